@@ -1,0 +1,1 @@
+"""The engine: it trades, and does not know who is watching."""

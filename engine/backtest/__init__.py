@@ -1,0 +1,1 @@
+"""Simulated runs over recorded bars, on the same path as live trading."""

@@ -1,0 +1,1 @@
+"""Bots: a strategy, an instrument, capital and a life of its own."""

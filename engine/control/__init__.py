@@ -1,0 +1,1 @@
+"""Operations, topics and the host: the only doors into a running engine."""

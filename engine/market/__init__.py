@@ -1,0 +1,1 @@
+"""Market data: feeds, books, candles, recording and data quality."""

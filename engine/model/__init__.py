@@ -1,0 +1,1 @@
+"""The nouns: instruments, accounts, orders, fills, positions, candles, books, signals."""

@@ -1,0 +1,1 @@
+"""The gate every order passes, the limits, the breakers and the emergency stop."""

@@ -1,0 +1,1 @@
+"""The contract a strategy fulfils, its parameters and its indicators."""

@@ -1,0 +1,1 @@
+"""The venue contract, and every venue that fulfils it."""

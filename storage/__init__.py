@@ -1,0 +1,1 @@
+"""What is kept on disk: journal, tables and migrations, candles, repositories."""

@@ -1,0 +1,1 @@
+"""Built-in strategies, one readable file each, by family."""

@@ -1,0 +1,1 @@
+"""Strategies whose rules are fixed and whose parameters a person sets."""

@@ -1,0 +1,579 @@
+"""Facts: every change of what the engine knows about money, orders, bots, limits and halts.
+
+Each fact is a frozen struct with a tag `Name` (version 1) or `Name@n` for later versions. Old versions are lifted by
+the pure functions in `UPCASTERS`. Facts are numbered and stored as `Record`s; nothing else changes `EngineState`.
+Venues report with the same order and fill facts that the engine books: one definition from wire to journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from engine.errors import StateCorruptionError
+from engine.model.account import Account
+from engine.model.fill import Fill
+from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueId, VenueOrderId
+from engine.model.instrument import Instrument
+from engine.model.order import Decision, OrderSide, OrderType, TimeInForce
+
+__all__ = [
+    "UPCASTERS",
+    "AccountOpened",
+    "BalanceAdjusted",
+    "BotConfigured",
+    "BotCreated",
+    "BotDeleted",
+    "BotMemorySaved",
+    "BotStateChanged",
+    "BreakerReset",
+    "BreakerTripped",
+    "Deposited",
+    "EngineStarted",
+    "EngineStopped",
+    "EpochOpened",
+    "EquityRecorded",
+    "Event",
+    "ExternalFillSeen",
+    "ExternalOrderSeen",
+    "FundingPaid",
+    "InstrumentDefined",
+    "InterestCharged",
+    "LimitsChanged",
+    "MarkRecorded",
+    "OperatorActed",
+    "OrderAccepted",
+    "OrderAmended",
+    "OrderCancelRejected",
+    "OrderCancelRequested",
+    "OrderCanceled",
+    "OrderExpired",
+    "OrderFilled",
+    "OrderIntended",
+    "OrderOutcomeUnknown",
+    "OrderRefused",
+    "OrderRejected",
+    "OrderSubmitted",
+    "OrderTriggered",
+    "PositionLiquidated",
+    "Record",
+    "SignalRaised",
+    "TradingStateChanged",
+    "Transferred",
+    "VenueEvent",
+    "Withdrawn",
+    "decode_event",
+    "decode_record",
+    "encode_event",
+    "encode_record",
+    "event_name",
+]
+
+
+class _Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True, tag_field="t"):
+    """Base of all facts; the tag is the class name."""
+
+
+# --- the engine's own life -------------------------------------------------------------------------------------------
+
+
+class EngineStarted(_Fact):
+    """An engine process began to write."""
+
+    instance: str
+    """Random id of this journal's instance; client order ids carry it."""
+    release: str
+    pid: int
+
+
+class EngineStopped(_Fact):
+    """The engine ended in order."""
+
+    reason: str
+
+
+class EpochOpened(_Fact):
+    """The right to write moved on; older epochs may not write any more."""
+
+    epoch: int
+    instance: str
+
+
+class OperatorActed(_Fact):
+    """Audit: somebody changed something through an operation."""
+
+    actor: str
+    operation: str
+    summary: str
+    """What was asked, secrets masked."""
+
+
+# --- accounts and money ----------------------------------------------------------------------------------------------
+
+
+class InstrumentDefined(_Fact):
+    """An instrument, or a new version of its rules, became known."""
+
+    instrument: Instrument
+
+
+class AccountOpened(_Fact):
+    """An account became known to the engine."""
+
+    account: Account
+
+
+class Deposited(_Fact):
+    """Money came in from outside."""
+
+    account: AccountId
+    currency: Currency
+    amount: Decimal
+    reference: str = ""
+
+
+class Withdrawn(_Fact):
+    """Money left for outside; the amount is positive."""
+
+    account: AccountId
+    currency: Currency
+    amount: Decimal
+    reference: str = ""
+
+
+class Transferred(_Fact):
+    """Money moved between two accounts."""
+
+    source: AccountId
+    target: AccountId
+    currency: Currency
+    amount: Decimal
+    reference: str = ""
+
+
+class BalanceAdjusted(_Fact):
+    """A balance was corrected to what the venue says; the amount is the signed difference."""
+
+    account: AccountId
+    currency: Currency
+    amount: Decimal
+    reason: str
+
+
+class FundingPaid(_Fact):
+    """Funding of a perpetual position; positive is paid, negative received, in the settle currency."""
+
+    account: AccountId
+    instrument: InstrumentId
+    owner: Owner
+    currency: Currency
+    amount: Decimal
+    rate: Decimal
+    ts: int
+
+
+class InterestCharged(_Fact):
+    """Interest on borrowed funds; positive is paid."""
+
+    account: AccountId
+    currency: Currency
+    amount: Decimal
+    ts: int
+
+
+class PositionLiquidated(_Fact):
+    """The venue closed a position by force; its fills arrive as ExternalFillSeen."""
+
+    account: AccountId
+    instrument: InstrumentId
+    owner: Owner
+    reason: str
+    ts: int
+
+
+class ExternalOrderSeen(_Fact):
+    """An order that is not this instance's was seen at the venue; shown, never touched."""
+
+    account: AccountId
+    instrument: InstrumentId
+    venue_order_id: VenueOrderId
+    client_id: str
+    side: OrderSide
+    type: OrderType
+    quantity: Decimal
+    open: bool
+    price: Decimal | None = None
+
+
+class ExternalFillSeen(_Fact):
+    """An execution of an order that is not this instance's; it changes balances and the account's position."""
+
+    fill: Fill
+
+
+# --- orders ----------------------------------------------------------------------------------------------------------
+
+
+class OrderRefused(_Fact):
+    """The risk gate refused a request; nothing was reserved or sent."""
+
+    account: AccountId
+    instrument: InstrumentId
+    owner: Owner
+    side: OrderSide
+    type: OrderType
+    quantity: Decimal
+    codes: tuple[str, ...]
+    message: str
+    price: Decimal | None = None
+
+
+class OrderIntended(_Fact):
+    """The intent: booked and durable before anything is sent. Reserves funds."""
+
+    client_id: ClientOrderId
+    account: AccountId
+    instrument: InstrumentId
+    owner: Owner
+    side: OrderSide
+    type: OrderType
+    quantity: Decimal
+    reserve_currency: Currency
+    reserve_unit: Decimal
+    """Funds held per unit of open quantity."""
+    decision: Decision
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    tif: TimeInForce = TimeInForce.GTC
+    post_only: bool = False
+    reduce_only: bool = False
+    oco_group: str | None = None
+
+
+class OrderSubmitted(_Fact):
+    """The request left for the venue."""
+
+    client_id: ClientOrderId
+
+
+class OrderOutcomeUnknown(_Fact):
+    """The venue's answer was lost; the order may or may not exist."""
+
+    client_id: ClientOrderId
+    reason: str
+
+
+class OrderAccepted(_Fact):
+    """The venue has the order."""
+
+    client_id: ClientOrderId
+    venue_order_id: VenueOrderId
+    ts: int
+
+
+class OrderRejected(_Fact):
+    """The venue refused the order."""
+
+    client_id: ClientOrderId
+    code: str
+    reason: str
+    ts: int
+
+
+class OrderTriggered(_Fact):
+    """A stop or take-profit order reached its trigger."""
+
+    client_id: ClientOrderId
+    ts: int
+
+
+class OrderAmended(_Fact):
+    """The venue changed a working order in place; None keeps the value."""
+
+    client_id: ClientOrderId
+    ts: int
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    reserve_unit: Decimal | None = None
+    """Filled in by the engine when the funds held per unit change with the price."""
+
+
+class OrderFilled(_Fact):
+    """One execution of one of our orders."""
+
+    fill: Fill
+
+
+class OrderCancelRequested(_Fact):
+    """We asked the venue to cancel."""
+
+    client_id: ClientOrderId
+    reason: str = ""
+
+
+class OrderCancelRejected(_Fact):
+    """The venue did not cancel; the order lives on or already ended."""
+
+    client_id: ClientOrderId
+    code: str
+    reason: str
+    ts: int
+
+
+class OrderCanceled(_Fact):
+    """The venue confirmed the end of the order, at our wish or its own."""
+
+    client_id: ClientOrderId
+    reason: str
+    ts: int
+
+
+class OrderExpired(_Fact):
+    """The order ended by its time in force."""
+
+    client_id: ClientOrderId
+    reason: str
+    ts: int
+
+
+# --- bots ------------------------------------------------------------------------------------------------------------
+
+
+class BotCreated(_Fact):
+    """A bot exists; the configuration is the validated JSON of `BotConfig`."""
+
+    bot: Owner
+    name: str
+    config: bytes
+    capital: Decimal
+    currency: Currency
+
+
+class BotConfigured(_Fact):
+    """A bot's configuration was replaced as a whole."""
+
+    bot: Owner
+    config: bytes
+    capital: Decimal
+
+
+class BotStateChanged(_Fact):
+    """A bot moved in its life cycle."""
+
+    bot: Owner
+    state: str
+    reason: str = ""
+
+
+class BotMemorySaved(_Fact):
+    """A strategy's declared memory at a bar, so that a restart continues with the same signals."""
+
+    bot: Owner
+    strategy: str
+    schema: int
+    memory: bytes
+    bar_ts: int
+
+
+class BotDeleted(_Fact):
+    """A stopped bot was removed from the list; its history stays."""
+
+    bot: Owner
+
+
+class SignalRaised(_Fact):
+    """A strategy wanted something; what became of it follows under the same owner."""
+
+    bot: Owner
+    instrument: InstrumentId
+    action: str
+    direction: str
+    confidence: float
+    reason: str
+    ts: int
+
+
+# --- risk ------------------------------------------------------------------------------------------------------------
+
+
+class TradingStateChanged(_Fact):
+    """ACTIVE, REDUCING or HALTED, for the whole engine (`scope` "engine") or one bot."""
+
+    scope: str
+    state: str
+    reason: str
+    actor: str
+
+
+class BreakerTripped(_Fact):
+    """A breaker opened."""
+
+    breaker: str
+    scope: str
+    value: str
+    threshold: str
+    reason: str
+
+
+class BreakerReset(_Fact):
+    """A breaker was closed again."""
+
+    breaker: str
+    scope: str
+    actor: str
+    reason: str
+
+
+class LimitsChanged(_Fact):
+    """Risk limits as a whole, as the validated JSON of `RiskLimits`."""
+
+    limits: bytes
+    actor: str
+
+
+class MarkRecorded(_Fact):
+    """The mark price of a held instrument, at most every 10 s and whenever a breaker decided on it."""
+
+    instrument: InstrumentId
+    price: Decimal
+    ts: int
+
+
+class EquityRecorded(_Fact):
+    """The account's value in its base currency, with the marks of the same moment."""
+
+    account: AccountId
+    equity: Decimal
+    ts: int
+
+
+VenueEvent = (
+    OrderAccepted
+    | OrderRejected
+    | OrderTriggered
+    | OrderAmended
+    | OrderFilled
+    | OrderCancelRejected
+    | OrderCanceled
+    | OrderExpired
+)
+"""What a venue's private stream delivers."""
+
+Event = (
+    EngineStarted
+    | EngineStopped
+    | EpochOpened
+    | OperatorActed
+    | InstrumentDefined
+    | AccountOpened
+    | Deposited
+    | Withdrawn
+    | Transferred
+    | BalanceAdjusted
+    | FundingPaid
+    | InterestCharged
+    | PositionLiquidated
+    | ExternalOrderSeen
+    | ExternalFillSeen
+    | OrderRefused
+    | OrderIntended
+    | OrderSubmitted
+    | OrderOutcomeUnknown
+    | OrderAccepted
+    | OrderRejected
+    | OrderTriggered
+    | OrderAmended
+    | OrderFilled
+    | OrderCancelRequested
+    | OrderCancelRejected
+    | OrderCanceled
+    | OrderExpired
+    | BotCreated
+    | BotConfigured
+    | BotStateChanged
+    | BotMemorySaved
+    | BotDeleted
+    | SignalRaised
+    | TradingStateChanged
+    | BreakerTripped
+    | BreakerReset
+    | LimitsChanged
+    | MarkRecorded
+    | EquityRecorded
+)
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True):
+    """A numbered fact: what the journal stores and the state folds."""
+
+    seq: int
+    """Counts up by one without a gap, from 1."""
+    ts: int
+    """UTC nanoseconds at which the engine booked it."""
+    epoch: int
+    event: Event
+    correlation: str = ""
+    """Operation or signal that led to it; empty when none."""
+
+
+UPCASTERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""Old tag -> pure function that gives the next version's fields, tag `t` included."""
+
+_encoder = msgspec.msgpack.Encoder(decimal_format="string")
+_event_decoder = msgspec.msgpack.Decoder(Event)
+_record_decoder = msgspec.msgpack.Decoder(Record)
+
+
+def event_name(event: Event) -> str:
+    """The fact's name without its version."""
+    return type(event).__name__
+
+
+def encode_event(event: Event) -> bytes:
+    """Serialise a fact."""
+    return _encoder.encode(event)
+
+
+def decode_event(body: bytes) -> Event:
+    """Read a fact, lifting old versions.
+
+    Raises:
+        StateCorruptionError: The bytes are no fact this release knows.
+    """
+    try:
+        return _event_decoder.decode(body)
+    except msgspec.MsgspecError:
+        return _lift(body)
+
+
+def encode_record(record: Record) -> bytes:
+    """Serialise a numbered fact."""
+    return _encoder.encode(record)
+
+
+def decode_record(body: bytes) -> Record:
+    """Read a numbered fact of this release's own versions.
+
+    Raises:
+        StateCorruptionError: The bytes are no record this release knows.
+    """
+    try:
+        return _record_decoder.decode(body)
+    except msgspec.MsgspecError as error:
+        raise StateCorruptionError(f"A journal record cannot be read: {error}.") from error
+
+
+def _lift(body: bytes) -> Event:
+    try:
+        raw = msgspec.msgpack.decode(body)
+        while isinstance(raw, dict) and raw.get("t") in UPCASTERS:
+            raw = UPCASTERS[raw["t"]](raw)
+        return msgspec.convert(raw, Event, str_keys=True)
+    except msgspec.MsgspecError as error:
+        raise StateCorruptionError(
+            f"A fact in the journal is not known to this release: {error}. A newer release may have written it."
+        ) from error

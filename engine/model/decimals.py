@@ -1,0 +1,68 @@
+"""Exact decimal arithmetic: the one context in which anything booked is computed."""
+
+from __future__ import annotations
+
+import decimal
+from contextlib import AbstractContextManager
+from decimal import Decimal
+
+from engine.errors import ValidationError
+
+__all__ = ["EXACT", "ONE", "ZERO", "exact", "floor_to", "parse_decimal", "round_to"]
+
+ZERO = Decimal(0)
+ONE = Decimal(1)
+
+EXACT = decimal.Context(
+    prec=60,
+    rounding=decimal.ROUND_HALF_EVEN,
+    Emin=-999_999,
+    Emax=999_999,
+    capitals=1,
+    clamp=0,
+    flags=[],
+    traps=[
+        decimal.Inexact,
+        decimal.InvalidOperation,
+        decimal.DivisionByZero,
+        decimal.Overflow,
+        decimal.FloatOperation,
+    ],
+)
+"""Precision 60; a result that would need rounding raises instead of being booked wrongly."""
+
+
+def exact() -> AbstractContextManager[decimal.Context]:
+    """Enter the exact context for a block of additions, subtractions and multiplications."""
+    return decimal.localcontext(EXACT)
+
+
+def parse_decimal(text: object, what: str) -> Decimal:
+    """Read a finite decimal that a person or a file wrote.
+
+    Args:
+        text: A string, int or Decimal; thousands separators `_` and `,` are accepted in strings.
+        what: Name of the value, used in the error.
+
+    Raises:
+        ValidationError: It is not a finite decimal number, or it is a binary float.
+    """
+    if isinstance(text, float):
+        raise ValidationError(f"{what} must be an exact decimal, not the binary float {text!r}; pass it as text.")
+    try:
+        value = Decimal(str(text).strip().replace(",", "").replace("_", ""))
+    except decimal.InvalidOperation:
+        raise ValidationError(f"{what} must be a number, not {str(text)[:40]!r}.") from None
+    if not value.is_finite():
+        raise ValidationError(f"{what} must be a finite number, not {str(text)[:40]!r}.")
+    return value
+
+
+def floor_to(value: Decimal, step: Decimal) -> Decimal:
+    """Round a non-negative value down to a multiple of `step` (> 0)."""
+    return (value // step) * step
+
+
+def round_to(value: Decimal, step: Decimal) -> Decimal:
+    """Round a value to the nearest multiple of `step` (> 0), halves to even."""
+    return (value / step).to_integral_value(decimal.ROUND_HALF_EVEN) * step

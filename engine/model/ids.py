@@ -1,0 +1,53 @@
+"""Identifiers as types, and how they are written."""
+
+from __future__ import annotations
+
+from typing import NewType
+
+__all__ = [
+    "MANUAL",
+    "AccountId",
+    "ClientOrderId",
+    "Currency",
+    "InstrumentId",
+    "Owner",
+    "TradeId",
+    "VenueId",
+    "VenueOrderId",
+    "instrument_id",
+    "symbol_of",
+    "venue_of",
+]
+
+VenueId = NewType("VenueId", str)
+"""Upper-case short name of a venue, such as `SIM` or `BINANCE`."""
+AccountId = NewType("AccountId", str)
+"""Name of an account at a venue, such as `paper`; unique within the engine."""
+InstrumentId = NewType("InstrumentId", str)
+"""`VENUE:BASE/QUOTE`, such as `SIM:BTC/USDT`."""
+ClientOrderId = NewType("ClientOrderId", str)
+"""Our order id: at most 32 characters of [A-Za-z0-9], a letter first."""
+VenueOrderId = NewType("VenueOrderId", str)
+TradeId = NewType("TradeId", str)
+"""The venue's id of one execution; unique together with venue, account, instrument and venue order id."""
+Currency = NewType("Currency", str)
+"""Upper-case code, such as `USDT`."""
+Owner = NewType("Owner", str)
+"""Who an order belongs to: a bot's id, `manual`, or `external`."""
+
+MANUAL = Owner("manual")
+
+
+def instrument_id(venue: str, symbol: str) -> InstrumentId:
+    """Build the id of a venue's instrument from the venue's name and its `BASE/QUOTE` symbol."""
+    return InstrumentId(f"{venue.upper()}:{symbol.upper()}")
+
+
+def venue_of(instrument: InstrumentId) -> VenueId:
+    """Return the venue part of an instrument id."""
+    return VenueId(instrument.partition(":")[0])
+
+
+def symbol_of(instrument: InstrumentId) -> str:
+    """Return the `BASE/QUOTE` part of an instrument id."""
+    return instrument.partition(":")[2]

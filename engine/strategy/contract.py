@@ -1,0 +1,146 @@
+"""The contract of every strategy: declared parameters, causal columns, a decision per bar, a declared memory."""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.model.signal import SignalAction, SignalDirection
+
+if TYPE_CHECKING:
+    from engine.model.candle import Bars, FloatArray
+    from engine.strategy.toolkit import Toolkit
+
+__all__ = ["Holding", "Strategy", "StrategyMemory", "StrategyParams", "StrategyType", "Wish"]
+
+
+class StrategyType(enum.StrEnum):
+    """Family of a strategy."""
+
+    STATIC = "static"
+    DYNAMIC = "dynamic"
+    ARBITRAGE = "arbitrage"
+    MARKET_MAKING = "market_making"
+    EVOLUTIONARY = "evolutionary"
+    HYBRID = "hybrid"
+    AI_ML = "ai_ml"
+
+
+class StrategyParams(BaseModel):
+    """Parameters every strategy has; a strategy adds its own with bounds and help.
+
+    This declaration is the only description of a parameter: forms, command line options, checks and documents derive
+    from it. Fractions are of 1 (0.02 is 2 %).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    min_confidence: float = Field(0.6, ge=0.0, le=1.0, description="Signals below this confidence are dropped.")
+    max_positions: int = Field(5, ge=1, description="Most positions held at once.")
+    position_size_pct: float = Field(0.02, ge=0.001, le=0.1, description="Size of one entry as a fraction of equity.")
+    stop_loss_pct: float = Field(
+        0.02,
+        ge=0.001,
+        le=0.1,
+        description="Stop distance as a fraction of the entry price, where no other stop is set.",
+    )
+    take_profit_pct: float = Field(
+        0.04, ge=0.001, le=0.2, description="Target distance as a fraction of the entry price, where none is set."
+    )
+
+
+class StrategyMemory(msgspec.Struct):
+    """What a strategy remembers between bars; subclasses add fields with defaults. Raise `schema` when they change."""
+
+    schema: ClassVar[int] = 1
+
+
+class Holding(msgspec.Struct, frozen=True, gc=False):
+    """What the bot holds in the instrument when a bar closes."""
+
+    quantity: float = 0.0
+    """Signed base units; 0 when flat."""
+    entry_price: float = 0.0
+    """Mean entry price in quote currency; 0 when flat."""
+
+    @property
+    def side(self) -> int:
+        """+1 long, -1 short, 0 flat."""
+        return (self.quantity > 0) - (self.quantity < 0)
+
+
+class Wish(msgspec.Struct, frozen=True, gc=False):
+    """What a strategy wants at a bar's close; the bot turns it into a signal, a size and orders."""
+
+    action: SignalAction
+    direction: SignalDirection = SignalDirection.HOLD
+    confidence: float = 1.0
+    reason: str = ""
+    stop: float | None = None
+    """Protective stop price in quote currency; None keeps the present one."""
+    target: float | None = None
+    """Take-profit price in quote currency; None keeps the present one."""
+
+
+class Strategy(ABC):
+    """Base of all strategies.
+
+    `columns` turns bars into causal columns (row i may depend on bars 0..i only); `decide` looks at one row, the
+    memory and the holding, and says what it wants. Both are pure but for the memory; they do no I/O and read no clock,
+    so the same file runs in a backtest, on paper and live.
+    """
+
+    name: ClassVar[str]
+    """Unique name, lower case with underscores."""
+    version: ClassVar[str] = "1.0.0"
+    kind: ClassVar[StrategyType] = StrategyType.STATIC
+    Params: ClassVar[type[StrategyParams]] = StrategyParams
+    Memory: ClassVar[type[StrategyMemory]] = StrategyMemory
+    timeframe: ClassVar[str] = "1h"
+    """Default timeframe."""
+    symbols: ClassVar[tuple[str, ...]] = ("BTC/USDT", "ETH/USDT")
+    """Default symbols."""
+
+    def __init__(self, params: StrategyParams) -> None:
+        self.params: Any = params
+
+    @classmethod
+    def build(cls, values: Mapping[str, object] | None = None) -> Strategy:
+        """Make an instance from plain values.
+
+        Raises:
+            ConfigurationError: A value is unknown, of the wrong type or out of bounds; all faults are listed.
+        """
+        from engine.strategy.params import parse_params
+
+        return cls(parse_params(cls, values or {}))
+
+    @abstractmethod
+    def warmup(self) -> int:
+        """Bars needed before the first decision can be trusted."""
+
+    @abstractmethod
+    def columns(self, bars: Bars, ta: Toolkit) -> dict[str, FloatArray]:
+        """Causal columns, each of shape (len(bars),), NaN while warming up.
+
+        A column named `wake` (0 or 1) tells at which rows `decide` could do anything while flat; without it every row
+        is asked.
+        """
+
+    @abstractmethod
+    def decide(self, row: Any, memory: Any, holding: Holding) -> Wish | None:
+        """Say what to do at the close of one bar.
+
+        Args:
+            row: Named tuple of the bar (`ts` of its open, open, high, low, close, volume) and all columns, as floats.
+            memory: The strategy's own `Memory`, changed in place.
+            holding: What the bot holds now.
+
+        Returns:
+            The wish, or None to leave everything as it is.
+        """

@@ -1,0 +1,110 @@
+"""The `quarterdeck` command: options every call shares, and sub-commands that are loaded only when they run.
+
+Nothing but click is imported here, so that help and shell completion answer at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from console.commands import COMMANDS, DEFAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["Invocation", "LazyGroup", "main", "root"]
+
+HOME_VARIABLE = "QUARTERDECK_HOME"
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What the command line said before any sub-command; handed to commands with `click.pass_obj`."""
+
+    home: Path
+    """Absolute path of the folder that holds everything Quarterdeck writes; it may not exist yet."""
+    scene: str | None = None
+    """Name of a prepared, repeatable market to show; None is the session kept in `home`."""
+
+
+def default_home() -> Path:
+    """The platform's usual place for an application's data."""
+    from platformdirs import user_data_path
+
+    return user_data_path("quarterdeck", appauthor=False)
+
+
+def load(target: str) -> Any:
+    """Import what a `module:attribute` string names."""
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+class LazyGroup(click.Group):
+    """A click group whose sub-commands are the lines of `console.commands.COMMANDS`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names in the table's own order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command of that name, or None when the table has no such line."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        command: click.Command = load(entry.target)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the sub-commands from the table, importing none of them."""
+        if COMMANDS:
+            with formatter.section("Commands"):
+                formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+
+def print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    """Print the installed version and leave."""
+    if not wanted or ctx.resilient_parsing:
+        return
+    from importlib.metadata import version
+
+    click.echo(f"quarterdeck {version('quarterdeck')}")
+    ctx.exit()
+
+
+@click.group(cls=LazyGroup, name="quarterdeck", invoke_without_command=True)
+@click.option(
+    "--home",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar=HOME_VARIABLE,
+    show_envvar=True,
+    help="The folder that holds everything Quarterdeck writes.",
+)
+@click.option("--scene", metavar="NAME", help="Show a prepared, repeatable market instead of your own session.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version, help="Print the version."
+)
+@click.pass_context
+def root(ctx: click.Context, home: Path | None, scene: str | None) -> None:
+    """A terminal trading console you can leave, and an engine that does not notice.
+
+    Without a command, Quarterdeck opens the console.
+    """
+    ctx.obj = Invocation(home=(home or default_home()).expanduser().absolute(), scene=scene)
+    if ctx.invoked_subcommand is None:
+        start: Callable[[Invocation], int] = load(DEFAULT)
+        ctx.exit(start(ctx.obj))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process with its exit status.
+
+    Args:
+        arguments: What follows the command's name; None takes it from the process.
+    """
+    root.main(args=None if arguments is None else list(arguments), prog_name="quarterdeck")

@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 define install_pins
 if [ -x $(BIN)/uv ] && $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r $(1); then :; \
 else echo "Installing with pip instead (a few minutes, once)…"; \
-$(BIN)/python -m pip install --quiet --require-hashes -r $(1); fi
+$(BIN)/python -m pip install -qq --require-hashes -r $(1); fi
 endef
 
 .PHONY: run install dev test check format bench lock clean help

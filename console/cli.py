@@ -1,11 +1,12 @@
 """The `quarterdeck` command: options every call shares, and sub-commands that are loaded only when they run.
 
-Nothing but click is imported here, so that help and shell completion answer at once.
+Nothing heavier than click is imported here, so that help and shell completion answer at once.
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.commands import COMMANDS, DEFAULT
+from console.home import HOME_VARIABLE, resolve_home
+from engine.errors import QuarterdeckError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = ["Invocation", "LazyGroup", "main", "root"]
-
-HOME_VARIABLE = "QUARTERDECK_HOME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,6 @@ class Invocation:
     """Absolute path of the folder that holds everything Quarterdeck writes; it may not exist yet."""
     scene: str | None = None
     """Name of a prepared, repeatable market to show; None is the session kept in `home`."""
-
-
-def default_home() -> Path:
-    """The platform's usual place for an application's data."""
-    from platformdirs import user_data_path
-
-    return user_data_path("quarterdeck", appauthor=False)
 
 
 def load(target: str) -> Any:
@@ -95,16 +89,20 @@ def root(ctx: click.Context, home: Path | None, scene: str | None) -> None:
 
     Without a command, Quarterdeck opens the console.
     """
-    ctx.obj = Invocation(home=(home or default_home()).expanduser().absolute(), scene=scene)
+    ctx.obj = Invocation(home=resolve_home(home), scene=scene)
     if ctx.invoked_subcommand is None:
         start: Callable[[Invocation], int] = load(DEFAULT)
         ctx.exit(start(ctx.obj))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and end the process with its exit status.
+    """Run the command line and end the process with its exit status: 0 done, 1 refused or failed, 2 misunderstood.
 
     Args:
         arguments: What follows the command's name; None takes it from the process.
     """
-    root.main(args=None if arguments is None else list(arguments), prog_name="quarterdeck")
+    try:
+        root.main(args=None if arguments is None else list(arguments), prog_name="quarterdeck")
+    except QuarterdeckError as error:
+        click.echo(f"{error.title}: {error.message}", err=True)
+        sys.exit(1)

@@ -12,6 +12,8 @@ from click.testing import CliRunner
 
 from console import cli
 from console.commands import COMMANDS, DEFAULT, CommandEntry
+from console.home import default_home
+from engine.errors import ConfigurationError
 
 HEAVY = ("textual", "rich", "numpy", "pandas", "pydantic", "msgspec", "sqlalchemy", "ccxt", "asyncio")
 
@@ -68,7 +70,7 @@ def test_home_option_wins_over_the_environment(tmp_path: Path) -> None:
 def test_home_defaults_to_the_platforms_place_and_is_absolute(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("QUARTERDECK_HOME", raising=False)
     home = Path(CliRunner().invoke(cli.root, ["show"]).output.strip())
-    assert home == cli.default_home()
+    assert home == default_home()
     assert home.is_absolute()
     assert not home.exists() or home.is_dir()
 
@@ -93,3 +95,18 @@ def test_without_a_command_the_console_is_started_with_the_invocation(
     result = CliRunner().invoke(cli.root, ["--home", str(tmp_path), "--scene", "market-5hz"])
     assert result.exit_code == 3
     assert started == [cli.Invocation(home=tmp_path, scene="market-5hz")]
+
+
+def test_an_error_of_the_house_is_one_line_and_status_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def start(_invocation: cli.Invocation) -> int:
+        raise ConfigurationError("settings.toml: unknown key `rsik`. Did you mean `risk`?")
+
+    monkeypatch.setattr(cli, "load", lambda _target: start)
+    with pytest.raises(SystemExit) as end:
+        cli.main([])
+    assert end.value.code == 1
+    assert capsys.readouterr().err == (
+        "Settings need a correction: settings.toml: unknown key `rsik`. Did you mean `risk`?\n"
+    )

@@ -7,18 +7,20 @@ Venues report with the same order and fill facts that the engine books: one defi
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from engine.errors import StateCorruptionError
 from engine.model.account import Account
 from engine.model.fill import Fill
-from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueId, VenueOrderId
+from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueOrderId
 from engine.model.instrument import Instrument
 from engine.model.order import Decision, OrderSide, OrderType, TimeInForce
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "UPCASTERS",

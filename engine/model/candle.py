@@ -82,7 +82,7 @@ class Bars:
         self,
         timeframe: str,
         ts: IntArray,
-        open: FloatArray,  # noqa: A002 - the field's standard name
+        open: FloatArray,
         high: FloatArray,
         low: FloatArray,
         close: FloatArray,

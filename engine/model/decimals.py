@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import decimal
-from contextlib import AbstractContextManager
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from engine.errors import ValidationError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 __all__ = ["EXACT", "ONE", "ZERO", "exact", "floor_to", "parse_decimal", "round_to"]
 

@@ -99,8 +99,8 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     _S.ACCEPTED: frozenset({_S.UNKNOWN, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELED, _S.REJECTED, _S.EXPIRED}),
     _S.PARTIALLY_FILLED: frozenset({_S.UNKNOWN, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELED, _S.EXPIRED}),
     # A fill that was under way when the order ended is real: the venue's executions outrank its notices.
-    _S.CANCELED: frozenset({_S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELED}),
-    _S.EXPIRED: frozenset({_S.PARTIALLY_FILLED, _S.FILLED, _S.EXPIRED}),
+    _S.CANCELED: frozenset({_S.CANCELED, _S.FILLED}),
+    _S.EXPIRED: frozenset({_S.EXPIRED, _S.FILLED}),
     _S.REJECTED: frozenset({_S.ACCEPTED, _S.PARTIALLY_FILLED, _S.FILLED}),
     _S.FILLED: frozenset({_S.FILLED}),
 }

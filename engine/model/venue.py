@@ -9,17 +9,19 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from engine.events import VenueEvent
-from engine.model.candle import Candle
-from engine.model.fill import Fill
 from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, VenueId, VenueOrderId
 from engine.model.instrument import Instrument, InstrumentKind
 from engine.model.market import BookUpdate, MarketEvent
 from engine.model.order import OrderSide, OrderStatus, OrderType, TimeInForce
+
+if TYPE_CHECKING:
+    from engine.model.candle import Candle
+    from engine.model.fill import Fill
 
 __all__ = [
     "Capabilities",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -13,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from engine.model.signal import SignalAction, SignalDirection
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from engine.model.candle import Bars, FloatArray
     from engine.strategy.toolkit import Toolkit
 

@@ -1,0 +1,116 @@
+"""What the state keeps besides orders and positions: running sums, bots, halts, breakers, marks."""
+
+from __future__ import annotations
+
+import enum
+from decimal import Decimal
+
+import msgspec
+
+from engine.model.ids import Currency, Owner
+
+__all__ = ["BotEntry", "BotState", "BreakerEntry", "EquityEntry", "HaltEntry", "MarkEntry", "Sums", "TradingState"]
+
+
+class TradingState(enum.StrEnum):
+    """What orders may do."""
+
+    ACTIVE = "active"
+    REDUCING = "reducing"
+    """Only orders that reduce a position, and cancels."""
+    HALTED = "halted"
+    """Only cancels, and reductions the operator or the emergency stop asks for."""
+
+
+class BotState(enum.StrEnum):
+    """Where a bot is in its life."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    RECOVERING = "recovering"
+    ERROR = "error"
+
+
+class Sums(msgspec.Struct):
+    """Running sums of one account (or one owner) in one currency; costs are positive."""
+
+    realised: Decimal = Decimal(0)
+    """Profit of closed pieces before fees."""
+    fees: Decimal = Decimal(0)
+    funding: Decimal = Decimal(0)
+    interest: Decimal = Decimal(0)
+    deposits: Decimal = Decimal(0)
+    """Deposits and incoming transfers minus withdrawals and outgoing transfers."""
+    adjustments: Decimal = Decimal(0)
+    """Corrections to what the venue reports."""
+    volume: Decimal = Decimal(0)
+    """Sum of the notionals of all fills."""
+    fills: int = 0
+
+
+class BotEntry(msgspec.Struct, kw_only=True):
+    """A bot as the engine remembers it."""
+
+    id: Owner
+    name: str
+    config: bytes
+    """Validated JSON of the bot's configuration."""
+    capital: Decimal
+    currency: Currency
+    created: int
+    state: BotState = BotState.STOPPED
+    reason: str = ""
+    since: int = 0
+    """UTC nanoseconds of the last change of state."""
+    memory: bytes = b""
+    """The strategy's saved memory; empty before the first bar."""
+    memory_schema: int = 0
+    memory_bar: int = 0
+    """UTC nanoseconds of the open of the bar the memory belongs to."""
+    signals: int = 0
+    refusals: int = 0
+
+
+class HaltEntry(msgspec.Struct):
+    """Trading state of one scope."""
+
+    state: TradingState
+    reason: str
+    actor: str
+    since: int
+
+
+class BreakerEntry(msgspec.Struct):
+    """An open breaker."""
+
+    breaker: str
+    scope: str
+    value: str
+    threshold: str
+    reason: str
+    since: int
+
+
+class MarkEntry(msgspec.Struct):
+    """The last journalled mark of an instrument."""
+
+    price: Decimal
+    ts: int
+
+
+class EquityEntry(msgspec.Struct):
+    """What the breakers compare equity with; amounts in the account's base currency.
+
+    Peak and day start are corrected by deposits and withdrawals, so that moving money is no profit and no loss.
+    """
+
+    equity: Decimal
+    ts: int
+    peak: Decimal
+    day: int
+    """UTC day number (days since 1970) of `day_start`."""
+    day_start: Decimal
+    """First equity recorded on that day."""

@@ -39,7 +39,7 @@ class StrategyParams(BaseModel):
     from it. Fractions are of 1 (0.02 is 2 %).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     min_confidence: float = Field(0.6, ge=0.0, le=1.0, description="Signals below this confidence are dropped.")
     max_positions: int = Field(5, ge=1, description="Most positions held at once.")
@@ -122,15 +122,23 @@ class Strategy(ABC):
         return cls(parse_params(cls, values or {}))
 
     @abstractmethod
-    def warmup(self) -> int:
-        """Bars needed before the first decision can be trusted."""
+    def warmup(self, timeframe: str) -> int:
+        """Bars of that timeframe needed before the first decision; `decide` is not asked earlier.
+
+        Indicators with a long memory (EMA, RSI, ATR) depend a little on where the history begins; a host that has
+        more bars loads more (`StrategyRunner.history`).
+        """
 
     @abstractmethod
     def columns(self, bars: Bars, ta: Toolkit) -> dict[str, FloatArray]:
         """Causal columns, each of shape (len(bars),), NaN while warming up.
 
-        A column named `wake` (0 or 1) tells at which rows `decide` could do anything while flat; without it every row
-        is asked.
+        The host may hand over the whole history at once, chunks of it, or one bar at a time (then `bars` holds only
+        the new ones, maybe none): `ta` remembers what its indicators need from earlier bars. So every look into the
+        past goes through `ta`, and its functions are called in the same order each time.
+
+        A column named `wake` (0 or 1) tells at which rows `decide` could do anything while flat: a host may leave out
+        the others, so a decision while flat may depend on nothing that happened at them. Without it every row is asked.
         """
 
     @abstractmethod
@@ -138,7 +146,8 @@ class Strategy(ABC):
         """Say what to do at the close of one bar.
 
         Args:
-            row: Named tuple of the bar (`ts` of its open, open, high, low, close, volume) and all columns, as floats.
+            row: Named tuple of the bar (`ts` of its open in ns as int; open, high, low, close, volume) and of all
+                columns, as floats.
             memory: The strategy's own `Memory`, changed in place.
             holding: What the bot holds now.
 

@@ -147,7 +147,7 @@ class Venue(Protocol):
         price: Decimal | None = None,
         stop_price: Decimal | None = None,
     ) -> None:
-        """Change a working order in place; OrderAmended or OrderCancelRejected arrives as an event. Raises as `place`."""
+        """Change a working order in place; OrderAmended or OrderCancelRejected arrives. Raises as `place`."""
 
     async def order(self, account: AccountId, client_id: ClientOrderId) -> VenueOrder | None:
         """Look an order up by our id; None is the venue's authenticated answer that it does not exist."""
@@ -159,7 +159,7 @@ class Venue(Protocol):
         """Executions after a cursor ("" for all kept), oldest first, and the cursor to ask with next time."""
 
     async def watch(self, instruments: Sequence[InstrumentId]) -> None:
-        """Deliver books (snapshot first, then updates), trades and candles of these instruments; adds to earlier ones."""
+        """Deliver books (snapshot first, then updates), trades and candles of these too."""
 
     async def unwatch(self, instruments: Sequence[InstrumentId]) -> None:
         """Stop delivering these instruments."""

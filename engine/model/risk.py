@@ -1,0 +1,105 @@
+"""What the risk gate answers, and what it is asked about."""
+
+from __future__ import annotations
+
+import enum
+from decimal import Decimal
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    from engine.model.ids import InstrumentId
+    from engine.model.order import OrderRequest
+
+__all__ = ["Gate", "Quote", "Quotes", "Refusal", "RefusalCode", "Verdict"]
+
+
+class RefusalCode(enum.StrEnum):
+    """Why the gate refuses an order."""
+
+    HALTED = "halted"
+    REDUCING = "reducing"
+    BREAKER_FAILED = "breaker_failed"
+    UNKNOWN_INSTRUMENT = "unknown_instrument"
+    UNKNOWN_ACCOUNT = "unknown_account"
+    BAD_ORDER = "bad_order"
+    """Fields that do not fit together, such as a limit order without a price."""
+    TICK = "tick"
+    LOT = "lot"
+    MIN_QUANTITY = "min_quantity"
+    MAX_QUANTITY = "max_quantity"
+    MIN_NOTIONAL = "min_notional"
+    PRICE_BAND = "price_band"
+    STALE_MARKET = "stale_market"
+    INSUFFICIENT_BALANCE = "insufficient_balance"
+    INSUFFICIENT_CAPITAL = "insufficient_capital"
+    POSITION_SIZE = "position_size"
+    EXPOSURE = "exposure"
+    POSITIONS = "positions"
+    SHORT = "short"
+    ORDER_RATE = "order_rate"
+    REDUCE_ONLY = "reduce_only"
+    EVALUATION_FAILED = "evaluation_failed"
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """One reason against an order."""
+
+    code: RefusalCode
+    message: str
+    """A sentence with the limit, the value and what would be possible."""
+    limit: str = ""
+    value: str = ""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """The gate's answer; it passes when there is no refusal."""
+
+    refusals: tuple[Refusal, ...] = ()
+    reduces: bool = False
+    """True when the order can only shrink the owner's position."""
+
+    @property
+    def passed(self) -> bool:
+        """True when nothing speaks against the order."""
+        return not self.refusals
+
+    @property
+    def message(self) -> str:
+        """All reasons in one line; empty when the order passes."""
+        return " ".join(refusal.message for refusal in self.refusals)
+
+
+class Quote(msgspec.Struct, frozen=True, gc=False):
+    """The present market of one instrument in exact decimals; None where not known."""
+
+    bid: Decimal | None
+    ask: Decimal | None
+    last: Decimal | None
+    ts: int
+    """UTC nanoseconds at which the engine last heard of this market."""
+
+    @property
+    def mark(self) -> Decimal | None:
+        """Price at which a position is valued: the middle of the book, else the last trade."""
+        if self.bid is not None and self.ask is not None:
+            return (self.bid + self.ask) / 2
+        return self.last
+
+
+class Quotes(Protocol):
+    """Where present markets are looked up."""
+
+    def quote(self, instrument: InstrumentId) -> Quote | None:
+        """The market of an instrument; None when nothing was heard of it yet."""
+
+
+class Gate(Protocol):
+    """The one door every order passes before it is booked."""
+
+    def check(self, request: OrderRequest, now: int) -> Verdict:
+        """Judge a request without side effects."""
+
+    def passed(self, request: OrderRequest, now: int) -> None:
+        """Count an order that was booked, for the order-rate throttle."""

@@ -1,0 +1,218 @@
+"""The state and its fold: `EngineState.apply` is the only way anything the engine knows changes.
+
+`apply` is deterministic and in place: no await, no clock, no random, no input or output. It adds, subtracts and
+multiplies in one exact decimal context. What is open is kept whole, what is closed as running sums and a bounded
+number of recent orders, so that state and snapshots stay small.
+"""
+
+from __future__ import annotations
+
+import decimal
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine import events as ev
+from engine.errors import StateConsistencyError, StateCorruptionError
+from engine.model.account import Account, Balance
+from engine.model.decimals import EXACT
+from engine.model.entries import BotEntry, BreakerEntry, EquityEntry, HaltEntry, MarkEntry, Sums, TradingState
+from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner
+from engine.model.instrument import Instrument
+from engine.model.order import Order
+from engine.model.position import Position
+from engine.state import money, orders, registers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from engine.model.fill import Fill
+
+__all__ = ["ENGINE_SCOPE", "EngineState"]
+
+ENGINE_SCOPE = "engine"
+_CHUNK = 100
+_HANDLERS = {**money.HANDLERS, **orders.HANDLERS, **registers.HANDLERS}
+
+_encode = msgspec.msgpack.Encoder(decimal_format="string", order="deterministic").encode
+
+
+class Meta(msgspec.Struct):
+    """Where the fold stands."""
+
+    seq: int = 0
+    ts: int = 0
+    epoch: int = 0
+    instance: str = ""
+    limits: bytes = b""
+    """Validated JSON of the risk limits; empty before the first change."""
+    client_orders: int = 0
+    """Intents booked in all time."""
+
+
+class EngineState:
+    """Everything the engine knows about money, orders, bots, limits and halts.
+
+    Readers may look at any attribute; only `apply` may change them.
+    """
+
+    def __init__(self) -> None:
+        self.meta = Meta()
+        self.instruments: dict[InstrumentId, Instrument] = {}
+        self.accounts: dict[AccountId, Account] = {}
+        self.balances: dict[AccountId, dict[Currency, Balance]] = {}
+        self.orders: dict[ClientOrderId, Order] = {}
+        """Open orders."""
+        self.recent: dict[ClientOrderId, Order] = {}
+        """The last ended orders, oldest first, at most RECENT_ORDERS."""
+        self.positions: dict[tuple[AccountId, InstrumentId], Position] = {}
+        """Whole accounts' positions."""
+        self.owned: dict[tuple[Owner, AccountId, InstrumentId], Position] = {}
+        """Each owner's part of the positions."""
+        self.sums: dict[tuple[AccountId, Currency], Sums] = {}
+        self.owner_sums: dict[tuple[Owner, Currency], Sums] = {}
+        self.bots: dict[Owner, BotEntry] = {}
+        self.halts: dict[str, HaltEntry] = {}
+        """Trading state by scope; a missing scope is ACTIVE."""
+        self.breakers: dict[tuple[str, str], BreakerEntry] = {}
+        """Open breakers by (breaker, scope)."""
+        self.marks: dict[InstrumentId, MarkEntry] = {}
+        self.equity: dict[AccountId, EquityEntry] = {}
+        self.external_orders: dict[str, ev.ExternalOrderSeen] = {}
+        self.external_fills: dict[str, int] = {}
+        """Natural keys of the last external fills."""
+        self.oco: dict[str, list[ClientOrderId]] = {}
+        """Open members of each OCO group; derived from `orders`."""
+
+    @property
+    def seq(self) -> int:
+        """Number of the last applied fact; 0 before the first."""
+        return self.meta.seq
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def order(self, client_id: ClientOrderId) -> Order | None:
+        """An open or recently ended order."""
+        return self.orders.get(client_id) or self.recent.get(client_id)
+
+    def balance(self, account: AccountId, currency: Currency) -> Balance:
+        """A balance; a zero one that is not part of the state when the currency is unknown."""
+        found = self.balances.get(account, {}).get(currency)
+        return found if found is not None else Balance(currency=currency)
+
+    def position(self, account: AccountId, instrument: InstrumentId) -> Position | None:
+        """The account's whole position; None when it never had one."""
+        return self.positions.get((account, instrument))
+
+    def trading_state(self, scope: str = ENGINE_SCOPE) -> TradingState:
+        """The trading state of a scope."""
+        halt = self.halts.get(scope)
+        return halt.state if halt is not None else TradingState.ACTIVE
+
+    def has_fill(self, fill: Fill) -> bool:
+        """True when this very execution is already booked (as far as recent orders are kept)."""
+        order = self.order(fill.client_id)
+        return (order is not None and fill.key in order.fill_keys) or fill.key in self.external_fills
+
+    def siblings(self, order: Order) -> list[Order]:
+        """The other open orders of an order's OCO group."""
+        if order.oco_group is None:
+            return []
+        ids = self.oco.get(order.oco_group, [])
+        return [self.orders[i] for i in ids if i != order.client_id and i in self.orders]
+
+    # --- the fold ----------------------------------------------------------------------------------------------------
+
+    def apply(self, record: ev.Record) -> None:
+        """Fold one fact.
+
+        Raises:
+            StateConsistencyError: The number does not follow, or the fact contradicts what is known; nothing changed.
+            IllegalTransitionError: An order cannot make the move; nothing changed.
+        """
+        meta = self.meta
+        if record.seq != meta.seq + 1:
+            raise StateConsistencyError(f"Fact {record.seq} cannot follow fact {meta.seq}; the journal has a gap.")
+        if record.epoch < meta.epoch:
+            raise StateConsistencyError(f"Fact {record.seq} is of epoch {record.epoch}, older than {meta.epoch}.")
+        handler = _HANDLERS.get(type(record.event))
+        if handler is not None:
+            outer = decimal.getcontext()
+            decimal.setcontext(EXACT)
+            try:
+                handler(self, record.event, record.ts)
+            finally:
+                decimal.setcontext(outer)
+        meta.seq = record.seq
+        meta.ts = record.ts
+        meta.epoch = record.epoch
+
+    # --- snapshots ---------------------------------------------------------------------------------------------------
+
+    def sections(self) -> Iterator[tuple[str, bytes]]:
+        """Canonical encoding in small pieces (at most 100 entries each); the state must not change meanwhile.
+
+        Yields:
+            (section name, bytes) in a fixed order; equal states yield equal pieces.
+        """
+        yield "meta", _encode(self.meta)
+        for name in _MAPS:
+            mapping: dict[Any, Any] = getattr(self, name)
+            chunk: list[tuple[Any, Any]] = []
+            for item in mapping.items():
+                chunk.append(item)
+                if len(chunk) == _CHUNK:
+                    yield name, _encode(chunk)
+                    chunk = []
+            if chunk:
+                yield name, _encode(chunk)
+
+    @classmethod
+    def from_sections(cls, sections: Iterable[tuple[str, bytes]]) -> EngineState:
+        """Build a state from its pieces.
+
+        Raises:
+            StateCorruptionError: A piece is unknown or cannot be read.
+        """
+        state = cls()
+        try:
+            for name, body in sections:
+                if name == "meta":
+                    state.meta = msgspec.msgpack.decode(body, type=Meta)
+                else:
+                    getattr(state, name).update(msgspec.msgpack.decode(body, type=_MAPS[name]))
+        except (msgspec.MsgspecError, KeyError) as error:
+            raise StateCorruptionError(f"A snapshot of the engine's state cannot be read: {error}.") from error
+        for order in state.orders.values():
+            if order.oco_group is not None:
+                state.oco.setdefault(order.oco_group, []).append(order.client_id)
+        return state
+
+    def state_hash(self) -> str:
+        """Hex digest over all sections; equal for equal histories."""
+        digest = hashlib.blake2b(digest_size=16)
+        for name, body in self.sections():
+            digest.update(name.encode())
+            digest.update(body)
+        return digest.hexdigest()
+
+
+_MAPS: dict[str, Any] = {
+    "instruments": list[tuple[InstrumentId, Instrument]],
+    "accounts": list[tuple[AccountId, Account]],
+    "balances": list[tuple[AccountId, dict[Currency, Balance]]],
+    "orders": list[tuple[ClientOrderId, Order]],
+    "recent": list[tuple[ClientOrderId, Order]],
+    "positions": list[tuple[tuple[AccountId, InstrumentId], Position]],
+    "owned": list[tuple[tuple[Owner, AccountId, InstrumentId], Position]],
+    "sums": list[tuple[tuple[AccountId, Currency], Sums]],
+    "owner_sums": list[tuple[tuple[Owner, Currency], Sums]],
+    "bots": list[tuple[Owner, BotEntry]],
+    "halts": list[tuple[str, HaltEntry]],
+    "breakers": list[tuple[tuple[str, str], BreakerEntry]],
+    "marks": list[tuple[InstrumentId, MarkEntry]],
+    "equity": list[tuple[AccountId, EquityEntry]],
+    "external_orders": list[tuple[str, ev.ExternalOrderSeen]],
+    "external_fills": list[tuple[str, int]],
+}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from engine.model.ids import InstrumentId
+    from engine.model.ids import ClientOrderId, InstrumentId
     from engine.model.order import OrderRequest
 
 __all__ = ["Gate", "Quote", "Quotes", "Refusal", "RefusalCode", "Verdict"]
@@ -98,8 +98,8 @@ class Quotes(Protocol):
 class Gate(Protocol):
     """The one door every order passes before it is booked."""
 
-    def check(self, request: OrderRequest, now: int) -> Verdict:
-        """Judge a request without side effects."""
+    def check(self, request: OrderRequest, now: int, replaces: ClientOrderId | None = None) -> Verdict:
+        """Judge a request without side effects, as if the order `replaces` were already gone."""
 
     def passed(self, request: OrderRequest, now: int) -> None:
         """Count an order that was booked, for the order-rate throttle."""

@@ -58,6 +58,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     oco: bool
     lookup_by_client_id: bool
     candles: bool
+    visibility_delay_s: float = 30.0
+    """How long an accepted order may stay invisible to look-ups: until then "not found" proves nothing."""
 
 
 class OrderCommand(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,274 @@
+"""The order desk: the one path from a wish to a booked intent, and from a venue's report to a booked fact.
+
+Plain and synchronous: between the risk check and the booking of the intent nothing else can happen. What has to leave
+the house is put into an outbox, which sends it only after the facts behind it are durable.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from engine import events as ev
+from engine.errors import ConflictError, IllegalTransitionError, NotFoundError, OrderRejectionError
+from engine.execution.effects import AmendEffect, CancelEffect, Outbox, PlaceEffect
+from engine.model.order import Decision, Order, OrderRequest, OrderStatus, OrderType
+from engine.model.reserve import reservation
+from engine.model.venue import OrderCommand
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+
+    from engine.execution.ids import ClientIds
+    from engine.ledger import Ledger
+    from engine.model.fill import Fill
+    from engine.model.ids import AccountId, ClientOrderId
+    from engine.model.risk import Gate, Quotes, Verdict
+
+__all__ = ["Desk"]
+
+log = structlog.get_logger(__name__)
+
+
+class Desk:
+    """Submits, cancels and amends orders, and books what venues report about them."""
+
+    def __init__(self, ledger: Ledger, gate: Gate, quotes: Quotes, ids: ClientIds, outbox: Outbox) -> None:
+        self._ledger = ledger
+        self._gate = gate
+        self._quotes = quotes
+        self._ids = ids
+        self._outbox = outbox
+
+    # --- wishes ------------------------------------------------------------------------------------------------------
+
+    def judge(self, request: OrderRequest, replaces: ClientOrderId | None = None) -> Verdict:
+        """What the risk gate would say now; nothing is booked."""
+        return self._gate.check(request, self._ledger.clock.now(), replaces)
+
+    def submit(self, request: OrderRequest, correlation: str = "") -> Order:
+        """Check a request, book its intent and queue its sending.
+
+        Returns:
+            The booked order, in status PENDING.
+
+        Raises:
+            OrderRejectionError: The gate refused; the refusal is booked, details carry `codes`.
+            JournalError: Nothing can be booked any more.
+        """
+        ledger = self._ledger
+        now = ledger.clock.now()
+        verdict = self._gate.check(request, now)
+        if not verdict.passed:
+            self._refuse(request, verdict, correlation)
+        instrument = ledger.state.instruments[request.instrument]
+        currency, unit = reservation(request, instrument, self._quotes.quote(request.instrument))
+        client_id = self._ids.make(ledger.seq + 1)
+        seq = ledger.record(
+            ev.OrderIntended(
+                client_id=client_id,
+                account=request.account,
+                instrument=request.instrument,
+                owner=request.owner,
+                side=request.side,
+                type=request.type,
+                quantity=request.quantity,
+                reserve_currency=currency,
+                reserve_unit=unit,
+                decision=self._with_market(request),
+                price=request.price,
+                stop_price=request.stop_price,
+                tif=request.tif,
+                post_only=request.post_only,
+                reduce_only=request.reduce_only,
+                oco_group=request.oco_group,
+            ),
+            correlation,
+        )
+        self._gate.passed(request, now)
+        self._outbox.put(
+            PlaceEffect(
+                seq=seq,
+                command=OrderCommand(
+                    client_id=client_id,
+                    account=request.account,
+                    instrument=request.instrument,
+                    side=request.side,
+                    type=request.type,
+                    quantity=request.quantity,
+                    price=request.price,
+                    stop_price=request.stop_price,
+                    tif=request.tif,
+                    post_only=request.post_only,
+                    reduce_only=request.reduce_only,
+                    oco_group=request.oco_group,
+                ),
+            )
+        )
+        return self._order(client_id)
+
+    def cancel(self, client_id: ClientOrderId, reason: str, correlation: str = "") -> Order:
+        """Ask for the end of an open order; repeats are harmless. Never refused by risk.
+
+        Raises:
+            NotFoundError: No such order.
+            ConflictError: It has already ended.
+        """
+        order = self._order(client_id)
+        if not order.is_open:
+            raise ConflictError(f"The order {client_id} is already {order.status}; there is nothing to cancel.")
+        seq = self._ledger.record(ev.OrderCancelRequested(client_id=client_id, reason=reason), correlation)
+        self._outbox.put(CancelEffect(seq=seq, account=order.account, instrument=order.instrument, client_id=client_id))
+        return order
+
+    def cancel_matching(self, wanted: Callable[[Order], bool], reason: str, correlation: str = "") -> list[Order]:
+        """Cancel every open order for which `wanted` is true; those already being cancelled are asked for again."""
+        return [self.cancel(order.client_id, reason, correlation) for order in self.open_orders() if wanted(order)]
+
+    def amend(
+        self,
+        client_id: ClientOrderId,
+        *,
+        quantity: Decimal | None = None,
+        price: Decimal | None = None,
+        stop_price: Decimal | None = None,
+        correlation: str = "",
+    ) -> Order:
+        """Ask to change a working order in place; what holds is what the venue confirms.
+
+        Raises:
+            NotFoundError: No such order.
+            ConflictError: It has already ended or is being cancelled.
+            OrderRejectionError: The gate refuses the order as it would become.
+        """
+        order = self._order(client_id)
+        if not order.is_open or order.cancel_requested:
+            state = order.status if not order.is_open else "being cancelled"
+            raise ConflictError(f"The order {client_id} is {state}; it cannot be changed.")
+        request = self._as_request(order, quantity, price, stop_price)
+        verdict = self._gate.check(request, self._ledger.clock.now(), client_id)
+        if not verdict.passed:
+            self._refuse(request, verdict, correlation)
+        self._outbox.put(
+            AmendEffect(
+                seq=self._ledger.seq,
+                account=order.account,
+                instrument=order.instrument,
+                client_id=client_id,
+                quantity=quantity,
+                price=price,
+                stop_price=stop_price,
+            )
+        )
+        return order
+
+    def open_orders(self) -> list[Order]:
+        """All open orders, oldest first."""
+        return list(self._ledger.state.orders.values())
+
+    # --- reports -----------------------------------------------------------------------------------------------------
+
+    def submitted(self, client_id: ClientOrderId) -> None:
+        """The request is leaving for the venue."""
+        self._ledger.record(ev.OrderSubmitted(client_id=client_id))
+
+    def unknown(self, client_id: ClientOrderId, reason: str) -> None:
+        """The venue's answer was lost."""
+        order = self._ledger.state.orders.get(client_id)
+        if order is not None and order.status in (OrderStatus.PENDING, OrderStatus.SUBMITTED):
+            self._ledger.record(ev.OrderOutcomeUnknown(client_id=client_id, reason=reason))
+
+    def on_event(self, account: AccountId, event: ev.VenueEvent) -> None:
+        """Book what a venue reports; repeats and notices that come too late change nothing."""
+        if isinstance(event, ev.OrderFilled):
+            self._on_fill(event)
+            return
+        order = self._ledger.state.order(event.client_id)
+        if order is None:
+            log.warning("report about an order that is not ours", account=account, client_id=event.client_id)
+            return
+        if isinstance(event, ev.OrderAccepted) and order.venue_order_id == event.venue_order_id:
+            return
+        if isinstance(event, ev.OrderAmended):
+            event = self._with_reserve(order, event)
+        if isinstance(event, ev.OrderCanceled | ev.OrderExpired | ev.OrderRejected) and not order.is_open:
+            return
+        try:
+            self._ledger.record(event)
+        except IllegalTransitionError as error:
+            log.warning("report does not fit the order's life", client_id=event.client_id, problem=error.message)
+
+    def _on_fill(self, event: ev.OrderFilled) -> None:
+        fill: Fill = event.fill
+        state = self._ledger.state
+        if state.has_fill(fill):
+            return
+        order = state.order(fill.client_id)
+        if order is None:
+            self._ledger.record(ev.ExternalFillSeen(fill=fill))
+            return
+        self._ledger.record(event)
+        if order.overfilled:
+            log.error("overfilled: the venue executed more than was ordered", client_id=fill.client_id)
+
+    # --- parts -------------------------------------------------------------------------------------------------------
+
+    def _order(self, client_id: ClientOrderId) -> Order:
+        order = self._ledger.state.order(client_id)
+        if order is None:
+            raise NotFoundError(f"There is no order {client_id}; list the open ones to see their ids.")
+        return order
+
+    def _refuse(self, request: OrderRequest, verdict: Verdict, correlation: str) -> None:
+        codes = tuple(str(refusal.code) for refusal in verdict.refusals)
+        self._ledger.record(
+            ev.OrderRefused(
+                account=request.account,
+                instrument=request.instrument,
+                owner=request.owner,
+                side=request.side,
+                type=request.type,
+                quantity=request.quantity,
+                codes=codes,
+                message=verdict.message,
+                price=request.price,
+            ),
+            correlation,
+        )
+        raise OrderRejectionError(verdict.message, error_code=codes[0], details={"codes": list(codes)})
+
+    def _with_market(self, request: OrderRequest) -> Decision:
+        quote = self._quotes.quote(request.instrument)
+        if quote is None:
+            return request.decision
+        return msgspec.structs.replace(request.decision, best_bid=quote.bid, best_ask=quote.ask, mark=quote.mark)
+
+    def _with_reserve(self, order: Order, event: ev.OrderAmended) -> ev.OrderAmended:
+        request = self._as_request(order, event.quantity, event.price, event.stop_price)
+        instrument = self._ledger.state.instruments[order.instrument]
+        _, unit = reservation(request, instrument, self._quotes.quote(order.instrument))
+        # A market order has no price of its own to reserve by; it keeps what it holds.
+        return event if order.type is OrderType.MARKET else msgspec.structs.replace(event, reserve_unit=unit)
+
+    @staticmethod
+    def _as_request(
+        order: Order, quantity: Decimal | None, price: Decimal | None, stop_price: Decimal | None
+    ) -> OrderRequest:
+        return OrderRequest(
+            account=order.account,
+            instrument=order.instrument,
+            owner=order.owner,
+            side=order.side,
+            type=order.type,
+            quantity=order.quantity if quantity is None else quantity,
+            price=order.price if price is None else price,
+            stop_price=order.stop_price if stop_price is None else stop_price,
+            tif=order.tif,
+            post_only=order.post_only,
+            reduce_only=order.reduce_only,
+            oco_group=order.oco_group,
+            decision=order.decision,
+        )

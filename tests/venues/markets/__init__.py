@@ -1,0 +1,1 @@
+"""Tests of the markets a paper venue trades in."""

@@ -1,6 +1,4 @@
-"""The asyncio shell around the desk: carries effects to venues once their facts are durable, and asks what became of
-orders whose answer was lost.
-"""
+"""The asyncio shell around the desk: carries effects to venues once durable, and asks about lost answers."""
 
 from __future__ import annotations
 

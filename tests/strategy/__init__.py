@@ -1,0 +1,1 @@
+"""Tests of the strategy contract, its indicators and its runner."""

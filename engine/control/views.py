@@ -54,7 +54,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all views."""
 
 
-class EngineStatus(View):
+class EngineStatus(View, frozen=True, kw_only=True):
     """The engine as a whole."""
 
     mode: TradingMode
@@ -90,7 +90,7 @@ class EngineStatus(View):
     """Why the engine halted itself; empty while all is well."""
 
 
-class FeedRow(View):
+class FeedRow(View, frozen=True, kw_only=True):
     """Freshness of one market."""
 
     instrument: InstrumentId
@@ -101,7 +101,7 @@ class FeedRow(View):
     gaps: int
 
 
-class InstrumentRow(View):
+class InstrumentRow(View, frozen=True, kw_only=True):
     """A tradable instrument with its present rules."""
 
     id: InstrumentId
@@ -120,7 +120,7 @@ class InstrumentRow(View):
     quantity_scale: int
 
 
-class TickerRow(View):
+class TickerRow(View, frozen=True, kw_only=True):
     """The present market of an instrument in one line."""
 
     instrument: InstrumentId
@@ -139,7 +139,7 @@ class TickerRow(View):
     """Closes of the last 24 hours for a small line, oldest first."""
 
 
-class OwnLevel(View):
+class OwnLevel(View, frozen=True, kw_only=True):
     """Our own open quantity at a price; scaled integers."""
 
     side: OrderSide
@@ -150,7 +150,7 @@ class OwnLevel(View):
     """True for orders that wait for their trigger."""
 
 
-class BookView(View):
+class BookView(View, frozen=True, kw_only=True):
     """The top of the book with our own orders; scaled integers, best first."""
 
     instrument: InstrumentId
@@ -169,7 +169,7 @@ class BookView(View):
     live: bool
 
 
-class TradeRow(View):
+class TradeRow(View, frozen=True, kw_only=True):
     """A public trade; scaled integers."""
 
     ts: int
@@ -178,7 +178,7 @@ class TradeRow(View):
     aggressor: OrderSide
 
 
-class TradesView(View):
+class TradesView(View, frozen=True, kw_only=True):
     """Recent public trades, newest first."""
 
     instrument: InstrumentId
@@ -187,7 +187,7 @@ class TradesView(View):
     trades: tuple[TradeRow, ...]
 
 
-class CandleView(View):
+class CandleView(View, frozen=True, kw_only=True):
     """The newest candle of a timeframe, and the one that closed before it."""
 
     instrument: InstrumentId
@@ -195,7 +195,7 @@ class CandleView(View):
     candles: tuple[Candle, ...]
 
 
-class OrderRow(View):
+class OrderRow(View, frozen=True, kw_only=True):
     """An order."""
 
     client_id: ClientOrderId
@@ -222,7 +222,7 @@ class OrderRow(View):
     """Why it exists, or why it ended."""
 
 
-class FillRow(View):
+class FillRow(View, frozen=True, kw_only=True):
     """An execution of ours."""
 
     seq: int
@@ -239,7 +239,7 @@ class FillRow(View):
     client_id: ClientOrderId
 
 
-class PositionRow(View):
+class PositionRow(View, frozen=True, kw_only=True):
     """One owner's open position."""
 
     account: AccountId
@@ -261,7 +261,7 @@ class PositionRow(View):
     settle: Currency
 
 
-class BalanceRow(View):
+class BalanceRow(View, frozen=True, kw_only=True):
     """One currency of the account."""
 
     currency: Currency
@@ -274,7 +274,7 @@ class BalanceRow(View):
     """Of equity, as a fraction."""
 
 
-class PortfolioOverview(View):
+class PortfolioOverview(View, frozen=True, kw_only=True):
     """The account in figures, in its base currency; fractions of 1."""
 
     account: AccountId
@@ -299,14 +299,14 @@ class PortfolioOverview(View):
     """Currencies for which no price is known; equity is then None."""
 
 
-class EquityPoint(View):
+class EquityPoint(View, frozen=True, kw_only=True):
     """Equity at a time."""
 
     ts: int
     equity: float
 
 
-class BotRow(View):
+class BotRow(View, frozen=True, kw_only=True):
     """A bot."""
 
     id: Owner
@@ -340,7 +340,7 @@ class BotRow(View):
     params: dict[str, str | float | int | bool]
 
 
-class LimitRow(View):
+class LimitRow(View, frozen=True, kw_only=True):
     """One limit and how much of it is used."""
 
     name: str
@@ -353,7 +353,7 @@ class LimitRow(View):
     """low, medium, high or critical."""
 
 
-class BreakerRow(View):
+class BreakerRow(View, frozen=True, kw_only=True):
     """One breaker."""
 
     name: str
@@ -366,7 +366,7 @@ class BreakerRow(View):
     reason: str
 
 
-class RiskView(View):
+class RiskView(View, frozen=True, kw_only=True):
     """Risk at a glance."""
 
     trading: TradingState
@@ -381,7 +381,7 @@ class RiskView(View):
     """Progress of an emergency stop in words; empty when none is under way."""
 
 
-class OrderPreview(View):
+class OrderPreview(View, frozen=True, kw_only=True):
     """What an order would cost and whether it would pass."""
 
     instrument: InstrumentId
@@ -407,7 +407,7 @@ class OrderPreview(View):
     """Exactly what would be sent, in words."""
 
 
-class ParamRow(View):
+class ParamRow(View, frozen=True, kw_only=True):
     """One declared parameter."""
 
     name: str
@@ -419,7 +419,7 @@ class ParamRow(View):
     help: str
 
 
-class StrategyRow(View):
+class StrategyRow(View, frozen=True, kw_only=True):
     """A strategy that can be used."""
 
     name: str
@@ -433,7 +433,7 @@ class StrategyRow(View):
     params: tuple[ParamRow, ...]
 
 
-class JobRow(View):
+class JobRow(View, frozen=True, kw_only=True):
     """A piece of heavy work in its own process."""
 
     id: str
@@ -451,7 +451,7 @@ class JobRow(View):
     """Id of what it made, such as a backtest's; empty when nothing."""
 
 
-class BacktestRow(View):
+class BacktestRow(View, frozen=True, kw_only=True):
     """A stored backtest in one line."""
 
     id: str
@@ -471,7 +471,7 @@ class BacktestRow(View):
     """Meets the required Sharpe ratio and drawdown limit."""
 
 
-class BacktestTradeRow(View):
+class BacktestTradeRow(View, frozen=True, kw_only=True):
     """A closed trade of a backtest."""
 
     entry_time: int
@@ -485,7 +485,7 @@ class BacktestTradeRow(View):
     reason: str
 
 
-class BacktestView(View):
+class BacktestView(View, frozen=True, kw_only=True):
     """A stored backtest as a whole."""
 
     row: BacktestRow
@@ -498,7 +498,7 @@ class BacktestView(View):
     trades: tuple[BacktestTradeRow, ...]
 
 
-class DatasetRow(View):
+class DatasetRow(View, frozen=True, kw_only=True):
     """Stored candles of one market."""
 
     venue: VenueId
@@ -512,7 +512,7 @@ class DatasetRow(View):
     bytes: int
 
 
-class Activity(View):
+class Activity(View, frozen=True, kw_only=True):
     """A fact in words, for the activity log; `seq` is the journal's number and the cursor to resume from."""
 
     seq: int

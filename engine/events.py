@@ -82,7 +82,7 @@ class _Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=T
 # --- the engine's own life -------------------------------------------------------------------------------------------
 
 
-class EngineStarted(_Fact):
+class EngineStarted(_Fact, frozen=True, kw_only=True):
     """An engine process began to write."""
 
     instance: str
@@ -91,20 +91,20 @@ class EngineStarted(_Fact):
     pid: int
 
 
-class EngineStopped(_Fact):
+class EngineStopped(_Fact, frozen=True, kw_only=True):
     """The engine ended in order."""
 
     reason: str
 
 
-class EpochOpened(_Fact):
+class EpochOpened(_Fact, frozen=True, kw_only=True):
     """The right to write moved on; older epochs may not write any more."""
 
     epoch: int
     instance: str
 
 
-class OperatorActed(_Fact):
+class OperatorActed(_Fact, frozen=True, kw_only=True):
     """Audit: somebody changed something through an operation."""
 
     actor: str
@@ -116,19 +116,19 @@ class OperatorActed(_Fact):
 # --- accounts and money ----------------------------------------------------------------------------------------------
 
 
-class InstrumentDefined(_Fact):
+class InstrumentDefined(_Fact, frozen=True, kw_only=True):
     """An instrument, or a new version of its rules, became known."""
 
     instrument: Instrument
 
 
-class AccountOpened(_Fact):
+class AccountOpened(_Fact, frozen=True, kw_only=True):
     """An account became known to the engine."""
 
     account: Account
 
 
-class Deposited(_Fact):
+class Deposited(_Fact, frozen=True, kw_only=True):
     """Money came in from outside."""
 
     account: AccountId
@@ -137,7 +137,7 @@ class Deposited(_Fact):
     reference: str = ""
 
 
-class Withdrawn(_Fact):
+class Withdrawn(_Fact, frozen=True, kw_only=True):
     """Money left for outside; the amount is positive."""
 
     account: AccountId
@@ -146,7 +146,7 @@ class Withdrawn(_Fact):
     reference: str = ""
 
 
-class Transferred(_Fact):
+class Transferred(_Fact, frozen=True, kw_only=True):
     """Money moved between two accounts."""
 
     source: AccountId
@@ -156,7 +156,7 @@ class Transferred(_Fact):
     reference: str = ""
 
 
-class BalanceAdjusted(_Fact):
+class BalanceAdjusted(_Fact, frozen=True, kw_only=True):
     """A balance was corrected to what the venue says; the amount is the signed difference."""
 
     account: AccountId
@@ -165,7 +165,7 @@ class BalanceAdjusted(_Fact):
     reason: str
 
 
-class FundingPaid(_Fact):
+class FundingPaid(_Fact, frozen=True, kw_only=True):
     """Funding of a perpetual position; positive is paid, negative received, in the settle currency."""
 
     account: AccountId
@@ -177,7 +177,7 @@ class FundingPaid(_Fact):
     ts: int
 
 
-class InterestCharged(_Fact):
+class InterestCharged(_Fact, frozen=True, kw_only=True):
     """Interest on borrowed funds; positive is paid."""
 
     account: AccountId
@@ -186,7 +186,7 @@ class InterestCharged(_Fact):
     ts: int
 
 
-class PositionLiquidated(_Fact):
+class PositionLiquidated(_Fact, frozen=True, kw_only=True):
     """The venue closed a position by force; its fills arrive as ExternalFillSeen."""
 
     account: AccountId
@@ -196,7 +196,7 @@ class PositionLiquidated(_Fact):
     ts: int
 
 
-class ExternalOrderSeen(_Fact):
+class ExternalOrderSeen(_Fact, frozen=True, kw_only=True):
     """An order that is not this instance's was seen at the venue; shown, never touched."""
 
     account: AccountId
@@ -210,7 +210,7 @@ class ExternalOrderSeen(_Fact):
     price: Decimal | None = None
 
 
-class ExternalFillSeen(_Fact):
+class ExternalFillSeen(_Fact, frozen=True, kw_only=True):
     """An execution of an order that is not this instance's; it changes balances and the account's position."""
 
     fill: Fill
@@ -219,7 +219,7 @@ class ExternalFillSeen(_Fact):
 # --- orders ----------------------------------------------------------------------------------------------------------
 
 
-class OrderRefused(_Fact):
+class OrderRefused(_Fact, frozen=True, kw_only=True):
     """The risk gate refused a request; nothing was reserved or sent."""
 
     account: AccountId
@@ -233,7 +233,7 @@ class OrderRefused(_Fact):
     price: Decimal | None = None
 
 
-class OrderIntended(_Fact):
+class OrderIntended(_Fact, frozen=True, kw_only=True):
     """The intent: booked and durable before anything is sent. Reserves funds."""
 
     client_id: ClientOrderId
@@ -255,20 +255,20 @@ class OrderIntended(_Fact):
     oco_group: str | None = None
 
 
-class OrderSubmitted(_Fact):
+class OrderSubmitted(_Fact, frozen=True, kw_only=True):
     """The request left for the venue."""
 
     client_id: ClientOrderId
 
 
-class OrderOutcomeUnknown(_Fact):
+class OrderOutcomeUnknown(_Fact, frozen=True, kw_only=True):
     """The venue's answer was lost; the order may or may not exist."""
 
     client_id: ClientOrderId
     reason: str
 
 
-class OrderAccepted(_Fact):
+class OrderAccepted(_Fact, frozen=True, kw_only=True):
     """The venue has the order."""
 
     client_id: ClientOrderId
@@ -276,7 +276,7 @@ class OrderAccepted(_Fact):
     ts: int
 
 
-class OrderRejected(_Fact):
+class OrderRejected(_Fact, frozen=True, kw_only=True):
     """The venue refused the order."""
 
     client_id: ClientOrderId
@@ -285,14 +285,14 @@ class OrderRejected(_Fact):
     ts: int
 
 
-class OrderTriggered(_Fact):
+class OrderTriggered(_Fact, frozen=True, kw_only=True):
     """A stop or take-profit order reached its trigger."""
 
     client_id: ClientOrderId
     ts: int
 
 
-class OrderAmended(_Fact):
+class OrderAmended(_Fact, frozen=True, kw_only=True):
     """The venue changed a working order in place; None keeps the value."""
 
     client_id: ClientOrderId
@@ -304,20 +304,20 @@ class OrderAmended(_Fact):
     """Filled in by the engine when the funds held per unit change with the price."""
 
 
-class OrderFilled(_Fact):
+class OrderFilled(_Fact, frozen=True, kw_only=True):
     """One execution of one of our orders."""
 
     fill: Fill
 
 
-class OrderCancelRequested(_Fact):
+class OrderCancelRequested(_Fact, frozen=True, kw_only=True):
     """We asked the venue to cancel."""
 
     client_id: ClientOrderId
     reason: str = ""
 
 
-class OrderCancelRejected(_Fact):
+class OrderCancelRejected(_Fact, frozen=True, kw_only=True):
     """The venue did not cancel; the order lives on or already ended."""
 
     client_id: ClientOrderId
@@ -326,7 +326,7 @@ class OrderCancelRejected(_Fact):
     ts: int
 
 
-class OrderCanceled(_Fact):
+class OrderCanceled(_Fact, frozen=True, kw_only=True):
     """The venue confirmed the end of the order, at our wish or its own."""
 
     client_id: ClientOrderId
@@ -334,7 +334,7 @@ class OrderCanceled(_Fact):
     ts: int
 
 
-class OrderExpired(_Fact):
+class OrderExpired(_Fact, frozen=True, kw_only=True):
     """The order ended by its time in force."""
 
     client_id: ClientOrderId
@@ -345,7 +345,7 @@ class OrderExpired(_Fact):
 # --- bots ------------------------------------------------------------------------------------------------------------
 
 
-class BotCreated(_Fact):
+class BotCreated(_Fact, frozen=True, kw_only=True):
     """A bot exists; the configuration is the validated JSON of `BotConfig`."""
 
     bot: Owner
@@ -355,7 +355,7 @@ class BotCreated(_Fact):
     currency: Currency
 
 
-class BotConfigured(_Fact):
+class BotConfigured(_Fact, frozen=True, kw_only=True):
     """A bot's configuration was replaced as a whole."""
 
     bot: Owner
@@ -363,7 +363,7 @@ class BotConfigured(_Fact):
     capital: Decimal
 
 
-class BotStateChanged(_Fact):
+class BotStateChanged(_Fact, frozen=True, kw_only=True):
     """A bot moved in its life cycle."""
 
     bot: Owner
@@ -371,7 +371,7 @@ class BotStateChanged(_Fact):
     reason: str = ""
 
 
-class BotMemorySaved(_Fact):
+class BotMemorySaved(_Fact, frozen=True, kw_only=True):
     """A strategy's declared memory at a bar, so that a restart continues with the same signals."""
 
     bot: Owner
@@ -381,13 +381,13 @@ class BotMemorySaved(_Fact):
     bar_ts: int
 
 
-class BotDeleted(_Fact):
+class BotDeleted(_Fact, frozen=True, kw_only=True):
     """A stopped bot was removed from the list; its history stays."""
 
     bot: Owner
 
 
-class SignalRaised(_Fact):
+class SignalRaised(_Fact, frozen=True, kw_only=True):
     """A strategy wanted something; what became of it follows under the same owner."""
 
     bot: Owner
@@ -402,7 +402,7 @@ class SignalRaised(_Fact):
 # --- risk ------------------------------------------------------------------------------------------------------------
 
 
-class TradingStateChanged(_Fact):
+class TradingStateChanged(_Fact, frozen=True, kw_only=True):
     """ACTIVE, REDUCING or HALTED, for the whole engine (`scope` "engine") or one bot."""
 
     scope: str
@@ -411,7 +411,7 @@ class TradingStateChanged(_Fact):
     actor: str
 
 
-class BreakerTripped(_Fact):
+class BreakerTripped(_Fact, frozen=True, kw_only=True):
     """A breaker opened."""
 
     breaker: str
@@ -421,7 +421,7 @@ class BreakerTripped(_Fact):
     reason: str
 
 
-class BreakerReset(_Fact):
+class BreakerReset(_Fact, frozen=True, kw_only=True):
     """A breaker was closed again."""
 
     breaker: str
@@ -430,14 +430,14 @@ class BreakerReset(_Fact):
     reason: str
 
 
-class LimitsChanged(_Fact):
+class LimitsChanged(_Fact, frozen=True, kw_only=True):
     """Risk limits as a whole, as the validated JSON of `RiskLimits`."""
 
     limits: bytes
     actor: str
 
 
-class MarkRecorded(_Fact):
+class MarkRecorded(_Fact, frozen=True, kw_only=True):
     """The mark price of a held instrument, at most every 10 s and whenever a breaker decided on it."""
 
     instrument: InstrumentId
@@ -445,7 +445,7 @@ class MarkRecorded(_Fact):
     ts: int
 
 
-class EquityRecorded(_Fact):
+class EquityRecorded(_Fact, frozen=True, kw_only=True):
     """The account's value in its base currency, with the marks of the same moment."""
 
     account: AccountId
@@ -526,7 +526,7 @@ UPCASTERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """Old tag -> pure function that gives the next version's fields, tag `t` included."""
 
 _encoder = msgspec.msgpack.Encoder(decimal_format="string")
-_event_decoder = msgspec.msgpack.Decoder(Event)
+_event_decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
 _record_decoder = msgspec.msgpack.Decoder(Record)
 
 
@@ -574,7 +574,8 @@ def _lift(body: bytes) -> Event:
         raw = msgspec.msgpack.decode(body)
         while isinstance(raw, dict) and raw.get("t") in UPCASTERS:
             raw = UPCASTERS[raw["t"]](raw)
-        return msgspec.convert(raw, Event, str_keys=True)
+        lifted: Event = msgspec.convert(raw, Event, str_keys=True)
+        return lifted
     except msgspec.MsgspecError as error:
         raise StateCorruptionError(
             f"A fact in the journal is not known to this release: {error}. A newer release may have written it."

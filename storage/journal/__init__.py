@@ -1,0 +1,22 @@
+"""The journal: the one truth on disk, written before anything leaves the engine."""
+
+from __future__ import annotations
+
+from storage.journal.contract import FactJournal, JournalOptions
+from storage.journal.journal import Journal
+from storage.journal.memory import MemoryJournal
+from storage.journal.reader import AsyncReader, Page, Query, Reader
+from storage.journal.recovery import Recovered, replay
+
+__all__ = [
+    "AsyncReader",
+    "FactJournal",
+    "Journal",
+    "JournalOptions",
+    "MemoryJournal",
+    "Page",
+    "Query",
+    "Reader",
+    "Recovered",
+    "replay",
+]

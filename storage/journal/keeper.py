@@ -1,0 +1,100 @@
+"""The keeper thread: what follows a commit and may lag behind it, the high-water mark and copying back the log."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from typing import TYPE_CHECKING
+
+from engine.errors import JournalError
+from storage.journal.mark import HighWaterMark, Mark
+from storage.journal.schema import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from storage.journal.contract import JournalOptions
+
+__all__ = ["Keeper"]
+
+COMMIT_PAGES = 3
+ROWS_PER_PAGE = 6
+"""Estimate of the log's growth: pages that every commit touches, and rows that fill a further page."""
+
+
+class Keeper:
+    """Syncs the newest mark, coalesced, and copies the log back when it has grown.
+
+    Args:
+        path: The journal's file.
+        mark: Opened by the caller, closed at the end.
+        options: Of the journal.
+        failed: Called in the keeper's thread when the mark cannot be written.
+    """
+
+    def __init__(
+        self, path: Path, mark: HighWaterMark, options: JournalOptions, failed: Callable[[JournalError], None]
+    ) -> None:
+        self._path = path
+        self._mark = mark
+        self._options = options
+        self._failed = failed
+        self._newest: Mark | None = None
+        self._pages = 0
+        self._wake = threading.Event()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="journal-keeper", daemon=True)
+
+    def start(self) -> None:
+        """Begin to keep."""
+        self._thread.start()
+
+    def committed(self, seq: int, head: bytes, rows: int) -> None:
+        """Take note of a commit; called in the writer's thread, returns at once."""
+        self._newest = Mark(seq, head)
+        self._pages += COMMIT_PAGES + rows // ROWS_PER_PAGE
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def join(self) -> None:
+        """Store the newest mark, then end; blocks. The writer must have ended before."""
+        self._end.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        connection = connect(self._path, busy_timeout_s=self._options.busy_timeout_s)
+        try:
+            while True:
+                self._wake.wait()
+                ending = self._end.is_set()
+                self._wake.clear()
+                newest, self._newest = self._newest, None
+                if newest is not None:
+                    self._mark.write(newest)
+                if ending:
+                    return
+                if self._pages >= self._options.checkpoint_pages:
+                    self._pages = 0
+                    self._copy_back(connection)
+                self._end.wait(self._options.mark_interval_s)
+        except OSError as error:
+            self._failed(
+                JournalError(
+                    f"The journal's high-water mark {self._mark.path} could not be written: {error}. The engine has "
+                    "halted. Free space or repair the disk, then start again."
+                )
+            )
+        finally:
+            self._mark.close()
+            connection.close()
+
+    @staticmethod
+    def _copy_back(connection: sqlite3.Connection) -> None:
+        # Whatever a failure here means, the next commit meets it too and reports it.
+        try:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.OperationalError:
+            return

@@ -1,0 +1,258 @@
+"""Reading stored facts: pages after a cursor, filters, the history of one order, the whole chain."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from engine.events import OrderIntended
+from storage.journal.chain import PAGE, reading, verify
+from storage.journal.codec import decode, genesis, owner_of
+from storage.journal.pacing import Pacer
+from storage.journal.schema import connect, read_meta
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from engine.events import Event, Record
+
+__all__ = ["AsyncReader", "Page", "Query", "Reader"]
+
+_T = TypeVar("_T")
+_END = 2**63 - 1
+OWNERS_KEPT = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Which facts are wanted; what is empty does not filter."""
+
+    kinds: tuple[str, ...] = ()
+    """Names of event types, such as `OrderFilled`."""
+    owner: str = ""
+    """A bot's id, `manual`, or `external`: also the facts of its orders that name only the order."""
+    subject: str = ""
+    """A client order id or a bot's id."""
+    correlation: str = ""
+
+    def where(self) -> tuple[str, list[Any]]:
+        """The part of the filter that SQL does, as a condition and its values."""
+        parts: list[str] = []
+        values: list[Any] = []
+        if self.kinds:
+            parts.append(f"kind IN ({', '.join('?' * len(self.kinds))})")
+            values += self.kinds
+        if self.subject:
+            parts.append("subject = ? AND subject <> ''")
+            values.append(self.subject)
+        if self.correlation:
+            parts.append("correlation = ?")
+            values.append(self.correlation)
+        return "".join(f" AND {part}" for part in parts), values
+
+
+ALL = Query()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some facts, and where to go on."""
+
+    records: list[Record]
+    cursor: int
+    """Every wanted fact up to this number has been seen; the next page is asked for with it."""
+    last: int
+    """Number of the newest stored fact at that moment; the end is reached when the cursor is there."""
+
+
+class Reader:
+    """Its own read-only connection: it sees what is durable, and neither waits for the writer nor holds it up.
+
+    Args:
+        path: The journal's file, which must exist.
+        pause: Called after each decoded fact; a thread beside a loop rests in it.
+    """
+
+    def __init__(self, path: Path, pause: Callable[[], None] = lambda: None) -> None:
+        self._connection = connect(path, read_only=True)
+        self._pause = pause
+        self._owners: dict[str, str] = {}
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def last_seq(self) -> int:
+        """Number of the newest stored fact; 0 when there is none."""
+        with reading():
+            found: int | None = self._connection.execute("SELECT max(seq) FROM events").fetchone()[0]
+        return found or 0
+
+    def count(self, query: Query = ALL) -> int:
+        """Number of stored facts that match."""
+        if query.owner:
+            return sum(1 for _ in self.records(query=query))
+        condition, values = query.where()
+        with reading():
+            statement = f"SELECT count(*) FROM events WHERE true{condition}"  # noqa: S608 - only places
+            found: int = self._connection.execute(statement, values).fetchone()[0]
+        return found
+
+    def records(self, after: int = 0, until: int = _END, query: Query = ALL) -> Iterator[Record]:
+        """All matching facts after one number, up to another (inclusive), oldest first.
+
+        Raises:
+            StateCorruptionError: The file is damaged, or a fact is not known to this release.
+        """
+        while True:
+            rows = self._rows(after, until, query, PAGE)
+            for seq, body in rows:
+                record = decode(body)
+                self._pause()
+                after = seq
+                if self._wanted(record.event, query):
+                    yield record
+            if len(rows) < PAGE:
+                return
+
+    def since(self, cursor: int, limit: int = 500, query: Query = ALL) -> Page:
+        """The next matching facts after a cursor, oldest first; looks at no more than ten times `limit` rows.
+
+        Raises:
+            StateCorruptionError: The file is damaged, or a fact is not known to this release.
+        """
+        last = self.last_seq()
+        rows = self._rows(cursor, last, query, limit * 10 if query.owner else limit)
+        found: list[Record] = []
+        for seq, body in rows:
+            if len(found) == limit:
+                return Page(found, cursor, last)
+            record = decode(body)
+            self._pause()
+            cursor = seq
+            if self._wanted(record.event, query):
+                found.append(record)
+        complete = len(rows) < (limit * 10 if query.owner else limit)
+        return Page(found, max(cursor, last) if complete else cursor, last)
+
+    def latest(self, limit: int, query: Query = ALL, *, before: int = _END) -> list[Record]:
+        """The last matching facts before a number, newest first."""
+        found: list[Record] = []
+        condition, values = query.where()
+        statement = f"SELECT seq, body FROM events WHERE seq < ?{condition} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - only places
+        while len(found) < limit:
+            with reading():
+                rows = self._connection.execute(statement, [before, *values, PAGE]).fetchall()
+            for seq, body in rows:
+                before = seq
+                record = decode(body)
+                self._pause()
+                if self._wanted(record.event, query):
+                    found.append(record)
+                    if len(found) == limit:
+                        break
+            if len(rows) < PAGE:
+                break
+        return found
+
+    def order_history(self, client_id: str) -> list[Record]:
+        """Everything that was booked about one order, oldest first."""
+        return list(self.records(query=Query(subject=client_id)))
+
+    def verify(self) -> tuple[int, str]:
+        """Check every row of the chain.
+
+        Returns:
+            Number of facts and the chain's last hash in hex.
+
+        Raises:
+            StateCorruptionError: A row is missing or was changed.
+        """
+        with reading():
+            start = genesis(read_meta(self._connection).journal_id)
+        seq, head = verify(self._connection, 0, start, pause=self._pause)
+        return seq, head.hex()
+
+    def _rows(self, after: int, until: int, query: Query, limit: int) -> list[tuple[int, bytes]]:
+        condition, values = query.where()
+        statement = f"SELECT seq, body FROM events WHERE seq > ? AND seq <= ?{condition} ORDER BY seq LIMIT ?"  # noqa: S608 - only places
+        with reading():
+            return self._connection.execute(statement, [after, until, *values, limit]).fetchall()
+
+    def _wanted(self, event: Event, query: Query) -> bool:
+        return not query.owner or self._owner(event) == query.owner
+
+    def _owner(self, event: Event) -> str | None:
+        owner = owner_of(event)
+        if owner is not None:
+            return owner
+        fill = getattr(event, "fill", None)
+        client_id = getattr(event, "client_id", None) if fill is None else fill.client_id
+        return None if client_id is None else self._owner_of_order(client_id)
+
+    def _owner_of_order(self, client_id: str) -> str:
+        known = self._owners.get(client_id)
+        if known is None:
+            with reading():
+                row = self._connection.execute(
+                    "SELECT body FROM events WHERE subject = ? AND subject <> '' AND kind = 'OrderIntended'",
+                    (client_id,),
+                ).fetchone()
+            event = decode(row[0]).event if row is not None else None
+            known = event.owner if isinstance(event, OrderIntended) else "external"
+            if len(self._owners) >= OWNERS_KEPT:
+                del self._owners[next(iter(self._owners))]
+            self._owners[client_id] = known
+        return known
+
+
+class AsyncReader:
+    """A `Reader` in a thread of its own, for use on the event loop.
+
+    Args:
+        path: The journal's file, which must exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._pacer = Pacer(threading.Event())
+        self._path = path
+        self._reader: Reader | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal-reader")
+
+    async def since(self, cursor: int, limit: int = 500, query: Query = ALL) -> Page:
+        """As `Reader.since`."""
+        return await self._run(lambda reader: reader.since(cursor, limit, query))
+
+    async def latest(self, limit: int, query: Query = ALL, *, before: int = _END) -> list[Record]:
+        """As `Reader.latest`."""
+        return await self._run(lambda reader: reader.latest(limit, query, before=before))
+
+    async def order_history(self, client_id: str) -> list[Record]:
+        """As `Reader.order_history`."""
+        return await self._run(lambda reader: reader.order_history(client_id))
+
+    async def count(self, query: Query = ALL) -> int:
+        """As `Reader.count`."""
+        return await self._run(lambda reader: reader.count(query))
+
+    async def verify(self) -> tuple[int, str]:
+        """As `Reader.verify`."""
+        return await self._run(lambda reader: reader.verify())
+
+    async def close(self) -> None:
+        """End the thread and close the connection."""
+        if self._reader is not None:
+            await self._run(lambda reader: reader.close())
+        self._thread.shutdown()
+
+    async def _run(self, work: Callable[[Reader], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work)
+
+    def _do(self, work: Callable[[Reader], _T]) -> _T:
+        if self._reader is None:
+            self._reader = Reader(self._path, self._pacer.pause)
+        return work(self._reader)

@@ -1,0 +1,1 @@
+"""Parts that tests share: small real engines, apps and terminals."""

@@ -313,7 +313,7 @@ class Bot:
         )
         if self._submit(request) is None:
             raise StrategyError(
-                f"The position of {abs(held)} {self.instrument.symbol} could not be closed; close it by hand on Portfolio."
+                f"The position of {abs(held)} {self.instrument.symbol} could not be closed; close it on Portfolio."
             )
 
     def cancel_all(self, reason: str) -> None:

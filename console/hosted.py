@@ -1,0 +1,43 @@
+"""The base of an app that runs inside the engine's process, where it must not print, trace or stop anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.app import App
+
+from console.driver import QuarterdeckDriver
+from console.ending import ExitIntent
+
+if TYPE_CHECKING:
+    from textual.driver import Driver
+
+__all__ = ["HostedApp"]
+
+
+class HostedApp(App[ExitIntent]):
+    """A Textual app that leaves with an `ExitIntent` and whose failure is a value, not a print-out.
+
+    Args:
+        driver_class: What `console.driver.driver_for` gives; None lets Textual choose, as in tests.
+    """
+
+    def __init__(self, driver_class: type[Driver] | None = None) -> None:
+        super().__init__(driver_class=driver_class)
+
+    @property
+    def failure(self) -> Exception | None:
+        """The exception that ended the app; None while it runs and after an orderly end."""
+        return self._exception
+
+    def post_display_hook(self) -> None:
+        """Tell the driver about each display, so that it knows which ones it held back."""
+        if isinstance(self._driver, QuarterdeckDriver):
+            self._driver.displayed()
+
+    def _fatal_error(self) -> None:
+        # Textual would print a trace with the values of local variables, secrets included; the host logs without them.
+        self._close_messages_no_wait()
+
+    def _print_error_renderables(self) -> None:
+        self._exit_renderables.clear()

@@ -22,5 +22,8 @@ class CommandEntry(NamedTuple):
 DEFAULT = "console.launcher:main"
 """What a call without a sub-command starts: a function of the `Invocation` that returns the exit status."""
 
-COMMANDS: dict[str, CommandEntry] = {}
+COMMANDS: dict[str, CommandEntry] = {
+    "status": CommandEntry("console.lifecycle:status", "Say whether an engine runs in this home folder."),
+    "stop": CommandEntry("console.lifecycle:stop", "Stop the engine of this home folder."),
+}
 """Name to entry, in the order in which `--help` lists them."""

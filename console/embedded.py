@@ -1,0 +1,129 @@
+"""The engine's process as the launcher starts it: engine and console in one, from imports to exit status."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import logging
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from console.driver import TerminalLease, driver_for
+from console.host import ConsoleApp, Engine, run_embedded
+from console.line_end import LauncherLine
+from engine.errors import EngineAlreadyRunningError, QuarterdeckError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from console.output import Patience
+
+__all__ = ["drive", "main", "parse", "serve"]
+
+logger = logging.getLogger(__name__)
+
+FAILED = 1
+ALREADY_RUNNING = 3
+E = TypeVar("E", bound=Engine)
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read what the launcher says: `home`, `launcher` (a descriptor) and `scene`."""
+    parser = argparse.ArgumentParser(prog="quarterdeck-embedded", description=__doc__)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--launcher", type=int, required=True)
+    parser.add_argument("--scene")
+    return parser.parse_args(arguments)
+
+
+def serve(
+    home: Path,
+    launcher: int,
+    factories: Callable[[], tuple[Callable[[], E], Callable[[E, TerminalLease], ConsoleApp]]],
+    patience: Patience | None = None,
+) -> int:
+    """Run engine and console on standard input's terminal; every failure becomes a sentence for the launcher.
+
+    Args:
+        home: The home folder; it exists.
+        launcher: Descriptor of our end of the conversation.
+        factories: Imports and gives the engine's and the app's factory. Called before anything starts, because
+            importing takes longer than an event loop with a running engine may be held.
+        patience: When a silent terminal counts as gone.
+
+    Returns:
+        The exit status: 0 after an orderly stop, 3 when the home folder has an engine already, 1 after a failure.
+    """
+    line = LauncherLine(socket.socket(fileno=launcher))
+    status = FAILED
+    try:
+        engine_factory, app_factory = factories()
+        status = drive(
+            run_embedded(
+                engine_factory,
+                app_factory,
+                home=home,
+                release=_release(),
+                terminal=sys.stdin.fileno(),
+                launcher=line,
+                patience=patience,
+            )
+        )
+    except QuarterdeckError as error:
+        logger.exception("the engine's process ends")
+        line.say("error", error.message)
+        status = ALREADY_RUNNING if isinstance(error, EngineAlreadyRunningError) else FAILED
+    except Exception as error:
+        # The process's root: the trace goes to the log, the person gets a sentence.
+        logger.exception("the engine's process ends")
+        line.say("error", f"Quarterdeck could not go on ({type(error).__name__}: {error}). The log has the details.")
+    line.say("exit", status)
+    line.close()
+    return status
+
+
+def drive(coroutine: Coroutine[Any, Any, int]) -> int:
+    """Run the process's one event loop to the end of this coroutine.
+
+    A `SystemExit` raised by a guest on the loop (a widget, a plug-in) is logged and does not end it: asyncio would
+    otherwise let it stop the engine with it.
+    """
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        task = loop.create_task(coroutine, name="host")
+        while True:
+            try:
+                return loop.run_until_complete(task)
+            except (SystemExit, KeyboardInterrupt):
+                if task.done():
+                    raise
+                logger.exception("something on the event loop asked the process to exit; it goes on")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Start the product's engine and console in this process."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
+    options = parse(arguments)
+
+    def factories() -> tuple[Callable[[], Any], Callable[[Any, TerminalLease], ConsoleApp]]:
+        app_class = importlib.import_module("console.app").QuarterdeckApp
+        build_engine = importlib.import_module("engine.control.host").build_engine
+        return (
+            lambda: build_engine(options.home, {"scene": options.scene}),
+            lambda engine, lease: app_class(engine.link(), driver_class=driver_for(lease)),
+        )
+
+    return serve(options.home, options.launcher, factories)
+
+
+def _release() -> str:
+    from importlib.metadata import version
+
+    return version("quarterdeck")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,261 @@
+"""The thin process in the terminal's foreground: it starts the engine's process, lends it the terminal and waits.
+
+The engine's process leads its own session, so nothing that happens to the terminal reaches it as a signal. What the
+kernel tells the foreground (window size, hang-up, terminate) the launcher passes on. Whatever becomes of the other
+process, the launcher gives the terminal back as it found it and says in a sentence what has happened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import termios
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from console.home import command_line, prepare_home, process_log
+from console.launch_line import MAX_LINE, Words, encode
+from console.terminal import RESTORE_SCREEN, restore_attributes, save_attributes
+from engine.errors import QuarterdeckError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from types import FrameType
+
+    from console.cli import Invocation
+
+__all__ = ["launch", "main"]
+
+STDIN, STDOUT, STDERR = 0, 1, 2
+NO_TERMINAL = 2
+LOG_LIMIT = 1024 * 1024
+# How long a lost terminal's launcher stays to hear the answer, and how long a process may take to end after its last
+# word, in seconds.
+FAREWELL_S = 10.0
+HEARD = (signal.SIGWINCH, signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)
+
+
+def main(invocation: Invocation) -> int:
+    """Start the console in this terminal; returns the exit status for the shell."""
+    try:
+        home = prepare_home(invocation.home)
+    except QuarterdeckError as error:
+        _say(STDERR, error.message)
+        return 1
+    # -P: the folder the person happens to stand in is no place to import from
+    command = [sys.executable, "-P", "-m", "console.embedded", "--home", str(home)]
+    if invocation.scene:
+        command += ["--scene", invocation.scene]
+    return launch(command, home)
+
+
+def launch(command: Sequence[str], home: Path) -> int:
+    """Run the engine's process on this terminal until the console ends.
+
+    Args:
+        command: What to start; `--launcher FD` is added, the number of its end of the conversation.
+        home: The home folder; it exists.
+
+    Returns:
+        0 when the engine goes on without the console, 2 when there is no terminal, else the process's own status
+        (128 plus the signal's number when a signal ended it).
+    """
+    refusal = _why_not_here()
+    if refusal:
+        _say(STDERR, refusal)
+        return NO_TERMINAL
+    attributes = save_attributes(STDIN)
+    ours, theirs = socket.socketpair()
+    with ours, _signals() as heard:
+        try:
+            with theirs, _open_log(home) as log:
+                process = subprocess.Popen(
+                    [*command, "--launcher", str(theirs.fileno())],
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            _say(STDERR, f"Quarterdeck could not be started: {error}.")
+            return 1
+        watch = _Watch(process, ours, heard, home)
+        watch.wait()
+        # No longer ours to decide: from here a signal ends the launcher even while the terminal takes nothing.
+    restore_attributes(STDIN, attributes)
+    watch.take_leave()
+    return watch.status
+
+
+class _Watch:
+    """Waits for the process and its words, and passes on what the terminal says."""
+
+    def __init__(self, process: subprocess.Popen[bytes], line: socket.socket, heard: socket.socket, home: Path) -> None:
+        self.status = 0
+        self._process = process
+        self._line = line
+        self._heard = heard
+        self._home = home
+        self._words = Words()
+        self._ready = False
+        self._hung_up = False
+        self._detached = ""
+        self._dirty = True
+        self._exit_said = False
+        self._errors: list[str] = []
+
+    def wait(self) -> None:
+        """Return when the process has ended, or has let go of the terminal."""
+        talking = True
+        while talking:
+            readable, _, _ = select.select([self._line, self._heard], [], [], FAREWELL_S if self._hung_up else None)
+            if not readable and self._hung_up:
+                # Nobody can see what we still have to say, and the process has its own eyes on the terminal.
+                self._exit_said = True
+                return
+            if self._heard in readable:
+                for number in self._heard.recv(MAX_LINE):
+                    self._pass_on(number)
+            if self._line in readable:
+                talking = self._listen()
+        if not self._detached:
+            self._await_end()
+
+    def take_leave(self) -> None:
+        """Give the screen back where the process could not, and say what has become of it."""
+        with suppress(OSError):
+            if self._ready and self._dirty and not self._hung_up:
+                os.write(STDOUT, RESTORE_SCREEN)
+        for text in self._errors:
+            _say(STDERR, text)
+        if self._detached:
+            _say(STDOUT, self._detached)
+        elif not self._exit_said:
+            _say(STDERR, self._crash_sentence())
+        if not self._process.returncode:
+            # The engine goes on without us; this tells subprocess not to warn about it.
+            self._process.returncode = 0
+
+    def _pass_on(self, number: int) -> None:
+        match number:
+            case signal.SIGWINCH | signal.SIGTERM:
+                self._process.send_signal(number)
+            case signal.SIGHUP:
+                self._hung_up = True
+                with suppress(OSError):
+                    self._line.send(encode("hup"))
+            case signal.SIGINT if not self._ready:
+                # Ctrl-C is a signal only as long as the console has not made a key of it.
+                self._process.send_signal(signal.SIGTERM)
+
+    def _listen(self) -> bool:
+        try:
+            data = self._line.recv(MAX_LINE)
+        except OSError:
+            data = b""
+        for word, rest in self._words.feed(data):
+            self._understand(word, rest)
+        return bool(data)
+
+    def _understand(self, word: str, rest: str) -> None:
+        match word:
+            case "ready":
+                self._ready = True
+            case "stopping":
+                self._ready, self._dirty = False, False
+                _say(STDOUT, f"Stopping the engine (process {self._process.pid})…")
+            case "detached":
+                pid, why, screen = [*rest.split(), "", "", ""][:3]
+                self._dirty = screen != "restored"
+                self._detached = self._detached_sentence(pid, why)
+            case "error":
+                self._errors.append(rest)
+            case "exit":
+                self._exit_said, self._dirty = True, False
+
+    def _await_end(self) -> None:
+        try:
+            status = self._process.wait(FAREWELL_S)
+        except subprocess.TimeoutExpired:
+            self._errors.append(f"The engine's process {self._process.pid} does not end.")
+            self._exit_said, self.status = True, 1
+            return
+        self.status = 128 - status if status < 0 else status
+
+    def _detached_sentence(self, pid: str, why: str) -> str:
+        how = {
+            "crashed": f"The console ended by an error of its own (see {process_log(self._home)})",
+            "lost": "The console lost its terminal",
+        }.get(why, "The console is closed")
+        status, stop = command_line(self._home, "status"), command_line(self._home, "stop")
+        return f"{how}; the engine goes on without it (process {pid}). `{status}` shows it, `{stop}` ends it."
+
+    def _crash_sentence(self) -> str:
+        code = self._process.returncode
+        how = f"ended by {signal.Signals(-code).name}" if code and code < 0 else f"ended with status {code}"
+        what = "was" if code and code < 0 else "has"
+        when = "" if self._ready else " before the console could be drawn"
+        return (
+            f"The engine's process {what} {how}{when}; its log is {process_log(self._home)}. "
+            "At the next start the engine recovers from its journal."
+        )
+
+
+def _why_not_here() -> str:
+    """Why no console can be drawn here; empty when it can."""
+    if not (os.isatty(STDIN) and os.isatty(STDOUT)):
+        return "The console needs a terminal for input and output, and this is none. Start `quarterdeck` in a terminal."
+    with suppress(OSError):
+        # Fails where the terminal is not our controlling one, and then there is no foreground either.
+        if os.tcgetpgrp(STDIN) != os.getpgrp():
+            return "The console cannot be drawn from the background. Start `quarterdeck` without `&`."
+    return ""
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[socket.socket]:
+    """Hear signals as bytes on a socket, each its number; afterwards they mean again what they meant before."""
+    hear, tell = socket.socketpair()
+    hear.setblocking(False)
+    tell.setblocking(False)
+
+    def take(_number: int, _frame: FrameType | None) -> None:
+        """Do nothing: the number arrives on the socket."""
+
+    with hear, tell:
+        before = signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
+        # Handlers, not "ignore": they fall back to the default in the process that is started.
+        previous = {number: signal.signal(number, take) for number in HEARD}
+        try:
+            yield hear
+        finally:
+            signal.set_wakeup_fd(before)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _open_log(home: Path) -> Iterator[int]:
+    """The file that takes what the process prints; begun anew when it has grown large."""
+    path = process_log(home)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    if path.exists() and path.stat().st_size > LOG_LIMIT:
+        path.replace(path.with_suffix(".log.1"))
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _say(fd: int, text: str) -> None:
+    # Control characters of an error's text must not reach the terminal.
+    clean = "".join(character if character.isprintable() else " " for character in text)
+    with suppress(OSError, termios.error):
+        os.write(fd, clean.encode("utf-8", "replace") + b"\n")

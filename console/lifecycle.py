@@ -1,0 +1,79 @@
+"""The commands `status` and `stop`: what is known of a home folder's engine from outside, and how it is ended."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from console.cli import Invocation
+    from engine.control.lock import LockHolder
+
+__all__ = ["status", "stop"]
+
+NOT_RUNNING = 3
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def status(context: click.Context, as_json: bool) -> None:
+    """Say whether an engine runs in this home folder; the exit status is 0 if it does, else 3."""
+    from engine.control.lock import find_holder
+
+    invocation: Invocation = context.obj
+    holder = find_holder(invocation.home)
+    if as_json:
+        click.echo(_as_json(invocation, holder))
+    elif holder is None:
+        click.echo(f"No engine is running in {invocation.home}.")
+    elif not holder.pid:
+        click.echo(f"An engine in {invocation.home} is just starting or ending.")
+    else:
+        click.echo(
+            f"An engine is running in {invocation.home}: process {holder.pid}, release {holder.release}, "
+            f"since {_since(holder):%Y-%m-%d %H:%M:%S} UTC."
+        )
+    context.exit(NOT_RUNNING if holder is None else 0)
+
+
+@click.command()
+@click.option("--now", is_flag=True, help="End it at once; the next start recovers from the journal.")
+@click.option("--wait", type=click.FloatRange(min=0), default=40.0, show_default=True, help="Seconds to wait.")
+@click.pass_context
+def stop(context: click.Context, now: bool, wait: float) -> None:
+    """Stop the engine of this home folder and wait until it has ended."""
+    from engine.control.lock import find_holder, send_stop, wait_until_free
+
+    invocation: Invocation = context.obj
+    if find_holder(invocation.home) is None:
+        click.echo(f"No engine is running in {invocation.home}.")
+        return
+    from engine.errors import EngineNotRunningError
+
+    try:
+        holder = send_stop(invocation.home, now=now)
+    except EngineNotRunningError as error:
+        raise click.ClickException(error.message) from error
+    if wait_until_free(invocation.home, wait):
+        click.echo(f"The engine has stopped (process {holder.pid}).")
+        return
+    raise click.ClickException(
+        f"The engine (process {holder.pid}) has not stopped within {wait:g} s. "
+        "Wait longer, or end it at once with `stop --now`."
+    )
+
+
+def _since(holder: LockHolder) -> datetime:
+    return datetime.fromtimestamp(holder.started / 1e9, UTC)
+
+
+def _as_json(invocation: Invocation, holder: LockHolder | None) -> str:
+    import json
+
+    found: dict[str, object] = {"running": holder is not None, "home": str(invocation.home)}
+    if holder is not None and holder.pid:
+        found |= {"pid": holder.pid, "release": holder.release, "since": _since(holder).isoformat()}
+    return json.dumps(found)

@@ -1,0 +1,1 @@
+"""The schema's history: numbered steps, each with its way back."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.errors import JournalError, StateCorruptionError
+from storage.journal.chain import reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +71,7 @@ def connect(path: Path, *, read_only: bool = False, busy_timeout_s: float = 5.0)
 
     Raises:
         JournalError: The file is missing or cannot be opened.
+        StateCorruptionError: The file is damaged.
     """
     mode = "ro" if read_only else "rw"
     try:
@@ -81,11 +83,16 @@ def connect(path: Path, *, read_only: bool = False, busy_timeout_s: float = 5.0)
             check_same_thread=False,
             cached_statements=256,
         )
-        connection.execute("PRAGMA synchronous = FULL")
-        # The log is copied back by the keeper thread, so that no commit ever waits for it.
-        connection.execute("PRAGMA wal_autocheckpoint = 0")
     except sqlite3.Error as error:
         raise JournalError(f"The journal {path} cannot be opened: {error}.") from error
+    try:
+        with reading():
+            connection.execute("PRAGMA synchronous = FULL")
+            # The log is copied back by the keeper thread, so that no commit ever waits for it.
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

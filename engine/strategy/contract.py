@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
@@ -60,6 +60,12 @@ class StrategyMemory(msgspec.Struct):
 
     schema: ClassVar[int] = 1
 
+    def reset(self) -> None:
+        """Forget everything: give every field its default."""
+        fresh = type(self)()
+        for field in self.__struct_fields__:
+            setattr(self, field, getattr(fresh, field))
+
 
 class Holding(msgspec.Struct, frozen=True, gc=False):
     """What the bot holds in the instrument when a bar closes."""
@@ -86,6 +92,24 @@ class Wish(msgspec.Struct, frozen=True, gc=False):
     """Protective stop price in quote currency; None keeps the present one."""
     target: float | None = None
     """Take-profit price in quote currency; None keeps the present one."""
+
+    @classmethod
+    def enter(
+        cls, side: int, confidence: float, reason: str, *, stop: float | None = None, target: float | None = None
+    ) -> Self:
+        """Open or add: long where `side` is positive, short where it is negative."""
+        direction = SignalDirection.BUY if side > 0 else SignalDirection.SELL
+        return cls(SignalAction.ENTER, direction, confidence, reason, stop, target)
+
+    @classmethod
+    def exit(cls, reason: str) -> Self:
+        """Close the whole position."""
+        return cls(SignalAction.EXIT, reason=reason)
+
+    @classmethod
+    def protect(cls, reason: str, *, stop: float | None = None, target: float | None = None) -> Self:
+        """Keep the position; place or move its stop, its target, or both."""
+        return cls(SignalAction.PROTECT, reason=reason, stop=stop, target=target)
 
 
 class Strategy(ABC):

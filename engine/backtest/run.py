@@ -1,0 +1,341 @@
+"""One backtest on the event path: the same strategy, bot, gate, desk, matching and ledger as live, on simulated time.
+
+Nothing waits: the venue is called in place, the journal is in memory. A shortcut leaves out bars at which nothing can
+happen (flat, no order, and the strategy has said that it would not act); switched off, every bar takes every step, and
+the result is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from engine import events as ev
+from engine.backtest.metrics import MetricSettings, compute_metrics
+from engine.backtest.trades import ClosedTrade, TradeBook
+from engine.bots.bot import Bot
+from engine.clock import SimulatedClock
+from engine.errors import DataError, OrderRejectionError
+from engine.execution.desk import Desk
+from engine.execution.effects import AmendEffect, CancelEffect, Effect, PlaceEffect
+from engine.execution.ids import ClientIds
+from engine.ledger import Ledger
+from engine.model.account import Account, TradingMode
+from engine.model.candle import timeframe_ns
+from engine.model.ids import AccountId, Currency, Owner, VenueId
+from engine.model.order import OrderSide
+from engine.model.risk import Quote
+from engine.risk.department import RiskDepartment
+from engine.state import EngineState
+from engine.strategy.runner import StrategyRunner
+from engine.venues.paper.exchange import PaperExchange
+from engine.venues.paper.fill_model import FillKind
+from engine.venues.paper.settings import BAR_PRESETS, PaperSettings, SlippageModel
+from storage.journal import MemoryJournal
+
+if TYPE_CHECKING:
+    from engine.backtest.spec import BacktestSpec
+    from engine.model.candle import Bars, FloatArray, IntArray
+    from engine.model.ids import InstrumentId
+    from engine.model.instrument import Instrument
+    from engine.strategy.contract import Strategy
+
+__all__ = ["BacktestResult", "Progress", "run_backtest"]
+
+Progress = Callable[[float], None]
+"""Called now and then with the share done, 0 to 1."""
+
+ACCOUNT = AccountId("backtest")
+OWNER = Owner("backtest")
+INSTANCE = "backtest"
+PROGRESS_EVERY = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BacktestResult:
+    """What a run gives."""
+
+    trades: list[ClosedTrade]
+    ts: IntArray
+    """UTC nanoseconds of each bar's close, after one entry for the start."""
+    equity: FloatArray
+    """Account value at those times, in quote currency."""
+    benchmark: FloatArray
+    """The same capital bought at the first open and held, without fees."""
+    metrics: dict[str, float | None]
+    bars: int
+    orders: int
+    refusals: dict[str, int]
+    """Refused orders by reason code."""
+    forced_close: bool
+    """True when the last trade was closed because the data ended."""
+
+
+class _LastPrice:
+    """`Quotes` of the one instrument: the close of the newest bar."""
+
+    def __init__(self, instrument: Instrument) -> None:
+        self._instrument = instrument
+        self.price = 0.0
+        self.ts = 0
+        self._made = -1.0
+        self._quote: Quote | None = None
+
+    def quote(self, instrument: InstrumentId) -> Quote | None:
+        """The last close as bid, ask and last; None before the first bar."""
+        if instrument != self._instrument.id or not self.ts:
+            return None
+        if self._quote is None or self._made != self.price or self._quote.ts != self.ts:
+            exact = Decimal(repr(self.price))
+            self._quote = Quote(exact, exact, exact, self.ts)
+            self._made = self.price
+        return self._quote
+
+
+class _Direct:
+    """An outbox that calls the exchange at once and hands its reports to the desk."""
+
+    def __init__(self, exchange: PaperExchange, clock: SimulatedClock) -> None:
+        self._exchange = exchange
+        self._clock = clock
+        self.desk: Desk
+        self.orders = 0
+
+    def put(self, effect: Effect) -> None:
+        """Carry an effect out now."""
+        exchange, now = self._exchange, self._clock.now()
+        match effect:
+            case PlaceEffect():
+                self.orders += 1
+                self.desk.submitted(effect.command.client_id)
+                reports = exchange.place(effect.command, now)
+            case CancelEffect():
+                reports = exchange.cancel(effect.account, effect.client_id, now)
+            case AmendEffect():
+                reports = exchange.amend(
+                    effect.account,
+                    effect.client_id,
+                    now,
+                    quantity=effect.quantity,
+                    price=effect.price,
+                    stop_price=effect.stop_price,
+                )
+        for account, event in reports:
+            self.desk.on_event(account, event)
+
+
+class _Run:
+    """The wiring of one run."""
+
+    def __init__(self, spec: BacktestSpec, strategy: Strategy, instrument: Instrument, bars: Bars) -> None:
+        self.spec = spec
+        self.instrument = instrument
+        self.bars = bars
+        self.length = timeframe_ns(spec.timeframe)
+        self.clock = SimulatedClock(int(bars.ts[0]))
+        self.state = EngineState()
+        self.ledger = Ledger(self.state, MemoryJournal(), self.clock, epoch=1)
+        settings = BAR_PRESETS[spec.fills]
+        if spec.slippage is not None:
+            settings = settings.model_copy(update={"slippage": SlippageModel(spec.slippage)})
+        self.exchange = PaperExchange(
+            VenueId(instrument.venue),
+            [instrument],
+            PaperSettings(allow_short=spec.allow_short, bars=settings),
+            kind=FillKind.BARS,
+        )
+        currency = Currency(instrument.quote)
+        self.exchange.open_account(ACCOUNT, {currency: spec.capital})
+        self.quotes = _LastPrice(instrument)
+        self.outbox = _Direct(self.exchange, self.clock)
+        self.risk = RiskDepartment(self.ledger, self.quotes, spec.limits, ACCOUNT)
+        self.desk = Desk(self.ledger, self.risk.gate, self.quotes, ClientIds(INSTANCE, 1), self.outbox)
+        self.outbox.desk = self.desk
+        self.risk.attach(self.desk)
+        self.runner = StrategyRunner(strategy, instrument.id, timeframe=spec.timeframe)
+        self.trades = TradeBook(instrument)
+        self.refusals: dict[str, int] = {}
+        self.changes: list[tuple[int, float, float]] = []
+        self.index = 0
+        self._open_accounts(currency)
+        self.bot = Bot(
+            OWNER,
+            ACCOUNT,
+            instrument,
+            self.runner,
+            self.desk,
+            self.ledger,
+            self.quotes,
+            self.risk.sizer,
+            self.runner.params_hash,
+        )
+        self.ledger.subscribe(self._on_record)
+
+    def _open_accounts(self, currency: Currency) -> None:
+        venue = self.instrument.venue
+        opened = Account(id=ACCOUNT, venue=venue, mode=TradingMode.BACKTEST, base_currency=currency)
+        self.ledger.record(ev.InstrumentDefined(instrument=self.instrument))
+        self.ledger.record(ev.AccountOpened(account=opened))
+        self.ledger.record(ev.Deposited(account=ACCOUNT, currency=currency, amount=self.spec.capital))
+
+    def _on_record(self, record: ev.Record) -> None:
+        event = record.event
+        if isinstance(event, ev.OrderFilled):
+            order = self.state.order(event.fill.client_id)
+            self.trades.add(event.fill, order.decision.reason if order is not None else "")
+            self._note_change()
+        elif isinstance(event, ev.OrderRefused):
+            for code in event.codes:
+                self.refusals[code] = self.refusals.get(code, 0) + 1
+        if hasattr(event, "client_id") or isinstance(event, ev.OrderFilled):
+            self.bot.on_record(record)
+
+    def _note_change(self) -> None:
+        """Remember cash and units from this bar on; equity between two changes is a straight function of the close."""
+        cash = float(self.state.balance(ACCOUNT, self.instrument.quote).total)
+        units = float(self.state.balance(ACCOUNT, self.instrument.base).total)
+        self.changes.append((self.index, cash, units))
+
+    # --- the loop ----------------------------------------------------------------------------------------------------
+
+    def run(self, progress: Progress | None) -> BacktestResult:
+        """Walk the bars."""
+        bars, batch = self.bars, self.runner.prepare(self.bars)
+        ts = bars.ts.tolist()
+        columns = tuple(c.tolist() for c in (bars.open, bars.high, bars.low, bars.close, bars.volume))
+        wakes = batch.wake if self.spec.shortcuts else None
+        next_wake, count, i = 0, len(bars), 0
+        report_at = PROGRESS_EVERY
+        while i < count:
+            if wakes is not None and not self._busy():
+                # Flat without orders: the next bar that can matter is the next one at which the strategy would act.
+                while next_wake < len(wakes) and wakes[next_wake] < i:
+                    next_wake += 1
+                if next_wake == len(wakes):
+                    break
+                i = wakes[next_wake]
+            self.index = i
+            self._bar(ts[i], *(column[i] for column in columns))
+            signal = batch.signal(i, self.bot.holding())
+            if signal is not None:
+                self.bot.act(signal)
+            i += 1
+            if progress is not None and i >= report_at:
+                report_at = i + PROGRESS_EVERY
+                progress(i / count)
+        forced = self._close_at_end()
+        return self._result(forced)
+
+    def _busy(self) -> bool:
+        return bool(self.state.orders) or bool(self.bot.quantity)
+
+    def _bar(self, opened: int, o: float, h: float, l: float, c: float, v: float) -> None:  # noqa: E741
+        closed = opened + self.length
+        self.clock.set(opened)
+        if self.state.orders:
+            self.exchange.on_bar(self.instrument.id, opened, closed, o, h, l, c, v, self.desk.on_event)
+        else:
+            self.exchange.mark(self.instrument.id, c)
+        self.clock.set(closed)
+        self.quotes.price, self.quotes.ts = c, closed
+        self.risk.tick(closed)
+
+    def _close_at_end(self) -> bool:
+        """Close what is still open at the last close, marked as forced."""
+        held = self.bot.quantity
+        if not held:
+            self.bot.cancel_all("end of data")
+            return False
+        last = float(self.bars.close[-1])
+        self.bot.close("end of data")
+        end = int(self.bars.ts[-1]) + self.length
+        # Nothing trades after the last bar: the close is the last known price, and its own volume carries the order.
+        volume = float(abs(held)) * 1e6
+        self.exchange.on_bar(self.instrument.id, end, end + 1, last, last, last, last, volume, self.desk.on_event)
+        if self.bot.quantity:
+            raise DataError("The position that was open at the end of the data could not be closed.")
+        return True
+
+    # --- the result --------------------------------------------------------------------------------------------------
+
+    def _equity(self) -> FloatArray:
+        """Account value at the start and at each bar's close."""
+        capital, close = float(self.spec.capital), self.bars.close
+        # The last change at an index counts; each holds until the next.
+        by_index = {0: (capital, 0.0)} | {index: (cash, units) for index, cash, units in self.changes}
+        starts = np.array(list(by_index), dtype=np.int64)
+        lengths = np.diff(np.append(starts, len(close)))
+        cash = np.repeat(np.array([cash for cash, _ in by_index.values()]), lengths)
+        units = np.repeat(np.array([units for _, units in by_index.values()]), lengths)
+        equity: FloatArray = np.concatenate(([capital], cash + units * close))
+        return equity
+
+    def _result(self, forced: bool) -> BacktestResult:
+        bars = self.bars
+        equity = self._equity()
+        ts = np.concatenate((bars.ts[:1], bars.ts + self.length))
+        units = float(self.spec.capital) / float(bars.open[0])
+        benchmark = np.concatenate(([float(self.spec.capital)], units * bars.close))
+        trades = [self._with_excursion(trade) for trade in self.trades.closed]
+        settings = MetricSettings(
+            risk_free_rate=self.spec.risk_free_rate,
+            required_sharpe=self.spec.required_sharpe,
+            max_drawdown_limit=self.spec.max_drawdown_limit,
+        )
+        held_ns = sum(trade.exit_time - trade.entry_time for trade in trades)
+        exposed = min(1.0, held_ns / max(1, int(ts[-1]) - int(ts[0])))
+        return BacktestResult(
+            trades=trades,
+            ts=ts,
+            equity=equity,
+            benchmark=benchmark,
+            metrics=compute_metrics(ts, equity, benchmark, trades, exposed, settings),
+            bars=len(bars),
+            orders=self.outbox.orders,
+            refusals=self.refusals,
+            forced_close=forced,
+        )
+
+    def _with_excursion(self, trade: ClosedTrade) -> ClosedTrade:
+        """Add the farthest moves between entry and exit, from whole bars inside the trade."""
+        first = int(self.bars.ts.searchsorted(trade.entry_time, side="right")) - 1
+        last = int(self.bars.ts.searchsorted(trade.exit_time, side="right"))
+        window = slice(max(first, 0), max(last, first + 1))
+        entry = float(trade.entry_price)
+        high, low = float(self.bars.high[window].max()), float(self.bars.low[window].min())
+        up, down = high / entry - 1.0, 1.0 - low / entry
+        long = trade.side is OrderSide.BUY
+        return msgspec.structs.replace(
+            trade,
+            excursion_for=max(0.0, up if long else down),
+            excursion_against=max(0.0, down if long else up),
+        )
+
+
+def run_backtest(
+    spec: BacktestSpec, strategy: Strategy, instrument: Instrument, bars: Bars, progress: Progress | None = None
+) -> BacktestResult:
+    """Run one specification.
+
+    Args:
+        spec: What to run.
+        strategy: The strategy, built with the specification's parameters.
+        instrument: What is traded, with the fees of the specification in its rules.
+        bars: Closed bars of the specification's timeframe, oldest first.
+        progress: Hears the share done.
+
+    Raises:
+        DataError: There are no bars, or one is impossible.
+        StrategyError: The strategy failed.
+    """
+    if not len(bars):
+        raise DataError("There are no bars in that range; look at `quarterdeck data list` for what is stored.")
+    try:
+        return _Run(spec, strategy, instrument, bars).run(progress)
+    except OrderRejectionError as error:
+        raise DataError(f"The run could not go on: {error.message}") from error

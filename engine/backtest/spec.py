@@ -1,0 +1,82 @@
+"""What fully describes a backtest, and its hash."""
+
+from __future__ import annotations
+
+import hashlib
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from engine.model.candle import timeframe_ns
+from engine.model.limits import RiskLimits
+
+if TYPE_CHECKING:
+    from engine.model.candle import Bars
+
+__all__ = ["BacktestSpec", "data_hash", "run_hash"]
+
+
+class BacktestSpec(BaseModel):
+    """One run; two runs with equal specification, strategy source and data give identical results."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    strategy: str = Field(description="Name of the strategy.")
+    strategy_file: str | None = Field(None, description="File that defines it; None for a known one.")
+    params: dict[str, bool | int | float | str] = Field(default_factory=dict, description="The strategy's parameters.")
+    venue: str = Field(description="Venue of the stored candles, such as binance.")
+    symbol: str = Field(description="Symbol, such as BTC/USDT.")
+    timeframe: str = Field(description="Length of a bar.")
+    start: int | None = Field(None, description="First bar's open, UTC nanoseconds; None for the first stored.")
+    end: int | None = Field(None, description="End, UTC nanoseconds, exclusive; None for the last stored.")
+    capital: Decimal = Field(Decimal(10_000), gt=0, description="Starting capital in quote currency.")
+    maker_fee: Decimal = Field(Decimal("0.001"), ge=Decimal("-0.01"), le=Decimal("0.1"), description="Maker fee.")
+    taker_fee: Decimal = Field(Decimal("0.001"), ge=Decimal("-0.01"), le=Decimal("0.1"), description="Taker fee.")
+    fills: Literal["quarterdeck", "freqtrade", "backtesting_py", "nautilus"] = Field(
+        "quarterdeck", description="How bars fill orders."
+    )
+    slippage: Literal["square_root", "linear", "fixed", "none"] | None = Field(
+        None, description="Slippage model; None takes that of `fills`."
+    )
+    allow_short: bool = Field(default=False, description="Let the account sell what it does not have.")
+    limits: RiskLimits = Field(default_factory=RiskLimits, description="Risk limits, the same as live.")
+    gaps: Literal["skip", "fail"] = Field("skip", description="What missing bars do: skip them, or refuse to run.")
+    shortcuts: bool = Field(default=True, description="Skip work that cannot change the result.")
+    risk_free_rate: float = Field(0.02, ge=-1, le=10, description="A year, as a fraction.")
+    required_sharpe: float = Field(1.0, description="A run below it is marked as failed.")
+    max_drawdown_limit: float = Field(0.15, gt=0, le=1, description="A run beyond it is marked as failed.")
+
+    @field_validator("timeframe")
+    @classmethod
+    def _a_timeframe(cls, value: str) -> str:
+        try:
+            timeframe_ns(value)
+        except Exception as error:
+            raise ValueError(str(error)) from error
+        return value
+
+    @model_validator(mode="after")
+    def _a_range(self) -> BacktestSpec:
+        if self.start is not None and self.end is not None and self.start >= self.end:
+            raise ValueError("the start must be before the end")
+        return self
+
+
+def data_hash(bars: Bars) -> str:
+    """Digest of the very numbers a run reads."""
+    digest = hashlib.blake2b(digest_size=16)
+    for column in (bars.ts, bars.open, bars.high, bars.low, bars.close, bars.volume):
+        digest.update(column.tobytes())
+    return digest.hexdigest()
+
+
+def run_hash(spec: BacktestSpec, strategy_source: str, data: str, release: str) -> str:
+    """Identity of a run: specification, strategy source, data and release. Shortcuts do not change it."""
+    digest = hashlib.blake2b(digest_size=12)
+    # The file's place says nothing about what is in it; its source hash does.
+    text = spec.model_dump_json(exclude={"shortcuts", "strategy_file"})
+    for part in (text, strategy_source, data, release):
+        digest.update(part.encode())
+        digest.update(b"\0")
+    return digest.hexdigest()

@@ -46,7 +46,8 @@ __all__ = ["QuarterdeckDriver", "TerminalLease", "driver_for"]
 
 logger = logging.getLogger(__name__)
 
-READ_SIZE = 4096
+# Bytes a turn: to understand 4096 single keys takes 25 ms, which a loop that trades may not be held.
+READ_SIZE = 512
 # A paste of megabytes stays in the kernel until the app has worked off this many messages.
 INPUT_QUEUE_LIMIT = 500
 INPUT_PAUSE_S = 0.02

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from console.driver import TerminalLease, driver_for
-from console.host import ConsoleApp, Engine, run_embedded
+from console.host import TEARDOWN_S, ConsoleApp, Engine, run_embedded
 from console.line_end import LauncherLine
 from engine.errors import EngineAlreadyRunningError, QuarterdeckError
 
@@ -44,6 +44,7 @@ def serve(
     launcher: int,
     factories: Callable[[], tuple[Callable[[], E], Callable[[E, TerminalLease], ConsoleApp]]],
     patience: Patience | None = None,
+    teardown_deadline: float = TEARDOWN_S,
 ) -> int:
     """Run engine and console on standard input's terminal; every failure becomes a sentence for the launcher.
 
@@ -53,6 +54,7 @@ def serve(
         factories: Imports and gives the engine's and the app's factory. Called before anything starts, because
             importing takes longer than an event loop with a running engine may be held.
         patience: When a silent terminal counts as gone.
+        teardown_deadline: Seconds that the app has to end before it is cancelled.
 
     Returns:
         The exit status: 0 after an orderly stop, 3 when the home folder has an engine already, 1 after a failure.
@@ -70,6 +72,7 @@ def serve(
                 terminal=sys.stdin.fileno(),
                 launcher=line,
                 patience=patience,
+                teardown_deadline=teardown_deadline,
             )
         )
     except QuarterdeckError as error:

@@ -28,7 +28,9 @@ __all__ = ["ConsoleApp", "Engine", "EmbeddedHost", "run_embedded"]
 logger = logging.getLogger(__name__)
 
 FORCED = 128 + signal.SIGTERM
-LAST_WAIT_S = 1.0
+STOP_S = 30.0
+TEARDOWN_S = 2.0
+LAST_WAIT_S = 0.5
 
 
 class Engine(Protocol):
@@ -86,8 +88,8 @@ class EmbeddedHost(Generic[E]):
         terminal: int,
         launcher: LauncherLine,
         patience: Patience | None = None,
-        stop_deadline: float = 30.0,
-        teardown_deadline: float = 2.0,
+        stop_deadline: float = STOP_S,
+        teardown_deadline: float = TEARDOWN_S,
     ) -> None:
         self._engine_factory = engine_factory
         self._app_factory = app_factory
@@ -269,6 +271,7 @@ async def run_embedded(
     terminal: int,
     launcher: LauncherLine,
     patience: Patience | None = None,
+    teardown_deadline: float = TEARDOWN_S,
 ) -> int:
     """Run engine and console in this process until the engine has stopped; see `EmbeddedHost`."""
     host = EmbeddedHost(
@@ -279,5 +282,6 @@ async def run_embedded(
         terminal=terminal,
         launcher=launcher,
         patience=patience,
+        teardown_deadline=teardown_deadline,
     )
     return await host.run()

@@ -21,10 +21,8 @@ NOT_RUNNING = 3
 @click.pass_context
 def status(context: click.Context, as_json: bool) -> None:
     """Say whether an engine runs in this home folder; the exit status is 0 if it does, else 3."""
-    from engine.control.lock import find_holder
-
     invocation: Invocation = context.obj
-    holder = find_holder(invocation.home)
+    holder = _holder(invocation)
     if as_json:
         click.echo(_as_json(invocation, holder))
     elif holder is None:
@@ -45,10 +43,10 @@ def status(context: click.Context, as_json: bool) -> None:
 @click.pass_context
 def stop(context: click.Context, now: bool, wait: float) -> None:
     """Stop the engine of this home folder and wait until it has ended."""
-    from engine.control.lock import find_holder, send_stop, wait_until_free
+    from engine.control.lock import send_stop, wait_until_free
 
     invocation: Invocation = context.obj
-    if find_holder(invocation.home) is None:
+    if _holder(invocation) is None:
         click.echo(f"No engine is running in {invocation.home}.")
         return
     from engine.errors import EngineNotRunningError
@@ -64,6 +62,16 @@ def stop(context: click.Context, now: bool, wait: float) -> None:
         f"The engine (process {holder.pid}) has not stopped within {wait:g} s. "
         "Wait longer, or end it at once with `stop --now`."
     )
+
+
+def _holder(invocation: Invocation) -> LockHolder | None:
+    from engine.control.lock import find_holder
+    from engine.errors import QuarterdeckError
+
+    try:
+        return find_holder(invocation.home)
+    except QuarterdeckError as error:
+        raise click.ClickException(error.message) from error
 
 
 def _since(holder: LockHolder) -> datetime:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from engine.clock import SystemClock
-from engine.errors import EngineAlreadyRunningError, EngineNotRunningError
+from engine.errors import EngineAlreadyRunningError, EngineError, EngineNotRunningError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -66,9 +66,13 @@ class EngineLock:
 
         Raises:
             EngineAlreadyRunningError: Another engine holds it; `details["pid"]` names that one.
+            EngineError: The lock cannot be opened.
         """
         path = home / FILE_NAME
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _unusable(path, error) from error
         try:
             if not _try_lock(descriptor, PATIENCE_S):
                 raise _already_running(home, _read(descriptor))
@@ -112,11 +116,17 @@ def find_holder(home: Path) -> LockHolder | None:
     """Who runs an engine in this home folder, or None when nobody does.
 
     A holder with `pid` 0 holds the lock but has not said who it is (it is starting or ending).
+
+    Raises:
+        EngineError: The lock cannot be opened, so nobody can tell.
     """
+    path = home / FILE_NAME
     try:
-        descriptor = os.open(home / FILE_NAME, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        raise _unusable(path, error) from error
     try:
         if _try_lock(descriptor, 0):
             return None
@@ -208,6 +218,12 @@ def _has_open(pid: int, descriptor: int) -> bool:
                 if os.path.samestat(entry.stat(), wanted):
                     return True
     return False
+
+
+def _unusable(path: Path, error: OSError) -> EngineError:
+    return EngineError(
+        f"The lock {path} cannot be opened ({error.strerror}). Run the command as the owner of the home folder."
+    )
 
 
 def _already_running(home: Path, holder: LockHolder | None) -> EngineAlreadyRunningError:

@@ -166,10 +166,9 @@ def test_a_closed_terminal_ends_the_console_and_not_the_engine(start: Callable[.
     assert "has stopped" in session.stop()
 
 
-@pytest.mark.parametrize("whom", ["launcher", "engine process"])
-def test_a_hang_up_signal_ends_the_console_and_not_the_engine(start: Callable[..., Session], whom: str) -> None:
+def test_a_hang_up_signal_ends_the_console_and_not_the_engine(start: Callable[..., Session]) -> None:
     session = start().drawn()
-    os.kill(session.pid if whom == "engine process" else session.terminal.process.pid, signal.SIGHUP)
+    session.terminal.process.send_signal(signal.SIGHUP)
     assert session.terminal.end() == 0
     session.beats_on()
     assert given_back(session.terminal)
@@ -190,13 +189,14 @@ def test_a_widget_that_asks_the_process_to_exit_does_not_stop_the_engine(start: 
     session = start().drawn()
     session.terminal.type("e")
     until(lambda: "asked the process to exit; it goes on" in session.log())
-    os.kill(session.terminal.process.pid, signal.SIGHUP)
-    session.terminal.end()
+    os.kill(session.pid, signal.SIGHUP)
+    assert session.terminal.end() == 0
+    assert given_back(session.terminal)
     session.beats_on()
 
 
 def test_an_app_that_hangs_is_left_behind(start: Callable[..., Session]) -> None:
-    session = start().drawn()
+    session = start("--teardown", "0.1").drawn()
     session.terminal.type("h")
     until(lambda: session.seen("keys") == "h")
     os.kill(session.terminal.process.pid, signal.SIGHUP)

@@ -59,3 +59,10 @@ def test_an_engine_that_does_not_stop_in_time_is_named_with_the_way_out(
     assert code == 1
     assert "has not stopped within 0 s" in output
     assert "stop --now" in output
+
+
+def test_a_lock_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "engine.lock").mkdir()
+    code, output = run(tmp_path, "status")
+    assert code == 1
+    assert "cannot be opened" in output

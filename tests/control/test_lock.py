@@ -13,7 +13,7 @@ import pytest
 
 from engine.clock import SimulatedClock
 from engine.control.lock import EngineLock, LockHolder, find_holder, send_stop, wait_until_free
-from engine.errors import EngineAlreadyRunningError, EngineNotRunningError
+from engine.errors import EngineAlreadyRunningError, EngineError, EngineNotRunningError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,6 +101,14 @@ def test_stop_reaches_the_holder_and_the_folder_becomes_free(tmp_path: Path, now
     process.send_signal(signal.SIGCONT)
     assert process.wait(10) == -signal.SIGTERM
     assert wait_until_free(tmp_path, 10.0)
+
+
+def test_a_lock_that_cannot_be_opened_is_not_taken_for_a_free_one(tmp_path: Path) -> None:
+    (tmp_path / "engine.lock").mkdir()
+    with pytest.raises(EngineError, match="cannot be opened"):
+        find_holder(tmp_path)
+    with pytest.raises(EngineError, match="cannot be opened"):
+        EngineLock.acquire(tmp_path, release="1")
 
 
 def test_a_folder_that_never_had_an_engine_has_none(tmp_path: Path) -> None:

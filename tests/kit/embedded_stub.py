@@ -132,6 +132,7 @@ def main() -> int:
     parser.add_argument("--fail", default="")
     parser.add_argument("--flood", action="store_true")
     parser.add_argument("--clock-factor", type=float, default=1.0, help="how many times faster silence passes")
+    parser.add_argument("--teardown", type=float, default=5.0, help="seconds the app has to end")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
     patience = Patience(clock=lambda: time.monotonic() * options.clock_factor, check_every=0.02)
@@ -143,6 +144,7 @@ def main() -> int:
             lambda engine, lease: StubApp(engine, lease, options.flood),
         ),
         patience,
+        options.teardown,
     )
 
 

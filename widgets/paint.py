@@ -1,0 +1,61 @@
+"""One paint timer a screen: data is pulled and drawn at a steady, bounded rate, and not at all on a hidden screen.
+
+class Market(PaintedScreen):
+    def pull(self, now): self.query_one(OrderLadder).update(*self.store.book())
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, ClassVar, Generic
+
+from textual.screen import Screen, ScreenResultType
+
+from widgets.line_widget import LineWidget
+
+if TYPE_CHECKING:
+    from textual.timer import Timer
+
+__all__ = ["PaintedScreen"]
+
+
+class PaintedScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
+    """A screen whose live widgets are drained by one timer.
+
+    ``PAINT_HZ`` is the rate; 10 is the most that is useful over a thin line. Override :meth:`pull` to hand the
+    store's changes to the widgets: it is called before each drawing, only while the screen is shown.
+    """
+
+    PAINT_HZ: ClassVar[float] = 5.0
+    _paint_timer: Timer | None = None
+
+    def pull(self, now: float) -> None:
+        """Hand the widgets what changed; ``now`` is in seconds on a steady scale."""
+
+    def paint(self) -> None:
+        """Pull and draw once; the timer calls this, and an action that wants its result seen at once may."""
+        now = asyncio.get_running_loop().time()
+        self.pull(now)
+        for widget in self.query(LineWidget):
+            if widget.display:
+                widget.drain(now)
+
+    def on_mount(self) -> None:
+        """Start the paint timer."""
+        self._paint_timer = self.set_interval(1 / self.PAINT_HZ, self._tick, name="paint")
+
+    def _tick(self) -> None:
+        # A screen under a modal is still seen; one under another screen is not.
+        if self.is_current or self in self.app._background_screens:
+            self.paint()
+
+    def on_screen_suspend(self) -> None:
+        """Stop drawing while the screen is hidden, unless it still shows behind a modal."""
+        if self._paint_timer is not None and self not in self.app._background_screens:
+            self._paint_timer.pause()
+
+    def on_screen_resume(self) -> None:
+        """Draw at once what happened meanwhile, and go on."""
+        if self._paint_timer is not None:
+            self._paint_timer.resume()
+        self.call_after_refresh(self.paint)

@@ -98,7 +98,6 @@ def fold(
     state: EngineState,
     head: bytes,
     until: int = _END,
-    pause: Callable[[], None] = lambda: None,
 ) -> bytes:
     """Apply the rows after the state's last fact to it, checking the chain.
 
@@ -107,7 +106,6 @@ def fold(
         state: Changed in place.
         head: Hash of the chain at `state.seq`.
         until: Number of the last fact to apply.
-        pause: Called after each fact.
 
     Returns:
         Hash of the chain at the new `state.seq`.
@@ -126,5 +124,4 @@ def fold(
             raise StateCorruptionError(f"Row {number} of the journal holds fact {record.seq}. {_REMEDY}")
         state.apply(record)
         head = digest
-        pause()
     return head

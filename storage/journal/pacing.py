@@ -1,19 +1,12 @@
-"""Heavy work beside the event loop in slices: the interpreter lock is never held for longer than one slice."""
+"""Work beside the event loop in slices, so that a thread never holds the interpreter lock for long."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
 
 from engine.clock import SystemClock
 
-if TYPE_CHECKING:
-    import threading
-
-__all__ = ["Pacer", "StoppedError"]
-
-
-class StoppedError(Exception):
-    """The work was told to end; never leaves its thread."""
+__all__ = ["Pacer"]
 
 
 class Pacer:
@@ -22,27 +15,24 @@ class Pacer:
     A thread that computes gives the interpreter lock away only every 5 ms by itself; resting gives it away at once.
 
     Args:
-        stop: Ends the work at its next rest.
         work_s: Length of a slice in seconds.
         rest_s: Length of a rest in seconds.
     """
 
-    def __init__(self, stop: threading.Event, work_s: float = 0.0005, rest_s: float = 0.001) -> None:
-        self._stop = stop
+    def __init__(self, work_s: float = 0.0005, rest_s: float = 0.0005) -> None:
         self._work = int(work_s * 1e9)
         self._rest = rest_s
+        self._never = threading.Event()
         # Real time is right here, even in a simulation: it is the processor that is shared.
         self._clock = SystemClock()
         self._began = self._clock.monotonic()
 
-    def pause(self) -> None:
-        """Rest if the slice is used up.
-
-        Raises:
-            StoppedError: The work shall end.
-        """
-        if self._clock.monotonic() - self._began < self._work:
-            return
-        if self._stop.wait(self._rest):
-            raise StoppedError
+    def begin(self) -> None:
+        """Start the first slice."""
         self._began = self._clock.monotonic()
+
+    def pause(self) -> None:
+        """Rest if the slice is used up."""
+        if self._clock.monotonic() - self._began >= self._work:
+            self._never.wait(self._rest)
+            self._began = self._clock.monotonic()

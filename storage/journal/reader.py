@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -218,7 +217,7 @@ class AsyncReader:
     """
 
     def __init__(self, path: Path) -> None:
-        self._pacer = Pacer(threading.Event())
+        self._pacer = Pacer()
         self._path = path
         self._reader: Reader | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal-reader")
@@ -255,4 +254,5 @@ class AsyncReader:
     def _do(self, work: Callable[[Reader], _T]) -> _T:
         if self._reader is None:
             self._reader = Reader(self._path, self._pacer.pause)
+        self._pacer.begin()
         return work(self._reader)

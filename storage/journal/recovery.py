@@ -15,7 +15,6 @@ from storage.journal.snapshots import SnapshotStore
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = ["Recovered", "establish", "mark_path", "recover", "replay", "snapshot_folder"]
@@ -115,7 +114,6 @@ def recover(
     path: Path,
     *,
     full_check_below: int = 0,
-    pause: Callable[[], None] = lambda: None,
 ) -> Recovered:
     """Build the state of a journal: the last good snapshot, then the tail, every row of it checked.
 
@@ -123,7 +121,6 @@ def recover(
         connection: Any connection to the journal.
         path: The journal's file.
         full_check_below: Check the rows under the snapshot as well when there are no more facts than this.
-        pause: Called after each piece of work.
 
     Raises:
         StateCorruptionError: The chain is broken, or a fact is not known to this release.
@@ -133,22 +130,22 @@ def recover(
         meta = read_meta(connection)
         check_mark(connection, path, meta)
         found = Recovered(EngineState(), meta, genesis(meta.journal_id), snapshot_seq=0, replayed=0)
-        _take_snapshot(connection, path, found, pause)
+        _take_snapshot(connection, path, found)
         last = last_link(connection, meta.journal_id)[0]
         if found.snapshot_seq and last <= full_check_below:
             verify(connection, 0, genesis(meta.journal_id), found.snapshot_seq)
-        found.head = fold(connection, found.state, found.head, pause=pause)
+        found.head = fold(connection, found.state, found.head)
     found.replayed = found.state.seq - found.snapshot_seq
     return found
 
 
-def _take_snapshot(connection: sqlite3.Connection, path: Path, found: Recovered, pause: Callable[[], None]) -> None:
+def _take_snapshot(connection: sqlite3.Connection, path: Path, found: Recovered) -> None:
     """Begin from the newest snapshot that is whole and fits the chain."""
     store = SnapshotStore(snapshot_folder(path))
     journal_id = found.meta.journal_id
     for seq in store.numbers():
         try:
-            header, state = store.load(seq, pause)
+            header, state = store.load(seq)
         except StateCorruptionError as error:
             found.notes.append(error.message)
             found.rejected.append(seq)

@@ -1,4 +1,4 @@
-"""Snapshots: the folded state at one fact, cut in small sections into a checksummed file that replaces nothing."""
+"""Snapshots: the folded state at one fact, in a checksummed file that appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.state import EngineState
 from storage.journal.schema import sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
     from typing import BinaryIO
 
@@ -64,14 +64,13 @@ class SnapshotStore:
         """The file of a snapshot."""
         return self.folder / f"state-{seq:012d}.snapshot"
 
-    def write(self, state: EngineState, journal_id: str, head: bytes, pause: Callable[[], None] = lambda: None) -> Path:
+    def write(self, state: EngineState, journal_id: str, head: bytes) -> Path:
         """Cut a snapshot; it appears whole or not at all, and the oldest beyond `kept` disappear.
 
         Args:
             state: Must not change meanwhile.
             journal_id: The journal it belongs to.
             head: Hash of the chain at `state.seq`.
-            pause: Called after each section.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         target = self.path(state.seq)
@@ -80,7 +79,7 @@ class SnapshotStore:
         try:
             descriptor = os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
             with open(descriptor, "wb", buffering=0) as file:
-                _write_sections(file, header, state, pause)
+                _write_sections(file, header, state)
                 os.fsync(file.fileno())
             fresh.rename(target)
         finally:
@@ -90,7 +89,7 @@ class SnapshotStore:
             self.path(seq).unlink(missing_ok=True)
         return target
 
-    def load(self, seq: int, pause: Callable[[], None] = lambda: None) -> tuple[SnapshotHeader, EngineState]:
+    def load(self, seq: int) -> tuple[SnapshotHeader, EngineState]:
         """Read a snapshot.
 
         Raises:
@@ -101,7 +100,7 @@ class SnapshotStore:
             with path.open("rb") as file:
                 _check_digest(file, path)
                 header = _read_header(file, path)
-                state = EngineState.from_sections(_read_sections(file, path, pause))
+                state = EngineState.from_sections(_read_sections(file))
         except (OSError, EOFError, ValueError, struct.error, zlib.error, msgspec.MsgspecError) as error:
             raise StateCorruptionError(f"The snapshot {path.name} cannot be read: {error}.") from error
         if not state.seq == header.seq == seq:
@@ -109,7 +108,7 @@ class SnapshotStore:
         return header, state
 
 
-def _write_sections(file: BinaryIO, header: SnapshotHeader, state: EngineState, pause: Callable[[], None]) -> None:
+def _write_sections(file: BinaryIO, header: SnapshotHeader, state: EngineState) -> None:
     digest = hashlib.blake2b(digest_size=_DIGEST)
 
     def put(content: bytes) -> None:
@@ -119,11 +118,9 @@ def _write_sections(file: BinaryIO, header: SnapshotHeader, state: EngineState, 
     head = msgspec.msgpack.encode(header)
     put(_MAGIC + _lengths.pack(0, len(head)) + head)
     for name, body in state.sections():
-        # Compressing releases the interpreter lock; encoding does not, therefore sections are small.
         packed = zlib.compress(body, 1)
         label = name.encode()
         put(_lengths.pack(len(label), len(packed)) + label + packed)
-        pause()
     put(_lengths.pack(0, 0))
     file.write(digest.digest())
 
@@ -161,11 +158,10 @@ def _read_header(file: BinaryIO, path: Path) -> SnapshotHeader:
     return header
 
 
-def _read_sections(file: BinaryIO, path: Path, pause: Callable[[], None]) -> Iterator[tuple[str, bytes]]:
+def _read_sections(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
     while True:
         label, size = _lengths.unpack(_take(file, _lengths.size))
         if not label:
             return
         name = _take(file, label).decode()
         yield name, zlib.decompress(_take(file, size))
-        pause()

@@ -1,17 +1,16 @@
-"""The snapshot thread: a shadow state that folds what is stored and is cut while the engine goes on."""
+"""The snapshot thread: starts the program that cuts a snapshot whenever one is due.
+
+A process of its own, because a second state folded in a thread would stall the loop: not by the fold, which can rest,
+but by the garbage collector, which halts every thread for a walk over all objects of both.
+"""
 
 from __future__ import annotations
 
-import sqlite3
+import os
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING
-
-from engine.errors import QuarterdeckError
-from storage.journal.chain import fold
-from storage.journal.pacing import Pacer, StoppedError
-from storage.journal.recovery import Recovered, recover, snapshot_folder
-from storage.journal.schema import connect
-from storage.journal.snapshots import SnapshotStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from storage.journal.contract import JournalOptions
 
 __all__ = ["Snapshotter"]
+
+TIMEOUT_S = 600
 
 
 class Snapshotter:
@@ -39,14 +40,14 @@ class Snapshotter:
         self._path = path
         self._options = options
         self._failed = failed
-        self._store = SnapshotStore(snapshot_folder(path), options.snapshots_kept)
-        self._shadow: Recovered | None = None
         self.cut_seq = seq
         """Fact at which the newest snapshot stands."""
+        self._tried = seq
         self._durable = seq
         self._wake = threading.Event()
-        self._end = threading.Event()
-        self._pacer = Pacer(self._end)
+        self._lock = threading.Lock()
+        self._ending = False
+        self._process: subprocess.Popen[str] | None = None
         self._thread = threading.Thread(target=self._run, name="journal-snapshots", daemon=True)
 
     def start(self) -> None:
@@ -57,42 +58,64 @@ class Snapshotter:
     def committed(self, seq: int) -> None:
         """Take note of a commit; called in the writer's thread, returns at once."""
         self._durable = seq
-        if seq - self.cut_seq >= self._options.snapshot_every and not self._wake.is_set():
+        if seq - self._tried >= self._options.snapshot_every and not self._wake.is_set():
             self._wake.set()
 
     def join(self) -> None:
-        """End, giving up a snapshot under way; blocks for a slice of its work."""
-        self._end.set()
+        """End, giving up a snapshot under way; blocks for a moment."""
+        with self._lock:
+            self._ending = True
+            if self._process is not None:
+                self._process.kill()
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._end.is_set():
+        while not self._ending:
             self._wake.wait(self._options.snapshot_seconds)
             self._wake.clear()
-            if self._durable == self.cut_seq or self._end.is_set():
+            if self._durable == self._tried or self._ending:
                 continue
+            # After a failure the next attempt comes after as many facts again.
+            self._tried = self._durable
             try:
                 self._cut()
-            except StoppedError:
-                return
-            except (QuarterdeckError, OSError, sqlite3.Error) as error:
-                # A snapshot only shortens the next start; the next one is tried after as many facts again.
-                self._shadow = None
-                self.cut_seq = self._durable
-                self._failed(f"No snapshot was cut at fact {self._durable}: {error}")
+            except (OSError, subprocess.SubprocessError) as error:
+                self._failed(f"No snapshot was cut at fact {self._tried}: {error}.")
 
     def _cut(self) -> None:
-        connection = connect(self._path, read_only=True)
+        with self._lock:
+            if self._ending:
+                return
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "storage.journal.cut", str(self._path), str(self._options.snapshots_kept)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                start_new_session=True,
+                text=True,
+            )
+        output, complaint = self._wait(self._process)
+        with self._lock:
+            code, self._process = self._process.returncode, None
+        if code == 0:
+            self.cut_seq = self._tried = int(output)
+        elif not self._ending:
+            reason = complaint.strip().splitlines()[-1] if complaint.strip() else f"exit code {code}"
+            self._failed(f"No snapshot was cut at fact {self._tried}: {reason}")
+
+    @staticmethod
+    def _wait(process: subprocess.Popen[str]) -> tuple[str, str]:
+        # Standard input stays open meanwhile: its end would tell the program that its parent is gone.
+        guard = threading.Timer(TIMEOUT_S, process.kill)
+        guard.daemon = True
+        guard.start()
         try:
-            shadow = self._shadow
-            if shadow is None:
-                shadow = recover(connection, self._path, pause=self._pacer.pause)
-            else:
-                shadow.head = fold(connection, shadow.state, shadow.head, pause=self._pacer.pause)
-            self._shadow = shadow
-            self._store.write(shadow.state, shadow.meta.journal_id, shadow.head, self._pacer.pause)
-            self.cut_seq = shadow.state.seq
+            with process:
+                assert process.stdout is not None
+                assert process.stderr is not None
+                return process.stdout.read(), process.stderr.read()
         finally:
-            connection.close()
+            guard.cancel()

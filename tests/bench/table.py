@@ -1,0 +1,72 @@
+"""What a benchmark gives back, and the few tools that benchmarks share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+__all__ = ["OUT", "Row", "best_rate", "percentile", "sync_times", "workplace"]
+
+OUT = Path(__file__).parent / "out"
+"""Where benchmarks write: beside them, because a real disk is wanted and /tmp may be memory."""
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    what: str
+    measured: str
+    bar: str = ""
+    """What is asked for; empty for a figure that only explains another."""
+    ok: bool | None = None
+    """Whether the bar is met; None when there is none."""
+
+
+@contextmanager
+def workplace(name: str) -> Iterator[Path]:
+    """An empty folder on the disk for the time of a measurement."""
+    folder = OUT / f"{name}-{os.getpid()}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The value that `percent` per cent of the values do not exceed (nearest rank)."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+
+
+def best_rate(work: Callable[[], int], rounds: int = 3) -> float:
+    """Things done per second in the best of a few rounds; `work` returns how many it did."""
+    best = 0.0
+    for _ in range(rounds):
+        began = time.perf_counter()
+        done = work()
+        best = max(best, done / (time.perf_counter() - began))
+    return best
+
+
+def sync_times(folder: Path, sync: Callable[[int], None], count: int = 300) -> list[float]:
+    """Milliseconds of so many bare syncs, each after 4 KiB appended to a file."""
+    descriptor = os.open(folder / "sync", os.O_CREAT | os.O_WRONLY, 0o600)
+    times: list[float] = []
+    try:
+        for _ in range(count):
+            os.write(descriptor, b"x" * 4096)
+            began = time.perf_counter()
+            sync(descriptor)
+            times.append((time.perf_counter() - began) * 1e3)
+    finally:
+        os.close(descriptor)
+    return times

@@ -1,0 +1,211 @@
+"""What may be asked: the typed request of every operation."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from engine.model.decimals import parse_decimal
+from engine.model.order import OrderSide, OrderType, TimeInForce
+
+__all__ = [
+    "Amount",
+    "BotName",
+    "BotStop",
+    "BreakerReset",
+    "CancelAll",
+    "CancelOrder",
+    "CandlesQuery",
+    "ClosePosition",
+    "CreateBot",
+    "Empty",
+    "FactsSince",
+    "Halt",
+    "HistoryQuery",
+    "InstrumentQuery",
+    "ListOrders",
+    "PreviewOrder",
+    "Reason",
+    "ReplaceOrder",
+    "Request",
+    "SetLimits",
+    "StopEngine",
+    "EmergencyStop",
+    "PlaceOrder",
+]
+
+StopPolicy = Literal["leave", "cancel_orders", "close"]
+Amount = Decimal
+
+
+class Request(BaseModel):
+    """Base of all requests: unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Empty(Request):
+    """Nothing is asked."""
+
+
+class StopEngine(Request):
+    """End the engine."""
+
+    positions: StopPolicy = Field("leave", description="Leave everything, cancel all orders, or close all positions.")
+
+
+class InstrumentQuery(Request):
+    """One instrument's market."""
+
+    instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
+    depth: int = Field(25, ge=1, le=1000, description="Levels a side, or entries.")
+
+
+class CandlesQuery(Request):
+    """Candles of one instrument."""
+
+    instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
+    timeframe: str = Field("1h", description="Length of a bar.")
+    limit: int = Field(500, ge=1, le=2000, description="Most candles, the newest ones.")
+    end: int | None = Field(None, description="UTC nanoseconds, exclusive; none for now.")
+
+
+class PreviewOrder(Request):
+    """An order as somebody thinks of it; either a quantity or a share of what is free."""
+
+    instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
+    side: OrderSide = Field(description="buy or sell.")
+    type: OrderType = Field(OrderType.MARKET, description="market, limit, stop_loss or take_profit.")
+    quantity: Amount | None = Field(None, description="Base units.")
+    percent: Amount | None = Field(None, gt=0, le=1, description="Share of the free funds instead, 0 to 1.")
+    price: Amount | None = Field(None, description="Limit price.")
+    stop_price: Amount | None = Field(None, description="Trigger price.")
+    tif: TimeInForce = Field(TimeInForce.GTC, description="GTC, IOC or FOK.")
+    post_only: bool = Field(default=False, description="Never take liquidity.")
+    reduce_only: bool = Field(default=False, description="Only shrink a position.")
+
+    @field_validator("quantity", "percent", "price", "stop_price", mode="before")
+    @classmethod
+    def _exact(cls, value: Any) -> Any:
+        # A binary float from JSON is not what the person wrote; text, integers and decimals are.
+        return None if value is None or value == "" else parse_decimal(value, "An amount")
+
+
+class PlaceOrder(PreviewOrder):
+    """An order to be placed; the quantity is required."""
+
+    quantity: Amount = Field(gt=0, description="Base units.")
+    percent: None = Field(None, description="Not used: the quantity says it.")
+    reason: str = Field("manual order", max_length=200, description="Why, for the record.")
+
+
+class CancelOrder(Request):
+    """One order."""
+
+    client_id: str = Field(description="Client order id.")
+
+
+class ReplaceOrder(Request):
+    """New values of a working order; what is left out stays."""
+
+    client_id: str = Field(description="Client order id.")
+    quantity: Amount | None = Field(None, gt=0, description="New quantity, base units, what is filled included.")
+    price: Amount | None = Field(None, gt=0, description="New limit price.")
+    stop_price: Amount | None = Field(None, gt=0, description="New trigger price.")
+
+
+class CancelAll(Request):
+    """Which open orders to cancel; nothing named means all."""
+
+    instrument: str | None = Field(None, description="Only this instrument's.")
+    owner: str | None = Field(None, description="Only this owner's: a bot's name or id, or `manual`.")
+
+
+class ListOrders(Request):
+    """Which orders to list."""
+
+    open: bool = Field(default=True, description="Open ones; else the last ended ones.")
+    limit: int = Field(100, ge=1, le=1000, description="Most entries, newest first.")
+
+
+class FactsSince(Request):
+    """Facts after a cursor."""
+
+    cursor: int = Field(0, ge=0, description="Sequence number after which to begin.")
+    limit: int = Field(100, ge=1, le=1000, description="Most entries.")
+
+
+class HistoryQuery(Request):
+    """Equity over time."""
+
+    range: Literal["day", "week", "month", "all"] = Field("day", description="How far back.")
+
+
+class ClosePosition(Request):
+    """Close a position at the market."""
+
+    instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
+    owner: str = Field("manual", description="Whose: a bot's name or id, or `manual`.")
+
+
+class CreateBot(Request):
+    """A new bot; see BotConfig."""
+
+    name: str = Field(description="Unique name.")
+    strategy: str = Field(description="Strategy's name.")
+    strategy_file: str | None = Field(None, description="File that defines the strategy.")
+    instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
+    timeframe: str | None = Field(None, description="Length of a bar; none takes the strategy's own.")
+    capital: Amount = Field(Decimal(2000), gt=0, description="What it may use, in base currency.")
+    params: dict[str, bool | int | float | str] = Field(default_factory=dict, description="Strategy parameters.")
+    autostart: bool = Field(default=False, description="Start together with the engine.")
+
+
+class ConfigureBot(CreateBot):
+    """A stopped bot's new configuration, whole."""
+
+    bot: str = Field(description="Its name or id.")
+
+
+class BotName(Request):
+    """One bot."""
+
+    bot: str = Field(description="Its name or id.")
+
+
+class BotStop(BotName):
+    """How to stop a bot."""
+
+    positions: StopPolicy = Field("cancel_orders", description="Leave everything, cancel its orders, or close.")
+
+
+class Reason(Request):
+    """Why, for the record."""
+
+    reason: str = Field("asked by the operator", max_length=200, description="Why, for the record.")
+
+
+class Halt(Reason):
+    """Stop new orders."""
+
+    reducing: bool = Field(default=False, description="Allow orders that reduce positions.")
+
+
+class EmergencyStop(Reason):
+    """Block new orders, cancel all, close all."""
+
+    close: bool = Field(default=True, description="Close all positions as well.")
+
+
+class BreakerReset(Reason):
+    """Close a breaker again."""
+
+    breaker: str = Field(description="Its name.")
+
+
+class SetLimits(Request):
+    """Risk limits that change; what is left out stays."""
+
+    limits: dict[str, str | float | int | bool] = Field(description="Limit -> new value.")

@@ -142,7 +142,8 @@ class Database:
             return
         from storage.migrations import runner
 
-        await asyncio.to_thread(sqlite_path(self.settings, self.home).parent.mkdir, parents=True, exist_ok=True)
+        if self.settings.backend == "sqlite":
+            await asyncio.to_thread(_make_file, sqlite_path(self.settings, self.home))
         self._engine = build_engine(self.settings, self.home)
         self._timer.attach(self._engine.sync_engine)
         try:
@@ -261,3 +262,9 @@ class Database:
             if known is error:
                 raise
             raise known from error
+
+
+def _make_file(path: Path) -> None:
+    """Let nobody else read the data; SQLite gives its log files the mode of the database file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+import structlog
 
 from engine.errors import QuarterdeckError
 from storage.database import Database, PoolUse, utc_from_ns
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DatabaseHealth", "check_health", "watch_health"]
 
-_LOG = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ async def watch_health(database: Database, report: Callable[[DatabaseHealth], No
     while True:
         health = await check_health(database)
         if before is not None and health.reachable != before:
-            _LOG.warning("The database %s is %s", database.place, "back" if health.reachable else "unreachable")
+            log.warning("The database was lost or is back", place=database.place, reachable=health.reachable)
         before = health.reachable
         report(health)
         await database.clock.sleep(interval)

@@ -16,7 +16,7 @@ POOL_CEILING = 20
 class DatabaseSettings(BaseModel):
     """The `database` group. Passwords are secrets and never shown."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     backend: Literal["sqlite", "postgresql"] = "sqlite"
     """Where tables live: a file in the home folder, or a PostgreSQL server."""
@@ -27,8 +27,11 @@ class DatabaseSettings(BaseModel):
     sqlite_busy_timeout: float = Field(default=5.0, gt=0, le=60)
     """Seconds to wait for another process that is writing."""
     postgresql_host: str = "localhost"
+    """Name or address of the server."""
     postgresql_port: int = Field(default=5432, ge=1, le=65535)
+    """Port of the server."""
     postgresql_database: str = "trading_bot"
+    """Name of the database; it must exist."""
     postgresql_username: str | None = None
     """Required when the backend is postgresql."""
     postgresql_password: SecretStr | None = None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from sqlalchemy import event
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["QueryStatistics", "QueryTimer", "statement_shape"]
 
-_LOG = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 _STARTED = "quarterdeck_query_started"
 _LITERAL = re.compile(r"'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b")
 _SPACE = re.compile(r"\s+")
@@ -88,6 +88,4 @@ class QueryTimer:
         )
         if slow:
             shape = statement_shape(statement)
-            _LOG.warning(
-                "Slow query: %.1f ms: %s", elapsed_ms, shape, extra={"duration_ms": elapsed_ms, "shape": shape}
-            )
+            log.warning("A query was slow", duration_ms=round(elapsed_ms, 1), statement=shape)

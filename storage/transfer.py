@@ -93,7 +93,7 @@ async def import_rows(
 ) -> int:
     """Add the rows of a file to a table; one wrong row and the session's rollback keeps none of them.
 
-    Time stamps and keys in the file are kept; a file without keys gets new ones.
+    Time stamps and keys in the file are kept; a file without keys gets new ones. The file is read as a whole first.
 
     Returns:
         How many rows were added.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
+import pytest_asyncio
 import sqlalchemy as sa
 
 from engine.clock import SimulatedClock
@@ -35,14 +36,22 @@ class Server:
     user: str
     password: str | None
 
-    async def run(self, statement: str) -> None:
+    async def run(self, *statements: str) -> None:
         connection = await asyncpg.connect(
             host=self.host, port=self.port, user=self.user, password=self.password, database="postgres", timeout=3
         )
         try:
-            await connection.execute(statement)
+            for statement in statements:
+                await connection.execute(statement)
         finally:
             await connection.close()
+
+    async def make(self, name: str) -> None:
+        """Make a database that need not survive a power cut."""
+        await self.run(f'CREATE DATABASE "{name}"', f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+
+    async def drop(self, name: str) -> None:
+        await self.run(f'DROP DATABASE "{name}" WITH (FORCE)')
 
     def settings(self, database: str, **more: Any) -> DatabaseSettings:
         return DatabaseSettings.model_validate(
@@ -87,13 +96,13 @@ def server() -> Server:
 def migrated_postgres(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseSettings]:
     """A migrated database that the tests of this process share; each test leaves it empty."""
     name = throwaway_name()
-    asyncio.run(server.run(f'CREATE DATABASE "{name}"'))
+    asyncio.run(server.make(name))
     settings = server.settings(name)
     try:
         asyncio.run(migrated(Database(settings, tmp_path_factory.mktemp("home"))))
         yield settings
     finally:
-        asyncio.run(server.run(f'DROP DATABASE "{name}" WITH (FORCE)'))
+        asyncio.run(server.drop(name))
 
 
 @pytest.fixture(scope="session")
@@ -109,19 +118,22 @@ async def migrated(database: Database) -> None:
         await runner.migrate(database)
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(scope="module", params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def settings(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseSettings:
-    """Settings of a migrated, empty database."""
+@pytest.fixture(scope="module")
+def settings(
+    backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> DatabaseSettings:
+    """Settings of a migrated database whose file, if it is one, does not depend on the home folder."""
     if backend == "postgresql":
         found: DatabaseSettings = request.getfixturevalue("migrated_postgres")
         return found
-    shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "quarterdeck.db")
-    return DatabaseSettings()
+    file = tmp_path_factory.mktemp("home") / "quarterdeck.db"
+    shutil.copy(request.getfixturevalue("migrated_sqlite"), file)
+    return DatabaseSettings(sqlite_file=file)
 
 
 @pytest.fixture
@@ -132,35 +144,54 @@ def fresh_settings(backend: str, request: pytest.FixtureRequest) -> Iterator[Dat
         return
     server: Server = request.getfixturevalue("server")
     name = throwaway_name()
-    asyncio.run(server.run(f'CREATE DATABASE "{name}"'))
+    asyncio.run(server.make(name))
     try:
         yield server.settings(name)
     finally:
-        asyncio.run(server.run(f'DROP DATABASE "{name}" WITH (FORCE)'))
+        asyncio.run(server.drop(name))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def clock() -> SimulatedClock:
     return SimulatedClock()
 
 
-@pytest.fixture
-async def database(settings: DatabaseSettings, tmp_path: Path, clock: SimulatedClock) -> AsyncIterator[Database]:
-    """An open database that holds the local operator and nothing else."""
-    found = Database(settings, tmp_path, clock)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def opened(
+    settings: DatabaseSettings, tmp_path_factory: pytest.TempPathFactory, clock: SimulatedClock
+) -> AsyncIterator[Database]:
+    """One database for the tests of a module: opening costs more than emptying."""
+    found = Database(settings, tmp_path_factory.mktemp("home"), clock)
     await found.open(migrate=False)
     yield found
-    if settings.backend == "postgresql":
-        await empty(found)
     await found.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def database(opened: Database) -> AsyncIterator[Database]:
+    """An open database that holds the local operator and nothing else."""
+    yield opened
+    await empty(opened)
 
 
 async def empty(database: Database) -> None:
     """Remove every row; deleting is far quicker than truncating when tables are nearly empty."""
-    deletes = "".join(f"DELETE FROM {table.name};" for table in reversed(METADATA.sorted_tables))
-    trigger = "ALTER TABLE audit_log {} TRIGGER USER;"
+    deletes = [f"DELETE FROM {table.name}" for table in reversed(METADATA.sorted_tables)]
     async with database.session() as session:
-        await session.execute(
-            sa.text(f"DO $$ BEGIN {trigger.format('DISABLE')} {deletes} {trigger.format('ENABLE')} END $$")
-        )
+        if database.settings.backend == "postgresql":
+            trigger = "ALTER TABLE audit_log {} TRIGGER USER"
+            steps = "; ".join([trigger.format("DISABLE"), *deletes, trigger.format("ENABLE")])
+            await session.execute(sa.text(f"DO $$ BEGIN {steps}; END $$"))
+        else:
+            trigger = "audit_log_refuse_delete"
+            made = await session.scalar(sa.text(f"SELECT sql FROM sqlite_master WHERE name = '{trigger}'"))
+            for step in (f"DROP TRIGGER {trigger}", *deletes, str(made)):
+                await session.execute(sa.text(step))
         session.add(UserRow(id=LOCAL_OPERATOR_ID, username="operator"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests that share a database on the event loop that opened it."""
+    for item in items:
+        if "database" in getattr(item, "fixturenames", ()) and "tests/storage" in item.path.as_posix():
+            item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 
 from engine.errors import DataValidationError
 from storage import tables as t
@@ -21,7 +22,7 @@ TRADES = Query(t.TradeRow)
 PRICES = ("9.5", "10", "100", "0.000000000000000001", "10.000000000000000001")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def filled(database: Database) -> Database:
     new = [
         rows.trade(

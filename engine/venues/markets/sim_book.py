@@ -46,17 +46,14 @@ class Ladder:
 
     Args:
         sign: +1 for asks, -1 for bids.
-        shape: What it looks like.
         rng: The market's source of chance.
     """
 
-    __slots__ = ("_gap", "_reach", "_rng", "_size", "dirty", "keys", "sign", "sizes")
+    __slots__ = ("_reach", "_rng", "_shape", "dirty", "keys", "sign", "sizes")
 
-    def __init__(self, sign: int, shape: BookShape, rng: random.Random) -> None:
+    def __init__(self, sign: int, rng: random.Random) -> None:
         self.sign = sign
-        self._gap = shape.gap
-        self._size = shape.size
-        self._reach = max(shape.gap, 1.0) * _HUMP
+        self.shape = BookShape(1.0, 1.0)
         self._rng = rng
         self.keys: list[int] = []
         """Occupied keys, ascending: best first."""
@@ -64,6 +61,16 @@ class Ladder:
         """Lots by key."""
         self.dirty: set[int] = set()
         """Keys that changed since the last publication."""
+
+    @property
+    def shape(self) -> BookShape:
+        """What it looks like."""
+        return self._shape
+
+    @shape.setter
+    def shape(self, shape: BookShape) -> None:
+        self._shape = shape
+        self._reach = max(shape.gap, 1.0) * _HUMP
 
     @property
     def best(self) -> int:
@@ -119,23 +126,21 @@ class Ladder:
             self._resize(key, depth)
 
     def churn(self, count: int, depth: float) -> None:
-        """Let market makers change, cancel and add a few levels, mostly near the touch."""
+        """Let market makers change, cancel and add a few levels, mostly near the touch; holes are filled first."""
         keys, random = self.keys, self._rng.random
         for _ in range(count):
             draw = random()
-            index = int(len(keys) * draw * draw)
-            action = random()
-            if action < 0.62:
-                self._resize(keys[index], depth)
-            elif action < 0.80:
-                if index and len(keys) > MIN_LEVELS:
-                    key = keys.pop(index)
-                    del self.sizes[key]
-                    self.dirty.add(key)
-            elif index + 1 < len(keys):
-                room = keys[index + 1] - keys[index]
-                if room > 1:
-                    self._set(keys[index] + 1 + int(random() * (room - 1)), depth)
+            index = int((len(keys) - 1) * draw * draw)
+            key = keys[index]
+            room = keys[index + 1] - key
+            mean = self._mean_distance(key, keys[0])
+            if room > 1.7 * mean and room > 1:
+                self._set(key + 1 + int(random() * (room - 1)), depth)
+            elif index and random() < 0.3 and keys[index + 1] - keys[index - 1] < 2.2 * mean:
+                del keys[index], self.sizes[key]
+                self.dirty.add(key)
+            else:
+                self._resize(key, depth)
         self._keep_depth(depth)
 
     def take(self, lots: int, levels: int) -> list[tuple[int, int]]:
@@ -206,16 +211,18 @@ class Ladder:
         """Draw a level's size: hump-shaped in the distance, lognormal, larger at round prices."""
         distance = key - self.keys[0]
         shape = 0.3 + 0.7 * min(distance / self._reach, 1.0)
-        size = self._size * shape * depth * math.exp(self._rng.gauss(-0.45, 0.95))
+        size = self._shape.size * shape * depth * math.exp(self._rng.gauss(-0.45, 0.95))
         if key % 10 == 0:
             size *= 2.6 if key % 100 == 0 else 1.4
         self.sizes[key] = int(size) + 1
         self.dirty.add(key)
 
+    def _mean_distance(self, key: int, first: int) -> float:
+        """Typical ticks from a level to the next one outwards; levels thin out away from the touch."""
+        return max(self._shape.gap * (1.0 + 2.5 * min((key - first) / self._reach, 2.0)), 1.0)
+
     def _distance(self, key: int, origin: int | None = None) -> int:
-        """Ticks from a level to the next one outwards; levels thin out away from the touch."""
-        first = origin if origin is not None else self.keys[0]
-        mean = self._gap * (1.0 + 2.5 * min((key - first) / self._reach, 2.0))
+        mean = self._mean_distance(key, origin if origin is not None else self.keys[0])
         if mean <= 1.0:
             return 1
         return 1 + int(self._rng.expovariate(1.0 / (mean - 0.5)))

@@ -23,6 +23,11 @@ _SHOCK = 3.0
 """A minute that moves more standard deviations than this does most of it within a second or two."""
 
 
+_MOOD = 0.95
+_MOOD_MEMORY = 0.75
+"""Deviation of the log pace of a second, and how much of it lasts to the next."""
+
+
 class FairState(msgspec.Struct):
     """Where the bridges stand."""
 
@@ -115,7 +120,11 @@ class FairPrices:
     def _enter(self, minute: int) -> None:
         opens = self._look_up(minute)
         rng = self._rng
-        paces = [math.exp(rng.gauss(0.0, 0.9)) for _ in range(60)]
+        mood = rng.gauss(0.0, _MOOD)
+        paces: list[float] = []
+        for _ in range(60):
+            mood = _MOOD_MEMORY * mood + rng.gauss(0.0, _MOOD * math.sqrt(1 - _MOOD_MEMORY**2))
+            paces.append(math.exp(mood))
         surprise = max(abs(t - o) / s for t, o, s in zip(self._targets, opens, self._sigmas, strict=True))
         if surprise > _SHOCK:
             paces[int(rng.random() * 60)] *= 30 * surprise

@@ -89,6 +89,7 @@ class ImpactModel:
         if not left:
             self._flows = [[0.0] * len(_WEIGHTS) for _ in self._flows]
             self.active = False
+            return [0.0] * len(self._flows)
         return shifts
 
     def dump(self) -> tuple[int, list[list[float]], list[float]]:
@@ -98,7 +99,7 @@ class ImpactModel:
     def load(self, state: tuple[int, list[list[float]], list[float]]) -> None:
         """Take up a state that `dump` gave."""
         self._ts, self._flows, self.permanent = state[0], [list(f) for f in state[1]], list(state[2])
-        self.active = any(any(f) for f in self._flows)
+        self.active = any(any(abs(x) > _NOTHING for x in f) for f in self._flows)
 
     def _relax(self, ts: int) -> None:
         elapsed = (ts - self._ts) / 1e9

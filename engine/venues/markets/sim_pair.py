@@ -35,7 +35,8 @@ _MAX_INTENSITY = 60.0
 """Market orders per second."""
 _SWEEP = 0.5
 """Chance that levels in the way of new quotes are swept rather than cancelled."""
-_SWEEP_LEVELS = 4
+_ORDER_LEVELS = 4
+"""Most levels that one market order goes through."""
 
 
 class PairState(msgspec.Struct):
@@ -43,6 +44,8 @@ class PairState(msgspec.Struct):
 
     reference: float
     """Ticks around which market makers quote."""
+    anchor: float = 1.0
+    """Ticks at which the texture was last scaled."""
     seq: int = 0
     trades: int = 0
     fair: float = 0.0
@@ -80,9 +83,8 @@ class SimulatedPair:
         self._basis_fade = math.exp(-self._interval / _BASIS_S)
         self._basis_noise = _BASIS_BPS * 1e-4 * math.sqrt(1 - self._basis_fade**2)
         self.state = PairState(reference=0.0)
-        shape = BookShape(0.0, 0.0)
-        self.asks = Ladder(1, shape, rng)
-        self.bids = Ladder(-1, shape, rng)
+        self.asks = Ladder(1, rng)
+        self.bids = Ladder(-1, rng)
         self.builder = CandleBuilder(instrument, "1m")
         self._tick_bps = 1.0
         self._min_lots = 1
@@ -91,34 +93,20 @@ class SimulatedPair:
 
     def open(self, log_price: float) -> None:
         """Begin, or begin anew, with a fresh book around a log price."""
-        ticks = math.exp(log_price) / self._tick_value
-        price = ticks * self._tick_value
-        profile = self.profile
-        self._scale(ticks)
-        shape = BookShape(
-            gap=profile.gap_bps / self._tick_bps,
-            size=profile.level_value / price / self._lot_value,
-        )
-        self.asks = Ladder(1, shape, self._rng)
-        self.bids = Ladder(-1, shape, self._rng)
         state = self.state
-        state.fair = state.reference = ticks
+        state.fair = state.reference = state.anchor = math.exp(log_price) / self._tick_value
+        self._scale()
         state.excitement = 0.0
         state.spread = self._draw_spread(1.0)
-        ask = math.ceil(ticks + state.spread / 2)
+        ask = math.ceil(state.reference + state.spread / 2)
         self.asks.build(ask, 1.0)
         self.bids.build(ask - state.spread, 1.0)
 
     def enter_minute(self, value: float) -> None:
-        """Adapt the flow of market orders to the minute's value in quote units."""
-        profile = self.profile
-        typical = profile.daily_volume / 1440
-        self._activity = min(max((value / typical) ** 0.5, 0.15), 6.0)
-        price = self.state.reference * self._tick_value
-        lots = value / price / self._lot_value
-        self._mean_lots = max(lots / (60 * profile.trades_per_second * self._activity), 1.0)
-        self._scale(self.state.reference)
-        self._min_lots = math.ceil(float(profile.min_notional) / price / self._lot_value)
+        """Adapt texture and flow to the present price and to the minute's value in quote units."""
+        self.state.anchor = self.state.reference
+        self._scale()
+        self._flow(value)
 
     def quote(self, ts: int, log_price: float, heat: float) -> list[MarketEvent]:
         """Move the quotes, publish what changed.
@@ -189,11 +177,11 @@ class SimulatedPair:
         buy = rng.random() < 0.5 + 0.22 * math.tanh(lean) + 0.22 * state.persistence
         state.persistence = 0.8 * state.persistence + (0.2 if buy else -0.2)
         state.excitement += _EXCITATION * _EXCITATION_DECAY
-        lots = int(self._mean_lots * math.exp(rng.gauss(-0.72, 1.2))) + self._min_lots
         side = OrderSide.BUY if buy else OrderSide.SELL
         ladder = self.asks if buy else self.bids
         events: list[MarketEvent] = []
-        for price, got in ladder.take(lots, 10):
+        # Who sends a market order looks at the book first: few go through more than what stands near the touch.
+        for price, got in ladder.take(self._draw_lots(), _ORDER_LEVELS):
             self._print(ts, side, price, got, events)
         return events
 
@@ -218,17 +206,34 @@ class SimulatedPair:
         self.state.growing = self.builder.growing
         return self.state
 
-    def load(self, state: PairState) -> None:
-        """Take up a state that `dump` gave, after `open`."""
+    def load(self, state: PairState, value: float) -> None:
+        """Take up a state that `dump` gave, in a minute of some value."""
         self.state = state
+        self._scale()
+        self._flow(value)
         if state.asks is not None and state.bids is not None:
             self.asks.load(state.asks)
             self.bids.load(state.bids)
         if state.growing is not None:
             self.builder.resume(state.growing)
 
-    def _scale(self, ticks: float) -> None:
+    def _scale(self) -> None:
+        """Texture in ticks and lots at the anchor's price."""
+        profile = self.profile
+        ticks = self.state.anchor
+        price = ticks * self._tick_value
         self._tick_bps = 1e4 / ticks
+        self._min_lots = math.ceil(float(profile.min_notional) / price / self._lot_value)
+        shape = BookShape(profile.gap_bps / self._tick_bps, profile.level_value / price / self._lot_value)
+        self.asks.shape = shape
+        self.bids.shape = shape
+
+    def _flow(self, value: float) -> None:
+        profile = self.profile
+        self._activity = min(max((value * 1440 / profile.daily_volume) ** 0.5, 0.15), 6.0)
+        lots = value / (self.state.anchor * self._tick_value * self._lot_value)
+        # Sweeps trade too; 0.8 leaves room for them.
+        self._mean_lots = max(0.8 * lots / (60 * profile.trades_per_second * self._activity), 1.0)
 
     def _draw_spread(self, heat: float) -> int:
         """Ticks between the quotes: lognormal around the typical spread, wider with volatility."""
@@ -236,12 +241,21 @@ class SimulatedPair:
         return max(1, round(typical * (0.4 + 0.6 * math.pow(heat, 1.3)) * math.exp(self._rng.gauss(-0.1, 0.45))))
 
     def _sweep(self, ts: int, side: OrderSide, levels: list[tuple[int, int]], events: list[MarketEvent]) -> None:
-        for price, lots in levels[:_SWEEP_LEVELS]:
-            self._print(ts, side, price, max(int(lots * (0.2 + 0.8 * self._rng.random())), 1), events)
+        wanted = self._draw_lots()
+        for price, lots in levels[:_ORDER_LEVELS]:
+            got = min(lots, wanted)
+            self._print(ts, side, price, got, events)
+            wanted -= got
+            if not wanted:
+                return
+
+    def _draw_lots(self) -> int:
+        """Size of a market order: lognormal, at least what the rules ask for."""
+        return int(self._mean_lots * math.exp(self._rng.gauss(-0.72, 1.2))) + self._min_lots
 
     def _print(self, ts: int, side: OrderSide, price: int, lots: int, events: list[MarketEvent]) -> None:
         self.state.trades += 1
         trade = MarketTrade(self.instrument.id, ts, TradeId(str(self.state.trades)), price, lots, side)
-        # The market rolls the builder at each minute, so that a trade never closes a bar here.
+        # The market has rolled the builder to this minute, so that a trade never closes a bar here.
         self.builder.on_trade(trade)
         events.append(trade)

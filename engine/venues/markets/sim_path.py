@@ -45,7 +45,7 @@ _M0 = 1.45
 """High state of a variance multiplier; the low state is 2 - _M0, so the mean is 1."""
 _FAST_PERIODS = (4, 16, 64, 256)
 _SLOW_PERIODS = (1_024, 4_096, 16_384)
-_OWN_PERIODS = (32, 512)
+_OWN_PERIOD = 120
 """Mean minutes between redraws of the components."""
 
 # Mean |r| of recorded BTC/USDT 15 minute candles of 2025 by UTC hour and by weekday (Monday first), relative to all.
@@ -132,14 +132,14 @@ class FairPath:
             while first not in edges:
                 first -= 1
             for i in range(first, index):
-                edges[i + 1] = self._make(i).levels[:, -1]
+                self._make(i)
         else:
             first = index
             while first + 1 not in edges:
                 first += 1
             for i in range(first, index, -1):
-                edges[i] = self._make(i).levels[:, 0]
-        return self._chunks.get(index) or self._make(index)
+                self._make(i)
+        return self._make(index)
 
     def minute(self, minute: int) -> tuple[int, int]:
         """Index of the chunk of a minute since 1970, and its column in it."""
@@ -152,9 +152,8 @@ class FairPath:
         common = self._common(rng, index)
         n_assets = len(self._sigma)
         own = np.ones((n_assets, CHUNK))
-        for period in _OWN_PERIODS:
-            for row in own:
-                row *= _switching(rng, period)
+        for row in own:
+            row *= _switching(rng, _OWN_PERIOD)
         shocks = rng.laplace(0.0, math.sqrt(0.5), size=(n_assets + 1, CHUNK))
 
         heat = season * np.sqrt(common)
@@ -167,6 +166,10 @@ class FairPath:
         np.cumsum(returns, axis=1, out=levels[:, 1:])
         edges = self._edges
         levels += (edges[index + 1] - levels[:, -1] if index < 0 else edges[index])[:, None]
+        if index < 0:
+            edges[index] = levels[:, 0].copy()
+        else:
+            edges[index + 1] = levels[:, -1].copy()
         return _keep(self._chunks, index, Chunk(levels, sigma, factor, heat), _KEPT_CHUNKS)
 
     def texture(self, index: int, pair: int) -> Texture:
@@ -253,7 +256,7 @@ def _keep(cache: dict[_K, _V], key: _K, value: _V, limit: int) -> _V:
 
 def _spells(rng: np.random.Generator, period: int) -> IntArray:
     """Numbers the spells of a day that lasts until a redraw, which comes with probability 1/period a minute."""
-    return np.cumsum(rng.random(CHUNK) < 1 / period)
+    return np.cumsum(rng.random(CHUNK, dtype=np.float32) < 1 / period, dtype=np.int64)
 
 
 def _switching(rng: np.random.Generator, period: int) -> FloatArray:

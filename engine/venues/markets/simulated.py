@@ -40,6 +40,10 @@ _SAVED_MINUTES = 120
 """Closed minutes of the session that are saved; older ones are drawn from the path after a restart."""
 
 
+_Stream = tuple[list[int], float | None]
+"""Words and spare normal deviate of a generator."""
+
+
 class _Saved(msgspec.Struct):
     format: int
     seed: int
@@ -48,7 +52,8 @@ class _Saved(msgspec.Struct):
     now: int
     serial: int
     agenda: list[tuple[int, int, int]]
-    chance: tuple[list[int], float | None]
+    chance: tuple[_Stream, _Stream]
+    """The streams of books and of fair prices."""
     fair: FairState
     opens: list[float]
     """The path's log prices at the minute's open, to notice a path that is no longer the same."""
@@ -64,7 +69,7 @@ class SimulatedMarket:
 
     The past before the start exists too, see `history`. After a restart, `restore` and `skip` continue the same market:
     its fair prices are a function of seed and time, so nothing has to be generated for the gap, and its candles are
-    there; only books are made anew. A book costs about 20 µs a level set, the gap about a millisecond a day.
+    there; only books are made anew. That costs about a millisecond for each day of the gap.
 
     Args:
         settings: Seed, rate and volatility.
@@ -73,7 +78,9 @@ class SimulatedMarket:
 
     def __init__(self, settings: SimulatedSettings, start: int) -> None:
         self.settings = settings
-        self._rng = random.Random(settings.seed)
+        # Fair prices have their own stream, so that the trader's impact on books leaves them as they would have been.
+        self._rng = random.Random(f"{settings.seed}/books")
+        self._fair_rng = random.Random(f"{settings.seed}/fair")
         self._instruments = tuple(make_instrument(pair, settings.venue) for pair in PAIRS)
         self._index = {instrument.id: i for i, instrument in enumerate(self._instruments)}
         codes = [a.code for a in ASSETS]
@@ -124,6 +131,8 @@ class SimulatedMarket:
         while agenda[0][0] <= to_ns:
             ts, _, code = heapq.heappop(agenda)
             index, is_trade = divmod(code, 2)
+            if self._fair.next_time <= ts:
+                self._follow(ts)
             if is_trade:
                 events += self._pairs[index].trade(ts)
             else:
@@ -185,7 +194,6 @@ class SimulatedMarket:
 
     def save(self) -> bytes:
         """Seed and tick state, some tens of kilobytes."""
-        _, chance, spare = self._rng.getstate()
         chunk, column = self._fair.chunk, self._fair.column
         saved = _Saved(
             format=_FORMAT,
@@ -195,7 +203,7 @@ class SimulatedMarket:
             now=self._now,
             serial=self._serial,
             agenda=self._agenda,
-            chance=(list(chance), spare),
+            chance=(_stream(self._rng), _stream(self._fair_rng)),
             fair=self._fair.state,
             opens=self._path.chunk(chunk).levels[:, column].tolist(),
             impact=self._impact.dump(),
@@ -234,18 +242,16 @@ class SimulatedMarket:
         self._fair.resume(saved.fair)
         self._mend(saved.opens)
         for index, state in enumerate(saved.pairs):
-            self._pairs[index].open(self._log_price(index))
-            self._pairs[index].load(state)
-        self._enter_minute()
+            self._pairs[index].load(state, self._minute_value(index))
         self._pressure = self._impact.transient(self._now)
-        chance, spare = saved.chance
-        self._rng.setstate((3, tuple(chance), spare))
+        for rng, (words, spare) in zip((self._rng, self._fair_rng), saved.chance, strict=True):
+            rng.setstate((3, tuple(words), spare))
 
     def _begin(self, genesis: int) -> None:
         """Lay everything that hangs on the first minute."""
         self._path = FairPath(self.settings, genesis, ASSETS, PAIRS)
         self._history = SimulatedHistory(self._path, PAIRS, self._instruments)
-        self._fair = FairPrices(self._path, [a.beta for a in ASSETS], self._rng, self._now)
+        self._fair = FairPrices(self._path, [a.beta for a in ASSETS], self._fair_rng, self._now)
         self._impact = ImpactModel(ASSETS, self.settings.volatility)
         self._pressure = [0.0] * len(ASSETS)
         self._pairs = [
@@ -271,15 +277,19 @@ class SimulatedMarket:
             permanent[:] = [p + g for p, g in zip(permanent, gaps, strict=True)]
             self._history.load_shifts((list(permanent), [], []))
 
-    def _quote(self, index: int, ts: int, events: list[MarketEvent]) -> None:
+    def _follow(self, ts: int) -> None:
+        """Bring the fair prices up to a time."""
         fair = self._fair
         while fair.next_time <= ts:
             minute = fair.state.minute
             fair.step()
             if fair.state.minute != minute:
                 self._close_minute()
-            if self._impact.active:
-                self._pressure = self._impact.transient(ts)
+        if self._impact.active:
+            self._pressure = self._impact.transient(ts)
+
+    def _quote(self, index: int, ts: int, events: list[MarketEvent]) -> None:
+        fair = self._fair
         pair = self._pairs[index]
         heat = fair.heat * min(max(math.sqrt(fair.pace), 0.4), 5.0)
         events += pair.quote(ts, self._log_price(index), heat)
@@ -308,9 +318,11 @@ class SimulatedMarket:
         self._enter_minute()
 
     def _enter_minute(self) -> None:
-        chunk, column = self._fair.chunk, self._fair.column
         for index, pair in enumerate(self._pairs):
-            pair.enter_minute(float(self._path.texture(chunk, index).value[column]))
+            pair.enter_minute(self._minute_value(index))
+
+    def _minute_value(self, index: int) -> float:
+        return float(self._path.texture(self._fair.chunk, index).value[self._fair.column])
 
     def _pair(self, instrument: InstrumentId) -> int:
         index = self._index.get(instrument)
@@ -318,3 +330,8 @@ class SimulatedMarket:
             names = ", ".join(self._index)
             raise NotFoundError(f"The simulated market has no instrument {instrument}; it has {names}.")
         return index
+
+
+def _stream(rng: random.Random) -> _Stream:
+    _, words, spare = rng.getstate()
+    return list(words), spare

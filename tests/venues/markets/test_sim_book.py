@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -96,8 +97,8 @@ def test_a_hole_near_the_touch_is_filled_again() -> None:
     side.advance(MID, 1.0)
     for _ in range(400):
         side.churn(3, 1.0)
-    near = [k for k in side.keys if k < MID + 40]
-    assert len(near) > 15
+    near = [k for k in side.keys if k <= MID + 210]
+    assert max(b - a for a, b in pairwise(near)) < 30
 
 
 def test_round_prices_attract_size() -> None:

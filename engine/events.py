@@ -428,6 +428,10 @@ class BreakerReset(_Fact, frozen=True, kw_only=True):
     scope: str
     actor: str
     reason: str
+    peak: Decimal | None = None
+    """Equity from which the drawdown of the account `scope` is measured from now on; None keeps the peak."""
+    day_start: Decimal | None = None
+    """Equity from which its loss of the day is measured from now on; None keeps the start."""
 
 
 class LimitsChanged(_Fact, frozen=True, kw_only=True):

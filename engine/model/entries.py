@@ -19,7 +19,7 @@ class TradingState(enum.StrEnum):
     REDUCING = "reducing"
     """Only orders that reduce a position, and cancels."""
     HALTED = "halted"
-    """Only cancels, and reductions the operator or the emergency stop asks for."""
+    """The same until an operator releases it after checks; set by an emergency stop and by a breaker that failed."""
 
 
 class BotState(enum.StrEnum):

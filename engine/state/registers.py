@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from engine import events as ev
 from engine.errors import StateConsistencyError
 from engine.model.entries import BotEntry, BotState, BreakerEntry, EquityEntry, HaltEntry, MarkEntry, TradingState
+from engine.model.ids import AccountId
 
 if TYPE_CHECKING:
     from engine.model.ids import Owner
@@ -94,6 +95,13 @@ def _breaker_tripped(state: EngineState, event: ev.BreakerTripped, ts: int) -> N
 
 def _breaker_reset(state: EngineState, event: ev.BreakerReset, _ts: int) -> None:
     state.breakers.pop((event.breaker, event.scope), None)
+    entry = state.equity.get(AccountId(event.scope))
+    if entry is None:
+        return
+    if event.peak is not None:
+        entry.peak = event.peak
+    if event.day_start is not None:
+        entry.day_start = event.day_start
 
 
 def _limits(state: EngineState, event: ev.LimitsChanged, _ts: int) -> None:

@@ -1,0 +1,115 @@
+"""Risk limits: one declaration from which settings, checks, views and forms derive."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ValidationError as PydanticError
+
+from engine.errors import ConfigurationError
+
+__all__ = ["RiskLimits", "SizeMethod"]
+
+SizeMethod = Literal["fixed_percentage", "confidence_weighted", "volatility_adjusted"]
+"""How large one entry is; see `engine.risk.sizing`."""
+
+
+class RiskLimits(BaseModel):
+    """Every limit of the gate and the breakers. Fractions are of 1 (0.05 is 5 %)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    position_size_method: SizeMethod = Field("fixed_percentage", description="How the size of one entry is found.")
+    position_size_pct: Decimal = Field(
+        Decimal("0.02"), gt=0, le=1, description="Size of one entry as a fraction of equity, unless asked otherwise."
+    )
+    max_position_size_pct: Decimal = Field(
+        Decimal("0.1"), gt=0, le=1, description="Largest value of one position as a fraction of equity."
+    )
+    max_total_positions: int = Field(10, ge=1, le=1000, description="Most positions held or being opened at once.")
+    max_positions_per_symbol: int = Field(
+        1, ge=1, le=100, description="Most positions that one owner holds in the same symbol, over all accounts."
+    )
+    max_portfolio_exposure: Decimal = Field(
+        Decimal("0.95"), gt=0, le=1, description="Sum of all position values as a fraction of equity times leverage."
+    )
+    max_leverage: Decimal = Field(
+        Decimal("1.0"), ge=1, le=10, description="Factor on equity that exposure may use; 1 means none is borrowed."
+    )
+    max_daily_loss_pct: Decimal = Field(
+        Decimal("0.05"), gt=0, le=1, description="Loss since the start of the UTC day that stops new entries."
+    )
+    breaker_drawdown_pct: Decimal = Field(
+        Decimal("0.1"), gt=0, le=1, description="Fall of equity from its peak that stops new entries."
+    )
+    max_drawdown_pct: Decimal = Field(
+        Decimal("0.15"), gt=0, le=1, description="Fall of equity from its peak that starts the emergency stop."
+    )
+    price_band_pct: Decimal = Field(
+        Decimal("0.1"), gt=0, le=1, description="Farthest distance of a limit or stop price from the mark."
+    )
+    stale_market_s: float = Field(
+        30.0, ge=0.1, le=86_400, description="Age in seconds after which a market is too old to enter on."
+    )
+    max_orders_per_second: int = Field(10, ge=1, le=1000, description="Most orders of one owner within a second.")
+    max_orders_per_minute: int = Field(120, ge=1, le=60_000, description="Most orders of one owner within a minute.")
+    allow_short: bool = Field(False, description="Whether margin and derivative positions may be sold short.")
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.position_size_pct > self.max_position_size_pct:
+            raise ValueError(
+                f"position_size_pct ({self.position_size_pct}) must not be above "
+                f"max_position_size_pct ({self.max_position_size_pct})"
+            )
+        if self.breaker_drawdown_pct > self.max_drawdown_pct:
+            raise ValueError(
+                f"breaker_drawdown_pct ({self.breaker_drawdown_pct}) must not be above "
+                f"max_drawdown_pct ({self.max_drawdown_pct}), or the softer stop would come last"
+            )
+        return self
+
+    @property
+    def stale_market_ns(self) -> int:
+        """`stale_market_s` in nanoseconds."""
+        return int(self.stale_market_s * 1_000_000_000)
+
+    def encode(self) -> bytes:
+        """JSON for the fact `LimitsChanged`."""
+        return self.model_dump_json().encode()
+
+    @classmethod
+    def decode(cls, body: bytes) -> RiskLimits:
+        """Read the JSON of `encode`.
+
+        Raises:
+            ConfigurationError: A limit is unknown, of the wrong type or out of bounds; all faults are listed.
+        """
+        try:
+            return cls.model_validate_json(body)
+        except PydanticError as error:
+            raise _listed(error) from error
+
+    def changed(self, changes: dict[str, object]) -> RiskLimits:
+        """These limits with some of them changed.
+
+        Raises:
+            ConfigurationError: A change is unknown, of the wrong type or out of bounds; all faults are listed.
+        """
+        try:
+            return type(self).model_validate({**self.model_dump(), **changes})
+        except PydanticError as error:
+            raise _listed(error) from error
+
+
+def _listed(error: PydanticError) -> ConfigurationError:
+    faults = []
+    for fault in error.errors(include_url=False):
+        name = ".".join(str(part) for part in fault["loc"])
+        faults.append(f"{name}: {fault['msg']}" if name else str(fault["msg"]))
+    return ConfigurationError(
+        "These risk limits cannot be used: " + "; ".join(faults) + ". Nothing was changed.",
+        details={"faults": faults},
+    )

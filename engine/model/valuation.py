@@ -1,0 +1,154 @@
+"""What money is worth: conversion between currencies by present marks, and an account's value.
+
+A rate that is not known is a state of its own, never zero: whoever asks gets the names of what could not be valued.
+"""
+
+from __future__ import annotations
+
+import decimal
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from engine.model.decimals import ONE, ZERO
+from engine.model.ids import AccountId, Currency, InstrumentId
+from engine.model.instrument import Instrument, InstrumentKind
+
+if TYPE_CHECKING:
+    from engine.model.account import Balance
+    from engine.state import EngineState
+
+__all__ = ["CASH_KINDS", "VIEW", "MarkOf", "RateOf", "Rates", "Valuation", "account_equity", "account_value"]
+
+VIEW = decimal.Context(
+    prec=60, rounding=decimal.ROUND_HALF_EVEN, traps=[decimal.InvalidOperation, decimal.DivisionByZero]
+)
+"""Context of values and ratios that are compared or shown, not booked: as wide as the exact one, but may round."""
+
+CASH_KINDS = frozenset({InstrumentKind.SPOT, InstrumentKind.MARGIN})
+"""Kinds whose position is held as balances; all others carry their profit beside the balances."""
+
+MarkOf = Callable[[InstrumentId], Decimal | None]
+"""Present mark price of an instrument in its quote currency; None while nothing is known."""
+RateOf = Callable[[Currency], Decimal | None]
+"""Units of one fixed currency per unit of the asked one; None while nothing is known."""
+
+_KIND_ORDER = {kind: place for place, kind in enumerate(InstrumentKind)}
+_Leg = tuple[InstrumentId, bool]
+_Route = tuple[_Leg, ...]
+
+
+class Valuation(msgspec.Struct, frozen=True, kw_only=True):
+    """A value in one currency, and what is missing from it."""
+
+    value: Decimal
+    """Sum of what could be valued."""
+    missing: tuple[str, ...] = ()
+    """Currencies or instruments without a known price; the value is a part only unless this is empty."""
+
+    @property
+    def known(self) -> bool:
+        """True when nothing is missing."""
+        return not self.missing
+
+
+class Rates:
+    """Converts currencies by marks: directly, inverted, or over one currency between.
+
+    Spot markets are preferred to derivatives of the same pair. Routes are found once for each pair of currencies and
+    again when instruments are added.
+    """
+
+    def __init__(self, instruments: Mapping[InstrumentId, Instrument], mark_of: MarkOf) -> None:
+        self._instruments = instruments
+        self._mark_of = mark_of
+        self._routes: dict[tuple[Currency, Currency], tuple[_Route, ...]] = {}
+        self._known = -1
+
+    def rate(self, source: Currency, target: Currency) -> Decimal | None:
+        """Units of `target` for one unit of `source`; None while no route has all its marks."""
+        if source == target:
+            return ONE
+        if len(self._instruments) != self._known:
+            self._routes.clear()
+            self._known = len(self._instruments)
+        routes = self._routes.get((source, target))
+        if routes is None:
+            routes = self._routes[source, target] = tuple(self._find(source, target))
+        for route in routes:
+            rate = self._along(route)
+            if rate is not None:
+                return rate
+        return None
+
+    def into(self, target: Currency) -> RateOf:
+        """The rates into one currency as a function."""
+        return lambda source: self.rate(source, target)
+
+    def _along(self, route: _Route) -> Decimal | None:
+        rate = ONE
+        for instrument, inverted in route:
+            mark = self._mark_of(instrument)
+            if mark is None or mark <= ZERO:
+                return None
+            rate = VIEW.divide(rate, mark) if inverted else VIEW.multiply(rate, mark)
+        return rate
+
+    def _find(self, source: Currency, target: Currency) -> Iterable[_Route]:
+        legs: dict[Currency, list[tuple[Currency, _Leg]]] = {}
+        for one in sorted(self._instruments.values(), key=lambda i: (_KIND_ORDER[i.kind], i.id)):
+            legs.setdefault(one.base, []).append((one.quote, (one.id, False)))
+            legs.setdefault(one.quote, []).append((one.base, (one.id, True)))
+        yield from ((leg,) for end, leg in legs.get(source, ()) if end == target)
+        for between, first in legs.get(source, ()):
+            yield from ((first, leg) for end, leg in legs.get(between, ()) if end == target and between != target)
+
+
+def account_value(balances: Iterable[Balance], rate_of: RateOf, base: Currency) -> tuple[Decimal, tuple[Currency, ...]]:
+    """Value balances in one currency.
+
+    Args:
+        balances: Totals are counted, reserved parts included.
+        rate_of: Rates into `base`.
+        base: Currency of the result.
+
+    Returns:
+        The sum of what could be valued, and the currencies with a balance but without a rate.
+    """
+    value, missing = ZERO, []
+    for balance in balances:
+        total = balance.total
+        if not total:
+            continue
+        rate = ONE if balance.currency == base else rate_of(balance.currency)
+        if rate is None:
+            missing.append(balance.currency)
+        else:
+            value = VIEW.add(value, VIEW.multiply(total, rate))
+    return value, tuple(missing)
+
+
+def account_equity(state: EngineState, account: AccountId, rates: Rates, mark_of: MarkOf) -> Valuation:
+    """Everything an account is worth in its base currency: balances, and the open profit of derivatives.
+
+    Raises:
+        KeyError: The account is not known.
+    """
+    base = state.accounts[account].base_currency
+    value, currencies = account_value(state.balances[account].values(), rates.into(base), base)
+    missing: list[str] = list(currencies)
+    for (holder, instrument_id), position in state.positions.items():
+        if holder != account or not position.lots:
+            continue
+        instrument = state.instruments[instrument_id]
+        if instrument.kind in CASH_KINDS:
+            continue
+        mark, rate = mark_of(instrument_id), rates.rate(instrument.settle, base)
+        if mark is None or rate is None:
+            missing.append(instrument_id)
+            continue
+        with decimal.localcontext(VIEW):
+            value += position.unrealised(mark, instrument.multiplier) * rate
+    return Valuation(value=value, missing=tuple(missing))

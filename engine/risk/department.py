@@ -1,0 +1,261 @@
+"""The risk department: gate, sizing, breakers and emergency stop over one ledger, and what an operator may do to them.
+
+Plain and synchronous; `tick` is called from the engine's tick and once a bar in a backtest.
+"""
+
+from __future__ import annotations
+
+import decimal
+from typing import TYPE_CHECKING
+
+import structlog
+
+from engine import events as ev
+from engine.errors import ConflictError, ValidationError
+from engine.model.budget import BotBudgets
+from engine.model.commitments import Commitments
+from engine.model.entries import TradingState
+from engine.model.order import OrderStatus
+from engine.model.valuation import VIEW
+from engine.risk.breakers import Breakers
+from engine.risk.emergency import EMERGENCY_ACTOR, EmergencyStop, Progress
+from engine.risk.gate import RiskGate
+from engine.risk.limits import StateLimits
+from engine.risk.picture import Picture
+from engine.risk.scopes import Scope
+from engine.risk.sizing import PositionSizer
+from engine.risk.uses import limit_uses
+
+if TYPE_CHECKING:
+    from engine.ledger import Ledger
+    from engine.model.ids import AccountId
+    from engine.model.limits import RiskLimits
+    from engine.model.risk import Quotes
+    from engine.risk.breakers import BreakerStanding
+    from engine.risk.emergency import OrderPort
+    from engine.risk.uses import LimitUse
+
+__all__ = ["RiskDepartment"]
+
+log = structlog.get_logger(__name__)
+
+WHOLE = Scope()
+
+
+class RiskDepartment:
+    """Everything that protects against loss, wired together.
+
+    Args:
+        ledger: Where facts are booked.
+        quotes: Present markets.
+        limits: The limits of the settings; those last journalled outrank them.
+        account: The account that bots' entries are sized for.
+        record_every_s: Equity and marks are journalled at most this often.
+    """
+
+    def __init__(
+        self, ledger: Ledger, quotes: Quotes, limits: RiskLimits, account: AccountId, *, record_every_s: float = 10.0
+    ) -> None:
+        state = ledger.state
+        self.limits = StateLimits(state, limits)
+        self.commitments = Commitments(state)
+        ledger.subscribe(self.commitments.hear)
+        self.budgets = BotBudgets(state, self.commitments, quotes)
+        self.gate = RiskGate(state, quotes, self.limits, self.commitments, self.budgets)
+        self.sizer = PositionSizer(account, state, quotes, self.limits, self.commitments, self.budgets)
+        self.picture = Picture(state, quotes, self.commitments)
+        self.breakers = Breakers(state, self.picture, self.limits, record_every_ns=int(record_every_s * 1_000_000_000))
+        self._ledger = ledger
+        self._state = state
+        self._account = account
+        self._port: OrderPort | None = None
+        self._stops: dict[str, EmergencyStop] = {}
+
+    def attach(self, port: OrderPort) -> None:
+        """Name the order desk; an emergency stop cannot act before."""
+        self._port = port
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    def tick(self, now: int) -> None:
+        """Judge the breakers and carry emergency stops on; books what follows from it."""
+        if self._ledger.failed is not None:
+            return
+        for fact in self.breakers.evaluate(now):
+            self._ledger.record(fact)
+        if self._port is None:
+            return
+        self._follow_halts(now)
+        for key, stop in tuple(self._stops.items()):
+            if self._state.trading_state(key) is not TradingState.HALTED:
+                self._end(key)
+            elif stop.advance(now).done:
+                self.gate.closing.discard(stop.scope)
+            else:
+                self.gate.closing.add(stop.scope)
+
+    def _follow_halts(self, now: int) -> None:
+        """Begin what the state demands and nobody is doing: after a restart, or when a breaker asks for it."""
+        for key, halt in tuple(self._state.halts.items()):
+            if key not in self._stops and halt.actor.startswith(EMERGENCY_ACTOR):
+                self._begin(Scope.parse(key), halt.actor, halt.reason, now)
+        demanded = self.breakers.emergency
+        if demanded and WHOLE.key not in self._stops:
+            self._begin(WHOLE, "breaker", demanded, now)
+
+    def _begin(self, scope: Scope, actor: str, reason: str, now: int) -> Progress:
+        if self._port is None:
+            raise ConflictError("The emergency stop has no order desk yet; the engine is still starting.")
+        stop = self._stops.get(scope.key)
+        if stop is None:
+            stop = self._stops[scope.key] = EmergencyStop(
+                self._state, self.picture, self._port, self._ledger.record, scope, actor, reason
+            )
+        self.gate.closing.add(scope)
+        progress = stop.begin(now)
+        if progress.done:
+            self.gate.closing.discard(scope)
+        return progress
+
+    def _end(self, key: str) -> None:
+        self.gate.closing.discard(self._stops.pop(key).scope)
+
+    # --- what an operator may do -------------------------------------------------------------------------------------
+
+    def emergency(self, actor: str, reason: str, scope: Scope = WHOLE) -> Progress:
+        """Block new orders in a scope, cancel all of its orders and close all of its positions; repeats are harmless.
+
+        Raises:
+            ConflictError: The engine is still starting.
+            JournalError: Nothing can be booked any more.
+        """
+        return self._begin(scope, actor, reason.strip() or "asked for by the operator", self._ledger.clock.now())
+
+    def hold(self, actor: str, reason: str, state: TradingState, scope: Scope = WHOLE) -> None:
+        """Let a scope only reduce (REDUCING) or stop it until released (HALTED); orders and positions stay.
+
+        Raises:
+            ValidationError: No reason is given, or ACTIVE is asked for, which is what `release` is for.
+            ConflictError: The scope is already held more strictly.
+        """
+        if state is TradingState.ACTIVE:
+            raise ValidationError("Trading becomes active again by a release, which checks first.")
+        _need(reason)
+        if self._state.trading_state(scope.key) is TradingState.HALTED:
+            raise ConflictError(f"{scope.words.capitalize()} is already halted; release it first.")
+        self._ledger.record(ev.TradingStateChanged(scope=scope.key, state=state, reason=reason, actor=actor))
+
+    def release(self, actor: str, reason: str, scope: Scope = WHOLE) -> None:
+        """Let a held scope trade again, after every check has passed.
+
+        Raises:
+            ValidationError: No reason is given.
+            ConflictError: The scope is not held, or checks failed; all of them are listed.
+        """
+        _need(reason)
+        if self._state.trading_state(scope.key) is TradingState.ACTIVE:
+            raise ConflictError(f"{scope.words.capitalize()} is not held; there is nothing to release.")
+        problems = self.obstacles(scope)
+        if problems:
+            raise ConflictError(
+                f"{scope.words.capitalize()} cannot be released yet. {' '.join(problems)}",
+                details={"obstacles": list(problems)},
+            )
+        self._ledger.record(
+            ev.TradingStateChanged(scope=scope.key, state=TradingState.ACTIVE, reason=reason, actor=actor)
+        )
+        if scope.key in self._stops:
+            self._end(scope.key)
+
+    def obstacles(self, scope: Scope = WHOLE) -> tuple[str, ...]:
+        """What speaks against a release now, as sentences; empty when nothing does."""
+        now = self._ledger.clock.now()
+        found: list[str] = []
+        stop = self._stops.get(scope.key)
+        if stop is not None and not stop.progress().done:
+            found.append(stop.progress().words)
+        if scope == WHOLE:
+            found += [f"The breaker {name} is open for {where}: reset it." for name, where in self._state.breakers]
+        unknown = [o for o in self._state.orders.values() if o.status is OrderStatus.UNKNOWN]
+        found += [
+            f"What became of the order {order.client_id} is not known yet."
+            for order in unknown
+            if scope.covers(order.instrument, order.owner)
+        ]
+        for account, balances in self._state.balances.items():
+            found += [
+                f"The account {account} has promised more {balance.currency} than it has."
+                for balance in balances.values()
+                if balance.free < 0
+            ]
+        return (*found, *self._market_obstacles(now))
+
+    def _market_obstacles(self, now: int) -> list[str]:
+        found = []
+        limits = self.limits()
+        with decimal.localcontext(VIEW):
+            self.picture.look()
+            for account in self._state.accounts:
+                equity = self.picture.equity(account)
+                if not equity.known:
+                    found.append(f"{account} cannot be valued: no price is known for {', '.join(equity.missing)}.")
+            quotes = [self.picture.quote(instrument) for instrument in self._state.instruments]
+        if not any(quote is not None and now - quote.ts <= limits.stale_market_ns for quote in quotes):
+            found.append("No market has been heard lately; wait for the connection.")
+        return found
+
+    def reset_breaker(
+        self, actor: str, reason: str, name: str, scope: str | None = None, *, force: bool = False
+    ) -> None:
+        """Close an open breaker by hand; see `Breakers.reset` for what is refused.
+
+        Args:
+            actor: Who resets it.
+            reason: Why.
+            name: The breaker.
+            scope: What it is open for; None for the department's account, else for whatever it is open for.
+            force: Reset although its condition persists, and begin the comparison anew.
+        """
+        if scope is None:
+            open_for = [where for breaker, where in self._state.breakers if breaker == name]
+            scope = self._account if self._account in open_for or not open_for else open_for[0]
+        for fact in self.breakers.reset(name, scope, actor, reason, self._ledger.clock.now(), force=force):
+            self._ledger.record(fact)
+
+    def change_limits(self, actor: str, changes: dict[str, object]) -> RiskLimits:
+        """Put some limits to new values; they hold from the next check on.
+
+        Raises:
+            ConfigurationError: A change is unknown or out of bounds; nothing was changed.
+        """
+        limits = self.limits().changed(changes)
+        self._ledger.record(ev.LimitsChanged(limits=limits.encode(), actor=actor))
+        return limits
+
+    # --- what is shown -----------------------------------------------------------------------------------------------
+
+    def uses(self, account: AccountId | None = None) -> tuple[LimitUse, ...]:
+        """Every limit and how much of it is used."""
+        return limit_uses(
+            self.picture,
+            self.gate.throttle,
+            self.limits(),
+            self._account if account is None else account,
+            self._ledger.clock.now(),
+            self.standings(),
+        )
+
+    def standings(self) -> tuple[BreakerStanding, ...]:
+        """How all breakers stand."""
+        return self.breakers.standings(self._ledger.clock.now())
+
+    @property
+    def emergency_words(self) -> str:
+        """Progress of the emergency stops that are not done; empty when there is none."""
+        under_way = [stop.progress() for stop in self._stops.values()]
+        return " ".join(progress.words for progress in under_way if not progress.done)
+
+
+def _need(reason: str) -> None:
+    if not reason.strip():
+        raise ValidationError("Say why; the reason is kept for the audit.")

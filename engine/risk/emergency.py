@@ -1,0 +1,265 @@
+"""The emergency stop: block new orders, cancel what works, close what is held.
+
+A step machine without input or output of its own. Every step is derived from the state, so it can be begun again at any
+time, goes on after a restart, and needs nothing from the bots: one that hangs is closed like all others.
+"""
+
+from __future__ import annotations
+
+import decimal
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+import structlog
+
+from engine import events as ev
+from engine.errors import ConflictError, QuarterdeckError
+from engine.model.decimals import ZERO
+from engine.model.entries import TradingState
+from engine.model.ids import AccountId, ClientOrderId, InstrumentId, Owner
+from engine.model.order import Decision, Order, OrderRequest, OrderSide, OrderType
+from engine.model.valuation import VIEW
+from engine.risk.scopes import Scope
+from engine.risk.words import plain
+from engine.state import EXTERNAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+
+    from engine.model.instrument import Instrument
+    from engine.risk.picture import Picture
+    from engine.state import EngineState
+
+__all__ = ["EMERGENCY_ACTOR", "EMERGENCY_REASON", "EmergencyStop", "OrderPort", "Progress", "is_emergency"]
+
+log = structlog.get_logger(__name__)
+
+NS_PER_S = 1_000_000_000
+EMERGENCY_ACTOR = "emergency:"
+"""Begins the actor of every halt that an emergency stop ordered."""
+EMERGENCY_REASON = "emergency stop"
+"""Begins the reason of every order that an emergency stop sends."""
+ASK_AGAIN_NS = 5 * NS_PER_S
+"""A cancel that shows no effect is asked for again after this time."""
+ASK_PAUSE_NS = NS_PER_S
+"""Shortest time between two cancels of one order, even when the venue refuses at once."""
+CANCEL_WAIT_NS = 10 * NS_PER_S
+"""A position is closed as far as it is free when its other orders are still not gone after this time."""
+_PAUSES_S = (1, 2, 4, 8, 15)
+
+_Key = tuple[Owner, AccountId, InstrumentId]
+
+
+class OrderPort(Protocol):
+    """The part of the order desk that the emergency stop needs."""
+
+    def submit(self, request: OrderRequest) -> object:
+        """Check, book and queue an order. Raises OrderRejectionError when risk refuses it."""
+
+    def cancel(self, client_id: ClientOrderId, reason: str) -> object:
+        """Ask for the end of an open order. Raises ConflictError when it has already ended."""
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an emergency stop has come."""
+
+    scope: Scope
+    orders: int
+    """Orders that still work."""
+    positions: int
+    """Positions that are still to be closed."""
+    left: tuple[str, ...]
+    """Positions too small to be sold, in words."""
+    problems: tuple[str, ...]
+    """What was refused, in words; it is tried again."""
+
+    @property
+    def done(self) -> bool:
+        """True when nothing works and nothing that can be closed is held."""
+        return not self.orders and not self.positions
+
+    @property
+    def words(self) -> str:
+        """The progress in one line."""
+        what = self.scope.words.capitalize()
+        text = (
+            f"{what} is stopped."
+            if self.done
+            else f"{what} is being stopped: {self.orders} orders to cancel, {self.positions} positions to close."
+        )
+        return " ".join((text, *self.problems, *self.left))
+
+
+def is_emergency(reason: str) -> bool:
+    """True for the reason of an order that an emergency stop sent."""
+    return reason.startswith(EMERGENCY_REASON)
+
+
+class EmergencyStop:
+    """Stops one scope. Call `begin` once and `advance` on every tick until it is done.
+
+    Args:
+        state: What the engine knows.
+        picture: Values of the moment.
+        port: Where orders are submitted and cancelled.
+        record: Books a fact.
+        scope: What is stopped.
+        actor: Who asked.
+        reason: Why.
+    """
+
+    def __init__(
+        self,
+        state: EngineState,
+        picture: Picture,
+        port: OrderPort,
+        record: Callable[[ev.Event], object],
+        scope: Scope,
+        actor: str,
+        reason: str,
+    ) -> None:
+        self.scope = scope
+        self.reason = reason
+        self._state = state
+        self._picture = picture
+        self._port = port
+        self._record = record
+        self._actor = actor if actor.startswith(EMERGENCY_ACTOR) else EMERGENCY_ACTOR + actor
+        self._began = 0
+        self._asked: dict[ClientOrderId, int] = {}
+        self._tries: dict[_Key, int] = {}
+        self._next_try: dict[_Key, int] = {}
+        self._problems: dict[str, str] = {}
+        self._left: dict[_Key, str] = {}
+
+    def begin(self, now: int) -> Progress:
+        """Block new orders and take the first steps; harmless when it already was begun."""
+        halt = self._state.halts.get(self.scope.key)
+        if halt is None or halt.state is not TradingState.HALTED or not halt.actor.startswith(EMERGENCY_ACTOR):
+            self._record(
+                ev.TradingStateChanged(
+                    scope=self.scope.key, state=TradingState.HALTED, reason=self.reason, actor=self._actor
+                )
+            )
+        self._began = self._began or now
+        return self.advance(now)
+
+    def advance(self, now: int) -> Progress:
+        """Cancel and close as far as is possible now. Refusals are noted and tried again, never raised."""
+        for order in self._to_cancel():
+            self._cancel(order, now)
+        for key in self._held():
+            self._close(key, now)
+        return self.progress()
+
+    def progress(self) -> Progress:
+        """How far it has come."""
+        held = self._held()
+        for key in tuple(self._left):
+            if key not in held:
+                del self._left[key]
+        orders = sum(1 for order in self._state.orders.values() if self._covers(order))
+        return Progress(
+            scope=self.scope,
+            orders=orders,
+            positions=sum(1 for key in held if key not in self._left),
+            left=tuple(self._left.values()),
+            problems=tuple(self._problems.values()),
+        )
+
+    # --- cancelling --------------------------------------------------------------------------------------------------
+
+    def _covers(self, order: Order) -> bool:
+        return self.scope.covers(order.instrument, order.owner)
+
+    def _to_cancel(self) -> list[Order]:
+        orders = self._state.orders.values()
+        return [order for order in orders if self._covers(order) and not is_emergency(order.decision.reason)]
+
+    def _cancel(self, order: Order, now: int) -> None:
+        asked = self._asked.get(order.client_id)
+        pause = ASK_AGAIN_NS if order.cancel_requested else ASK_PAUSE_NS
+        if asked is not None and now - asked < pause:
+            return
+        self._asked[order.client_id] = now
+        self._try(order.client_id, lambda: self._port.cancel(order.client_id, f"{EMERGENCY_REASON}: {self.reason}"))
+
+    # --- closing -----------------------------------------------------------------------------------------------------
+
+    def _held(self) -> list[_Key]:
+        return [
+            key
+            for key, position in self._state.owned.items()
+            if position.lots and key[0] != EXTERNAL and self.scope.covers(key[2], key[0]) and self._is_position(key)
+        ]
+
+    def _is_position(self, key: _Key) -> bool:
+        # Below zero on spot is a sale of deposited coins: there is nothing to close.
+        return not self._picture.is_spot(self._state.instruments[key[2]]) or self._state.owned[key].quantity > ZERO
+
+    def _close(self, key: _Key, now: int) -> None:
+        owner, account, instrument_id = key
+        working = [
+            order
+            for order in self._state.orders.values()
+            if (order.owner, order.account, order.instrument) == key and self._covers(order)
+        ]
+        if any(is_emergency(order.decision.reason) for order in working) or now < self._next_try.get(key, 0):
+            return
+        if working and now - self._began < CANCEL_WAIT_NS:
+            return
+        instrument = self._state.instruments[instrument_id]
+        side = OrderSide.SELL if self._state.owned[key].quantity > ZERO else OrderSide.BUY
+        quantity, why = self._closable(key, instrument, side)
+        if not quantity:
+            if not working:
+                self._left[key] = why
+            return
+        self._left.pop(key, None)
+        request = OrderRequest(
+            account=account,
+            instrument=instrument_id,
+            owner=owner,
+            side=side,
+            type=OrderType.MARKET,
+            quantity=quantity,
+            reduce_only=True,
+            decision=Decision(reason=f"{EMERGENCY_REASON}: {self.reason}"),
+        )
+        # Whether the venue takes it is known later; a rejected order is simply followed by the next one.
+        tries = self._tries[key] = self._tries.get(key, 0) + 1
+        self._next_try[key] = now + _PAUSES_S[min(tries, len(_PAUSES_S)) - 1] * NS_PER_S
+        self._try(f"{owner} {instrument_id}", lambda: self._port.submit(request))
+
+    def _closable(self, key: _Key, instrument: Instrument, side: OrderSide) -> tuple[Decimal, str]:
+        """Quantity that can be closed by one order now; with 0, why there is none."""
+        owner, account, _ = key
+        rules = instrument.current_rules
+        with decimal.localcontext(VIEW):
+            self._picture.look()
+            open_quantity = abs(self._state.owned[key].quantity)
+            most = min(self._picture.reducible(owner, account, instrument, side), open_quantity)
+            if rules.max_quantity:
+                most = min(most, rules.max_quantity)
+            quantity = instrument.floor_quantity(most)
+            mark = self._picture.mark(instrument.id)
+            value = None if mark is None else instrument.notional(mark, quantity)
+        if quantity < max(rules.min_quantity, rules.lot) or (value is not None and value < rules.min_notional):
+            return ZERO, (
+                f"{plain(open_quantity)} {instrument.base} of {owner} in {instrument.id} is left: only {plain(most)} can "
+                f"be sold, which is below the smallest order."
+            )
+        return quantity, ""
+
+    def _try(self, what: str, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except ConflictError:
+            # It has ended in the meantime.
+            self._problems.pop(what, None)
+        except QuarterdeckError as error:
+            log.error("emergency stop: a step was refused", what=what, problem=error.message)
+            self._problems[what] = f"{what}: {error.message}"
+        else:
+            self._problems.pop(what, None)

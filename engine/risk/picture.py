@@ -1,0 +1,168 @@
+"""The portfolio as the limits see it: marks, equity, and the most that positions and open orders can come to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.model.decimals import ONE, ZERO
+from engine.model.ids import MANUAL
+from engine.model.instrument import InstrumentKind
+from engine.model.order import OrderSide
+from engine.model.valuation import Rates, Valuation, account_equity
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from engine.model.commitments import Commitments, Line
+    from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner
+    from engine.model.instrument import Instrument
+    from engine.model.order import OrderRequest
+    from engine.model.risk import Quote, Quotes
+    from engine.state import EngineState
+
+__all__ = ["Picture", "most_units"]
+
+
+def most_units(line: Line, spot: bool, buys: Decimal = ZERO, sells: Decimal = ZERO) -> Decimal:
+    """Largest position, in base units, that any order of fills can lead to.
+
+    Args:
+        line: What is held and worked.
+        spot: A spot position below zero is a sale of deposited coins, not a short; it counts as flat.
+        buys: Further open buy quantity.
+        sells: Further open sell quantity.
+    """
+    high = line.quantity + line.buys + buys
+    if spot:
+        return max(high, ZERO)
+    return max(high, line.sells + sells - line.quantity, ZERO)
+
+
+class Picture:
+    """Values of one moment. Quotes are looked up once until the next `look`; use it in the `VIEW` context."""
+
+    def __init__(self, state: EngineState, quotes: Quotes, commitments: Commitments) -> None:
+        self.state = state
+        self.commitments = commitments
+        self.rates = Rates(state.instruments, self.mark)
+        self._quotes = quotes
+        self._seen: dict[InstrumentId, Quote | None] = {}
+
+    def look(self) -> None:
+        """Begin a new moment: forget quotes, bring the sums up to the state."""
+        self._seen.clear()
+        self.commitments.fresh()
+
+    def quote(self, instrument: InstrumentId) -> Quote | None:
+        """The present market."""
+        try:
+            return self._seen[instrument]
+        except KeyError:
+            quote = self._seen[instrument] = self._quotes.quote(instrument)
+            return quote
+
+    def mark(self, instrument: InstrumentId) -> Decimal | None:
+        """The present mark price; None while nothing is known."""
+        quote = self.quote(instrument)
+        return quote.mark if quote is not None else None
+
+    def equity(self, account: AccountId) -> Valuation:
+        """The account's value in its base currency."""
+        return account_equity(self.state, account, self.rates, self.mark)
+
+    def unit_value(self, instrument: Instrument, base: Currency) -> Decimal | None:
+        """Value of one unit at the mark, in another currency; None while a price is missing."""
+        mark, rate = self.mark(instrument.id), self.rates.rate(instrument.quote, base)
+        return None if mark is None or rate is None else mark * instrument.multiplier * rate
+
+    def exposure(self, account: AccountId, without: InstrumentId | None = None) -> Valuation:
+        """Sum of what all positions of an account can come to with its open orders, in its base currency."""
+        base = self.state.accounts[account].base_currency
+        total, missing = ZERO, []
+        for (holder, instrument_id), line in self.commitments.lines.items():
+            if holder != account or instrument_id == without or not (line.quantity or line.buys or line.sells):
+                continue
+            instrument = self.state.instruments[instrument_id]
+            units = most_units(line, instrument.kind is InstrumentKind.SPOT)
+            if not units:
+                continue
+            value = self.unit_value(instrument, base)
+            if value is None:
+                missing.append(instrument_id)
+            else:
+                total += units * value
+        return Valuation(value=total, missing=tuple(missing))
+
+    @staticmethod
+    def is_spot(instrument: Instrument) -> bool:
+        """True where only what is in the account can be sold."""
+        return instrument.kind is InstrumentKind.SPOT
+
+    def positions(self) -> set[tuple[AccountId, InstrumentId]]:
+        """Where something is held or being opened; less than a lot is dust and counts as nothing."""
+        found = set()
+        for key, line in self.commitments.lines.items():
+            instrument = self.state.instruments[key[1]]
+            if most_units(line, instrument.kind is InstrumentKind.SPOT) >= instrument.current_rules.lot:
+                found.add(key)
+        return found
+
+    def scope_line(self, owner: Owner, account: AccountId, instrument: InstrumentId) -> Line:
+        """The position an order is measured against: the owner's own, for manual orders the whole account's."""
+        if owner == MANUAL:
+            return self.commitments.line(account, instrument)
+        return self.commitments.own(owner, account, instrument)
+
+    def has_entry(self, owner: Owner, account: AccountId, instrument: InstrumentId) -> bool:
+        """True when an owner itself holds or is opening something there."""
+        line = self.commitments.own(owner, account, instrument)
+        return bool(line.quantity or line.buys or line.sells)
+
+    def hold_change(
+        self, request: OrderRequest, currency: Currency, unit: Decimal, replaces: ClientOrderId | None = None
+    ) -> Decimal:
+        """Funds that booking a request would additionally hold in a currency; an OCO group holds its largest member."""
+        orders, group = self.state.orders, request.oco_group
+        peers = tuple(self.state.oco.get(group, ())) if group is not None else ()
+        before = after = ZERO
+        for client_id in peers:
+            peer = orders.get(client_id)
+            if peer is not None and peer.reserve_currency == currency:
+                before = max(before, peer.reserved)
+                after = max(after, ZERO if client_id == replaces else peer.reserved)
+        if replaces is not None and replaces not in peers:
+            old = orders.get(replaces)
+            if old is not None and old.reserve_currency == currency:
+                before += old.reserved
+        return max(after, unit * request.quantity) - before
+
+    def reducible(self, owner: Owner, account: AccountId, instrument: Instrument, side: OrderSide) -> Decimal:
+        """Largest quantity of one more order of `side` that can only shrink the position, whatever fills first.
+
+        0 when the side does not reduce. On spot it is also limited to the units that are free in the account.
+        """
+        line = self.scope_line(owner, account, instrument.id)
+        if instrument.kind is InstrumentKind.SPOT:
+            if side is OrderSide.BUY:
+                return ZERO
+            free = self.state.balance(account, instrument.base).free
+            return max(free if owner == MANUAL else min(free, line.quantity - line.sells), ZERO)
+        if line.quantity * side.sign >= ZERO:
+            return ZERO
+        return max(abs(line.quantity) - line.working(side), ZERO)
+
+    def reduces(self, request: OrderRequest, instrument: Instrument, replaces: ClientOrderId | None = None) -> bool:
+        """True when an order can only shrink the position, counting every other open order of its side against it."""
+        line = self.scope_line(request.owner, request.account, instrument.id)
+        side = request.side
+        if instrument.kind is InstrumentKind.SPOT:
+            if side is OrderSide.BUY:
+                return False
+            free = self.state.balance(request.account, instrument.base).free
+            if self.hold_change(request, instrument.base, ONE, replaces) > free:
+                return False
+            if request.owner == MANUAL:
+                return True
+        elif line.quantity * side.sign >= ZERO:
+            return False
+        return line.working(side) + self.commitments.added(request, replaces) <= -side.sign * line.quantity

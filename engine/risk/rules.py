@@ -1,0 +1,355 @@
+"""The rules an entry must pass, each a small function that gives its reasons against it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from engine.model.decimals import ZERO
+from engine.model.entries import TradingState
+from engine.model.ids import MANUAL, symbol_of
+from engine.model.instrument import InstrumentKind
+from engine.model.order import OrderSide
+from engine.model.reserve import expected_price, reservation
+from engine.model.risk import Refusal, RefusalCode
+from engine.risk.picture import most_units
+from engine.risk.scopes import Scope
+from engine.risk.words import amount, percent, plain
+from engine.state import ENGINE_SCOPE
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from engine.model.budget import BotBudgets
+    from engine.model.ids import ClientOrderId, Currency
+    from engine.model.instrument import Instrument
+    from engine.model.limits import RiskLimits
+    from engine.model.order import OrderRequest
+    from engine.model.risk import Quote
+    from engine.model.valuation import Valuation
+    from engine.risk.picture import Picture
+    from engine.risk.throttle import Throttle
+    from engine.state import EngineState
+
+__all__ = ["BREAKER_FAILED", "ENTRY_RULES", "Case", "Rule"]
+
+BREAKER_FAILED = "failed"
+"""Value with which a breaker is tripped that could not be evaluated."""
+
+
+class Case:
+    """One entry under judgement, with what several rules look at."""
+
+    def __init__(
+        self,
+        *,
+        request: OrderRequest,
+        replaces: ClientOrderId | None,
+        instrument: Instrument,
+        now: int,
+        limits: RiskLimits,
+        state: EngineState,
+        picture: Picture,
+        throttle: Throttle,
+        budgets: BotBudgets | None,
+    ) -> None:
+        self.request = request
+        self.replaces = replaces
+        self.instrument = instrument
+        self.now = now
+        self.limits = limits
+        self.state = state
+        self.picture = picture
+        self.throttle = throttle
+        self.budgets = budgets
+        self.base = state.accounts[request.account].base_currency
+        self.rules = instrument.rules_at(now)
+
+    @cached_property
+    def quote(self) -> Quote | None:
+        """The instrument's market."""
+        return self.picture.quote(self.instrument.id)
+
+    @cached_property
+    def mark(self) -> Decimal | None:
+        """The instrument's mark."""
+        return self.picture.mark(self.instrument.id)
+
+    @cached_property
+    def expected(self) -> Decimal | None:
+        """The price at which the order is likely to execute."""
+        return expected_price(self.request, self.quote)
+
+    @cached_property
+    def equity(self) -> Valuation:
+        """The account's value."""
+        return self.picture.equity(self.request.account)
+
+    @cached_property
+    def hold(self) -> tuple[Currency, Decimal]:
+        """Currency and amount that booking the order would additionally hold."""
+        currency, unit = reservation(self.request, self.instrument, self.quote)
+        return currency, self.picture.hold_change(self.request, currency, unit, self.replaces)
+
+    @cached_property
+    def added(self) -> Decimal:
+        """Open quantity that the order adds on its side."""
+        return self.picture.commitments.added(self.request, self.replaces)
+
+    @cached_property
+    def units(self) -> tuple[Decimal, Decimal]:
+        """Largest position in this instrument that fills can lead to: without and with the order."""
+        line = self.picture.commitments.line(self.request.account, self.instrument.id)
+        spot = self.instrument.kind is InstrumentKind.SPOT
+        buys = self.added if self.request.side is OrderSide.BUY else ZERO
+        return most_units(line, spot), most_units(line, spot, buys, self.added - buys)
+
+    @cached_property
+    def values(self) -> tuple[Decimal, Decimal, Decimal] | None:
+        """In base currency: that position without the order, with it, and one added unit; None while unpriced."""
+        mark, rate = self.mark, self.picture.rates.rate(self.instrument.quote, self.base)
+        if mark is None or rate is None:
+            return None
+        before, after = self.units
+        # What is added is valued at the dearer of mark and order price: that is what it will be worth when it fills.
+        price = mark if self.expected is None else max(mark, self.expected)
+        per_unit = price * self.instrument.multiplier * rate
+        held = before * mark * self.instrument.multiplier * rate
+        return held, held + (after - before) * per_unit, per_unit
+
+    def more(self, room: Decimal, per_unit: Decimal) -> str:
+        """How much of the order would still be possible, as the end of a sentence."""
+        most = self.instrument.floor_quantity(max(room, ZERO) / per_unit) if per_unit else ZERO
+        if most < max(self.rules.lot, self.rules.min_quantity):
+            return "nothing can be added"
+        return f"at most {plain(most)} {self.instrument.base} can be added"
+
+
+Rule = Callable[[Case], Iterator[Refusal]]
+
+
+def trading_state(case: Case) -> Iterator[Refusal]:
+    """Halts of any scope around the order, and open breakers."""
+    state, account = case.state, case.request.account
+    if state.halts:
+        for key in Scope.keys_of(case.instrument.id, case.request.owner):
+            halt = state.halts.get(key)
+            if halt is None:
+                continue
+            word = "halted" if halt.state is TradingState.HALTED else "winding down"
+            yield Refusal(
+                code=RefusalCode.HALTED if halt.state is TradingState.HALTED else RefusalCode.REDUCING,
+                message=f"{Scope.parse(key).words.capitalize()} is {word} ({halt.reason.rstrip('.')}); "
+                f"only orders that reduce a position pass.",
+                value=key,
+            )
+    for (name, scope), breaker in state.breakers.items():
+        if scope not in (ENGINE_SCOPE, account):
+            continue
+        failed = breaker.value == BREAKER_FAILED
+        yield Refusal(
+            code=RefusalCode.BREAKER_FAILED if failed else RefusalCode.HALTED,
+            message=f"The breaker {name.replace('_', ' ')} is open ({breaker.reason.rstrip('.')}); reset it first.",
+            limit=breaker.threshold,
+            value=breaker.value,
+        )
+
+
+def market(case: Case) -> Iterator[Refusal]:
+    """The market must be known and fresh, and named prices near it."""
+    quote, mark = case.quote, case.mark
+    if quote is None or mark is None or mark <= ZERO:
+        yield Refusal(
+            code=RefusalCode.STALE_MARKET,
+            message=f"Nothing is known about the market of {case.instrument.id} yet; wait for its first prices.",
+        )
+        return
+    age = case.now - quote.ts
+    if age > case.limits.stale_market_ns:
+        yield Refusal(
+            code=RefusalCode.STALE_MARKET,
+            message=f"The market of {case.instrument.id} was last heard {age / 1e9:.1f} s ago, longer than "
+            f"{case.limits.stale_market_s:g} s; wait for fresh prices.",
+            limit=f"{case.limits.stale_market_s:g} s",
+            value=f"{age / 1e9:.1f} s",
+        )
+    band = case.limits.price_band_pct
+    for name, price in (("price", case.request.price), ("stop price", case.request.stop_price)):
+        if price is None or abs(price - mark) <= band * mark:
+            continue
+        low, high = (case.instrument.round_price(mark * factor) for factor in (1 - band, 1 + band))
+        yield Refusal(
+            code=RefusalCode.PRICE_BAND,
+            message=f"The {name} {plain(price)} is {percent(abs(price - mark) / mark)} away from the market at "
+            f"{plain(mark)}, more than {percent(band)}; allowed is {plain(low)} to {plain(high)}.",
+            limit=str(band),
+            value=str(price),
+        )
+
+
+def quantity(case: Case) -> Iterator[Refusal]:
+    """The venue's smallest and largest order."""
+    wanted, rules, base = case.request.quantity, case.rules, case.instrument.base
+    least = rules.min_quantity or rules.lot
+    if wanted < least:
+        yield Refusal(
+            code=RefusalCode.MIN_QUANTITY,
+            message=f"The quantity {plain(wanted)} {base} is below the smallest order of {plain(least)} {base}.",
+            limit=str(least),
+            value=str(wanted),
+        )
+    if rules.max_quantity and wanted > rules.max_quantity:
+        yield Refusal(
+            code=RefusalCode.MAX_QUANTITY,
+            message=f"The quantity {plain(wanted)} {base} is above the largest order of {plain(rules.max_quantity)} "
+            f"{base}; split it.",
+            limit=str(rules.max_quantity),
+            value=str(wanted),
+        )
+    if case.expected is not None and rules.min_notional:
+        value = case.instrument.notional(case.expected, wanted)
+        if value < rules.min_notional:
+            yield Refusal(
+                code=RefusalCode.MIN_NOTIONAL,
+                message=f"The order is worth {amount(value, case.instrument.quote)}, below the smallest value of "
+                f"{amount(rules.min_notional, case.instrument.quote)}.",
+                limit=str(rules.min_notional),
+                value=str(value),
+            )
+
+
+def balance(case: Case) -> Iterator[Refusal]:
+    """The account must have the funds that the order holds."""
+    currency, held = case.hold
+    free = case.state.balance(case.request.account, currency).free
+    if held > ZERO and held > free:
+        yield Refusal(
+            code=RefusalCode.INSUFFICIENT_BALANCE,
+            message=f"The order needs {amount(held, currency)}; only {amount(free, currency)} is free.",
+            limit=str(free),
+            value=str(held),
+        )
+
+
+def capital(case: Case) -> Iterator[Refusal]:
+    """A bot may spend its own capital with its result so far, and no more."""
+    offers_base = case.instrument.kind is InstrumentKind.SPOT and case.request.side is OrderSide.SELL
+    budget = case.budgets.budget(case.request.owner) if case.budgets is not None and not offers_base else None
+    if budget is None:
+        return
+    currency, held = case.hold
+    rate = case.picture.rates.rate(currency, budget.currency)
+    missing = budget.missing if rate is not None else (*budget.missing, currency)
+    if rate is None or missing:
+        yield Refusal(
+            code=RefusalCode.EVALUATION_FAILED,
+            message=f"The capital of {budget.owner} cannot be valued: no price is known for {', '.join(missing)}.",
+        )
+    elif held > ZERO and held * rate > budget.free:
+        yield Refusal(
+            code=RefusalCode.INSUFFICIENT_CAPITAL,
+            message=f"The order needs {amount(held * rate, budget.currency)} of {budget.owner}'s capital; only "
+            f"{amount(budget.free, budget.currency)} of {amount(budget.worth, budget.currency)} is free.",
+            limit=str(budget.free),
+            value=str(held * rate),
+        )
+
+
+def size(case: Case) -> Iterator[Refusal]:
+    """Value of the resulting position, and of all positions together, against equity."""
+    before, after = case.units
+    if after <= before or case.mark is None:
+        return
+    values, equity = case.values, case.equity
+    others = case.picture.exposure(case.request.account, without=case.instrument.id)
+    missing = (*equity.missing, *others.missing, *(() if values is not None else (case.instrument.quote,)))
+    if missing or values is None:
+        yield Refusal(
+            code=RefusalCode.EVALUATION_FAILED,
+            message=f"The portfolio cannot be valued: no price is known for {', '.join(dict.fromkeys(missing))}; "
+            f"until then nothing new is opened.",
+        )
+        return
+    held, value, per_unit = values
+    most = case.limits.max_position_size_pct * equity.value
+    if value > most:
+        yield Refusal(
+            code=RefusalCode.POSITION_SIZE,
+            message=f"The position in {case.instrument.id} could come to {amount(value, case.base)}, more than "
+            f"{percent(case.limits.max_position_size_pct)} of equity ({amount(most, case.base)}); "
+            f"{case.more(most - held, per_unit)}.",
+            limit=str(most),
+            value=str(value),
+        )
+    most = case.limits.max_portfolio_exposure * case.limits.max_leverage * equity.value
+    total = others.value + value
+    if total > most:
+        yield Refusal(
+            code=RefusalCode.EXPOSURE,
+            message=f"All positions together could come to {amount(total, case.base)}, more than the allowed exposure "
+            f"of {amount(most, case.base)}; {case.more(most - others.value - held, per_unit)}.",
+            limit=str(most),
+            value=str(total),
+        )
+
+
+def positions(case: Case) -> Iterator[Refusal]:
+    """How many positions there may be in all, and of one owner in one symbol."""
+    before, after = case.units
+    if after <= before:
+        return
+    here = (case.request.account, case.instrument.id)
+    taken = case.picture.positions() - {here}
+    most = case.limits.max_total_positions
+    if len(taken) >= most:
+        yield Refusal(
+            code=RefusalCode.POSITIONS,
+            message=f"{len(taken)} positions are open or being opened, the limit is {most}; close one first.",
+            limit=str(most),
+            value=str(len(taken) + 1),
+        )
+    symbol, owner, most = symbol_of(case.instrument.id), case.request.owner, case.limits.max_positions_per_symbol
+    same = sum(
+        1
+        for account, instrument in taken
+        if symbol_of(instrument) == symbol and case.picture.has_entry(owner, account, instrument)
+    )
+    if same >= most:
+        yield Refusal(
+            code=RefusalCode.POSITIONS,
+            message=f"{owner} already has {same} position{'s' if same > 1 else ''} in {symbol} elsewhere, the limit "
+            f"per symbol is {most}.",
+            limit=str(most),
+            value=str(same + 1),
+        )
+
+
+def short(case: Case) -> Iterator[Refusal]:
+    """Nobody sells what they do not have, unless the instrument and the limits allow shorts."""
+    request, instrument = case.request, case.instrument
+    spot = instrument.kind is InstrumentKind.SPOT
+    if request.side is OrderSide.BUY or (not spot and case.limits.allow_short) or (spot and request.owner == MANUAL):
+        return
+    line = case.picture.scope_line(request.owner, request.account, instrument.id)
+    if line.quantity - line.sells - case.added >= ZERO:
+        return
+    yield Refusal(
+        code=RefusalCode.SHORT,
+        message=f"{request.owner} holds {plain(max(line.quantity, ZERO))} {instrument.base} in {instrument.id} and "
+        f"already offers {plain(line.sells)}; selling {plain(request.quantity)} more would be a short"
+        + (", which spot does not have." if spot else ", which the limits do not allow."),
+        limit=str(line.quantity - line.sells),
+        value=str(request.quantity),
+    )
+
+
+def rate(case: Case) -> Iterator[Refusal]:
+    """How fast an owner sends orders."""
+    refusal = case.throttle.refusal(case.request.owner, case.now, case.limits)
+    if refusal is not None:
+        yield refusal
+
+
+ENTRY_RULES: tuple[Rule, ...] = (trading_state, market, quantity, balance, capital, size, positions, short, rate)
+"""All rules, in the order in which their reasons are listed."""

@@ -119,9 +119,8 @@ class PaperExchange:
         found = self._account(account)
         with exact():
             if amount < 0 and found.free(currency) + amount < 0:
-                raise ValidationError(
-                    f"{-amount} {currency} cannot be withdrawn from {account}: {found.free(currency)} is free."
-                )
+                free = found.free(currency).normalize()
+                raise ValidationError(f"{-amount} {currency} cannot be withdrawn from {account}: {free:f} is free.")
             found.move(currency, amount)
         self._core.touch_account(found)
 
@@ -194,13 +193,12 @@ class PaperExchange:
                 return out
             order.updated = now
             self._core.touch(order)
-            instrument = listing.instrument
             self._core.emit(
                 account,
                 OrderAmended(
                     client_id=client_id,
                     ts=now,
-                    quantity=None if quantity is None else instrument.quantity_from_int(order.quantity),
+                    quantity=None if quantity is None else listing.amount(order.quantity),
                     price=price,
                     stop_price=stop_price,
                 ),
@@ -310,12 +308,12 @@ class PaperExchange:
         if order is None:
             return None
         listing = self._listings.get(order.command.instrument)
-        return None if listing is None else order.view(listing.instrument)
+        return None if listing is None else listing.view(order)
 
     def open_orders(self, account: AccountId) -> list[VenueOrder]:
         """All working orders of an account, oldest first."""
         return [
-            order.view(self._listings[order.command.instrument].instrument)
+            self._listings[order.command.instrument].view(order)
             for order in self._core.open.values()
             if order.command.account == account
         ]
@@ -378,6 +376,8 @@ class PaperExchange:
             core.ended[order.command.account, order.command.client_id] = order
         for order in image.open_orders:
             listing = self._listing(order.command.instrument)
+            # What it holds is worked out anew, so that the sum of the parts is what the account has locked.
+            order.held = ZERO
             self._account(order.command.account).join(order)
             with exact():
                 listing.rehold(order)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from engine.events import OrderAmended, OrderCanceled, OrderExpired, OrderFilled, OrderTriggered
 from engine.model.decimals import ONE, ZERO, exact
 from engine.model.fill import Fill
 from engine.model.order import Liquidity, OrderStatus
+from engine.model.venue import VenueOrder
 from engine.venues.paper.accounts import BOUND
 from engine.venues.paper.bar_matching import BarMatching
 from engine.venues.paper.book_matching import BookMatching
@@ -16,8 +18,6 @@ from engine.venues.paper.orders import Terms, terms_at
 from engine.venues.paper.settings import FeeCurrency
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from engine.model.ids import Currency, TradeId
     from engine.model.instrument import Instrument
     from engine.venues.paper.accounts import PaperAccount
@@ -98,6 +98,37 @@ class Listing:
         self._end_alone(order, status, reason, ts)
         self._end_all(siblings, ts)
 
+    # --- showing -----------------------------------------------------------------------------------------------------
+
+    def price(self, scaled: int) -> Decimal:
+        """A scaled price with as many decimal places as the tick has."""
+        return _shown(scaled, self.instrument.price_scale, self._terms.price_digits)
+
+    def amount(self, scaled: int) -> Decimal:
+        """A scaled quantity with as many decimal places as the lot has."""
+        return _shown(scaled, self.instrument.quantity_scale, self._terms.quantity_digits)
+
+    def view(self, order: PaperOrder) -> VenueOrder:
+        """An order as a query shows it."""
+        command = order.command
+        rejected = order.status is OrderStatus.REJECTED
+        return VenueOrder(
+            client_id=command.client_id,
+            venue_order_id=order.venue_order_id,
+            account=command.account,
+            instrument=command.instrument,
+            side=command.side,
+            type=command.type,
+            quantity=command.quantity if rejected else self.amount(order.quantity),
+            filled=self.amount(order.filled),
+            status=order.status,
+            created=order.created,
+            updated=order.updated,
+            price=command.price if order.price is None else self.price(order.price),
+            stop_price=command.stop_price if order.stop is None else self.price(order.stop),
+            reason=order.reason,
+        )
+
     # --- what an order needs -----------------------------------------------------------------------------------------
 
     def account_of(self, order: PaperOrder) -> PaperAccount:
@@ -137,10 +168,10 @@ class Listing:
     def _book(
         self, order: PaperOrder, price: int, quantity: int, liquidity: Liquidity, ts: int, trade_id: TradeId
     ) -> None:
-        instrument, command = self.instrument, order.command
+        command = order.command
         account = self.account_of(order)
         siblings = account.siblings(order)
-        at, amount = instrument.price_from_int(price), instrument.quantity_from_int(quantity)
+        at, amount = self.price(price), self.amount(quantity)
         fee, fee_currency = self._fee(order, at, amount, liquidity)
         account.hold(order, order.held_currency, ZERO)
         self._move(account, order, at, amount)
@@ -286,3 +317,9 @@ class Listing:
 
     def _listing_of(self, order: PaperOrder) -> Listing:
         return self.core.listings[order.command.instrument]
+
+
+def _shown(scaled: int, scale: int, digits: int) -> Decimal:
+    whole, rest = divmod(scaled, 10 ** max(scale - digits, 0))
+    # An older, finer grid may have left digits that the present one does not show.
+    return Decimal(scaled).scaleb(-scale) if rest else Decimal(whole).scaleb(-min(digits, scale))

@@ -11,7 +11,7 @@ import msgspec
 from engine.events import VenueEvent
 from engine.model.ids import AccountId, Currency, VenueOrderId
 from engine.model.order import OPEN_STATUSES, OrderSide, OrderStatus, OrderType
-from engine.model.venue import OrderCommand, VenueOrder
+from engine.model.venue import OrderCommand
 
 if TYPE_CHECKING:
     from engine.model.instrument import Instrument
@@ -62,6 +62,10 @@ class Terms(msgspec.Struct, frozen=True):
     """Quote currency."""
     maker_fee: Decimal
     taker_fee: Decimal
+    price_digits: int
+    """Decimal places of the tick."""
+    quantity_digits: int
+    """Decimal places of the lot."""
 
     @property
     def worst_fee(self) -> Decimal:
@@ -83,7 +87,14 @@ def terms_at(instrument: Instrument, ts: int) -> Terms:
         min_notional=rules.min_notional,
         maker_fee=rules.maker_fee,
         taker_fee=rules.taker_fee,
+        price_digits=_digits(rules.price_tick),
+        quantity_digits=_digits(rules.lot),
     )
+
+
+def _digits(step: Decimal) -> int:
+    exponent = step.normalize().as_tuple().exponent
+    return max(-exponent, 0) if isinstance(exponent, int) else 0
 
 
 class PaperOrder(msgspec.Struct, kw_only=True, eq=False):
@@ -137,24 +148,3 @@ class PaperOrder(msgspec.Struct, kw_only=True, eq=False):
     def side(self) -> OrderSide:
         """Buy or sell."""
         return self.command.side
-
-    def view(self, instrument: Instrument) -> VenueOrder:
-        """The order as a query shows it."""
-        command = self.command
-        rejected = self.status is OrderStatus.REJECTED
-        return VenueOrder(
-            client_id=command.client_id,
-            venue_order_id=self.venue_order_id,
-            account=command.account,
-            instrument=command.instrument,
-            side=command.side,
-            type=command.type,
-            quantity=command.quantity if rejected else instrument.quantity_from_int(self.quantity),
-            filled=instrument.quantity_from_int(self.filled),
-            status=self.status,
-            created=self.created,
-            updated=self.updated,
-            price=command.price if self.price is None else instrument.price_from_int(self.price),
-            stop_price=command.stop_price if self.stop is None else instrument.price_from_int(self.stop),
-            reason=self.reason,
-        )

@@ -7,19 +7,19 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from engine.events import OrderFilled
-from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, VenueId
+from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, TradeId, VenueId
 from engine.model.instrument import Instrument, InstrumentKind, InstrumentRules
 from engine.model.market import BookUpdate, MarketTrade
 from engine.model.order import OrderSide, OrderType, TimeInForce
 from engine.model.venue import OrderCommand
 from engine.venues.paper.exchange import PaperExchange
-from engine.venues.paper.fill_model import FillKind
 from engine.venues.paper.settings import BarFillSettings, PaperSettings, SlippageModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from engine.model.fill import Fill
+    from engine.venues.paper.fill_model import FillKind
     from engine.venues.paper.orders import Report
 
 D = Decimal
@@ -161,8 +161,6 @@ def update(
 
 def trade(price: str, quantity: str, aggressor: str, ts: int = START) -> MarketTrade:
     """A public trade."""
-    from engine.model.ids import TradeId
-
     return MarketTrade(
         BTC, ts, TradeId(f"m{next(_ids)}"), int(D(price) * 10**8), int(D(quantity) * 10**8), OrderSide(aggressor)
     )

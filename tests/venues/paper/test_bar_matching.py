@@ -261,7 +261,7 @@ def test_golden_table(commands: list[OrderCommand], bars: list[Bar], expected: l
     assert traded(run(commands, bars)) == expected
 
 
-# --- two exits of one position in one bar ------------------------------------------------------------------------------
+# --- two exits of one position in one bar ----------------------------------------------------------------------------
 
 LONG_EXITS = [
     order("sell", "stop", stop="95", oco="exit", client_id="stop"),
@@ -311,7 +311,7 @@ def test_what_one_sibling_fills_in_part_the_other_loses() -> None:
     assert found[2][2][1].quantity == D("0.6")  # type: ignore[union-attr]
 
 
-# --- reactions inside a bar --------------------------------------------------------------------------------------------
+# --- reactions inside a bar ------------------------------------------------------------------------------------------
 
 
 def run_with_stop(entry: OrderCommand, stop: str, bar: Bar, path: BarPath = BarPath.ADAPTIVE) -> list[str]:
@@ -398,7 +398,7 @@ def test_an_order_that_arrives_inside_a_bar_does_not_meet_that_bar() -> None:
     assert executions(later) == ["buy 1@99 taker", "sell 1@99 taker"]
 
 
-# --- costs, caps and sizes ---------------------------------------------------------------------------------------------
+# --- costs, caps and sizes -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.errors import DataValidationError, StrategyError
-from engine.model.candle import Bars, timeframe_ns
+from engine.model.candle import timeframe_ns
 from engine.model.signal import Signal, SignalAction, SignalDirection
 from engine.strategy.contract import Holding, Strategy, StrategyMemory, Wish
 from engine.strategy.faults import THEIR_FAULTS, cause_text, line_in, source_file
@@ -23,7 +23,7 @@ from engine.strategy.params import params_hash
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from engine.model.candle import FloatArray
+    from engine.model.candle import Bars, FloatArray
     from engine.model.ids import InstrumentId
     from engine.strategy.rows import Rows
 
@@ -142,9 +142,10 @@ class StrategyRunner:
             StrategyError: The strategy failed.
         """
         from engine.strategy.rows import Rows
+        from engine.strategy.soundness import first_fault
 
         self._check_timeframe(bars)
-        fault = self._first_fault(bars)
+        fault = first_fault(bars, self.last_ts)
         if fault:
             raise DataValidationError(
                 f"Row {fault[0]} of the {self.timeframe} history of {self.instrument} {fault[1]}. Import it again or "
@@ -291,18 +292,13 @@ class StrategyRunner:
 
     def _usable(self, bars: Bars) -> Bars:
         """The bars that are new and possible."""
+        from engine.strategy.soundness import sound_bars
+
         self._check_timeframe(bars)
         fresh = bars.slice(int(bars.ts.searchsorted(self.last_ts, side="right")), len(bars))
-        if self._first_fault(fresh) is None:
-            return fresh
-        kept, last = [], self.last_ts
-        for index in range(len(fresh)):
-            if self._first_fault(fresh.slice(index, index + 1), last) is None:
-                kept.append(index)
-                last = int(fresh.ts[index])
-        self.broken += len(fresh) - len(kept)
-        columns = (fresh.open, fresh.high, fresh.low, fresh.close, fresh.volume)
-        return Bars(fresh.timeframe, fresh.ts[kept], *(column[kept] for column in columns))
+        sound = sound_bars(fresh, self.last_ts)
+        self.broken += len(fresh) - len(sound)
+        return sound
 
     def _check_timeframe(self, bars: Bars) -> None:
         if bars.timeframe != self.timeframe:
@@ -310,24 +306,6 @@ class StrategyRunner:
                 f"{self.strategy.name} runs on bars of {self.timeframe} and was given bars of {bars.timeframe}; load "
                 f"those of {self.timeframe} or start it on {bars.timeframe}."
             )
-
-    def _first_fault(self, bars: Bars, last_ts: int | None = None) -> tuple[int, str] | None:
-        """Row and reason of the first impossible bar."""
-        import numpy as np
-
-        before = self.last_ts if last_ts is None else last_ts
-        earlier = np.concatenate((np.array([before if before >= 0 else -self._length]), bars.ts[:-1]))
-        with np.errstate(invalid="ignore"):
-            finite = np.isfinite(bars.open + bars.high + bars.low + bars.close + bars.volume)
-            inside = (bars.low <= np.minimum(bars.open, bars.close)) & (bars.high >= np.maximum(bars.open, bars.close))
-        checks = (
-            (finite, "has a value that is no finite number"),
-            (inside & (bars.low > 0), "has prices that contradict each other or are not positive"),
-            (bars.volume >= 0, "has a negative volume"),
-            (bars.ts - earlier[: len(bars)] >= self._length, "overlaps the bar before it or is out of order"),
-        )
-        faults = [(int(np.argmin(good)), text) for good, text in checks if not good.all()]
-        return min(faults) if faults else None
 
     def _signal(self, wish: object, row: Any, holding: Holding) -> Signal | None:
         """The signal of a wish, or None where there is nothing to do."""

@@ -149,7 +149,9 @@ class Desk:
             state = order.status if not order.is_open else "being cancelled"
             raise ConflictError(f"The order {client_id} is {state}; it cannot be changed.")
         request = self._as_request(order, quantity, price, stop_price)
-        verdict = self._gate.check(request, self._ledger.clock.now(), client_id)
+        # What is filled has already become position; risk is asked about what would still be open.
+        rest = msgspec.structs.replace(request, quantity=request.quantity - order.filled)
+        verdict = self._gate.check(rest, self._ledger.clock.now(), client_id)
         if not verdict.passed:
             self._refuse(request, verdict, correlation)
         self._outbox.put(

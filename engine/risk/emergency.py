@@ -247,8 +247,8 @@ class EmergencyStop:
             value = None if mark is None else instrument.notional(mark, quantity)
         if quantity < max(rules.min_quantity, rules.lot) or (value is not None and value < rules.min_notional):
             return ZERO, (
-                f"{plain(open_quantity)} {instrument.base} of {owner} in {instrument.id} is left: only {plain(most)} can "
-                f"be sold, which is below the smallest order."
+                f"{plain(open_quantity)} {instrument.base} of {owner} in {instrument.id} is left: only {plain(most)} "
+                f"can be sold, which is below the smallest order."
             )
         return quantity, ""
 

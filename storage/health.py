@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-import structlog
 
 from engine.errors import QuarterdeckError
+from engine.logs import get_logger
 from storage.database import Database, PoolUse, utc_from_ns
 from storage.migrations.runner import schema_version
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DatabaseHealth", "check_health", "watch_health"]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from sqlalchemy import event
+
+from engine.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["QueryStatistics", "QueryTimer", "statement_shape"]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 _STARTED = "quarterdeck_query_started"
 _LITERAL = re.compile(r"'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b")
 _SPACE = re.compile(r"\s+")

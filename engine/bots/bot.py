@@ -10,10 +10,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
-import structlog
 
 from engine import events as ev
 from engine.errors import ConflictError, NotFoundError, OrderRejectionError, StrategyError
+from engine.logs import get_logger
 from engine.model.order import Decision, Order, OrderRequest, OrderSide, OrderType
 from engine.model.signal import Signal, SignalAction, SignalDirection
 from engine.strategy.contract import Holding
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Bot", "BotMemory", "Sizer"]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_PROTECTION_FAILURES = 3
 """Refused protective orders in a row after which the position is closed at the market."""
@@ -233,15 +233,18 @@ class Bot:
                 self.memory.stop = self.memory.target = None
             return
         if self.memory.closing:
-            self._continue_closing(held, reducing)
+            self._continue_closing(reducing)
             return
-        self._keep(held, reducing, OrderType.STOP_LOSS, self.memory.stop)
-        self._keep(held, reducing, OrderType.TAKE_PROFIT, self.memory.target)
+        self._keep(OrderType.STOP_LOSS, self.memory.stop)
+        self._keep(OrderType.TAKE_PROFIT, self.memory.target)
 
-    def _keep(self, held: Decimal, reducing: list[Order], kind: OrderType, level: Decimal | None) -> None:
-        mine = [order for order in reducing if order.type is kind]
-        if level is None:
+    def _keep(self, kind: OrderType, level: Decimal | None) -> None:
+        # Looked up anew: the call before may have placed a member of the group, or have ended the position.
+        held = self.quantity
+        if level is None or not held or self.memory.closing:
             return
+        reducing = [order for order in self.orders() if order.reduce_only]
+        mine = [order for order in reducing if order.type is kind]
         quantity = abs(held)
         if not mine:
             self._place_protection(held, kind, level, reducing)
@@ -294,12 +297,14 @@ class Bot:
         if not held or self.memory.closing:
             return
         self.memory.closing = reason
-        self._continue_closing(held, [order for order in self.orders() if order.reduce_only])
+        self._continue_closing([order for order in self.orders() if order.reduce_only])
 
-    def _continue_closing(self, held: Decimal, reducing: list[Order]) -> None:
+    def _continue_closing(self, reducing: list[Order]) -> None:
         waiting = [order for order in reducing if order.type is not OrderType.MARKET]
         self._cancel(waiting, self.memory.closing)
-        if any(order.is_open for order in reducing):
+        # A venue that answers at once has already told of the cancels, and closing went on from there.
+        held = self.quantity
+        if not held or not self.memory.closing or any(order.reduce_only for order in self.orders()):
             return
         request = OrderRequest(
             account=self.account,

@@ -6,12 +6,11 @@ import secrets
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
-import structlog
-
 from engine import events as ev
 from engine.bots.bot import Bot, Sizer
 from engine.bots.config import BotConfig
 from engine.errors import ConfigurationError, ConflictError, NotFoundError, QuarterdeckError, StrategyError
+from engine.logs import get_logger
 from engine.model.candle import Bars
 from engine.model.entries import BotEntry, BotState
 from engine.model.ids import AccountId, InstrumentId, Owner
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_RUNNING", "BotManager", "Library", "StopPolicy"]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_RUNNING = 10
 """Strategies that may run at once."""

@@ -295,8 +295,8 @@ class PortfolioOverview(View, frozen=True, kw_only=True):
     running_bots: int
     deposits: Decimal
     """Net deposits since the beginning."""
-    unvalued: tuple[Currency, ...] = ()
-    """Currencies for which no price is known; equity is then None."""
+    unvalued: tuple[str, ...] = ()
+    """What no price is known for; equity is then None."""
 
 
 class EquityPoint(View, frozen=True, kw_only=True):

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-import structlog
 
 from engine import events as ev
 from engine.errors import ConflictError, IllegalTransitionError, NotFoundError, OrderRejectionError
 from engine.execution.effects import AmendEffect, CancelEffect, Outbox, PlaceEffect
+from engine.logs import get_logger
 from engine.model.order import Decision, Order, OrderRequest, OrderStatus, OrderType
 from engine.model.reserve import reservation
 from engine.model.venue import OrderCommand
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Desk"]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Desk:

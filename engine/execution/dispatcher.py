@@ -6,11 +6,10 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-import structlog
-
 from engine import events as ev
 from engine.errors import ExchangeConnectionError, ExchangeError, JournalError, QuarterdeckError, UnknownOutcomeError
 from engine.execution.effects import AmendEffect, CancelEffect, Effect, PlaceEffect
+from engine.logs import get_logger
 from engine.model.ids import VenueId, venue_of
 from engine.model.order import OrderStatus
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Dispatcher"]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 ASK_AFTER_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Pauses between questions about an order of unknown outcome; the last one repeats."""

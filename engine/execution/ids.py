@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
-
 from engine.model.ids import ClientOrderId
 
-__all__ = ["ClientIds", "new_instance"]
+__all__ = ["ClientIds"]
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-
-
-def new_instance() -> str:
-    """A random instance id of 8 characters; a journal gets a new one whenever it is made or restored from a copy."""
-    return "".join(secrets.choice(_DIGITS) for _ in range(8))
 
 
 def _base36(number: int, width: int) -> str:

@@ -10,9 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import structlog
-
 from engine.errors import NotFoundError
+from engine.logs import get_logger
 from engine.model.candle import Candle, timeframe_ns
 from engine.model.candle_builder import CandleBuilder
 from engine.model.market import BookUpdate, FeedStatus, MarketEvent, MarketTrade, OrderBook
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BarListener", "CandleSeries", "Market", "MarketHub"]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 TAPE = 200
 """Public trades kept per instrument."""

@@ -12,10 +12,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
-import structlog
 
 from engine import events as ev
 from engine.errors import ConflictError, NotFoundError, ValidationError
+from engine.logs import get_logger
 from engine.model.decimals import ZERO
 from engine.model.entries import BreakerEntry, EquityEntry, TradingState
 from engine.model.ids import AccountId
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BREAKERS", "BREAKER_ACTOR", "Breaker", "BreakerStanding", "Breakers", "Measured"]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 NS_PER_S = 1_000_000_000
 NS_PER_DAY = 86_400 * NS_PER_S

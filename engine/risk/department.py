@@ -8,10 +8,9 @@ from __future__ import annotations
 import decimal
 from typing import TYPE_CHECKING
 
-import structlog
-
 from engine import events as ev
 from engine.errors import ConflictError, ValidationError
+from engine.logs import get_logger
 from engine.model.budget import BotBudgets
 from engine.model.commitments import Commitments
 from engine.model.entries import TradingState
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RiskDepartment"]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 WHOLE = Scope()
 

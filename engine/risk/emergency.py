@@ -10,10 +10,10 @@ import decimal
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
-import structlog
 
 from engine import events as ev
 from engine.errors import ConflictError, QuarterdeckError
+from engine.logs import get_logger
 from engine.model.decimals import ZERO
 from engine.model.entries import TradingState
 from engine.model.ids import AccountId, ClientOrderId, InstrumentId, Owner
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EMERGENCY_ACTOR", "EMERGENCY_REASON", "EmergencyStop", "OrderPort", "Progress", "is_emergency"]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 NS_PER_S = 1_000_000_000
 EMERGENCY_ACTOR = "emergency:"

@@ -13,8 +13,7 @@ from __future__ import annotations
 import decimal
 from typing import TYPE_CHECKING
 
-import structlog
-
+from engine.logs import get_logger
 from engine.model.risk import Refusal, RefusalCode, Verdict
 from engine.model.valuation import VIEW
 from engine.risk.emergency import is_emergency
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RiskGate"]
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _PASSED = Verdict()
 _REDUCTION = Verdict(reduces=True)

@@ -20,22 +20,7 @@ if TYPE_CHECKING:
     from engine.model.risk import Quote, Quotes
     from engine.state import EngineState
 
-__all__ = ["Picture", "most_units"]
-
-
-def most_units(line: Line, spot: bool, buys: Decimal = ZERO, sells: Decimal = ZERO) -> Decimal:
-    """Largest position, in base units, that any order of fills can lead to.
-
-    Args:
-        line: What is held and worked.
-        spot: A spot position below zero is a sale of deposited coins, not a short; it counts as flat.
-        buys: Further open buy quantity.
-        sells: Further open sell quantity.
-    """
-    high = line.quantity + line.buys + buys
-    if spot:
-        return max(high, ZERO)
-    return max(high, line.sells + sells - line.quantity, ZERO)
+__all__ = ["Picture"]
 
 
 class Picture:
@@ -75,6 +60,39 @@ class Picture:
         mark, rate = self.mark(instrument.id), self.rates.rate(instrument.quote, base)
         return None if mark is None or rate is None else mark * instrument.multiplier * rate
 
+    def most(
+        self,
+        account: AccountId,
+        instrument: Instrument,
+        owner: Owner | None = None,
+        buys: Decimal = ZERO,
+        sells: Decimal = ZERO,
+    ) -> Decimal:
+        """Largest position, in base units, that any order of fills can lead to.
+
+        On spot that is what the account holds and buys; below zero it is a sale of deposited coins and counts as flat.
+        Elsewhere owners may stand against each other, and each may leave at any time: the longs, or the shorts, alone.
+
+        Args:
+            account: Whose position.
+            instrument: In what.
+            owner: Owner of an order that is not booked yet.
+            buys: Open buy quantity which that order adds.
+            sells: Open sell quantity which it adds.
+        """
+        if self.is_spot(instrument):
+            line = self.commitments.line(account, instrument.id)
+            return max(line.quantity + line.buys + buys, ZERO)
+        longs = shorts = ZERO
+        parts = self.commitments.parts(account, instrument.id)
+        for who, line in parts.items():
+            more, less = (buys, sells) if who == owner else (ZERO, ZERO)
+            longs += max(line.quantity + line.buys + more, ZERO)
+            shorts += max(line.sells + less - line.quantity, ZERO)
+        if owner is not None and owner not in parts:
+            longs, shorts = longs + buys, shorts + sells
+        return max(longs, shorts)
+
     def exposure(self, account: AccountId, without: InstrumentId | None = None) -> Valuation:
         """Sum of what all positions of an account can come to with its open orders, in its base currency."""
         base = self.state.accounts[account].base_currency
@@ -83,7 +101,7 @@ class Picture:
             if holder != account or instrument_id == without or not (line.quantity or line.buys or line.sells):
                 continue
             instrument = self.state.instruments[instrument_id]
-            units = most_units(line, instrument.kind is InstrumentKind.SPOT)
+            units = self.most(account, instrument)
             if not units:
                 continue
             value = self.unit_value(instrument, base)
@@ -102,8 +120,10 @@ class Picture:
         """Where something is held or being opened; less than a lot is dust and counts as nothing."""
         found = set()
         for key, line in self.commitments.lines.items():
+            if not (line.quantity or line.buys or line.sells):
+                continue
             instrument = self.state.instruments[key[1]]
-            if most_units(line, instrument.kind is InstrumentKind.SPOT) >= instrument.current_rules.lot:
+            if self.most(key[0], instrument) >= instrument.current_rules.lot:
                 found.add(key)
         return found
 

@@ -13,7 +13,6 @@ from engine.model.instrument import InstrumentKind
 from engine.model.order import OrderSide
 from engine.model.reserve import expected_price, reservation
 from engine.model.risk import Refusal, RefusalCode
-from engine.risk.picture import most_units
 from engine.risk.scopes import Scope
 from engine.risk.words import amount, percent, plain
 from engine.state import ENGINE_SCOPE
@@ -100,10 +99,10 @@ class Case:
     @cached_property
     def units(self) -> tuple[Decimal, Decimal]:
         """Largest position in this instrument that fills can lead to: without and with the order."""
-        line = self.picture.commitments.line(self.request.account, self.instrument.id)
-        spot = self.instrument.kind is InstrumentKind.SPOT
+        account, owner = self.request.account, self.request.owner
         buys = self.added if self.request.side is OrderSide.BUY else ZERO
-        return most_units(line, spot), most_units(line, spot, buys, self.added - buys)
+        most = self.picture.most
+        return most(account, self.instrument), most(account, self.instrument, owner, buys, self.added - buys)
 
     @cached_property
     def values(self) -> tuple[Decimal, Decimal, Decimal] | None:

@@ -14,7 +14,7 @@ from engine.model.order import OrderRequest, OrderSide, OrderType
 from engine.model.reserve import expected_price, reservation
 from engine.model.signal import SignalDirection
 from engine.model.valuation import VIEW
-from engine.risk.picture import Picture, most_units
+from engine.risk.picture import Picture
 from engine.risk.words import amount, plain
 
 if TYPE_CHECKING:
@@ -176,8 +176,7 @@ class PositionSizer:
         if not others.known or mark is None:
             missing = ", ".join(others.missing) or instrument.id
             return None, f"the portfolio cannot be valued: no price is known for {missing}"
-        line = picture.commitments.line(self._account, instrument.id)
-        held = most_units(line, picture.is_spot(instrument)) * mark * instrument.multiplier
+        held = picture.most(self._account, instrument) * mark * instrument.multiplier
         request = OrderRequest(
             account=self._account,
             instrument=instrument.id,

@@ -10,7 +10,6 @@ import msgspec
 
 from engine.model.decimals import ZERO
 from engine.model.valuation import VIEW
-from engine.risk.picture import most_units
 from engine.risk.words import amount, percent, plain
 
 if TYPE_CHECKING:
@@ -120,9 +119,9 @@ _BREAKER_FIELDS = {
 def _largest(picture: Picture, account: AccountId) -> tuple[Decimal | None, str]:
     base = picture.state.accounts[account].base_currency
     largest, where = ZERO, ""
-    for (holder, instrument_id), line in picture.commitments.lines.items():
+    for holder, instrument_id in picture.commitments.lines:
         instrument = picture.state.instruments[instrument_id]
-        units = most_units(line, picture.is_spot(instrument)) if holder == account else ZERO
+        units = picture.most(account, instrument) if holder == account else ZERO
         if not units:
             continue
         unit = picture.unit_value(instrument, base)

@@ -1,0 +1,117 @@
+"""Operations on bots and strategies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError as PydanticError
+
+from engine.bots.config import BotConfig
+from engine.control.present.bots import bot_row, strategy_row
+from engine.control.registry import Role, Tier, operation
+from engine.control.requests import BotName, BotStop, ConfigureBot, CreateBot, Empty
+from engine.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from engine.control.context import Context
+    from engine.control.views import BotRow, StrategyRow
+
+
+@operation("strategies.list", Empty)
+async def strategies(context: Context, _: Empty) -> list[StrategyRow]:
+    """All strategies that can be used, with their declared parameters."""
+    return [strategy_row(found) for found in context.strategies.all()]
+
+
+@operation("bots.list", Empty)
+async def list_bots(context: Context, _: Empty) -> list[BotRow]:
+    """All bots, the newest first."""
+    engine = context.need_engine()
+    return [bot_row(engine, entry) for entry in reversed(engine.state.bots.values())]
+
+
+@operation("bots.get", BotName)
+async def get(context: Context, request: BotName) -> BotRow:
+    """One bot."""
+    engine = context.need_engine()
+    return bot_row(engine, engine.bots.find(request.bot))
+
+
+def _config(context: Context, request: CreateBot) -> BotConfig:
+    values = request.model_dump(exclude={"bot"})
+    if values["timeframe"] is None:
+        values["timeframe"] = _default_timeframe(context, request)
+    try:
+        return BotConfig(**values)
+    except PydanticError as error:
+        faults = "; ".join(f"{'.'.join(str(p) for p in f['loc'])}: {f['msg']}" for f in error.errors())
+        raise ConfigurationError(f"The bot's configuration cannot be used: {faults}.") from None
+
+
+def _default_timeframe(context: Context, request: CreateBot) -> str:
+    from pathlib import Path
+
+    file = request.strategy_file
+    found = context.strategies.load_file(Path(file)) if file else context.strategies.get(request.strategy)
+    return found.cls.timeframe
+
+
+@operation("bots.create", CreateBot, Role.TRADER, mutates=True)
+async def create(context: Context, request: CreateBot) -> BotRow:
+    """A new, stopped bot from a validated configuration."""
+    engine = context.need_engine()
+    return bot_row(engine, engine.bots.create(_config(context, request)))
+
+
+@operation("bots.configure", ConfigureBot, Role.TRADER, mutates=True)
+async def configure(context: Context, request: ConfigureBot) -> BotRow:
+    """Replace a stopped bot's configuration as a whole."""
+    engine = context.need_engine()
+    entry = engine.bots.find(request.bot)
+    engine.bots.configure(entry, _config(context, request))
+    return bot_row(engine, entry)
+
+
+@operation("bots.start", BotName, Role.TRADER, mutates=True, tier=Tier.CONFIRM)
+async def start(context: Context, request: BotName) -> BotRow:
+    """Warm a bot up and let it trade."""
+    engine = context.need_engine()
+    entry = engine.bots.find(request.bot)
+    await engine.bots.start(entry)
+    return bot_row(engine, entry)
+
+
+@operation("bots.pause", BotName, Role.TRADER, mutates=True)
+async def pause(context: Context, request: BotName) -> BotRow:
+    """No new entries; positions stay protected."""
+    engine = context.need_engine()
+    entry = engine.bots.find(request.bot)
+    engine.bots.pause(entry)
+    return bot_row(engine, entry)
+
+
+@operation("bots.resume", BotName, Role.TRADER, mutates=True)
+async def resume(context: Context, request: BotName) -> BotRow:
+    """Allow a paused bot entries again."""
+    engine = context.need_engine()
+    entry = engine.bots.find(request.bot)
+    engine.bots.resume(entry)
+    return bot_row(engine, entry)
+
+
+@operation("bots.stop", BotStop, Role.TRADER, mutates=True, tier=Tier.CONFIRM)
+async def stop(context: Context, request: BotStop) -> BotRow:
+    """Stop a bot: leave everything, cancel its orders, or close its position."""
+    engine = context.need_engine()
+    entry = engine.bots.find(request.bot)
+    engine.bots.stop(entry, request.positions, f"stopped by {context.actor}")
+    return bot_row(engine, entry)
+
+
+@operation("bots.delete", BotName, Role.ADMIN, mutates=True, tier=Tier.CONFIRM)
+async def delete(context: Context, request: BotName) -> str:
+    """Remove a stopped bot; its history stays."""
+    engine = context.need_engine()
+    entry = engine.bots.find(request.bot)
+    engine.bots.delete(entry)
+    return f"The bot {entry.name} is deleted."

@@ -1,0 +1,121 @@
+"""Operations on the engine, its markets and its facts."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from engine.control.present.activity import activity
+from engine.control.present.market import (
+    book_view,
+    feed_row,
+    instrument_row,
+    ticker_row,
+    trades_view,
+)
+from engine.control.present.status import engine_status
+from engine.control.registry import Role, Tier, operation
+from engine.control.requests import CandlesQuery, Empty, FactsSince, InstrumentQuery, StopEngine
+from engine.errors import ConflictError
+from engine.model.candle import timeframe_ns
+from engine.model.ids import InstrumentId
+
+if TYPE_CHECKING:
+    from engine.control.context import Context
+    from engine.control.views import Activity, BookView, EngineStatus, FeedRow, InstrumentRow, TickerRow, TradesView
+    from engine.model.candle import Candle
+
+CLOSE_DEADLINE_S = 20.0
+
+
+@operation("engine.status", Empty, emergency=True)
+async def status(context: Context, _: Empty) -> EngineStatus:
+    """The engine as a whole: mode, age, lag, halts, equity."""
+    return engine_status(context.need_engine())
+
+
+@operation("engine.feeds", Empty)
+async def feeds(context: Context, _: Empty) -> list[FeedRow]:
+    """Freshness of every market."""
+    return [feed_row(market) for market in context.need_engine().hub.markets.values()]
+
+
+@operation("engine.stop", StopEngine, Role.ADMIN, mutates=True, tier=Tier.CONFIRM, emergency=True)
+async def stop(context: Context, request: StopEngine) -> str:
+    """End the engine; positions and orders are left, cancelled or closed first."""
+    engine = context.need_engine()
+    if context.request_stop is None:
+        raise ConflictError("This engine cannot be ended from here; stop the process that holds it.")
+    if request.positions == "close":
+        engine.risk.emergency(context.actor, "the engine is being stopped with all positions closed")
+    elif request.positions == "cancel_orders":
+        engine.desk.cancel_matching(lambda order: True, "the engine is being stopped")
+    if request.positions != "leave":
+        await _wait_until_quiet(context, positions=request.positions == "close")
+    context.request_stop(f"asked by {context.actor}")
+    return "The engine is stopping."
+
+
+async def _wait_until_quiet(context: Context, *, positions: bool) -> None:
+    engine = context.need_engine()
+    deadline = engine.clock.monotonic() + int(CLOSE_DEADLINE_S * 1e9)
+    while engine.state.orders or (positions and engine.risk.emergency_words):
+        if engine.clock.monotonic() > deadline:
+            left = engine.risk.emergency_words or f"{len(engine.state.orders)} orders are still open."
+            raise ConflictError(f"The engine was not stopped: {left} Look at Portfolio, then stop it again.")
+        await asyncio.sleep(0.05)
+
+
+@operation("instruments.list", Empty)
+async def instruments(context: Context, _: Empty) -> list[InstrumentRow]:
+    """All tradable instruments with their rules."""
+    return [instrument_row(instrument) for instrument in context.need_engine().state.instruments.values()]
+
+
+@operation("market.book", InstrumentQuery)
+async def book(context: Context, request: InstrumentQuery) -> BookView:
+    """The top of a book with our own orders in it."""
+    return book_view(context.need_engine(), InstrumentId(request.instrument), request.depth)
+
+
+@operation("market.trades", InstrumentQuery)
+async def trades(context: Context, request: InstrumentQuery) -> TradesView:
+    """Recent public trades, newest first."""
+    return trades_view(context.need_engine(), InstrumentId(request.instrument), request.depth)
+
+
+@operation("market.tickers", Empty)
+async def tickers(context: Context, _: Empty) -> list[TickerRow]:
+    """Every market in a line."""
+    return [ticker_row(market) for market in context.need_engine().hub.markets.values()]
+
+
+@operation("market.candles", CandlesQuery)
+async def candles(context: Context, request: CandlesQuery) -> list[Candle]:
+    """The newest candles of a market, oldest first, the growing one last."""
+    engine = context.need_engine()
+    timeframe_ns(request.timeframe)
+    instrument = InstrumentId(request.instrument)
+    engine.hub.market(instrument)
+    found = list(await engine.venue.candles(instrument, request.timeframe, end=request.end, limit=request.limit))
+    series = engine.hub.series(instrument, request.timeframe)
+    if request.end is None:
+        series.seed(found)
+        growing = series.growing
+        if growing is not None and (not found or growing.ts > found[-1].ts):
+            found.append(growing)
+    return found[-request.limit :]
+
+
+@operation("facts.since", FactsSince)
+async def facts(context: Context, request: FactsSince) -> list[Activity]:
+    """Facts after a cursor in words, oldest first; cursor 0 gives the newest ones."""
+    engine = context.need_engine()
+    if context.reader is None:
+        return []
+    if request.cursor:
+        records = (await context.reader.since(request.cursor, request.limit)).records
+    else:
+        records = await context.reader.latest(request.limit * 4)
+    said = [activity(engine.state, record) for record in sorted(records, key=lambda record: record.seq)]
+    return [row for row in said if row is not None][-request.limit :]

@@ -1,0 +1,191 @@
+"""Operations on orders and the portfolio."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine import events as ev
+from engine.control.present.orders import fill_row, order_row, preview, to_request
+from engine.control.present.portfolio import balance_rows, overview, position_rows
+from engine.control.registry import Role, Tier, operation
+from engine.control.requests import (
+    CancelAll,
+    CancelOrder,
+    ClosePosition,
+    Empty,
+    HistoryQuery,
+    ListOrders,
+    PlaceOrder,
+    PreviewOrder,
+    ReplaceOrder,
+)
+from engine.control.views import EquityPoint
+from engine.errors import ConflictError, ValidationError
+from engine.model.ids import MANUAL, ClientOrderId, InstrumentId, Owner
+from engine.model.order import Decision, OrderRequest, OrderSide, OrderType
+from storage.journal.reader import Query
+
+if TYPE_CHECKING:
+    from engine.control.context import Context
+    from engine.control.views import BalanceRow, FillRow, OrderPreview, OrderRow, PortfolioOverview, PositionRow
+    from engine.model.order import Order
+
+NS_PER_DAY = 86_400_000_000_000
+_RANGES = {"day": NS_PER_DAY, "week": 7 * NS_PER_DAY, "month": 31 * NS_PER_DAY}
+HISTORY_POINTS = 1_000
+
+
+@operation("orders.preview", PreviewOrder)
+async def preview_order(context: Context, request: PreviewOrder) -> OrderPreview:
+    """What an order would cost now and whether risk would let it pass."""
+    return preview(context.need_engine(), request)
+
+
+@operation("orders.place", PlaceOrder, Role.TRADER, mutates=True, tier=Tier.CONFIRM)
+async def place(context: Context, request: PlaceOrder) -> OrderRow:
+    """Place an order by hand, through the same gate as every other."""
+    engine = context.need_engine()
+    engine.hub.market(InstrumentId(request.instrument))
+    order = engine.desk.submit(to_request(engine, request, request.quantity, request.reason))
+    return order_row(engine, order)
+
+
+@operation("orders.cancel", CancelOrder, Role.TRADER, mutates=True, emergency=True)
+async def cancel(context: Context, request: CancelOrder) -> OrderRow:
+    """Ask the venue to cancel an order."""
+    engine = context.need_engine()
+    return order_row(engine, engine.desk.cancel(ClientOrderId(request.client_id), f"cancelled by {context.actor}"))
+
+
+@operation("orders.replace", ReplaceOrder, Role.TRADER, mutates=True, tier=Tier.CONFIRM)
+async def replace(context: Context, request: ReplaceOrder) -> OrderRow:
+    """Change quantity or prices of a working order in place."""
+    if request.quantity is None and request.price is None and request.stop_price is None:
+        raise ValidationError("Say what to change: quantity, price or stop price.")
+    engine = context.need_engine()
+    order = engine.desk.amend(
+        ClientOrderId(request.client_id),
+        quantity=request.quantity,
+        price=request.price,
+        stop_price=request.stop_price,
+    )
+    return order_row(engine, order)
+
+
+@operation("orders.cancel_all", CancelAll, Role.TRADER, mutates=True, tier=Tier.CONFIRM, emergency=True)
+async def cancel_all(context: Context, request: CancelAll) -> list[OrderRow]:
+    """Ask the venue to cancel all open orders, or those of one instrument or owner."""
+    engine = context.need_engine()
+    owner = _owner(context, request.owner) if request.owner else None
+
+    def wanted(order: Order) -> bool:
+        fits = request.instrument is None or order.instrument == request.instrument
+        return fits and (owner is None or order.owner == owner)
+
+    orders = engine.desk.cancel_matching(wanted, f"all cancelled by {context.actor}")
+    return [order_row(engine, order) for order in orders]
+
+
+@operation("orders.list", ListOrders)
+async def list_orders(context: Context, request: ListOrders) -> list[OrderRow]:
+    """Open orders, or the last ended ones; newest first."""
+    engine = context.need_engine()
+    source = engine.state.orders if request.open else engine.state.recent
+    return [order_row(engine, order) for order in list(source.values())[-request.limit :][::-1]]
+
+
+@operation("orders.fills", ListOrders)
+async def fills(context: Context, request: ListOrders) -> list[FillRow]:
+    """The last executions, newest first."""
+    engine = context.need_engine()
+    if context.reader is None:
+        return []
+    records = await context.reader.latest(request.limit, Query(kinds=("OrderFilled",)))
+    ordered = sorted(records, key=lambda record: -record.seq)
+    return [fill_row(engine, r.seq, r.event) for r in ordered if isinstance(r.event, ev.OrderFilled)]
+
+
+@operation("portfolio.overview", Empty)
+async def portfolio(context: Context, _: Empty) -> PortfolioOverview:
+    """The account in figures."""
+    return overview(context.need_engine())
+
+
+@operation("portfolio.positions", Empty)
+async def positions(context: Context, _: Empty) -> list[PositionRow]:
+    """Open positions by owner."""
+    return position_rows(context.need_engine())
+
+
+@operation("portfolio.balances", Empty)
+async def balances(context: Context, _: Empty) -> list[BalanceRow]:
+    """Balances by currency."""
+    return balance_rows(context.need_engine())
+
+
+@operation("portfolio.history", HistoryQuery)
+async def history(context: Context, request: HistoryQuery) -> list[EquityPoint]:
+    """Equity over time, at most 1,000 points, oldest first; the present value last."""
+    engine = context.need_engine()
+    now = engine.clock.now()
+    since = now - _RANGES[request.range] if request.range in _RANGES else 0
+    points: list[EquityPoint] = []
+    if context.reader is not None:
+        # Equity is journalled at most every 10 s while something is held: a day is at most 8,640 facts.
+        records = await context.reader.latest(60_000, Query(kinds=("EquityRecorded",)))
+        found = [r.event for r in records if isinstance(r.event, ev.EquityRecorded)]
+        kept = sorted((e for e in found if e.account == engine.account and e.ts >= since), key=lambda e: e.ts)
+        step = max(1, len(kept) // HISTORY_POINTS)
+        points = [EquityPoint(ts=e.ts, equity=float(e.equity)) for e in kept[::step]]
+    equity = engine.equity()
+    if equity is not None:
+        points.append(EquityPoint(ts=now, equity=float(equity)))
+    return points
+
+
+@operation("portfolio.close", ClosePosition, Role.TRADER, mutates=True, tier=Tier.CONFIRM, emergency=True)
+async def close(context: Context, request: ClosePosition) -> list[OrderRow]:
+    """Close one owner's position at the market; a running bot closes its own and goes on."""
+    engine = context.need_engine()
+    owner, instrument = _owner(context, request.owner), InstrumentId(request.instrument)
+    position = engine.state.owned.get((owner, engine.account, instrument))
+    if position is None or not position.lots:
+        raise ConflictError(f"{request.owner} has no position in {request.instrument}.")
+    bot = engine.bots.running.get(owner)
+    if bot is not None:
+        bot.close(f"closed by {context.actor}")
+        return [order_row(engine, order) for order in bot.orders()]
+    known = engine.state.instruments[instrument]
+    side = OrderSide.SELL if position.quantity > 0 else OrderSide.BUY
+    working = engine.desk.cancel_matching(
+        lambda o: o.owner == owner and o.instrument == instrument and o.side is side, "the position is being closed"
+    )
+    if working:
+        await _until_ended(context, {order.client_id for order in working})
+    order = engine.desk.submit(
+        OrderRequest(
+            account=engine.account,
+            instrument=instrument,
+            owner=owner,
+            side=side,
+            type=OrderType.MARKET,
+            quantity=known.floor_quantity(abs(position.quantity)),
+            reduce_only=True,
+            decision=Decision(reason=f"closed by {context.actor}"),
+        )
+    )
+    return [order_row(engine, order)]
+
+
+async def _until_ended(context: Context, ids: set[ClientOrderId], deadline_s: float = 5.0) -> None:
+    """Wait until cancels are confirmed: until then the units are promised to those orders."""
+    engine = context.need_engine()
+    end = engine.clock.monotonic() + int(deadline_s * 1e9)
+    while any(client_id in engine.state.orders for client_id in ids):
+        if engine.clock.monotonic() > end:
+            raise ConflictError("The venue has not confirmed the cancels yet; try again in a moment.")
+        await engine.clock.sleep(0.02)
+
+
+def _owner(context: Context, name: str) -> Owner:
+    return MANUAL if name == MANUAL else context.need_engine().bots.find(name).id

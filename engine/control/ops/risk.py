@@ -1,0 +1,66 @@
+"""Operations on risk: what is seen of it, and what an operator may do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.control.present.risk import risk_view
+from engine.control.registry import Role, Tier, operation
+from engine.control.requests import BreakerReset, EmergencyStop, Empty, Halt, Reason, SetLimits
+from engine.model.entries import TradingState
+
+if TYPE_CHECKING:
+    from engine.control.context import Context
+    from engine.control.views import RiskView
+
+
+@operation("risk.overview", Empty, emergency=True)
+async def view(context: Context, _: Empty) -> RiskView:
+    """Trading state, limits in use and breakers."""
+    return risk_view(context.need_engine())
+
+
+@operation("risk.halt", Halt, Role.TRADER, mutates=True, tier=Tier.CONFIRM, emergency=True)
+async def halt(context: Context, request: Halt) -> RiskView:
+    """Stop new orders, or let them only reduce positions."""
+    engine = context.need_engine()
+    state = TradingState.REDUCING if request.reducing else TradingState.HALTED
+    engine.risk.hold(context.actor, request.reason, state)
+    return risk_view(engine)
+
+
+@operation("risk.resume", Reason, Role.ADMIN, mutates=True, tier=Tier.CONFIRM)
+async def resume(context: Context, request: Reason) -> RiskView:
+    """Let trading go on, once every check has passed."""
+    engine = context.need_engine()
+    engine.risk.release(context.actor, request.reason)
+    return risk_view(engine)
+
+
+@operation("risk.emergency_stop", EmergencyStop, Role.TRADER, mutates=True, tier=Tier.CONFIRM, emergency=True)
+async def emergency_stop(context: Context, request: EmergencyStop) -> RiskView:
+    """Block new orders, cancel all open ones and close all positions."""
+    engine = context.need_engine()
+    if request.close:
+        engine.risk.emergency(context.actor, request.reason)
+    else:
+        if engine.state.trading_state() is not TradingState.HALTED:
+            engine.risk.hold(context.actor, request.reason, TradingState.HALTED)
+        engine.desk.cancel_matching(lambda order: not order.reduce_only, f"emergency stop by {context.actor}")
+    return risk_view(engine)
+
+
+@operation("risk.reset_breaker", BreakerReset, Role.ADMIN, mutates=True, tier=Tier.CONFIRM)
+async def reset_breaker(context: Context, request: BreakerReset) -> RiskView:
+    """Close a breaker again, once its condition is over."""
+    engine = context.need_engine()
+    engine.risk.reset_breaker(context.actor, request.reason, request.breaker)
+    return risk_view(engine)
+
+
+@operation("risk.set_limits", SetLimits, Role.ADMIN, mutates=True, tier=Tier.CONFIRM)
+async def set_limits(context: Context, request: SetLimits) -> RiskView:
+    """Change risk limits; they hold from the next check on."""
+    engine = context.need_engine()
+    engine.risk.change_limits(context.actor, dict(request.limits))
+    return risk_view(engine)

@@ -1,0 +1,1 @@
+"""Views made from the running engine; pure readers, one module a noun."""

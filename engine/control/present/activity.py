@@ -1,0 +1,144 @@
+"""Facts in words, for the activity log and for toasts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engine import events as ev
+from engine.control.views import Activity
+from engine.model.ids import InstrumentId, symbol_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+
+    from engine.state import EngineState
+
+__all__ = ["TOLD", "activity"]
+
+INFO, GOOD, WARNING, CRITICAL = "info", "good", "warning", "critical"
+Words = tuple[str, str, str, str]
+"""Severity, text, owner, instrument."""
+
+
+def _n(value: Decimal | None) -> str:
+    if value is None:
+        return "?"
+    text = f"{value:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _who(state: EngineState, owner: str) -> str:
+    bot = state.bots.get(owner)  # type: ignore[call-overload]
+    return bot.name if bot is not None else owner
+
+
+def _order(state: EngineState, client_id: str) -> tuple[str, str, str]:
+    """An order in words, its owner and its instrument."""
+    order = state.order(client_id)  # type: ignore[arg-type]
+    if order is None:
+        return f"order {client_id}", "", ""
+    at = order.price if order.price is not None else order.stop_price
+    words = f"{order.side} {_n(order.quantity)} {symbol_of(order.instrument)} {order.type.replace('_', ' ')}"
+    return words + (f" at {_n(at)}" if at is not None else ""), _who(state, order.owner), order.instrument
+
+
+def _about_order(text: str, severity: str = INFO) -> Callable[[EngineState, Any], Words]:
+    def words(state: EngineState, event: Any) -> Words:
+        what, owner, instrument = _order(state, event.client_id)
+        reason = getattr(event, "reason", "")
+        return severity, f"{text}: {what}" + (f" ({reason})" if reason else ""), owner, instrument
+
+    return words
+
+
+def _filled(state: EngineState, event: ev.OrderFilled) -> Words:
+    fill = event.fill
+    order = state.order(fill.client_id)
+    left = order.remaining if order is not None else None
+    text = f"{'Bought' if fill.side == 'buy' else 'Sold'} {_n(fill.quantity)} {symbol_of(fill.instrument)}"
+    text += f" at {_n(fill.price)}, fee {_n(fill.fee)} {fill.fee_currency}"
+    if left:
+        text += f", {_n(left)} still open"
+    return GOOD, text, _who(state, order.owner) if order is not None else "", fill.instrument
+
+
+def _refused(state: EngineState, event: ev.OrderRefused) -> Words:
+    text = f"Refused: {event.side} {_n(event.quantity)} {symbol_of(event.instrument)}. {event.message}"
+    return WARNING, text, _who(state, event.owner), event.instrument
+
+
+def _bot_state(state: EngineState, event: ev.BotStateChanged) -> Words:
+    severity = CRITICAL if event.state == "error" else INFO
+    text = f"Bot {_who(state, event.bot)} is {event.state}" + (f": {event.reason}" if event.reason else "")
+    return severity, text, _who(state, event.bot), ""
+
+
+def _trading(_state: EngineState, event: ev.TradingStateChanged) -> Words:
+    severity = GOOD if event.state == "active" else CRITICAL
+    scope = "Trading" if event.scope == "engine" else f"Trading of {event.scope}"
+    return severity, f"{scope} is {event.state}: {event.reason} (by {event.actor})", "", ""
+
+
+def _signal(state: EngineState, event: ev.SignalRaised) -> Words:
+    text = f"Signal {event.action} {event.direction} {symbol_of(event.instrument)}: {event.reason}"
+    return INFO, text, _who(state, event.bot), event.instrument
+
+
+def _money(verb: str) -> Callable[[EngineState, Any], Words]:
+    def words(_state: EngineState, event: Any) -> Words:
+        why = getattr(event, "reason", "") or getattr(event, "reference", "")
+        return INFO, f"{verb} {_n(event.amount)} {event.currency}" + (f" ({why})" if why else ""), "", ""
+
+    return words
+
+
+TOLD: dict[type[Any], Callable[[EngineState, Any], Words]] = {
+    ev.EngineStarted: lambda _s, e: (INFO, f"The engine started (release {e.release}, pid {e.pid})", "", ""),
+    ev.EngineStopped: lambda _s, e: (INFO, f"The engine stopped: {e.reason}", "", ""),
+    ev.OperatorActed: lambda _s, e: (INFO, f"{e.actor}: {e.operation} {e.summary}".strip(), "", ""),
+    ev.Deposited: _money("Deposited"),
+    ev.Withdrawn: _money("Withdrew"),
+    ev.BalanceAdjusted: _money("Balance adjusted by"),
+    ev.FundingPaid: _money("Funding"),
+    ev.InterestCharged: _money("Interest"),
+    ev.PositionLiquidated: lambda _s, e: (CRITICAL, f"Liquidated: {e.reason}", "", e.instrument),
+    ev.ExternalOrderSeen: lambda _s, e: (WARNING, f"An order of somebody else: {e.venue_order_id}", "", e.instrument),
+    ev.ExternalFillSeen: lambda _s, e: (WARNING, f"An execution of somebody else: {e.fill.key}", "", e.fill.instrument),
+    ev.OrderRefused: _refused,
+    ev.OrderIntended: _about_order("Ordered"),
+    ev.OrderOutcomeUnknown: _about_order("Outcome unknown, asking the venue", WARNING),
+    ev.OrderAccepted: _about_order("Accepted"),
+    ev.OrderRejected: _about_order("Rejected by the venue", WARNING),
+    ev.OrderTriggered: _about_order("Triggered"),
+    ev.OrderFilled: _filled,
+    ev.OrderCancelRejected: _about_order("Not cancelled", WARNING),
+    ev.OrderCanceled: _about_order("Cancelled"),
+    ev.OrderExpired: _about_order("Expired"),
+    ev.BotCreated: lambda _s, e: (INFO, f"Bot {e.name} created with {_n(e.capital)} {e.currency}", e.name, ""),
+    ev.BotStateChanged: _bot_state,
+    ev.BotDeleted: lambda s, e: (INFO, f"Bot {_who(s, e.bot)} deleted", "", ""),
+    ev.SignalRaised: _signal,
+    ev.TradingStateChanged: _trading,
+    ev.BreakerTripped: lambda _s, e: (CRITICAL, f"Breaker {e.breaker} tripped: {e.reason}", "", ""),
+    ev.BreakerReset: lambda _s, e: (GOOD, f"Breaker {e.breaker} reset by {e.actor}: {e.reason}", "", ""),
+    ev.LimitsChanged: lambda _s, e: (INFO, f"Risk limits changed by {e.actor}", "", ""),
+}
+"""How each fact worth telling is said; what is missing (marks, memories, amendments) is not told."""
+
+
+def activity(state: EngineState, record: ev.Record) -> Activity | None:
+    """A fact in words; None when it is not worth telling."""
+    say = TOLD.get(type(record.event))
+    if say is None:
+        return None
+    severity, text, owner, instrument = say(state, record.event)
+    return Activity(
+        seq=record.seq,
+        ts=record.ts,
+        severity=severity,
+        kind=ev.event_name(record.event),
+        text=text,
+        owner=owner,
+        instrument=InstrumentId(instrument),
+    )

@@ -1,0 +1,202 @@
+"""Views of orders, fills and previews."""
+
+from __future__ import annotations
+
+import decimal
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from engine.control.views import FillRow, OrderPreview, OrderRow
+from engine.errors import ValidationError
+from engine.model.decimals import ONE, ZERO
+from engine.model.ids import MANUAL, InstrumentId, Owner
+from engine.model.instrument import InstrumentKind
+from engine.model.order import Decision, OrderRequest, OrderSide, OrderType
+from engine.model.reserve import expected_price, reservation
+
+if TYPE_CHECKING:
+    from engine.control.requests import PreviewOrder
+    from engine.engine import Engine
+    from engine.events import OrderFilled
+    from engine.model.instrument import Instrument
+    from engine.model.market import OrderBook
+    from engine.model.order import Order
+    from engine.model.risk import Quote
+
+__all__ = ["fill_row", "order_row", "owner_name", "preview", "to_request"]
+
+_SHOWN = decimal.Context(prec=28)
+
+
+def owner_name(engine: Engine, owner: Owner) -> str:
+    """What a person calls an owner: the bot's name, `manual` or `external`."""
+    bot = engine.state.bots.get(owner)
+    return bot.name if bot is not None else str(owner)
+
+
+def order_row(engine: Engine, order: Order) -> OrderRow:
+    """An order as a row."""
+    return OrderRow(
+        client_id=order.client_id,
+        venue_order_id=str(order.venue_order_id or ""),
+        account=order.account,
+        instrument=order.instrument,
+        owner=order.owner,
+        owner_name=owner_name(engine, order.owner),
+        side=order.side,
+        type=order.type,
+        tif=order.tif,
+        quantity=order.quantity,
+        filled=order.filled,
+        price=order.price,
+        stop_price=order.stop_price,
+        average_price=_SHOWN.divide(order.cost, order.filled) if order.filled else None,
+        status=order.status,
+        cancel_requested=order.cancel_requested,
+        reduce_only=order.reduce_only,
+        post_only=order.post_only,
+        created=order.created,
+        updated=order.updated,
+        reason=order.reason or order.decision.reason,
+    )
+
+
+def fill_row(engine: Engine, seq: int, event: OrderFilled) -> FillRow:
+    """An execution as a row; `seq` is the fact's number."""
+    fill = event.fill
+    order = engine.state.order(fill.client_id)
+    owner = order.owner if order is not None else Owner("unknown")
+    return FillRow(
+        seq=seq,
+        ts=fill.ts,
+        instrument=fill.instrument,
+        owner=owner,
+        owner_name=owner_name(engine, owner),
+        side=fill.side,
+        price=fill.price,
+        quantity=fill.quantity,
+        fee=fill.fee,
+        fee_currency=fill.fee_currency,
+        liquidity=fill.liquidity,
+        client_id=fill.client_id,
+    )
+
+
+def to_request(engine: Engine, asked: PreviewOrder, quantity: Decimal, reason: str) -> OrderRequest:
+    """The order request of what a person asked for, as a manual order."""
+    return OrderRequest(
+        account=engine.account,
+        instrument=InstrumentId(asked.instrument),
+        owner=MANUAL,
+        side=asked.side,
+        type=asked.type,
+        quantity=quantity,
+        price=asked.price,
+        stop_price=asked.stop_price,
+        tif=asked.tif,
+        post_only=asked.post_only,
+        reduce_only=asked.reduce_only,
+        decision=Decision(reason=reason),
+    )
+
+
+def preview(engine: Engine, asked: PreviewOrder) -> OrderPreview:
+    """What an order would cost now and whether risk would let it pass; nothing is booked.
+
+    Raises:
+        NotFoundError: No such instrument.
+        ValidationError: Neither a quantity nor a share is given.
+    """
+    market = engine.hub.market(InstrumentId(asked.instrument))
+    instrument, quote = market.instrument, market.quote()
+    draft = to_request(engine, asked, asked.quantity or ONE, "preview")
+    currency, unit = reservation(draft, instrument, quote)
+    free = max(engine.state.balance(engine.account, currency).free, ZERO)
+    quantity = asked.quantity
+    if quantity is None:
+        if asked.percent is None:
+            raise ValidationError("Say how much: a quantity, or a share of what is free.")
+        quantity = _share(instrument, free * asked.percent, unit)
+    request = to_request(engine, asked, quantity, "preview")
+    verdict = engine.desk.judge(request)
+    price, slippage = _likely_price(request, instrument, market.book, quote)
+    notional = fee = total = None
+    if price is not None:
+        rules = instrument.current_rules
+        notional = instrument.notional(price, quantity)
+        rate = rules.maker_fee if asked.type is OrderType.LIMIT and asked.post_only else rules.taker_fee
+        fee = notional * rate
+        total = notional + fee if asked.side is OrderSide.BUY else notional - fee
+    return OrderPreview(
+        instrument=instrument.id,
+        side=asked.side,
+        type=asked.type,
+        quantity=quantity,
+        price=asked.price,
+        stop_price=asked.stop_price,
+        expected_price=price,
+        notional=notional,
+        fee=fee,
+        total=total,
+        currency=instrument.quote,
+        available=free,
+        available_currency=currency,
+        slippage_pct=slippage,
+        passed=verdict.passed,
+        refusals=verdict.refusals,
+        sentence=_sentence(request, instrument),
+    )
+
+
+def _share(instrument: Instrument, funds: Decimal, unit: Decimal) -> Decimal:
+    return instrument.floor_quantity(funds / unit) if unit else ZERO
+
+
+def _likely_price(
+    request: OrderRequest, instrument: Instrument, book: OrderBook, quote: Quote | None
+) -> tuple[Decimal | None, float | None]:
+    """The mean price from the visible book for what executes at once, and its distance from the middle."""
+    price = expected_price(request, quote)
+    mark = quote.mark if quote is not None else None
+    if request.type is OrderType.MARKET and request.quantity > 0:
+        left = instrument.quantity_to_int(instrument.floor_quantity(request.quantity))
+        wanted, value = left, 0
+        for level, available in book.levels(request.side):
+            take = min(left, available)
+            value += take * level
+            left -= take
+            if not left:
+                break
+        if wanted and not left:
+            price = _SHOWN.divide(instrument.price_from_int(value), Decimal(wanted))
+            price = instrument.round_price(price, up=request.side is OrderSide.BUY)
+    if price is None or not mark:
+        return price, None
+    return price, float(price / mark - 1) * request.side.sign
+
+
+def _plain(value: Decimal) -> str:
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _sentence(request: OrderRequest, instrument: Instrument) -> str:
+    parts = [f"{request.side.upper()} {_plain(request.quantity)} {instrument.base} of {instrument.symbol}"]
+    match request.type:
+        case OrderType.MARKET:
+            parts.append("at the market")
+        case OrderType.LIMIT:
+            parts.append(f"at {_plain(request.price or ZERO)} {instrument.quote} or better")
+        case _:
+            way = "stop" if request.type is OrderType.STOP_LOSS else "take profit"
+            parts.append(f"as a {way} triggered at {_plain(request.stop_price or ZERO)} {instrument.quote}")
+            if request.price is not None:
+                parts.append(f"with the limit {_plain(request.price)}")
+    if request.type is not OrderType.MARKET:
+        parts.append(f"({request.tif})")
+    if request.post_only:
+        parts.append("post-only")
+    if request.reduce_only:
+        parts.append("reduce-only")
+    kind = "" if instrument.kind is InstrumentKind.SPOT else f" {instrument.kind.replace('_', ' ')}"
+    return f"{' '.join(parts)}{kind} on {instrument.venue}, account {request.account}"

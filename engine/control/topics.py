@@ -1,0 +1,284 @@
+"""Topics: what can be watched, how often it is sent, and who watches.
+
+State topics are newest-wins: a watcher gets the present view, then a new one whenever it differs, no more often than
+the topic's interval. Topics of facts are in order and complete from the moment of subscribing, and told only once
+durable. Views are built once for all watchers of the same topic and filters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from engine import events as ev
+from engine.control.link import Delta, DeltaHandler
+from engine.control.present.activity import activity
+from engine.control.present.bots import bot_row
+from engine.control.present.market import book_view, candle_view, ticker_row, trades_view
+from engine.control.present.orders import fill_row, order_row
+from engine.control.present.portfolio import balance_rows, overview, position_rows
+from engine.control.present.risk import risk_view
+from engine.control.present.status import engine_status
+from engine.errors import NotFoundError, QuarterdeckError, ValidationError
+from engine.logs import get_logger
+from engine.model.ids import InstrumentId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.control.context import Context
+
+__all__ = ["FACT_TOPICS", "STATE_TOPICS", "StateTopic", "Topics", "Watcher"]
+
+log = get_logger(__name__)
+
+STEP_S = 0.05
+"""How often topics are looked at."""
+KEPT_FACTS = 500
+"""Facts told to a new watcher at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateTopic:
+    """One newest-wins topic."""
+
+    interval_s: float
+    """Shortest time between two views."""
+    build: Callable[[Context, dict[str, Any]], Any]
+    version: Callable[[Context, dict[str, Any]], object]
+    """Something that differs whenever the view could; compared before anything is built."""
+    filters: dict[str, Any] = field(default_factory=dict)
+    """Filter -> default; a default of None means that it must be given."""
+
+
+def _market(context: Context, filters: dict[str, Any]) -> object:
+    market = context.need_engine().hub.market(InstrumentId(filters["instrument"]))
+    return market.version, context.need_engine().state.seq
+
+
+def _trades(context: Context, filters: dict[str, Any]) -> object:
+    return context.need_engine().hub.market(InstrumentId(filters["instrument"])).trades
+
+
+def _markets(context: Context, _: dict[str, Any]) -> object:
+    return sum(market.version for market in context.need_engine().hub.markets.values())
+
+
+def _facts(context: Context, _: dict[str, Any]) -> object:
+    return context.need_engine().state.seq
+
+
+def _valued(context: Context, filters: dict[str, Any]) -> object:
+    return _facts(context, filters), _markets(context, filters)
+
+
+def _always(context: Context, _: dict[str, Any]) -> object:
+    return context.need_engine().clock.now()
+
+
+def _jobs(context: Context, _: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(context.jobs.rows()) if context.jobs is not None else ()
+
+
+STATE_TOPICS: dict[str, StateTopic] = {
+    "engine.status": StateTopic(0.5, lambda c, f: engine_status(c.need_engine()), _always),
+    "market.book": StateTopic(
+        0.1,
+        lambda c, f: book_view(c.need_engine(), InstrumentId(f["instrument"]), int(f["depth"])),
+        _market,
+        {"instrument": None, "depth": 25},
+    ),
+    "market.trades": StateTopic(
+        0.2,
+        lambda c, f: trades_view(c.need_engine(), InstrumentId(f["instrument"]), int(f["limit"])),
+        _trades,
+        {"instrument": None, "limit": 50},
+    ),
+    "market.candles": StateTopic(
+        0.25,
+        lambda c, f: candle_view(c.need_engine(), InstrumentId(f["instrument"]), str(f["timeframe"])),
+        _trades,
+        {"instrument": None, "timeframe": "1m"},
+    ),
+    "market.tickers": StateTopic(
+        0.5, lambda c, f: tuple(ticker_row(m) for m in c.need_engine().hub.markets.values()), _markets
+    ),
+    "orders.open": StateTopic(
+        0.1,
+        lambda c, f: tuple(order_row(c.need_engine(), o) for o in reversed(c.need_engine().state.orders.values())),
+        _facts,
+    ),
+    "portfolio.overview": StateTopic(0.5, lambda c, f: overview(c.need_engine()), _valued),
+    "portfolio.positions": StateTopic(0.25, lambda c, f: tuple(position_rows(c.need_engine())), _valued),
+    "portfolio.balances": StateTopic(0.5, lambda c, f: tuple(balance_rows(c.need_engine())), _valued),
+    "bots.state": StateTopic(
+        0.5,
+        lambda c, f: tuple(bot_row(c.need_engine(), b) for b in reversed(c.need_engine().state.bots.values())),
+        _valued,
+    ),
+    "risk.state": StateTopic(1.0, lambda c, f: risk_view(c.need_engine()), _always),
+    "jobs.state": StateTopic(0.25, _jobs, _jobs),
+}
+
+FACT_TOPICS = ("facts.activity", "orders.fills")
+
+
+class Watcher:
+    """One subscription. Implements `engine.control.link.Subscription`."""
+
+    __slots__ = ("_topics", "closed", "filters", "handler", "seq", "topic")
+
+    def __init__(self, topics: Topics, topic: str, handler: DeltaHandler, filters: dict[str, Any]) -> None:
+        self.topic = topic
+        self.handler = handler
+        self.filters = filters
+        self.seq = 0
+        self.closed = False
+        self._topics = topics
+
+    def close(self) -> None:
+        """Hear no more."""
+        self.closed = True
+        self._topics.forget(self)
+
+    def tell(self, data: Any, *, snapshot: bool, seq: int | None = None) -> None:
+        """Hand a message over; whatever the handler raises stays with it."""
+        if self.closed:
+            return
+        self.seq = self.seq + 1 if seq is None else seq
+        try:
+            self.handler(Delta(self.topic, self.seq, snapshot, data))
+        except Exception:
+            # A watcher's fault must not keep the others from hearing.
+            log.exception("a watcher failed", topic=self.topic)
+
+
+@dataclass(slots=True)
+class _Shared:
+    """All watchers of one topic with the same filters."""
+
+    topic: StateTopic
+    filters: dict[str, Any]
+    watchers: list[Watcher] = field(default_factory=list)
+    version: object = None
+    data: Any = None
+    due: int = 0
+
+
+class Topics:
+    """All subscriptions of one engine."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._shared: dict[tuple[str, tuple[tuple[str, Any], ...]], _Shared] = {}
+        self._facts: dict[str, list[Watcher]] = {name: [] for name in FACT_TOPICS}
+        self._kept: dict[str, deque[tuple[int, Any]]] = {name: deque(maxlen=KEPT_FACTS) for name in FACT_TOPICS}
+        self._waiting: deque[tuple[int, str, Any]] = deque()
+        self._fresh: list[tuple[str, Watcher]] = []
+        engine = context.engine
+        if engine is not None:
+            engine.ledger.subscribe(self._on_record)
+            engine.journal.on_durable(self._on_durable)
+
+    def subscribe(self, topic: str, handler: DeltaHandler, filters: dict[str, Any]) -> Watcher:
+        """Begin to watch; the first message comes on a later turn of the loop.
+
+        Raises:
+            NotFoundError: There is no such topic.
+            ValidationError: A filter is unknown or missing.
+        """
+        if topic in self._facts:
+            watcher = Watcher(self, topic, handler, {})
+            self._fresh.append((topic, watcher))
+            return watcher
+        found = STATE_TOPICS.get(topic)
+        if found is None:
+            known = ", ".join(sorted([*STATE_TOPICS, *FACT_TOPICS]))
+            raise NotFoundError(f"There is no topic {topic!r}; there are {known}.")
+        wanted = _filters(topic, found, filters)
+        watcher = Watcher(self, topic, handler, wanted)
+        # A wrong instrument or timeframe is the caller's fault and said at once.
+        found.build(self._context, wanted)
+        key = (topic, tuple(sorted(wanted.items())))
+        shared = self._shared.setdefault(key, _Shared(found, wanted))
+        shared.watchers.append(watcher)
+        shared.due = 0
+        shared.version = None
+        return watcher
+
+    def forget(self, watcher: Watcher) -> None:
+        """Drop a watcher; topics nobody watches cost nothing."""
+        for watchers in self._facts.values():
+            if watcher in watchers:
+                watchers.remove(watcher)
+        for key, shared in list(self._shared.items()):
+            if watcher in shared.watchers:
+                shared.watchers.remove(watcher)
+                if not shared.watchers:
+                    del self._shared[key]
+
+    async def run(self) -> None:
+        """Send what is due, until cancelled; one topic a turn, so that the loop is never held for long."""
+        clock = self._context.clock
+        while True:
+            self._greet()
+            for shared in list(self._shared.values()):
+                if clock.monotonic() >= shared.due:
+                    self._send(shared, clock.monotonic())
+                    await asyncio.sleep(0)
+            await clock.sleep(STEP_S)
+
+    def _send(self, shared: _Shared, now: int) -> None:
+        try:
+            version = shared.topic.version(self._context, shared.filters)
+            if version == shared.version:
+                return
+            data = shared.topic.build(self._context, shared.filters)
+        except QuarterdeckError as error:
+            log.warning("a topic cannot be shown", problem=error.message)
+            shared.due = now + 1_000_000_000
+            return
+        changed = data != shared.data
+        shared.version, shared.data = version, data
+        shared.due = now + int(shared.topic.interval_s * 1e9)
+        for watcher in tuple(shared.watchers):
+            if changed or not watcher.seq:
+                watcher.tell(data, snapshot=True)
+
+    # --- facts -------------------------------------------------------------------------------------------------------
+
+    def _on_record(self, record: ev.Record) -> None:
+        engine = self._context.need_engine()
+        said = activity(engine.state, record)
+        if said is not None:
+            self._waiting.append((record.seq, "facts.activity", said))
+        if isinstance(record.event, ev.OrderFilled):
+            self._waiting.append((record.seq, "orders.fills", fill_row(engine, record.seq, record.event)))
+
+    def _on_durable(self, durable: int) -> None:
+        while self._waiting and self._waiting[0][0] <= durable:
+            seq, topic, data = self._waiting.popleft()
+            self._kept[topic].append((seq, data))
+            for watcher in tuple(self._facts[topic]):
+                watcher.tell(data, snapshot=False, seq=seq)
+
+    def _greet(self) -> None:
+        fresh, self._fresh = self._fresh, []
+        for topic, watcher in fresh:
+            kept = self._kept[topic]
+            watcher.tell(tuple(data for _, data in kept), snapshot=True, seq=kept[-1][0] if kept else 0)
+            if not watcher.closed:
+                self._facts[topic].append(watcher)
+
+
+def _filters(name: str, topic: StateTopic, given: dict[str, Any]) -> dict[str, Any]:
+    unknown = set(given) - set(topic.filters)
+    if unknown:
+        raise ValidationError(f"The topic {name} has no filter {', '.join(sorted(unknown))}.")
+    wanted = {**topic.filters, **{key: value for key, value in given.items() if value is not None}}
+    missing = [key for key, value in wanted.items() if value is None]
+    if missing:
+        raise ValidationError(f"The topic {name} needs {', '.join(missing)}.")
+    return wanted

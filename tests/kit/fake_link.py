@@ -1,0 +1,366 @@
+"""An engine link without an engine: fixed data, honest manners, and everything that was asked of it remembered.
+
+link = FakeLink()                     # or FakeLink("empty"); link.lose() cuts it off
+link.publish("bots.state", rows)      # what subscribers hear on the next turn of the loop
+link.calls                            # [Call("orders.place", {...}, "request id")]
+link.refuse("orders.place", OrderRejectionError("..."))
+with link.held("orders.place"): ...   # the reply waits until the block ends
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from pydantic import BaseModel
+
+from engine.control import views
+from engine.control.link import Delta
+from engine.errors import EngineNotRunningError, NotFoundError
+from engine.model.entries import BotState, TradingState
+from engine.model.ids import ClientOrderId, Currency, InstrumentId
+from engine.model.order import OrderSide, OrderStatus, OrderType
+from engine.model.risk import Refusal, RefusalCode
+from tests.kit import fake_data, fake_market
+from tests.kit.fake_market import NOW
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from engine.control.link import DeltaHandler, EngineLink, LinkState
+
+__all__ = ["Call", "FakeLink", "FakeSubscription"]
+
+D = Decimal
+FACTS = frozenset({"facts.activity", "orders.fills"})
+# topic -> name of its data in the data set, where they differ
+SNAPSHOTS = {"bots.state": "bots.list", "risk.state": "risk.overview", "jobs.state": "jobs.list"}
+
+
+class Call(NamedTuple):
+    """One call as it came in."""
+
+    operation: str
+    params: dict[str, Any]
+    request_id: str | None
+
+
+@dataclass(eq=False)
+class FakeSubscription:
+    """One watched topic."""
+
+    link: FakeLink
+    topic: str
+    handler: DeltaHandler
+    filters: dict[str, Any]
+    seq: int = 0
+    closed: bool = False
+
+    def close(self) -> None:
+        self.closed = True
+        if self in self.link.subscriptions:
+            self.link.subscriptions.remove(self)
+
+    def deliver(self, data: Any, *, snapshot: bool = False, seq: int | None = None) -> None:
+        """Let the handler hear it on a later turn."""
+        self.seq += 1
+        delta = Delta(self.topic, self.seq if seq is None else seq, snapshot, data)
+
+        def tell() -> None:
+            if not self.closed:
+                self.handler(delta)
+
+        asyncio.get_running_loop().call_soon(tell)
+
+
+@dataclass(eq=False)
+class FakeLink:
+    """See the module."""
+
+    kind: str = "full"
+    state: LinkState = "embedded"
+    calls: list[Call] = field(default_factory=list)
+    subscriptions: list[FakeSubscription] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.data = fake_data.dataset(self.kind)
+        self._answers: dict[str, Any] = {}
+        self._refusals: dict[str, Exception] = {}
+        self._gates: dict[str, asyncio.Event] = {}
+        self._numbers = iter(range(2001, 10_000))
+
+    # --- the link's own side
+
+    async def call(self, operation: str, params: Any = None, *, request_id: str | None = None) -> Any:
+        asked = params.model_dump() if isinstance(params, BaseModel) else dict(params or {})
+        self.calls.append(Call(operation, asked, request_id))
+        await asyncio.sleep(0)
+        if operation in self._gates:
+            await self._gates[operation].wait()
+        if self.state == "lost":
+            raise EngineNotRunningError("The link to the engine is lost; nothing can be asked of it now.")
+        if operation in self._refusals:
+            raise self._refusals[operation]
+        if request_id is not None and request_id in self._answers:
+            return self._answers[request_id]
+        answer = self._answer(operation, asked)
+        if request_id is not None:
+            self._answers[request_id] = answer
+        return answer
+
+    def subscribe(self, topic: str, handler: DeltaHandler, **filters: Any) -> FakeSubscription:
+        subscription = FakeSubscription(self, topic, handler, filters)
+        self.subscriptions.append(subscription)
+        if topic not in FACTS and self.state != "lost":
+            subscription.deliver(self._snapshot(topic, filters), snapshot=True)
+        return subscription
+
+    # --- the test's side
+
+    def publish(self, topic: str, data: Any, **filters: Any) -> None:
+        """Send data to everyone who watches the topic with these filters."""
+        self.data[SNAPSHOTS.get(topic, topic)] = data
+        if self.state == "lost":
+            return
+        seq = getattr(data, "seq", None) if topic in FACTS else None
+        for subscription in list(self.subscriptions):
+            if subscription.topic == topic and filters.items() <= subscription.filters.items():
+                subscription.deliver(data, seq=seq)
+
+    def lose(self) -> None:
+        """Cut the link."""
+        self.state = "lost"
+
+    def restore(self) -> None:
+        """Bring the link back; every topic begins again with a snapshot."""
+        self.state = "attached"
+        for subscription in list(self.subscriptions):
+            if subscription.topic not in FACTS:
+                subscription.deliver(self._snapshot(subscription.topic, subscription.filters), snapshot=True)
+
+    def refuse(self, operation: str, error: Exception | None) -> None:
+        """Let an operation fail from now on; None lets it work again."""
+        self._refusals.pop(operation, None)
+        if error is not None:
+            self._refusals[operation] = error
+
+    @contextmanager
+    def held(self, operation: str) -> Iterator[None]:
+        """Let the replies of an operation wait until the block ends."""
+        gate = self._gates[operation] = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._gates[operation]
+            gate.set()
+
+    def called(self, operation: str) -> list[Call]:
+        """Every call of one operation so far."""
+        return [call for call in self.calls if call.operation == operation]
+
+    def topics(self) -> list[str]:
+        """Names of the topics watched at present."""
+        return sorted(subscription.topic for subscription in self.subscriptions)
+
+    def say(self, text: str, severity: str = "info", kind: str = "order_filled", owner: str = "manual") -> None:
+        """Let a fact happen."""
+        last = self.data["activity"][-1].seq if self.data["activity"] else 0
+        fact = views.Activity(seq=last + 6, ts=NOW, severity=severity, kind=kind, text=text, owner=owner)
+        self.data["activity"] = [*self.data["activity"], fact]
+        self.publish("facts.activity", fact)
+
+    # --- replies
+
+    def _snapshot(self, topic: str, filters: dict[str, Any]) -> Any:
+        symbol = str(filters.get("instrument", "SIM:BTC/USDT")).partition(":")[2]
+        full = self.kind == "full"
+        match topic:
+            case "market.book":
+                book = fake_market.book(symbol, int(filters.get("depth", 25)) if full else 0, self._own(symbol))
+                return book if full else msgspec.structs.replace(book, last=None, last_side=None, live=False, own=())
+            case "market.trades":
+                return fake_market.trades(symbol, 60 if full else 0)
+            case "market.candles":
+                rows = fake_market.candles(symbol, filters["timeframe"], 300)[-2:] if full else []
+                return views.CandleView(
+                    instrument=fake_market.instrument(symbol), timeframe=filters["timeframe"], candles=tuple(rows)
+                )
+        name = SNAPSHOTS.get(topic, topic)
+        if name not in self.data:
+            raise NotFoundError(f"There is no topic {topic!r}.")
+        data = self.data[name]
+        return tuple(data) if isinstance(data, list) else data
+
+    def _own(self, symbol: str) -> tuple[views.OwnLevel, ...]:
+        _, _, _, _, price_scale, quantity_scale, _ = next(row for row in fake_market.SYMBOLS if row[0] == symbol)
+        levels = []
+        for row in self.data["orders.open"]:
+            price = row.price if row.price is not None else row.stop_price
+            if row.instrument == fake_market.instrument(symbol) and price is not None:
+                levels.append(
+                    views.OwnLevel(
+                        side=row.side,
+                        price=int(price.scaleb(price_scale)),
+                        quantity=int((row.quantity - row.filled).scaleb(quantity_scale)),
+                        client_ids=(row.client_id,),
+                        stop=row.type is OrderType.STOP_LOSS,
+                    )
+                )
+        return tuple(levels)
+
+    def _answer(self, operation: str, asked: dict[str, Any]) -> Any:
+        handlers: dict[str, Callable[[dict[str, Any]], Any]] = {
+            "market.candles": self._candles,
+            "market.book": lambda asked: self._snapshot("market.book", asked),
+            "market.trades": lambda asked: self._snapshot("market.trades", asked),
+            "market.tickers": lambda _: list(self.data["market.tickers"]),
+            "orders.preview": self._preview,
+            "orders.place": self._place,
+            "orders.cancel": self._cancel,
+            "orders.replace": self._replace,
+            "orders.cancel_all": self._cancel_all,
+            "orders.list": lambda asked: list(self.data["orders.open"]) if asked.get("open", True) else [],
+            "portfolio.close": lambda _: [],
+            "bots.list": lambda _: list(self.data["bots.list"]),
+            "bots.create": lambda _: self.data["bots.list"][0] if self.data["bots.list"] else None,
+            "backtests.get": lambda asked: fake_data.backtest(self._row("backtests.list", asked["id"])),
+            "backtests.run": lambda _: fake_data.jobs()[0],
+            "jobs.get": lambda asked: self._row("jobs.list", asked["id"]),
+            "facts.since": lambda asked: [row for row in self.data["activity"] if row.seq > asked.get("cursor", 0)],
+            "health.components": lambda _: [],
+        }
+        if operation in handlers:
+            return handlers[operation](asked)
+        if operation.startswith("bots."):
+            return self._bot(operation.partition(".")[2], asked)
+        if operation.startswith("risk.") and operation != "risk.overview":
+            return self._risk(operation.partition(".")[2], asked)
+        if operation in {"engine.stop", "data.import", "data.export", "jobs.cancel", "backtests.delete"}:
+            return None
+        if operation in self.data:
+            data = self.data[operation]
+            return list(data) if isinstance(data, tuple) else data
+        raise NotFoundError(f"There is no operation {operation!r}.")
+
+    def _row(self, name: str, key: str) -> Any:
+        for row in self.data[name]:
+            if key in {row.id, getattr(row, "name", row.id)}:
+                return row
+        raise NotFoundError(f"There is nothing called {key!r}.")
+
+    def _candles(self, asked: dict[str, Any]) -> list[Any]:
+        if self.kind != "full":
+            return []
+        symbol = asked["instrument"].partition(":")[2]
+        return fake_market.candles(symbol, asked["timeframe"], min(300, asked.get("limit", 300)))
+
+    def _bot(self, verb: str, asked: dict[str, Any]) -> Any:
+        bot = self._row("bots.list", asked["bot"])
+        if verb == "get":
+            return bot
+        state = {"start": BotState.RUNNING, "resume": BotState.RUNNING, "pause": BotState.PAUSED}.get(verb)
+        rows = [row for row in self.data["bots.list"] if row.id != bot.id]
+        if verb != "delete":
+            bot = msgspec.structs.replace(bot, state=state or BotState.STOPPED, since=NOW)
+            rows = [bot if row.id == bot.id else row for row in self.data["bots.list"]]
+        self.publish("bots.state", tuple(rows))
+        return bot
+
+    def _risk(self, verb: str, asked: dict[str, Any]) -> Any:
+        risk = self.data["risk.overview"]
+        if verb in {"halt", "emergency_stop", "resume"}:
+            state = TradingState.ACTIVE if verb == "resume" else TradingState.HALTED
+            reason = asked.get("reason", "")
+            risk = msgspec.structs.replace(risk, trading=state, reason=reason, actor="manual", since=NOW)
+            self.publish("risk.state", risk)
+            status = msgspec.structs.replace(self.data["engine.status"], trading=state, trading_reason=reason)
+            self.publish("engine.status", status)
+        return risk
+
+    def _preview(self, asked: dict[str, Any]) -> views.OrderPreview:
+        instrument = InstrumentId(asked["instrument"])
+        base, _, quote = instrument.partition(":")[2].partition("/")
+        last = next(D(row[1]) for row in fake_market.SYMBOLS if fake_market.instrument(row[0]) == instrument)
+        side, kind = OrderSide(asked["side"]), OrderType(asked.get("type", "market"))
+        price, stop = (D(str(asked[name])) if asked.get(name) else None for name in ("price", "stop_price"))
+        expected = price or stop or last
+        available, currency = (D("1736.10"), quote) if side is OrderSide.BUY else (D("0.02"), base)
+        if asked.get("percent"):
+            share = D(str(asked["percent"]))
+            funds = available * share / (expected * D("1.001")) if side is OrderSide.BUY else available * share
+            quantity = funds.quantize(D("0.00001"), rounding="ROUND_DOWN")
+        else:
+            quantity = D(str(asked.get("quantity") or 0))
+        notional = expected * quantity
+        fee = (notional * D("0.001")).quantize(D("0.000001"))
+        refusals = []
+        if notional < 10:
+            message = f"The order is worth {notional:.2f} {quote}; the least is 10 {quote}. Order more."
+            refusals.append(Refusal(code=RefusalCode.MIN_NOTIONAL, message=message))
+        if (notional + fee if side is OrderSide.BUY else quantity) > available:
+            message = f"It needs more than the {available:,} {currency} that are free. Order less."
+            refusals.append(Refusal(code=RefusalCode.INSUFFICIENT_BALANCE, message=message))
+        at = (
+            f"at {price:,} {quote} or better"
+            if price
+            else f"at the market when the price is {stop:,}"
+            if stop
+            else "now"
+        )
+        words = f"{side.value.capitalize()} {quantity} {base} {at}, about {notional:,.2f} {quote}."
+        return views.OrderPreview(
+            instrument=instrument, side=side, type=kind, quantity=quantity, price=price, stop_price=stop,
+            expected_price=expected, notional=notional, fee=fee,
+            total=notional + fee if side is OrderSide.BUY else notional - fee,
+            currency=Currency(quote), available=available, available_currency=Currency(currency),
+            slippage_pct=0.00012 if kind is OrderType.MARKET else 0.0, passed=not refusals, refusals=tuple(refusals),
+            sentence=words,
+        )  # fmt: skip
+
+    def _place(self, asked: dict[str, Any]) -> views.OrderRow:
+        symbol = asked["instrument"].partition(":")[2]
+        more = {name: str(asked[name]) for name in ("price", "stop_price") if asked.get(name)}
+        row = fake_data.order(
+            f"o{next(self._numbers)}", symbol, OrderSide(asked["side"]), OrderType(asked["type"]),
+            str(asked["quantity"]), created=NOW, **more,
+        )  # fmt: skip
+        self.publish("orders.open", (*self.data["orders.open"], row))
+        return row
+
+    def _order(self, client_id: str) -> views.OrderRow:
+        for row in self.data["orders.open"]:
+            if row.client_id == client_id:
+                assert isinstance(row, views.OrderRow)
+                return row
+        raise NotFoundError(f"There is no open order {client_id}. It may have ended just now.")
+
+    def _cancel(self, asked: dict[str, Any]) -> views.OrderRow:
+        row = self._order(asked["client_id"])
+        self.publish("orders.open", tuple(other for other in self.data["orders.open"] if other is not row))
+        return msgspec.structs.replace(row, status=OrderStatus.CANCELED, cancel_requested=True)
+
+    def _replace(self, asked: dict[str, Any]) -> views.OrderRow:
+        row = self._order(asked["client_id"])
+        changes = {key: D(str(asked[key])) for key in ("quantity", "price", "stop_price") if asked.get(key)}
+        client_id = ClientOrderId(f"o{next(self._numbers)}")
+        fresh = msgspec.structs.replace(row, client_id=client_id, **changes)
+        self.publish("orders.open", tuple(fresh if other is row else other for other in self.data["orders.open"]))
+        return fresh
+
+    def _cancel_all(self, asked: dict[str, Any]) -> list[views.OrderRow]:
+        gone = [
+            row
+            for row in self.data["orders.open"]
+            if (not asked.get("instrument") or row.instrument == asked["instrument"])
+            and (not asked.get("owner") or asked["owner"] in {row.owner, row.owner_name})
+        ]
+        self.publish("orders.open", tuple(row for row in self.data["orders.open"] if row not in gone))
+        return gone
+
+
+if TYPE_CHECKING:
+    _: Callable[[], EngineLink] = FakeLink

@@ -1,0 +1,234 @@
+"""Builds an engine for embedding: settings, logs, journal, venue, departments and doors of one home folder."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.clock import SystemClock
+from engine.config import Settings, load_settings
+from engine.control.context import Context
+from engine.control.jobs import Jobs
+from engine.control.local import LocalLink
+from engine.control.service import Service
+from engine.control.topics import Topics
+from engine.engine import Engine
+from engine.errors import QuarterdeckError
+from engine.logs import configure_logs, get_logger
+from engine.model.ids import AccountId
+from engine.strategy.loader import StrategyRegistry
+from storage.candles import CandleStore
+from storage.journal import AsyncReader, Journal, JournalOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.clock import Clock
+    from engine.model.venue import Venue
+    from engine.strategy.contract import Strategy
+    from engine.venues.markets.contract import Market
+    from storage.database import Database
+
+__all__ = ["PAPER_ACCOUNT", "EngineHost", "build_engine"]
+
+log = get_logger(__name__)
+
+PAPER_ACCOUNT = AccountId("paper")
+SCENES = "scenes"
+
+
+class Library:
+    """Strategies of a registry, as bots ask for them."""
+
+    def __init__(self, registry: StrategyRegistry) -> None:
+        self._registry = registry
+
+    def make(self, name: str, file: str | None, params: Mapping[str, bool | int | float | str]) -> Strategy:
+        """Build a strategy by name, or from its file."""
+        found = self._registry.load_file(Path(file)) if file else self._registry.get(name)
+        return found.build(params)
+
+
+class EngineHost:
+    """One engine with its doors. `start`, `stop` and `wait_stopped` are what a process needs to hold it.
+
+    Args:
+        home: Home folder; it exists and is locked by the caller.
+        settings: Validated settings.
+        scene: Name of a scene with a fixed seed; it lives in a folder of its own that is emptied first.
+        clock: The engine's clock.
+    """
+
+    def __init__(self, home: Path, settings: Settings, *, scene: str | None = None, clock: Clock | None = None) -> None:
+        self.home = home if scene is None else home / SCENES / scene
+        self.settings = settings
+        self.scene = scene
+        self.clock = clock or SystemClock()
+        self.release = version("quarterdeck")
+        self.engine: Engine | None = None
+        self.context: Context | None = None
+        self.service: Service | None = None
+        self.topics: Topics | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = asyncio.Event()
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Recover and begin to trade.
+
+        Raises:
+            QuarterdeckError: Journal, venue or state cannot be brought up; the message says what to do.
+        """
+        await asyncio.to_thread(self._prepare_home)
+        configure_logs(self.home / "logs", self.settings.logging, self.clock)
+        journal = await asyncio.to_thread(self._open_journal)
+        engine = Engine(
+            settings=self.settings,
+            journal=journal,
+            venue=await asyncio.to_thread(self._make_venue),
+            account=PAPER_ACCOUNT,
+            library=Library(registry := StrategyRegistry(self.home / "strategies")),
+            clock=self.clock,
+            release=self.release,
+        )
+        context = Context(
+            home=self.home,
+            settings=self.settings,
+            clock=self.clock,
+            strategies=registry,
+            candles=CandleStore(self.home / "candles"),
+            engine=engine,
+            reader=AsyncReader(self.home / "journal.db"),
+            jobs=Jobs(self.home, self.clock),
+            request_stop=lambda reason: self._stopping.set(),
+        )
+        self.engine, self.context = engine, context
+        self.service, self.topics = Service(context), Topics(context)
+        await engine.start()
+        self._own(self.topics.run(), "topics")
+        self._own(self._open_database(context), "database")
+
+    def _own(self, work: Any, name: str) -> None:
+        self._tasks.append(asyncio.get_running_loop().create_task(work, name=name))
+
+    def _prepare_home(self) -> None:
+        if self.scene is not None and self.home.exists():
+            shutil.rmtree(self.home)
+        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self.home / "strategies").mkdir(exist_ok=True, mode=0o700)
+
+    def _open_journal(self) -> Journal:
+        wanted = self.settings.journal
+        options = JournalOptions(
+            snapshot_every=wanted.snapshot_events,
+            snapshot_seconds=wanted.snapshot_seconds,
+            snapshots_kept=wanted.snapshots_kept,
+        )
+        journal = Journal.open(self.home / "journal.db", options)
+        journal.open_epoch()
+        return journal
+
+    def _make_venue(self) -> Venue:
+        from engine.venues.paper.settings import LatencySettings, PaperSettings
+        from engine.venues.paper.venue import PaperVenue
+
+        wanted = self.settings.paper
+        settings = PaperSettings(
+            balances=wanted.balances,
+            allow_short=wanted.allow_short,
+            latency=LatencySettings(
+                request_ms=wanted.latency_ms / 2,
+                report_ms=wanted.latency_ms / 2,
+                jitter_ms=wanted.latency_jitter_ms,
+                seed=wanted.seed,
+            ),
+        )
+        return PaperVenue(self._make_market(), settings, self.home / "paper.db", self.clock, accounts=(PAPER_ACCOUNT,))
+
+    def _make_market(self) -> Market:
+        wanted = self.settings.paper
+        if wanted.market == "replay" and wanted.replay_file is not None:
+            from engine.venues.markets.recording import open_recording
+            from engine.venues.markets.replay import ReplayMarket
+
+            return ReplayMarket(open_recording(wanted.replay_file), begin=self.clock.now(), speed=wanted.replay_speed)
+        from engine.venues.markets.sim_profile import SimulatedSettings, scene
+        from engine.venues.markets.simulated import SimulatedMarket
+
+        chosen = (
+            scene(self.scene)
+            if self.scene is not None
+            else SimulatedSettings(seed=wanted.seed, rate=wanted.updates_per_second)
+        )
+        return SimulatedMarket(chosen, self.clock.now())
+
+    async def _open_database(self, context: Context) -> None:
+        """Reports live in SQL; the engine trades without them, so they come up beside it."""
+        from storage.database import Database
+
+        database: Database = Database(self.settings.database, self.home, self.clock)
+        try:
+            await database.open()
+        except QuarterdeckError as error:
+            log.error("the report database is not available", problem=error.message)
+            return
+        context.database = database
+
+    async def stop(self) -> None:
+        """End in order; returns when everything booked is durable."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=2)
+        context = self.context
+        if context is not None and context.jobs is not None:
+            await context.jobs.close()
+        if self.engine is not None:
+            await self.engine.stop()
+        if context is not None:
+            if context.reader is not None:
+                await context.reader.close()
+            if context.database is not None:
+                await context.database.close()
+
+    async def wait_stopped(self) -> None:
+        """Return when somebody asked the engine to end, or it ended by itself; raise what made it end."""
+        if self.engine is None:
+            return
+        loop = asyncio.get_running_loop()
+        asked = loop.create_task(self._stopping.wait(), name="stop asked")
+        over = loop.create_task(self.engine.wait_stopped(), name="engine over")
+        try:
+            await asyncio.wait({asked, over}, return_when=asyncio.FIRST_COMPLETED)
+            if over.done():
+                over.result()
+        finally:
+            asked.cancel()
+            over.cancel()
+
+    # --- doors -------------------------------------------------------------------------------------------------------
+
+    def link(self, *, wire: bool = False) -> LocalLink:
+        """The in-process door."""
+        if self.service is None or self.topics is None:
+            raise QuarterdeckError("The engine has not been started yet.")
+        return LocalLink(self.service, self.topics, wire=wire)
+
+
+def build_engine(home: Path, overrides: Mapping[str, Any] | None = None) -> EngineHost:
+    """Read the settings of a home folder and make an engine that is ready to be started.
+
+    Args:
+        home: Home folder; it exists.
+        overrides: `scene` names a scene; every other key is a setting (`paper.seed`) that outranks all sources.
+
+    Raises:
+        ConfigurationError: The settings cannot be used.
+    """
+    explicit = dict(overrides or {})
+    scene = explicit.pop("scene", None)
+    return EngineHost(home, load_settings(home, explicit=explicit), scene=scene)

@@ -45,13 +45,21 @@ class PaintedScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
         self._paint_timer = self.set_interval(1 / self.PAINT_HZ, self._tick, name="paint")
 
     def _tick(self) -> None:
-        # A screen under a modal is still seen; one under another screen is not.
-        if self.is_current or self in self.app._background_screens:
+        if self._is_seen():
             self.paint()
+
+    def _is_seen(self) -> bool:
+        """Tell whether the screen is on top or shows behind dialogs only."""
+        for screen in reversed(self.app.screen_stack):
+            if screen is self:
+                return True
+            if not screen.is_modal:
+                return False
+        return False
 
     def on_screen_suspend(self) -> None:
         """Stop drawing while the screen is hidden, unless it still shows behind a modal."""
-        if self._paint_timer is not None and self not in self.app._background_screens:
+        if self._paint_timer is not None and not self._is_seen():
             self._paint_timer.pause()
 
     def on_screen_resume(self) -> None:

@@ -176,7 +176,14 @@ class TerminalShadow:
         """Send the cells of one stretch that differ."""
         row = self._rows[y]
         del fresh[len(row) - x :]
+        # A wide character that is cut in half is gone for the terminal: its other half is blank.
+        while x and fresh and not row[x][0] and fresh[0][0]:
+            x -= 1
+            fresh.insert(0, (" ", blank_pen(row[x][1])))
         end = x + len(fresh)
+        while end < len(row) and fresh and not row[end][0]:
+            fresh.append((" ", blank_pen(row[end][1])))
+            end += 1
         if row[x:end] == fresh:
             return
         # A dict keeps the order and answers membership.

@@ -61,9 +61,11 @@ Part = tuple[int, list[tuple[str, str]]]
 
 
 def age_text(seconds: float | None) -> str:
-    """Return an age in a few cells: 0.2s, 14s, 3m, 2h."""
+    """Return an age in a few cells: <1s, 1.4s, 14s, 3m, 2h; fresh data is not worth a moving digit."""
     if seconds is None:
         return "–"
+    if seconds < 0.95:
+        return "<1s"
     if seconds < 9.95:
         return f"{seconds:.1f}s"
     for limit, unit, size in ((100, "s", 1), (6000, "m", 60), (360000, "h", 3600)):

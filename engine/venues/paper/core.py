@@ -116,6 +116,11 @@ class Core:
         self.counters.trade += 1
         return TradeId(f"T{self.counters.trade}")
 
+    @property
+    def changed(self) -> bool:
+        """Whether anything changed since `take_changes`."""
+        return bool(self._changed_orders or self._changed_accounts or self._new_fills)
+
     def take_changes(self) -> Changes:
         """Everything that changed since the last call; empty when nothing is tracked."""
         counters = self.counters

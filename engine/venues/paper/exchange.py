@@ -26,7 +26,7 @@ from engine.venues.paper.accounts import PaperAccount
 from engine.venues.paper.admission import accept, change, reject
 from engine.venues.paper.changes import Changes, Counters, ExchangeImage
 from engine.venues.paper.checks import Refused
-from engine.venues.paper.core import Core
+from engine.venues.paper.core import ENDED_KEPT, Core
 from engine.venues.paper.fill_model import FillKind
 from engine.venues.paper.listing import Listing
 from engine.venues.paper.orders import PaperOrder, RejectCode, Report
@@ -95,6 +95,14 @@ class PaperExchange:
             NotFoundError: It is not listed.
         """
         return self._listing(instrument).kind
+
+    def instrument(self, instrument: InstrumentId) -> Instrument:
+        """What is listed under an id.
+
+        Raises:
+            NotFoundError: Nothing is.
+        """
+        return self._listing(instrument).instrument
 
     def open_account(self, account: AccountId, balances: Mapping[Currency, Decimal] | None = None) -> None:
         """Open an account with these balances (default: the settings' ones); an account that exists stays as it is."""
@@ -305,8 +313,10 @@ class PaperExchange:
         """An order by our id; None when it never arrived (or ended long ago, see `ENDED_KEPT`)."""
         key = account, client_id
         order = self._core.open.get(key) or self._core.ended.get(key)
-        if order is None:
-            return None
+        return None if order is None else self.view(order)
+
+    def view(self, order: PaperOrder) -> VenueOrder | None:
+        """An order as a query shows it; None when its instrument is not listed any more."""
         listing = self._listings.get(order.command.instrument)
         return None if listing is None else listing.view(order)
 
@@ -317,10 +327,6 @@ class PaperExchange:
             for order in self._core.open.values()
             if order.command.account == account
         ]
-
-    def has_orders(self, instrument: InstrumentId) -> bool:
-        """Whether any order of the instrument works."""
-        return bool(self._listing(instrument).model.working())
 
     def balances(self, account: AccountId) -> list[VenueBalance]:
         """All non-zero balances of an account.
@@ -347,6 +353,16 @@ class PaperExchange:
         return fills[0].number if fills else self._core.counters.fill + 1
 
     # --- storing -----------------------------------------------------------------------------------------------------
+
+    @property
+    def changed(self) -> bool:
+        """Whether `take_changes` would give anything."""
+        return self._core.changed
+
+    @property
+    def forgets(self) -> bool:
+        """Whether ended orders have begun to leave memory, so that an old id is known to the store alone."""
+        return len(self._core.ended) >= ENDED_KEPT
 
     def take_changes(self) -> Changes:
         """Everything that changed since the last call (only with `track`)."""

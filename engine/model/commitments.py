@@ -18,6 +18,8 @@ from engine.model.order import Order, OrderRequest, OrderSide
 from engine.model.valuation import VIEW
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner
     from engine.state import EngineState
 
@@ -82,6 +84,7 @@ class Commitments:
         """Whole accounts, by account and instrument."""
         self.owned: dict[tuple[Owner, AccountId, InstrumentId], Line] = {}
         """Owners' parts."""
+        self._parts: dict[tuple[AccountId, InstrumentId], dict[Owner, Line]] = {}
         self._unit_of: dict[ClientOrderId, _Unit] = {}
         self._members: dict[_Unit, list[ClientOrderId]] = {}
         self._counted: dict[_Unit, _Counted] = {}
@@ -126,7 +129,7 @@ class Commitments:
         self._dirty_positions.clear()
 
     def _rebuild(self) -> None:
-        for index in (self.lines, self.owned, self._unit_of, self._members, self._counted):
+        for index in (self.lines, self.owned, self._parts, self._unit_of, self._members, self._counted):
             index.clear()
         self._dirty_orders.clear()
         self._dirty_positions.clear()
@@ -205,7 +208,7 @@ class Commitments:
     def _own(self, key: tuple[Owner, AccountId, InstrumentId]) -> Line:
         line = self.owned.get(key)
         if line is None:
-            line = self.owned[key] = Line()
+            line = self.owned[key] = self._parts.setdefault(key[1:], {})[key[0]] = Line()
         return line
 
     # --- asking ------------------------------------------------------------------------------------------------------
@@ -217,6 +220,10 @@ class Commitments:
     def own(self, owner: Owner, account: AccountId, instrument: InstrumentId) -> Line:
         """One owner's sums in one instrument; all zero when there is nothing. Call `fresh` first."""
         return self.owned.get((owner, account, instrument), self._flat)
+
+    def parts(self, account: AccountId, instrument: InstrumentId) -> Mapping[Owner, Line]:
+        """All owners' sums in one instrument. Call `fresh` first."""
+        return self._parts.get((account, instrument), {})
 
     def added(self, request: OrderRequest, replaces: ClientOrderId | None = None) -> Decimal:
         """Open quantity that a request would add on its side, with the order `replaces` gone; may be negative."""

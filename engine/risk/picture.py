@@ -97,8 +97,8 @@ class Picture:
         """Sum of what all positions of an account can come to with its open orders, in its base currency."""
         base = self.state.accounts[account].base_currency
         total, missing = ZERO, []
-        for (holder, instrument_id), line in self.commitments.lines.items():
-            if holder != account or instrument_id == without or not (line.quantity or line.buys or line.sells):
+        for holder, instrument_id in self.commitments.lines:
+            if holder != account or instrument_id == without:
                 continue
             instrument = self.state.instruments[instrument_id]
             units = self.most(account, instrument)
@@ -119,9 +119,7 @@ class Picture:
     def positions(self) -> set[tuple[AccountId, InstrumentId]]:
         """Where something is held or being opened; less than a lot is dust and counts as nothing."""
         found = set()
-        for key, line in self.commitments.lines.items():
-            if not (line.quantity or line.buys or line.sells):
-                continue
+        for key in self.commitments.lines:
             instrument = self.state.instruments[key[1]]
             if self.most(key[0], instrument) >= instrument.current_rules.lot:
                 found.add(key)

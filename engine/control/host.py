@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import shutil
 from importlib.metadata import version
 from pathlib import Path
@@ -38,6 +39,7 @@ log = get_logger(__name__)
 
 PAPER_ACCOUNT = AccountId("paper")
 SCENES = "scenes"
+DATABASE_AFTER_S = 2.0
 
 
 class Library:
@@ -134,6 +136,7 @@ class EngineHost:
 
     def _make_venue(self) -> Venue:
         from engine.venues.paper.settings import LatencySettings, PaperSettings
+        from engine.venues.paper.store import PaperStore
         from engine.venues.paper.venue import PaperVenue
 
         wanted = self.settings.paper
@@ -147,7 +150,8 @@ class EngineHost:
                 seed=wanted.seed,
             ),
         )
-        return PaperVenue(self._make_market(), settings, self.home / "paper.db", self.clock, accounts=(PAPER_ACCOUNT,))
+        store = PaperStore(self.home / "paper.db")
+        return PaperVenue(self._make_market(), store, self.clock, settings, accounts=(PAPER_ACCOUNT,))
 
     def _make_market(self) -> Market:
         wanted = self.settings.paper
@@ -167,10 +171,11 @@ class EngineHost:
         return SimulatedMarket(chosen, self.clock.now())
 
     async def _open_database(self, context: Context) -> None:
-        """Reports live in SQL; the engine trades without them, so they come up beside it."""
-        from storage.database import Database
-
-        database: Database = Database(self.settings.database, self.home, self.clock)
+        """Reports live in SQL; the engine trades without them, so they come up beside it, once the start is over."""
+        await self.clock.sleep(DATABASE_AFTER_S)
+        # Importing the SQL layer takes longer than the loop may be held.
+        module = await asyncio.to_thread(importlib.import_module, "storage.database")
+        database: Database = module.Database(self.settings.database, self.home, self.clock)
         try:
             await database.open()
         except QuarterdeckError as error:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from engine.errors import ConfigurationError, NotFoundError
-from engine.model.ids import Currency, VenueId, instrument_id
-from engine.model.instrument import Instrument, InstrumentKind, InstrumentRules
+from engine.venues.markets.listing import decimal_places, spot_instrument
+
+if TYPE_CHECKING:
+    from engine.model.instrument import Instrument
 
 __all__ = [
     "ASSETS",
@@ -22,9 +25,8 @@ __all__ = [
     "scene",
 ]
 
-MAKER_FEE = Decimal("0.001")
-TAKER_FEE = Decimal("0.001")
-"""The fees of a large spot exchange for an account without volume: 10 basis points either way."""
+FEE = Decimal("0.001")
+"""Maker and taker fee: that of a large spot exchange for an account without volume, 10 basis points either way."""
 
 
 class AssetProfile(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,30 +189,11 @@ def scene(name: str) -> SimulatedSettings:
 
 def make_instrument(pair: PairProfile, venue: str) -> Instrument:
     """The instrument of a pair at a venue; prices scale to whole ticks and quantities to whole lots."""
-    rules = InstrumentRules(
-        valid_from=0,
-        price_tick=pair.tick,
-        lot=pair.lot,
-        min_quantity=pair.lot,
+    return spot_instrument(
+        venue,
+        pair.symbol,
+        price_places=decimal_places(pair.tick),
+        quantity_places=decimal_places(pair.lot),
         min_notional=pair.min_notional,
-        maker_fee=MAKER_FEE,
-        taker_fee=TAKER_FEE,
+        fee=FEE,
     )
-    return Instrument(
-        id=instrument_id(venue, pair.symbol),
-        venue=VenueId(venue.upper()),
-        symbol=pair.symbol,
-        kind=InstrumentKind.SPOT,
-        base=Currency(pair.base),
-        quote=Currency(pair.quote),
-        settle=Currency(pair.quote),
-        rules=(rules,),
-        price_scale=places(pair.tick),
-        quantity_scale=places(pair.lot),
-    )
-
-
-def places(step: Decimal) -> int:
-    """Decimal places of a step that is a power of ten."""
-    exponent = step.normalize().as_tuple().exponent
-    return max(0, -exponent) if isinstance(exponent, int) else 0

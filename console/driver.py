@@ -34,6 +34,7 @@ from textual.geometry import Size
 
 from console.output import BUFFER_LIMIT, Patience, TerminalOutput
 from console.terminal import RESTORE_SCREEN, Terminal, window_size
+from widgets.shadow import ShadowedApp
 
 if TYPE_CHECKING:
     import asyncio
@@ -222,9 +223,16 @@ class QuarterdeckDriver(LinuxDriver):
             if repaint:
                 # The end of a synchronised update may be among what was dropped.
                 self.write("\x1b[?2026l")
-                self._app.screen.refresh()
+                self._repaint()
             else:
                 self._app.screen.check_idle()
+
+    def _repaint(self) -> None:
+        # An app that sends only differences must forget what it believes the terminal shows.
+        if isinstance(self._app, ShadowedApp):
+            self._app.forget_terminal()
+        else:
+            self._app.screen.refresh()
 
     # --- the terminal's size
 

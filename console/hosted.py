@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual.app import App
-
 from console.driver import QuarterdeckDriver
 from console.ending import ExitIntent
+from widgets.shadow import ShadowedApp
 
 if TYPE_CHECKING:
     from textual.driver import Driver
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["HostedApp"]
 
 
-class HostedApp(App[ExitIntent]):
+class HostedApp(ShadowedApp[ExitIntent]):
     """A Textual app that leaves with an `ExitIntent` and whose failure is a value, not a print-out.
 
     Args:

@@ -1,3 +1,5 @@
+"""Candles built from trades equal those of an exchange, tile time and keep all volume."""
+
 from __future__ import annotations
 
 from decimal import Decimal

@@ -1,3 +1,5 @@
+"""Settings, scenes and instruments of the simulated market."""
+
 from __future__ import annotations
 
 from decimal import Decimal

@@ -16,6 +16,7 @@ from engine.errors import ConflictError, NotFoundError, OrderRejectionError, Str
 from engine.logs import get_logger
 from engine.model.order import Decision, Order, OrderRequest, OrderSide, OrderType
 from engine.model.signal import Signal, SignalAction, SignalDirection
+from engine.risk.emergency import is_closing
 from engine.strategy.contract import Holding
 
 if TYPE_CHECKING:
@@ -232,11 +233,17 @@ class Bot:
             if not self._entry_working():
                 self.memory.stop = self.memory.target = None
             return
+        if self._taken_over():
+            return
         if self.memory.closing:
             self._continue_closing(reducing)
             return
         self._keep(OrderType.STOP_LOSS, self.memory.stop)
         self._keep(OrderType.TAKE_PROFIT, self.memory.target)
+
+    def _taken_over(self) -> bool:
+        """True while an emergency stop closes this position: what it cancels must not be placed again."""
+        return is_closing(self._ledger.state, self.instrument.id, self.owner)
 
     def _keep(self, kind: OrderType, level: Decimal | None) -> None:
         # Looked up anew: the call before may have placed a member of the group, or have ended the position.
@@ -294,7 +301,7 @@ class Bot:
         """Close the whole position: working orders first, so that nothing is sold twice, then a market order."""
         self._cancel([order for order in self.orders() if not order.reduce_only], reason)
         held = self.quantity
-        if not held or self.memory.closing:
+        if not held or self.memory.closing or self._taken_over():
             return
         self.memory.closing = reason
         self._continue_closing([order for order in self.orders() if order.reduce_only])

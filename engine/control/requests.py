@@ -203,6 +203,9 @@ class BreakerReset(Reason):
     """Close a breaker again."""
 
     breaker: str = Field(description="Its name.")
+    force: bool = Field(
+        default=False, description="Reset although its condition persists; the loss is then measured anew from now."
+    )
 
 
 class SetLimits(Request):

@@ -41,6 +41,7 @@ EVALUATION = "evaluation"
 """Name under which a failure outside any single breaker is tripped."""
 _PLACES = Decimal("0.00000001")
 _RATIO = Decimal("0.0001")
+_PEAK_STEP = Decimal("1.001")
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -260,7 +261,8 @@ class Breakers:
         return [*self._marks(account, now), ev.EquityRecorded(account=account, equity=equity, ts=now)]
 
     def _is_due(self, entry: EquityEntry, equity: Decimal, now: int) -> bool:
-        if now // NS_PER_DAY > entry.day:
+        # A new peak is kept although the time has not come, or the drawdown from it would be measured too small.
+        if now // NS_PER_DAY > entry.day or equity > entry.peak * _PEAK_STEP:
             return True
         return equity != entry.equity and now - entry.ts >= self._record_every_ns
 

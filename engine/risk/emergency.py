@@ -31,7 +31,15 @@ if TYPE_CHECKING:
     from engine.risk.picture import Picture
     from engine.state import EngineState
 
-__all__ = ["EMERGENCY_ACTOR", "EMERGENCY_REASON", "EmergencyStop", "OrderPort", "Progress", "is_emergency"]
+__all__ = [
+    "EMERGENCY_ACTOR",
+    "EMERGENCY_REASON",
+    "EmergencyStop",
+    "OrderPort",
+    "Progress",
+    "is_closing",
+    "is_emergency",
+]
 
 log = get_logger(__name__)
 
@@ -94,6 +102,14 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 def is_emergency(reason: str) -> bool:
     """True for the reason of an order that an emergency stop sent."""
     return reason.startswith(EMERGENCY_REASON)
+
+
+def is_closing(state: EngineState, instrument: InstrumentId, owner: Owner) -> bool:
+    """True when an emergency stop has taken an owner's orders and position in an instrument over until a release."""
+    if not state.halts:
+        return False
+    halts = (state.halts.get(key) for key in Scope.keys_of(instrument, owner))
+    return any(halt is not None and halt.actor.startswith(EMERGENCY_ACTOR) for halt in halts)
 
 
 class EmergencyStop:

@@ -123,7 +123,11 @@ class StrategyRunner:
         self._carry: dict[str, FloatArray] = {}
         self._failure: StrategyError | None = None
         self._file = source_file(type(strategy))
-        self._facts: dict[str, float | str] = {"version": strategy.version, "params": self.params_hash}
+        self._facts: dict[str, float | str] = {
+            "version": strategy.version,
+            "params": self.params_hash,
+            "position_size_pct": float(strategy.params.position_size_pct),
+        }
         with self._guard("warmup"):
             self.warmup = max(int(strategy.warmup(self.timeframe)), 1)
 

@@ -137,6 +137,14 @@ def test_equity_is_journalled_at_most_every_ten_seconds_and_never_while_nothing_
     assert len(house.facts(ev.EquityRecorded)) - start == 4
 
 
+def test_a_new_peak_is_journalled_at_once() -> None:
+    house = exposed()
+    move(house, "50100.00")
+    assert house.state.equity[PAPER].peak == 10000
+    move(house, "50101")
+    assert house.state.equity[PAPER].peak == D("10010.1")
+
+
 def test_an_account_that_cannot_be_valued_is_no_loss_and_no_failure() -> None:
     house = exposed()
     quotes = dict(house.markets)

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine import events as ev
+from engine.bots.bot import Bot
 from engine.errors import ConflictError, OrderRejectionError, ValidationError
 from engine.execution.effects import CancelEffect, PlaceEffect
 from engine.model.entries import TradingState
 from engine.model.limits import RiskLimits
 from engine.model.order import OrderStatus, OrderType
 from engine.model.risk import RefusalCode
+from engine.model.signal import Signal, SignalAction, SignalDirection
 from engine.risk.department import RiskDepartment
 from engine.risk.scopes import Scope
+from engine.strategy.runner import StrategyRunner
+from strategies.static.trend_following import TrendFollowing
 from tests.risk.house import BOT, BTC, BUY, ETH, OTHER_BOT, PAPER, PERP, SELL, SOL, VENUE, House
 
 if TYPE_CHECKING:
@@ -139,6 +143,40 @@ def test_a_bot_that_protects_its_position_anew_cannot_hold_the_stop_up() -> None
         house.submit(SELL, "0.01", owner=BOT, type=OrderType.STOP_LOSS, stop_price="48000", reduce_only=True)
     with pytest.raises(OrderRejectionError, match="emergency stop is closing"):
         house.submit(SELL, "0.01")
+
+
+def test_a_real_bot_lets_the_stop_close_its_position() -> None:
+    house = House(WIDE)
+    runner = StrategyRunner(TrendFollowing.build(), BTC, timeframe="1h")
+    instrument = house.state.instruments[BTC]
+    bot = Bot(BOT, PAPER, instrument, runner, house.desk, house.ledger, house, house.risk.sizer)
+    house.ledger.subscribe(bot.on_record)
+    bot.act(
+        Signal(
+            instrument=BTC,
+            strategy="trend_following",
+            action=SignalAction.ENTER,
+            direction=SignalDirection.BUY,
+            confidence=1.0,
+            ts=house.now,
+            reason="test",
+            stop=48_000.0,
+            metadata={"position_size_pct": 0.05},
+        )
+    )
+    (entry,) = house.state.orders.values()
+    assert entry.quantity == D("0.01")
+    house.fill(entry)
+    (stop,) = house.state.orders.values()
+    assert (stop.type, stop.stop_price) == (OrderType.STOP_LOSS, D(48000))
+    house.risk.emergency("anna", "stop")
+    confirm_cancels(house)
+    tick(house)
+    (order,) = closing(house)
+    house.fill(order)
+    assert bot.quantity == 0
+    assert not house.state.orders
+    assert house.facts(ev.OrderRefused) == []
 
 
 def test_a_fill_that_comes_late_is_closed_as_well() -> None:

@@ -89,7 +89,11 @@ def test_a_wish_becomes_a_signal_known_at_the_close_of_its_bar() -> None:
     assert (signal.confidence, signal.reason) == (0.7, "why")
     assert (signal.stop, signal.target) == (CLOSE * 0.9, CLOSE * 1.2)
     assert signal.ts == START + 4 * timeframe_ns("5m")
-    assert signal.metadata == {"version": "1.0.0", "params": runner().params_hash}
+    assert signal.metadata == {
+        "version": "1.0.0",
+        "params": runner().params_hash,
+        "position_size_pct": 0.02,
+    }
 
 
 def test_an_exit_names_the_side_of_the_closing_order() -> None:

@@ -54,7 +54,7 @@ async def emergency_stop(context: Context, request: EmergencyStop) -> RiskView:
 async def reset_breaker(context: Context, request: BreakerReset) -> RiskView:
     """Close a breaker again, once its condition is over."""
     engine = context.need_engine()
-    engine.risk.reset_breaker(context.actor, request.reason, request.breaker)
+    engine.risk.reset_breaker(context.actor, request.reason, request.breaker, force=request.force)
     return risk_view(engine)
 
 

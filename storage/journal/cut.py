@@ -18,7 +18,7 @@ from storage.journal.snapshots import SnapshotStore
 
 __all__ = ["cut", "main"]
 
-NICENESS = 10
+NICENESS = 19
 
 
 def cut(path: Path, kept: int) -> int:

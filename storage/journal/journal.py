@@ -133,6 +133,8 @@ class Journal:
         """Begin to write; call it in the running event loop, whose turns the callbacks are called on."""
         if not self._epoch:
             raise ConflictError("The journal has no epoch yet; call open_epoch before start.")
+        if self._writer is not None:
+            raise ConflictError("The journal is started already.")
         self._loop = asyncio.get_running_loop()
         mark = HighWaterMark(mark_path(self.path))
         self._keeper = Keeper(self.path, mark, self.options, self._fail)

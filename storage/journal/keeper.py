@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING
 
-from engine.errors import JournalError
+from engine.errors import JournalError, QuarterdeckError
 from storage.journal.mark import HighWaterMark, Mark
 from storage.journal.schema import connect
 
@@ -65,31 +65,35 @@ class Keeper:
             self._thread.join()
 
     def _run(self) -> None:
-        connection = connect(self._path, busy_timeout_s=self._options.busy_timeout_s)
         try:
-            while True:
-                self._wake.wait()
-                ending = self._end.is_set()
-                self._wake.clear()
-                newest, self._newest = self._newest, None
-                if newest is not None:
-                    self._mark.write(newest)
-                if ending:
-                    return
-                if self._pages >= self._options.checkpoint_pages:
-                    self._pages = 0
-                    self._copy_back(connection)
-                self._end.wait(self._options.mark_interval_s)
-        except OSError as error:
+            connection = connect(self._path, busy_timeout_s=self._options.busy_timeout_s)
+            try:
+                while self._step(connection):
+                    self._end.wait(self._options.mark_interval_s)
+            finally:
+                connection.close()
+        except (OSError, sqlite3.Error, QuarterdeckError) as error:
             self._failed(
                 JournalError(
-                    f"The journal's high-water mark {self._mark.path} could not be written: {error}. The engine has "
-                    "halted. Free space or repair the disk, then start again."
+                    f"The journal's high-water mark {self._mark.path} could not be kept: {error}. The engine has "
+                    "halted. Free space or repair the disk, then start again.",
+                    error_code="mark",
                 )
             )
         finally:
             self._mark.close()
-            connection.close()
+
+    def _step(self, connection: sqlite3.Connection) -> bool:
+        self._wake.wait()
+        ending = self._end.is_set()
+        self._wake.clear()
+        newest, self._newest = self._newest, None
+        if newest is not None:
+            self._mark.write(newest)
+        if self._pages >= self._options.checkpoint_pages and not ending:
+            self._pages = 0
+            self._copy_back(connection)
+        return not ending
 
     @staticmethod
     def _copy_back(connection: sqlite3.Connection) -> None:

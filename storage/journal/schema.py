@@ -117,7 +117,12 @@ def create(path: Path) -> None:
     os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     connection = sqlite3.connect(fresh, isolation_level=None)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            raise JournalError(
+                f"The journal {path} cannot be kept on this file system: it allows no write-ahead log. Choose a home "
+                "folder on a local disk."
+            )
         connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         connection.execute("INSERT INTO meta VALUES (1, ?, ?, 0)", (secrets.token_hex(16), new_instance()))

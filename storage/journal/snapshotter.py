@@ -81,7 +81,7 @@ class Snapshotter:
             self._tried = self._durable
             try:
                 self._cut()
-            except (OSError, subprocess.SubprocessError) as error:
+            except (OSError, ValueError, subprocess.SubprocessError) as error:
                 self._failed(f"No snapshot was cut at fact {self._tried}: {error}.")
 
     def _cut(self) -> None:

@@ -57,8 +57,8 @@ def best_rate(work: Callable[[], int], rounds: int = 3) -> float:
     return best
 
 
-def sync_times(folder: Path, sync: Callable[[int], None], count: int = 300) -> list[float]:
-    """Milliseconds of so many bare syncs, each after 4 KiB appended to a file."""
+def sync_times(folder: Path, sync: Callable[[int], None], *, count: int, pause_s: float) -> list[float]:
+    """Milliseconds of so many bare syncs, each after 4 KiB appended to a file and a pause."""
     descriptor = os.open(folder / "sync", os.O_CREAT | os.O_WRONLY, 0o600)
     times: list[float] = []
     try:
@@ -67,6 +67,7 @@ def sync_times(folder: Path, sync: Callable[[int], None], count: int = 300) -> l
             began = time.perf_counter()
             sync(descriptor)
             times.append((time.perf_counter() - began) * 1e3)
+            time.sleep(pause_s)
     finally:
         os.close(descriptor)
     return times

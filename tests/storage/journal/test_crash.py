@@ -77,3 +77,14 @@ def test_a_full_disk_halts_the_journal_and_releases_nothing_more(tmp_path: Path,
     # With space again everything that was released is there, and the journal is whole.
     recovered = Journal.open(path).recovered
     assert recovered.state.seq >= int(durable) >= effects > 0
+
+
+def test_the_program_that_cuts_a_snapshot_ends_with_its_parent() -> None:
+    program = (
+        "import threading; from storage.journal import cut; "
+        "cut.cut = lambda *_: threading.Event().wait(); cut.main(['journal.db', '3'])"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdin=subprocess.PIPE)
+    assert child.stdin is not None
+    child.stdin.close()
+    assert child.wait(timeout=20) == 2

@@ -235,6 +235,35 @@ async def test_waiting_for_what_is_durable_already_returns_at_once(path: Path) -
     await journal.close()
 
 
+async def test_a_mark_that_cannot_be_written_halts_the_journal(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = opened(path)
+    journal.start()
+    failures: list[QuarterdeckError] = []
+    failed = asyncio.Event()
+    journal.on_failure(failures.append)
+    journal.on_failure(lambda _failure: failed.set())
+
+    def broken(_self: HighWaterMark, _mark: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(HighWaterMark, "write", broken)
+    records = session(30)
+    journal.append(records[0])
+    await asyncio.wait_for(failed.wait(), 10)
+    with pytest.raises(JournalError, match="high-water mark"):
+        journal.append(records[1])
+    await journal.close()
+    assert [failure.error_code for failure in failures] == ["mark"]
+
+
+async def test_a_journal_is_started_once(path: Path) -> None:
+    journal = opened(path)
+    journal.start()
+    with pytest.raises(ConflictError, match="already"):
+        journal.start()
+    await journal.close()
+
+
 async def test_a_listener_of_failures_that_comes_late_hears_at_once(path: Path) -> None:
     journal = opened(path, dataclasses.replace(QUIET, queue_limit=0))
     journal.start()

@@ -69,9 +69,9 @@ class ActivityLog(VimNavigation):
     """
 
     HELP = "k and ctrl+u look back and stop following, G returns to the newest line, y copies what is shown."
+    FRAMED = True
     DEFAULT_CSS: ClassVar[str] = """
-    ActivityLog { border: round $faint; border-title-color: $header; border-subtitle-color: $muted; padding: 0 1; }
-    ActivityLog:focus { border: round $brass; border-title-color: $brass; }
+    ActivityLog { padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "copy", "Copy lines", show=False, id="log.copy")]
 

@@ -43,10 +43,7 @@ class CandleChart(VimNavigation):
     """
 
     HELP = "h/l move the crosshair from candle to candle, g/G to the ends, + and - widen and narrow, Esc hides it."
-    DEFAULT_CSS: ClassVar[str] = """
-    CandleChart { border: round $faint; border-title-color: $header; }
-    CandleChart:focus { border: round $brass; border-title-color: $brass; }
-    """
+    FRAMED = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("plus,equals_sign", "widen(1)", "Wider", show=False, id="chart.wider"),
         Binding("minus", "widen(-1)", "Narrower", show=False, id="chart.narrower"),

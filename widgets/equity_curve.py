@@ -133,8 +133,9 @@ class EquityCurve(LineWidget):
         empty: Shown before there are two values.
     """
 
+    FRAMED = True
     DEFAULT_CSS: ClassVar[str] = """
-    EquityCurve { border: round $faint; border-title-color: $header; padding: 0 1; }
+    EquityCurve { padding: 0 1; }
     """
 
     def __init__(

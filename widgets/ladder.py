@@ -200,10 +200,7 @@ class OrderLadder(VimNavigation):
     """
 
     HELP = "j/k move through the levels, c returns to the spread, Enter takes the price into the order ticket."
-    DEFAULT_CSS: ClassVar[str] = """
-    OrderLadder { border: round $faint; border-title-color: $header; border-subtitle-color: $muted; }
-    OrderLadder:focus { border: round $brass; border-title-color: $brass; }
-    """
+    FRAMED = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "choose", "Take price", show=False, id="ladder.take"),
         Binding("c", "centre", "To the spread", show=False, id="ladder.centre"),

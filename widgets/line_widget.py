@@ -98,15 +98,20 @@ class LineWidget(Widget):
     """A widget made of whole lines that knows which stretches changed.
 
     Subclasses implement :meth:`lines` from their stored data and call :meth:`mark` whenever that data changes.
-    ``ascii_glyphs`` (class or instance attribute) chooses the plain sign set; when None, the app's attribute of the
-    same name decides.
+    ``FRAMED`` gives the class a border that shows the focus. ``ascii_glyphs`` (class or instance attribute) chooses
+    the plain sign set; when None, the app's attribute of the same name decides.
     """
 
     ALLOW_SELECT = False
     DEFAULT_CSS: ClassVar[str] = """
     LineWidget { width: 1fr; height: 1fr; }
+    LineWidget.-framed { border: round $faint; border-title-color: $header; border-subtitle-color: $muted; }
+    LineWidget.-framed:focus { border: round $brass; border-title-color: $brass; }
+    LineWidget.-framed.-ascii { border: ascii $faint; }
+    LineWidget.-framed.-ascii:focus { border: ascii $brass; }
     """
 
+    FRAMED: ClassVar[bool] = False
     ascii_glyphs: bool | None = None
 
     def __init__(
@@ -122,6 +127,11 @@ class LineWidget(Widget):
         self._marked = True
         self._palette: Palette | None = None
         self._base: Style | None = None
+        self.set_class(self.FRAMED, "-framed")
+
+    def on_mount(self) -> None:
+        """Choose the border that goes with the signs."""
+        self.set_class(self.glyphs is ASCII, "-ascii")
 
     # ------------------------------------------------------------------------------------------------ for subclasses
 

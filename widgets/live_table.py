@@ -53,9 +53,9 @@ class LiveTable(VimNavigation):
     """
 
     HELP = "Move with j/k, sort with s and S, filter with / (fuzzy) or ! (all but), copy a row with y, all with Y."
+    FRAMED = True
     DEFAULT_CSS: ClassVar[str] = """
-    LiveTable { border: round $faint; border-title-color: $header; border-subtitle-color: $muted; padding: 0 1; }
-    LiveTable:focus { border: round $brass; border-title-color: $brass; }
+    LiveTable { padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "choose", "Open", show=False, id="table.open"),

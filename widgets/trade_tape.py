@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 
@@ -78,9 +78,7 @@ class TradeTape(LineWidget):
         empty: Shown before the first trade.
     """
 
-    DEFAULT_CSS: ClassVar[str] = """
-    TradeTape { border: round $faint; border-title-color: $header; }
-    """
+    FRAMED = True
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from engine import events as ev
 from engine.bots.manager import BotManager, Library
+from engine.capital.allocation import unallocated
 from engine.errors import QuarterdeckError
 from engine.execution.desk import Desk
 from engine.execution.dispatcher import Dispatcher
@@ -252,4 +253,4 @@ class Engine:
         equity = self.equity()
         if equity is None:
             return None
-        return equity - sum((bot.capital for bot in self.state.bots.values()), Decimal(0))
+        return unallocated(equity, self.state.bots.values())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
 from engine import events as ev
 from engine.bots.bot import Bot, Sizer
 from engine.bots.config import BotConfig
+from engine.capital.allocation import check_allocation
 from engine.errors import ConfigurationError, ConflictError, NotFoundError, QuarterdeckError, StrategyError
 from engine.logs import get_logger
 from engine.model.candle import Bars
@@ -18,6 +18,7 @@ from engine.strategy.runner import STATE_MISMATCH, StrategyRunner
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from decimal import Decimal
 
     from engine.clock import Clock
     from engine.execution.desk import Desk
@@ -102,7 +103,8 @@ class BotManager:
         """Check a configuration and book a new, stopped bot.
 
         Raises:
-            ConfigurationError: The name is taken, the instrument unknown, or the capital not free.
+            ConfigurationError: The name is taken or the instrument unknown.
+            CapitalManagementError: The capital is not free, or nobody knows what is.
             StrategyLoadError, NotFoundError: The strategy cannot be had.
         """
         state = self._ledger.state
@@ -128,13 +130,9 @@ class BotManager:
             known = ", ".join(sorted(self._ledger.state.instruments))
             raise ConfigurationError(f"The instrument {config.instrument} is not known; known are {known}.")
         free = self._free_capital()
-        if free is not None:
-            free += replacing.capital if replacing is not None else Decimal(0)
-            if config.capital > free:
-                raise ConfigurationError(
-                    f"The capital of {config.capital:f} is more than the {max(free, Decimal(0)):.2f} that no other bot "
-                    "has; choose less, or delete a bot."
-                )
+        if free is not None and replacing is not None:
+            free += replacing.capital
+        check_allocation(config.capital, free)
         return self._library.make(config.strategy, config.strategy_file, dict(config.params))
 
     async def start(self, entry: BotEntry) -> None:

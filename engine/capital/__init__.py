@@ -1,1 +1,1 @@
-"""What each bot may spend, and how large an order may be."""
+"""The capital that is given to bots."""

@@ -70,7 +70,8 @@ def on_grid(instrument: Instrument, terms: Terms, price: Decimal | None) -> int 
     try:
         scaled = instrument.price_to_int(price)
     except ValidationError:
-        scaled = 1
+        # Finer than the instrument's scale, hence off every grid.
+        scaled = 0
     if scaled % terms.tick or scaled <= 0:
         tick = instrument.price_from_int(terms.tick).normalize()
         raise Refused(RejectCode.TICK, f"The price {price} is not a positive multiple of the tick {tick:f}.")
@@ -86,7 +87,7 @@ def size_on_grid(instrument: Instrument, terms: Terms, quantity: Decimal) -> int
     try:
         scaled = instrument.quantity_to_int(quantity)
     except ValidationError:
-        scaled = 1 if terms.lot > 1 else 0
+        scaled = 0
     if scaled % terms.lot or scaled <= 0:
         lot = instrument.quantity_from_int(terms.lot).normalize()
         raise Refused(RejectCode.LOT, f"The quantity {quantity} is not a positive multiple of the lot {lot:f}.")

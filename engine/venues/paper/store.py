@@ -98,9 +98,16 @@ class PaperStore:
         self.path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="paper-store")
         self._connection: sqlite3.Connection | None = None
+        self._closed = False
 
     def submit(self, work: Callable[[], _T]) -> Future[_T]:
-        """Run one of the methods below on the store's thread, after those submitted before."""
+        """Run one of the methods below on the store's thread, after those submitted before.
+
+        Raises:
+            StorageError: The store is closed.
+        """
+        if self._closed:
+            raise StorageError(f"The paper venue's file {self.path} is closed; make a new store to use it again.")
         return self._thread.submit(work)
 
     def open(self) -> StoredVenue:
@@ -154,7 +161,10 @@ class PaperStore:
         return [StoredFill(number, _fill.decode(body)) for number, body in rows]
 
     def close(self) -> None:
-        """Finish what was submitted, close the file and end the thread; may be called from any thread but its own."""
+        """Finish what was submitted, close the file and end the thread; idempotent, not for the store's own thread."""
+        if self._closed:
+            return
+        self._closed = True
         self._thread.submit(self._close).result()
         self._thread.shutdown()
 

@@ -1,0 +1,289 @@
+"""The console as a Textual app: wiring only, from an engine link to six screens."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections import deque
+from typing import TYPE_CHECKING, Any, ClassVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from textual._context import active_message_pump
+from textual.screen import Screen
+from textual.widget import Widget
+
+from console.actions import bindings
+from console.errands import Errands
+from console.hosted import HostedApp
+from console.keymap import Keymap
+from console.modes import modes
+from console.news import News
+from console.preferences import Preferences
+from console.store import Store
+from screens.base import DeckScreen
+from screens.dialogs import Dialog, ErrorDialog
+from themes import DEFAULT_THEME, load_themes, variable_defaults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from rich.console import RenderableType
+    from textual.binding import BindingType
+    from textual.dom import DOMNode
+    from textual.driver import Driver
+
+    from engine.control.link import EngineLink
+    from engine.control.views import InstrumentRow
+
+__all__ = ["QuarterdeckApp"]
+
+logger = logging.getLogger(__name__)
+
+NS = 1_000_000_000
+SILENT_S = 5.0
+FAILURES_KEPT = 20
+
+
+class QuarterdeckApp(HostedApp, inherit_bindings=False):
+    """The console.
+
+    Args:
+        link: The way to the engine.
+        driver_class: What draws; None lets Textual choose, as in tests.
+        preferences: How the person wants it.
+        steady: Seconds on a scale that never goes back.
+    """
+
+    TITLE = "Quarterdeck"
+    ENABLE_COMMAND_PALETTE = False
+    MODES = modes()
+    BINDINGS: ClassVar[list[BindingType]] = bindings("app")
+    CSS: ClassVar[str] = """
+    * { scrollbar-size: 1 1; scrollbar-color: $faint; scrollbar-background: $background; }
+    Toast { background: $panel; border-left: outer $brass; padding: 0 1; max-width: 56; }
+    Toast.-warning { border-left: outer $warn; }
+    Toast.-error { border-left: outer $breach; }
+    ToastRack { align-horizontal: right; margin-bottom: 1; }
+    """
+
+    def __init__(
+        self,
+        link: EngineLink,
+        driver_class: type[Driver] | None = None,
+        *,
+        preferences: Preferences | None = None,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(driver_class=driver_class)
+        self.animation_level = "none"
+        self.preferences = preferences or Preferences()
+        self.link = link
+        self.steady = steady
+        self.store = Store(link, steady)
+        self.status = self.store.prepare("engine.status")
+        self.keymap = Keymap(self.preferences.keys)
+        self.errands = Errands(self)
+        self.news = News(self)
+        self.privacy = self.preferences.privacy
+        self.ascii_glyphs = self.preferences.ascii_glyphs
+        self.instruments: dict[str, InstrumentRow] = {}
+        self.instrument: str = ""
+        """The instrument chosen last, on whichever screen."""
+        self.failures: deque[tuple[str, BaseException]] = deque(maxlen=FAILURES_KEPT)
+        """What went wrong in the console itself, newest last."""
+        self.zone, self.zone_name = _zone(self.preferences.time_zone)
+        self._current_mode = self.preferences.screen
+        self._screen_stacks = {self._current_mode: []}
+        for theme in load_themes():
+            self.register_theme(theme)
+        wanted = self.preferences.theme
+        self.theme = wanted if wanted in self.available_themes else DEFAULT_THEME
+
+    # --- what screens use
+
+    @property
+    def deck_screen(self) -> DeckScreen | None:
+        """The screen in sight, be it behind a dialog."""
+        return next((screen for screen in reversed(self._stack()) if isinstance(screen, DeckScreen)), None)
+
+    def now(self) -> int:
+        """The engine's clock, UTC nanoseconds, as far as the console can know it; 0 before the engine has spoken."""
+        status, received = self.status.data, self.status.received
+        if status is None or received is None:
+            return 0
+        return int(status.now) + int((self.steady() - received) * NS)
+
+    def warning(self) -> str:
+        """What makes the shown data doubtful; empty while all is well."""
+        if self.link.state == "lost":
+            return "LINK LOST: old data, actions off"
+        status, received = self.status.data, self.status.received
+        if received is not None and self.steady() - received > SILENT_S:
+            return "THE ENGINE IS SILENT"
+        if status is not None and status.failure:
+            return f"ENGINE HALTED: {status.failure}"
+        return ""
+
+    def operate(self, operation: str, params: Mapping[str, Any] | None = None, **how: Any) -> None:
+        """See `DeckScreen.operate`."""
+        self.errands.operate(operation, params, **how)
+
+    def ask(self, node: DOMNode, operation: str, params: Mapping[str, Any] | None = None, **how: Any) -> None:
+        """See `DeckScreen.ask`."""
+        self.errands.ask(node, operation, params, **how)
+
+    def report(self, error: Exception, where: str) -> bool:
+        """Show a failure of the console itself, log it, and go on.
+
+        Returns:
+            Whether the console can go on; False when failures come so fast that it cannot be used.
+        """
+        logger.error("the console failed: %s", where, exc_info=error)
+        known = any(place == where and str(before) == str(error) for place, before in self.failures)
+        self.failures.append((where, error))
+        if not self._running or len([1 for place, _ in self.failures if place == where]) >= FAILURES_KEPT:
+            return False
+        if not known:
+            trace = "".join(traceback.format_exception(error))
+            name = type(error).__name__
+            self.push_screen(ErrorDialog("The console made a mistake", f"{where}: {name}: {error}", trace))
+        return True
+
+    # --- actions of every screen
+
+    def action_show(self, name: str) -> None:
+        """Show a screen."""
+        self.switch_mode(name)
+
+    def action_help(self) -> None:
+        """Show the keys that work here."""
+        from screens.help import HelpDialog
+
+        self.push_screen(HelpDialog(self.screen, self.focused))
+
+    def action_palette(self, prefix: str) -> None:
+        """Find an action, an instrument or a bot by name."""
+        from console.palette import PaletteDialog
+
+        self.push_screen(PaletteDialog(self, prefix))
+
+    def action_emergency(self) -> None:
+        """Ask for the emergency stop; one dialog, whatever is open."""
+        from screens.emergency import EmergencyDialog
+
+        if not any(isinstance(screen, EmergencyDialog) for screen in self._stack()):
+            self.push_screen(EmergencyDialog(self))
+
+    def action_quit(self) -> Any:
+        """Ask how to leave; one dialog, whatever is open."""
+        from screens.quit import QuitDialog
+
+        if not any(isinstance(screen, QuitDialog) for screen in self._stack()):
+            return self.push_screen(QuitDialog(self))
+        return None
+
+    def action_undo(self) -> None:
+        """Cancel the order just sent."""
+        self.news.undo()
+
+    def action_privacy(self) -> None:
+        """Hide or show amounts."""
+        self.privacy = not self.privacy
+        self.notify("Amounts are hidden." if self.privacy else "Amounts are shown.", markup=False)
+        for screen in self._stack():
+            if isinstance(screen, DeckScreen):
+                screen.refill()
+
+    def action_theme(self) -> None:
+        """Choose the theme."""
+        from screens.theme import ThemeDialog
+
+        self.push_screen(ThemeDialog(self))
+
+    def action_activity(self) -> None:
+        """Show what has happened lately."""
+        self.news.open()
+
+    def action_halt(self) -> None:
+        """Stop new orders."""
+        from screens.emergency import halt_dialog
+
+        self.push_screen(halt_dialog(self))
+
+    def action_resume(self) -> None:
+        """Allow new orders again."""
+        from screens.emergency import resume_dialog
+
+        self.push_screen(resume_dialog(self))
+
+    def action_zoom(self) -> None:
+        """Give the focused pane the whole screen, or take it back."""
+        if self.screen.maximized is not None:
+            self.screen.minimize()
+        elif self.focused is not None:
+            self.screen.maximize(self.focused)
+
+    # --- for Textual
+
+    def on_mount(self) -> None:
+        """Follow what every screen shows, and say what of the settings could not be taken."""
+        self.set_keymap(self.keymap.overrides)
+        self.status.open()
+        self.news.start()
+        self.load_instruments()
+        for problem in self.keymap.problems:
+            self.notify(problem, title="Keys", severity="warning", timeout=15, markup=False)
+        if self.preferences.theme != self.theme:
+            self.notify(f"There is no theme {self.preferences.theme!r}.", severity="warning", markup=False)
+
+    def load_instruments(self) -> None:
+        """Ask for the tradable instruments."""
+
+        def take(rows: list[InstrumentRow]) -> None:
+            self.instruments = {row.id: row for row in rows}
+            if self.instrument not in self.instruments:
+                self.instrument = next(iter(self.instruments), "")
+
+        self.ask(self, "instruments.list", then=take)
+
+    def on_unmount(self) -> None:
+        """Leave every topic."""
+        self.news.stop()
+        self.store.close()
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Give foreign themes our own colours."""
+        return variable_defaults(dark=self.current_theme.dark)
+
+    def _stack(self) -> list[Screen[Any]]:
+        return list(self._screen_stacks.get(self._current_mode, ()))
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        held = bool(self._batch_count)
+        super()._display(screen, renderable)
+        if isinstance(screen, Dialog) and renderable is not None and not held:
+            screen.note_drawn()
+
+    async def _dispatch_action(self, namespace: DOMNode, action_name: str, params: Any) -> bool:
+        try:
+            return await super()._dispatch_action(namespace, action_name, params)
+        except Exception as error:
+            # Every key ends here: its failure would end the message loop of whoever had the focus.
+            if not self.report(error, where=f"action {action_name}"):
+                raise
+            return True
+
+    def _handle_exception(self, error: Exception) -> None:
+        pump = active_message_pump.get(None)
+        widget = isinstance(pump, Widget) and not isinstance(pump, Screen)
+        if widget and self.report(error, where=f"widget {type(pump).__name__}"):
+            return
+        super()._handle_exception(error)
+
+
+def _zone(name: str) -> tuple[ZoneInfo, str]:
+    try:
+        return ZoneInfo(name), name.rpartition("/")[2].replace("_", " ")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC"), "UTC"

@@ -1,0 +1,140 @@
+"""Which keys do what in this console: the registry's defaults with the person's own keys laid over them.
+
+`python -m console.keymap` prints docs/keys.md.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from typing import TYPE_CHECKING
+
+from console.actions import SCREENS, Action, Tier, actions_of, keys_label, registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["SCOPE_TITLES", "Keymap", "keys_page", "main"]
+
+EVERYWHERE = ("app", "focus")
+# widgets that have the focus on a screen, and dialogs, which hide the screen's own keys
+WIDGETS = ("move", "table", "ladder", "chart", "log")
+SCOPE_TITLES = {
+    "app": "Everywhere", "focus": "Panes and fields", "dashboard": "Dashboard", "bots": "Bots",
+    "portfolio": "Portfolio", "market": "Market", "risk": "Risk", "backtests": "Backtests", "dialog": "Dialogs",
+    "ticket": "Order ticket", "choice": "Fields with choices", "palette": "Command palette", "form": "Forms",
+    "move": "Moving in tables, charts and logs", "table": "Tables", "ladder": "Order book", "chart": "Candle chart",
+    "log": "Logs",
+}  # fmt: skip
+
+
+class Keymap:
+    """The keys in force.
+
+    Args:
+        overrides: Action id -> keys as Textual names them, separated by commas, from the settings `console.keys`.
+
+    `problems` holds a sentence for every override that could not be taken; its action keeps the default keys.
+    """
+
+    def __init__(self, overrides: Mapping[str, str] | None = None) -> None:
+        self._keys = {action.id: action.keys for action in registry().values()}
+        self.problems: list[str] = []
+        self.overrides: dict[str, str] = {}
+        for action_id, keys in (overrides or {}).items():
+            problem = self._problem(action_id, keys)
+            if problem:
+                self.problems.append(problem)
+            else:
+                self._keys[action_id] = self.overrides[action_id] = _normal(keys)
+
+    def keys(self, action_id: str) -> str:
+        """The keys of an action, separated by commas; empty when it has none."""
+        return self._keys.get(action_id, "")
+
+    def label(self, action_id: str) -> str:
+        """The first key of an action as a person writes it."""
+        return keys_label(self.keys(action_id).partition(",")[0])
+
+    def labels(self, action_id: str) -> str:
+        """All keys of an action as a person writes them."""
+        return keys_label(self.keys(action_id))
+
+    def _problem(self, action_id: str, keys: str) -> str:
+        action = registry().get(action_id)
+        if action is None:
+            near = difflib.get_close_matches(action_id, registry(), 1, 0.4)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            return f"console.keys: there is no action {action_id!r}.{hint}"
+        wanted = {key for key in _normal(keys).split(",") if key}
+        if not wanted:
+            return f"console.keys: {action_id} is given no key; write one, such as f5."
+        for other in registry().values():
+            taken = wanted & set(self._keys[other.id].split(","))
+            if taken and other.id != action_id and _clash(action, other):
+                names = keys_label(",".join(sorted(taken)))
+                return f"console.keys: {names} of {action_id} is taken by {other.id} ({other.label}); choose another."
+        return ""
+
+
+def _normal(keys: str) -> str:
+    from textual.binding import Binding
+
+    # Textual knows a punctuation mark by its name; a person writes the mark.
+    made = Binding.make_bindings([Binding(key.strip(), "", "") for key in keys.split(",") if key.strip()])
+    return ",".join(binding.key for binding in made)
+
+
+def _clash(one: Action, other: Action) -> bool:
+    """Tell whether two actions may not have the same key: they hold at the same place, or one of them destroys."""
+    scopes = {one.scope, other.scope}
+    if one.danger != other.danger:
+        return True
+    if len(scopes) == 1 or one.priority or other.priority:
+        return True
+    if scopes & set(EVERYWHERE):
+        # A widget or a dialog may give a key its own meaning; two actions of a screen may not hide each other.
+        return bool(scopes & {*SCREENS, *EVERYWHERE} - {"app"}) or scopes <= set(EVERYWHERE)
+    return bool(scopes & set(SCREENS)) and bool(scopes & set(WIDGETS))
+
+
+def _table(actions: Iterable[Action]) -> list[str]:
+    words = {Tier.FREE: "", Tier.CONFIRM: "asks first", Tier.TYPE: "asks for a word"}
+    lines = ["| key | what it does | | id |", "|---|---|---|---|"]
+    for action in actions:
+        keys = " ".join(f"`{part}`" for part in keys_label(action.keys).replace("|", "\\|").split()) or "palette"
+        lines.append(f"| {keys} | {action.help} | {words[action.tier]} | `{action.id}` |")
+    return lines
+
+
+def keys_page() -> str:
+    """The text of docs/keys.md."""
+    lines = [
+        "# Keys",
+        "",
+        "`^x` means Ctrl and x together. Every action is also found by name in the command palette (`^p`). The keys of",
+        "the focused pane come first, then those of the screen, then those that hold everywhere; `?` shows what works",
+        "where you are.",
+        "",
+        "Your own keys go into the settings, by the id of the action; a key that is taken already is reported and not",
+        "used:",
+        "",
+        "```toml",
+        "[console.keys]",
+        '"market.buy" = "f5"',
+        "```",
+    ]
+    scopes = [*SCOPE_TITLES, *(action.scope for action in registry().values())]
+    for scope in dict.fromkeys(scopes):
+        if actions := actions_of(scope):
+            lines += ["", f"## {SCOPE_TITLES.get(scope, scope.capitalize())}", "", *_table(actions)]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Print the page of keys."""
+    sys.stdout.write(keys_page())
+
+
+if __name__ == "__main__":
+    main()

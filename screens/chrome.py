@@ -1,0 +1,133 @@
+"""What frames every screen: the status line's figures, the bar of screens, the bar of keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from console.actions import SCREENS, actions_of, find_action
+from screens.formats import MASK, clock, number
+from widgets.line_widget import LineBuilder, LineWidget
+from widgets.text import clean, fit, width_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.strip import Strip
+
+    from console.app import QuarterdeckApp
+    from widgets.status_line import StatusLine
+
+__all__ = ["KeyBar", "NavBar", "show_status"]
+
+STATUS_SILENT_S = 5.0
+"""The engine speaks at least once a second; after this long its figures are old."""
+
+
+class NavBar(LineWidget):
+    """The screens with their keys, the one shown marked; at the right what is wrong, else the house's name."""
+
+    DEFAULT_CSS: ClassVar[str] = """
+    NavBar { height: 1; padding: 0 1; background: $surface; }
+    """
+
+    def __init__(self, current: str) -> None:
+        super().__init__()
+        self._current = current
+        self._warning = ""
+
+    def warn(self, text: str) -> None:
+        """Show a warning at the right; empty takes it back."""
+        if text != self._warning:
+            self._warning = text
+            self.mark()
+
+    def lines(self, width: int, height: int) -> Sequence[Strip]:
+        """Return the bar."""
+        line = LineBuilder(self.palette)
+        used = 0
+        app: QuarterdeckApp = self.app  # type: ignore[assignment]  # the bar hangs in no other app
+        for name in SCREENS:
+            action = find_action(f"app.{name}")
+            key = app.keymap.label(action.id)
+            here = name == self._current
+            part = f" {key} {action.label} "
+            line.add(f" {key} ", "cursor" if here else "accent").add(f"{action.label} ", "cursor" if here else "muted")
+            used += width_of(part)
+        note, ink = (f" {clean(self._warning)} ", "breach") if self._warning else ("Quarterdeck", "faint")
+        room = width - used - 1
+        if self._warning or width_of(note) <= room:
+            line.add(" ").add(fit(note, max(0, room), "right" if width_of(note) <= room else "left"), ink)
+        return [line.strip(width)]
+
+
+class KeyBar(LineWidget):
+    """The most useful keys of the screen, and what is under way."""
+
+    DEFAULT_CSS: ClassVar[str] = """
+    KeyBar { height: 1; padding: 0 1; background: $surface; }
+    """
+
+    def __init__(self, scope: str) -> None:
+        super().__init__()
+        self._scope = scope
+        self._busy = ""
+
+    def busy(self, text: str) -> None:
+        """Show what is under way; empty for nothing."""
+        if text != self._busy:
+            self._busy = text
+            self.mark()
+
+    def lines(self, width: int, height: int) -> Sequence[Strip]:
+        """Return the bar: the screen's keys at the left, those of every screen at the right."""
+        app: QuarterdeckApp = self.app  # type: ignore[assignment]  # the bar hangs in no other app
+        own = sorted((action for action in actions_of(self._scope) if action.footer), key=lambda action: action.footer)
+        common = sorted((action for action in actions_of("app") if action.footer), key=lambda action: action.footer)
+        right = [(app.keymap.label(action.id), action.label, action.danger) for action in common]
+        left = [(app.keymap.label(action.id), action.label, action.danger) for action in own]
+
+        def cells(parts: list[tuple[str, str, bool]]) -> int:
+            return sum(width_of(key) + width_of(label) + 3 for key, label, _ in parts)
+
+        busy = f"{self.glyphs.follow} {clean(self._busy)} " if self._busy else ""
+        while left and cells(left) + cells(right) + width_of(busy) > width + 2:
+            left.pop()
+        line = LineBuilder(self.palette)
+        for key, label, _ in left:
+            line.add(key, "accent").add(f" {label}  ", "muted")
+        room = width - cells(left) - cells(right) + 2
+        line.add(fit(busy, max(0, room), "right"), "warn")
+        for key, label, danger in right:
+            line.add(key, "accent").add(f" {label}  ", "breach" if danger and not self.palette.colourless else "muted")
+        return [line.strip(width)]
+
+
+def show_status(app: QuarterdeckApp, line: StatusLine, now: float) -> None:
+    """Hand the status line what is known; `now` in the app's steady seconds."""
+    status, received = app.status.data, app.status.received
+    if status is None or received is None:
+        line.show(link=app.link.state, clock=DASH_CLOCK, account="", equity="", feed_age_s=None, lag_ms=None)
+        return
+    silent = max(0.0, now - received)
+    lost = app.link.state == "lost"
+    equity = MASK if app.privacy else number(status.equity)
+    line.show(
+        mode=status.mode.value.upper(),
+        account=status.account if status.account != status.mode.value else "",
+        link=app.link.state,
+        feed_age_s=None if status.feed_age_ms is None else round(status.feed_age_ms / 1000 + _whole(silent), 1),
+        lag_ms=None if lost or silent > STATUS_SILENT_S else status.lag_ms,
+        equity=f"{equity} {status.base_currency}",
+        halt="" if status.trading == "active" else status.trading.value.upper(),
+        alerts=status.open_breakers,
+        clock=f"{clock(app.now() // NS * NS, app.zone)} {app.zone_name}",
+    )
+
+
+NS = 1_000_000_000
+DASH_CLOCK = "--:--:--"
+
+
+def _whole(silent: float) -> float:
+    # Between two reports of the engine the age would tick in tenths, for nothing; a silence of seconds must show.
+    return silent if silent > 2 else 0.0

@@ -147,7 +147,7 @@ class _Run:
             VenueId(instrument.venue),
             [instrument],
             PaperSettings(allow_short=spec.allow_short, bars=settings),
-            kind=FillKind.BARS,
+            kind=FillKind.BAR,
         )
         currency = Currency(instrument.quote)
         self.exchange.open_account(ACCOUNT, {currency: spec.capital})
@@ -221,6 +221,7 @@ class _Run:
                 i = wakes[next_wake]
             self.index = i
             self._bar(ts[i], *(column[i] for column in columns))
+            self.bot.settle()
             signal = batch.signal(i, self.bot.holding())
             if signal is not None:
                 self.bot.act(signal)

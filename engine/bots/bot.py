@@ -90,6 +90,7 @@ class Bot:
         self._strategy = f"{runner.strategy.name}@{runner.strategy.version}"
         self._params_hash = params_hash
         self._amending: set[ClientOrderId] = set()
+        self._unsettled = False
         self._protection_failures = 0
 
     # --- what it holds -----------------------------------------------------------------------------------------------
@@ -121,8 +122,15 @@ class Bot:
         """
         signals = self.runner.on_bars(bars, self.holding())
         self.last_bar_ts = int(bars.ts[-1])
+        self.settle()
         for signal in signals:
             self.act(signal)
+
+    def settle(self) -> None:
+        """Try again what the venue refused of the protective orders since the last bar."""
+        if self._unsettled:
+            self._unsettled = False
+            self.protect()
 
     def act(self, signal: Signal) -> None:
         """Carry out one signal."""
@@ -202,13 +210,26 @@ class Bot:
         match event:
             case ev.OrderFilled() | ev.OrderCanceled() | ev.OrderExpired():
                 self.protect()
-            case ev.OrderAmended() | ev.OrderCancelRejected():
+            case ev.OrderAmended():
                 self._amending.discard(event.client_id)
                 self.protect()
+            case ev.OrderCancelRejected():
+                # Asking again at once would get the same answer; the next bar is another matter.
+                self._amending.discard(event.client_id)
+                self._unsettled = True
+            case ev.OrderTriggered():
+                self._on_triggered(event)
             case ev.OrderRejected():
                 self._on_rejected(event)
             case _:
                 pass
+
+    def _on_triggered(self, event: ev.OrderTriggered) -> None:
+        """Stop or target closes the position: an entry that still fills must not build it up again."""
+        order = self._ledger.state.order(event.client_id)
+        if order is not None and order.reduce_only:
+            entries = [entry for entry in self.orders() if not entry.reduce_only]
+            self._cancel(entries, f"{order.type.replace('_', ' ')} reached")
 
     def _on_rejected(self, event: ev.OrderRejected) -> None:
         order = self._ledger.state.order(event.client_id)
@@ -260,7 +281,7 @@ class Bot:
         # What is filled of the order already left the position, so it is wanted on top.
         quantity += order.filled
         same = order.stop_price == level and order.quantity == quantity
-        if same or order.client_id in self._amending or order.cancel_requested:
+        if same or order.triggered or order.client_id in self._amending or order.cancel_requested:
             return
         self._amending.add(order.client_id)
         try:

@@ -199,11 +199,11 @@ class OrderLadder(VimNavigation):
         empty: Shown while there is no book; say what would fill it.
     """
 
-    HELP = "j/k move through the levels, c returns to the spread, Enter takes the price into the order ticket."
+    HELP = "j/k move through the levels, m returns to the spread, Enter takes the price into the order ticket."
     FRAMED = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "choose", "Take price", show=False, id="ladder.take"),
-        Binding("c", "centre", "To the spread", show=False, id="ladder.centre"),
+        Binding("m", "centre", "To the spread", show=False, id="ladder.centre"),
     ]
 
     class LevelHighlighted(Message):

@@ -52,15 +52,15 @@ class LiveTable(VimNavigation):
         cursor: Whether a row is marked as chosen; a table only to be read needs none.
     """
 
-    HELP = "Move with j/k, sort with s and S, filter with / (fuzzy) or ! (all but), copy a row with y, all with Y."
+    HELP = "Move with j/k, sort with o and O, filter with / (fuzzy) or ! (all but), copy a row with y, all with Y."
     FRAMED = True
     DEFAULT_CSS: ClassVar[str] = """
     LiveTable { padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "choose", "Open", show=False, id="table.open"),
-        Binding("s", "sort_next", "Sort", show=False, id="table.sort"),
-        Binding("S", "sort_reverse", "Reverse", show=False, id="table.sort_reverse"),
+        Binding("o", "sort_next", "Sort", show=False, id="table.sort"),
+        Binding("O", "sort_reverse", "Reverse", show=False, id="table.sort_reverse"),
         Binding("slash", "filter('')", "Filter", show=False, id="table.filter"),
         Binding("exclamation_mark", "filter('!')", "Filter out", show=False, id="table.filter_out"),
         Binding("n", "find(1)", "Next match", show=False, id="table.next_match"),
@@ -343,9 +343,11 @@ class LiveTable(VimNavigation):
         self.drain()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Leave Esc to others unless there is a filter to clear."""
+        """Leave Esc and n to others unless there is a filter to clear or a match to find."""
         if action == "clear_filter":
             return bool(self._editing or self._rows.filter.pattern)
+        if action == "find":
+            return bool(self._find_pattern)
         return True
 
     def action_find(self, step: int) -> None:

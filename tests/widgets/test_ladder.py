@@ -109,7 +109,7 @@ async def test_the_cursor_walks_through_the_levels_and_enter_takes_the_price() -
     async with app.run_test(size=(44, 11)) as pilot:
         ladder.update(BIDS, ASKS)
         ladder.drain()
-        await pilot.press("j", "j", "enter", "k", "k", "enter", "g", "G", "c")
+        await pilot.press("j", "j", "enter", "k", "k", "enter", "g", "G", "m")
         await pilot.pause()
     assert app.highlighted == ["100.00", "99.90", "100.00", "100.10", "100.30", "99.80", "100.00"]
     assert app.taken == [("99.90", "bid"), ("100.10", "ask")]
@@ -143,7 +143,7 @@ async def test_a_click_puts_the_cursor_on_a_price() -> None:
 async def test_without_a_book_it_says_what_it_waits_for() -> None:
     ladder = OrderLadder(empty="Waiting for SIM.")
     async with Showing(ladder).run_test(size=(44, 11)) as pilot:
-        await pilot.press("j", "G", "c", "enter")
+        await pilot.press("j", "G", "m", "enter")
         assert any("Waiting for SIM." in line for line in seen(ladder))
         ladder.update(BIDS, ASKS)
         ladder.drain()

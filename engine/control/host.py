@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import shutil
 from importlib.metadata import version
@@ -111,6 +112,9 @@ class EngineHost:
         self.engine, self.context = engine, context
         self.service, self.topics = Service(context), Topics(context)
         await engine.start()
+        # What lives from now on for good need not be looked through by every full collection of garbage.
+        gc.collect()
+        gc.freeze()
         self._own(self.topics.run(), "topics")
         self._own(self._open_database(context), "database")
 
@@ -131,6 +135,9 @@ class EngineHost:
             snapshots_kept=wanted.snapshots_kept,
         )
         journal = Journal.open(self.home / "journal.db", options)
+        for note in journal.recovered.notes:
+            log.warning("journal", note=note)
+        journal.on_note(lambda note: log.warning("journal", note=note))
         journal.open_epoch()
         return journal
 

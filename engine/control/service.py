@@ -67,7 +67,8 @@ class Service:
             return await self._mutate(entry, request)
         known = self._outcomes.get(request_id)
         if known is None:
-            known = asyncio.ensure_future(self._mutate(entry, request))
+            # Owned by the table of outcomes: the caller may go, what was begun is finished.
+            known = asyncio.get_running_loop().create_task(self._mutate(entry, request), name=entry.name)
             known.add_done_callback(_seen)
             self._outcomes[request_id] = known
             while len(self._outcomes) > REMEMBERED:

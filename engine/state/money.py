@@ -74,6 +74,9 @@ def _withdrawn(state: EngineState, event: ev.Withdrawn, _ts: int) -> None:
 
 
 def _transferred(state: EngineState, event: ev.Transferred, _ts: int) -> None:
+    for account in (event.source, event.target):
+        if account not in state.balances:
+            raise StateConsistencyError(f"The account {account} is not known.")
     source, out = money(state, event.source, event.currency)
     target, into = money(state, event.target, event.currency)
     source.total -= event.amount

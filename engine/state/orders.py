@@ -177,7 +177,9 @@ def _order_filled(state: EngineState, event: ev.OrderFilled, ts: int) -> None:
     key = fill.key
     if key in order.fill_keys:
         return
-    instrument = state.instruments[fill.instrument]
+    instrument = state.instruments.get(fill.instrument)
+    if instrument is None:
+        raise StateConsistencyError(f"The instrument {fill.instrument} of a fill is not known.")
     before = _held(state, order)
     filled = order.filled + fill.quantity
     to = _status_after_fill(order, filled)

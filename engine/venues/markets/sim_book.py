@@ -30,7 +30,7 @@ class BookShape(msgspec.Struct, frozen=True, gc=False):
     """Typical lots of a level in the thick of the book."""
 
 
-class LadderState(msgspec.Struct):
+class LadderState(msgspec.Struct, array_like=True):
     """A ladder as it is saved."""
 
     keys: list[int]
@@ -128,6 +128,8 @@ class Ladder:
     def churn(self, count: int, depth: float) -> None:
         """Let market makers change, cancel and add a few levels, mostly near the touch; holes are filled first."""
         keys, random = self.keys, self._rng.random
+        # A jump may have taken everything but the new touch.
+        self._keep_depth(depth)
         for _ in range(count):
             draw = random()
             index = int((len(keys) - 1) * draw * draw)

@@ -28,7 +28,7 @@ _MOOD_MEMORY = 0.75
 """Deviation of the log pace of a second, and how much of it lasts to the next."""
 
 
-class FairState(msgspec.Struct):
+class FairState(msgspec.Struct, array_like=True):
     """Where the bridges stand."""
 
     minute: int

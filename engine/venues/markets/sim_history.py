@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from engine.errors import ValidationError
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
     from engine.venues.markets.sim_path import FairPath
     from engine.venues.markets.sim_profile import PairProfile
 
-__all__ = ["SimulatedHistory"]
+__all__ = ["SavedMinutes", "SimulatedHistory"]
+
+SavedMinutes = list[list[tuple[int, float, float, float, float, float]]]
+"""Time, open, high, low, close and volume of minutes, by instrument."""
 
 _KEPT_MINUTES = 4320
 """Minutes of the session kept per instrument: three days."""
+_SAVED_MINUTES = 120
 _KEPT_SHIFTS = 512
 
 
@@ -46,6 +51,7 @@ class SimulatedHistory:
         self._pairs = pairs
         self._instruments = instruments
         self._session: list[dict[int, Candle]] = [{} for _ in pairs]
+        self._packed: bytes | None = None
         # Minute from which on each row of log price shifts held: what the trader's own impact left for good.
         self._shift_minutes: list[int] = []
         self._shifts: list[list[float]] = []
@@ -55,6 +61,7 @@ class SimulatedHistory:
         """Keep a closed minute of the session."""
         session = self._session[pair]
         session[candle.ts // MINUTE_NS] = candle
+        self._packed = None
         if len(session) > _KEPT_MINUTES:
             del session[next(iter(session))]
 
@@ -69,9 +76,19 @@ class SimulatedHistory:
         self._shifts.append(list(shift))
         self._shift_minutes.append(minute)
 
-    def recent(self, count: int) -> list[list[Candle]]:
-        """The newest `count` minutes of the session per instrument."""
-        return [list(s.values())[-count:] for s in self._session]
+    def pack(self) -> bytes:
+        """The session's newest two hours as msgpack of `SavedMinutes`; what is older the path draws after a restart."""
+        if self._packed is None:
+            recent = [list(s.values())[-_SAVED_MINUTES:] for s in self._session]
+            rows = [[(c.ts, c.open, c.high, c.low, c.close, c.volume) for c in candles] for candles in recent]
+            self._packed = msgspec.msgpack.encode(rows)
+        return self._packed
+
+    def unpack(self, minutes: SavedMinutes) -> None:
+        """Take up what `pack` gave, decoded."""
+        for pair, candles in enumerate(minutes):
+            for row in candles:
+                self.add(pair, Candle(self._instruments[pair].id, "1m", *row))
 
     def dump_shifts(self) -> tuple[list[float], list[int], list[list[float]]]:
         """All shifts, for `load_shifts`."""

@@ -39,7 +39,7 @@ _ORDER_LEVELS = 4
 """Most levels that one market order goes through."""
 
 
-class PairState(msgspec.Struct):
+class PairState(msgspec.Struct, array_like=True):
     """Everything about an instrument that changes."""
 
     reference: float
@@ -136,7 +136,7 @@ class SimulatedPair:
             self._sweep(ts, OrderSide.BUY if lifted else OrderSide.SELL, lifted or hit, events)
         count = 1 + int(random() * 3)
         for ladder, target in ((self.asks, ask), (self.bids, bid)):
-            if moved or random() < 0.6:
+            if moved or not ladder.keys or random() < 0.6:
                 ladder.advance(target, depth)
             ladder.churn(count, depth)
         state.seq += 1

@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.errors import NotFoundError, StateCorruptionError
-from engine.model.candle import Candle
 from engine.model.order import OrderSide
 from engine.venues.markets.sim_fair import MINUTE_NS, FairPrices, FairState
-from engine.venues.markets.sim_history import SimulatedHistory
+from engine.venues.markets.sim_history import SavedMinutes, SimulatedHistory
 from engine.venues.markets.sim_impact import ImpactModel
 from engine.venues.markets.sim_pair import PairState, SimulatedPair
 from engine.venues.markets.sim_path import FairPath
 from engine.venues.markets.sim_profile import ASSETS, PAIRS, SimulatedSettings, make_instrument
 
 if TYPE_CHECKING:
+    from engine.model.candle import Candle
     from engine.model.ids import InstrumentId
     from engine.model.instrument import Instrument
     from engine.model.market import BookUpdate, MarketEvent
@@ -36,15 +36,13 @@ if TYPE_CHECKING:
 __all__ = ["SimulatedMarket"]
 
 _FORMAT = 1
-_SAVED_MINUTES = 120
-"""Closed minutes of the session that are saved; older ones are drawn from the path after a restart."""
 
 
 _Stream = tuple[list[int], float | None]
 """Words and spare normal deviate of a generator."""
 
 
-class _Saved(msgspec.Struct):
+class _Saved(msgspec.Struct, array_like=True):
     format: int
     seed: int
     genesis: int
@@ -60,7 +58,7 @@ class _Saved(msgspec.Struct):
     impact: tuple[int, list[list[float]], list[float]]
     shifts: tuple[list[float], list[int], list[list[float]]]
     pairs: list[PairState]
-    minutes: list[list[Candle]]
+    minutes: msgspec.Raw
     born: int
 
 
@@ -209,7 +207,7 @@ class SimulatedMarket:
             impact=self._impact.dump(),
             shifts=self._history.dump_shifts(),
             pairs=[pair.dump() for pair in self._pairs],
-            minutes=self._history.recent(_SAVED_MINUTES),
+            minutes=msgspec.Raw(self._history.pack()),
             born=self._born,
         )
         return msgspec.msgpack.encode(saved)
@@ -220,8 +218,25 @@ class SimulatedMarket:
         Raises:
             StateCorruptionError: The data is damaged, of another version, or of a market with another seed.
         """
+        saved, minutes = self._decode(data)
+        self._start, self._now, self._born = saved.start, saved.now, saved.born
+        self._begin(saved.genesis)
+        self._serial, self._agenda = saved.serial, saved.agenda
+        self._impact.load(saved.impact)
+        self._history.load_shifts(saved.shifts)
+        self._history.unpack(minutes)
+        self._fair.resume(saved.fair)
+        self._mend(saved.opens)
+        for index, state in enumerate(saved.pairs):
+            self._pairs[index].load(state, self._minute_value(index))
+        self._pressure = self._impact.transient(self._now)
+        for rng, (words, spare) in zip((self._rng, self._fair_rng), saved.chance, strict=True):
+            rng.setstate((3, tuple(words), spare))
+
+    def _decode(self, data: bytes) -> tuple[_Saved, SavedMinutes]:
         try:
             saved = msgspec.msgpack.decode(data, type=_Saved)
+            minutes = msgspec.msgpack.decode(saved.minutes, type=SavedMinutes)
         except msgspec.DecodeError as error:
             raise StateCorruptionError(
                 f"The saved state of the simulated market cannot be read ({error}); start the paper venue anew."
@@ -231,21 +246,12 @@ class SimulatedMarket:
                 f"The saved state belongs to another simulated market (seed {saved.seed}, format {saved.format}), not "
                 f"to seed {self.settings.seed}, format {_FORMAT}; set that seed again or start the paper venue anew."
             )
-        self._start, self._now, self._born = saved.start, saved.now, saved.born
-        self._begin(saved.genesis)
-        self._serial, self._agenda = saved.serial, saved.agenda
-        self._impact.load(saved.impact)
-        self._history.load_shifts(saved.shifts)
-        for index, minutes in enumerate(saved.minutes):
-            for candle in minutes:
-                self._history.add(index, candle)
-        self._fair.resume(saved.fair)
-        self._mend(saved.opens)
-        for index, state in enumerate(saved.pairs):
-            self._pairs[index].load(state, self._minute_value(index))
-        self._pressure = self._impact.transient(self._now)
-        for rng, (words, spare) in zip((self._rng, self._fair_rng), saved.chance, strict=True):
-            rng.setstate((3, tuple(words), spare))
+        lengths = [len(words) for words, _ in saved.chance] + [len(saved.fair.prices), len(saved.fair.paces)]
+        if lengths != [625, 625, len(ASSETS), 60] or not saved.agenda:
+            raise StateCorruptionError(
+                "The saved state of the simulated market is incomplete; start the paper venue anew."
+            )
+        return saved, minutes
 
     def _begin(self, genesis: int) -> None:
         """Lay everything that hangs on the first minute."""

@@ -8,6 +8,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from engine.model.candle_builder import CandleBuilder
 from engine.model.ids import InstrumentId, TradeId
 from engine.model.market import BookUpdate, MarketEvent, MarketTrade, OrderBook
 from engine.model.order import OrderSide
-from engine.venues.markets.sim_profile import SimulatedSettings, scene
+from engine.venues.markets.sim_profile import SCENES, SimulatedSettings, scene
 from engine.venues.markets.simulated import SimulatedMarket
 
 if TYPE_CHECKING:
@@ -365,6 +366,10 @@ def test_strange_requests_are_refused_with_a_sentence() -> None:
         simulated.restore(b"\x93nonsense")
     with pytest.raises(StateCorruptionError, match="seed 2"):
         market(1).restore(market(2).save())
+    state = msgspec.msgpack.decode(simulated.save())
+    state[6] = []
+    with pytest.raises(StateCorruptionError, match="incomplete"):
+        simulated.restore(msgspec.msgpack.encode(state))
     assert simulated.history(BTC, "1m", START, 0) == []
 
 
@@ -381,6 +386,22 @@ def test_a_price_level_survives_a_change_of_the_random_streams(monkeypatch: pyte
     assert copy.snapshot(BTC).bids[0][0] == pytest.approx(mid, rel=0.01)
     candles = copy.history(BTC, "1m", 2**62, 5)
     assert candles[-1].close == pytest.approx(mid / 10, rel=0.01)
+
+
+@pytest.mark.parametrize("name", sorted(SCENES))
+def test_every_scene_keeps_sound_books(name: str) -> None:
+    lived = Session(SimulatedMarket(scene(name), START), 20)
+    assert lived.crossed == 0
+    assert lived.shallowest >= 50
+    assert max(lived.triangle) < 3 * 0.001
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_wildest_market_keeps_sound_books(seed: int) -> None:
+    wild = SimulatedMarket(SimulatedSettings(seed=seed, rate=2.0, volatility=20.0), START)
+    lived = Session(wild, 240)
+    assert lived.crossed == 0
+    assert lived.shallowest >= 50
 
 
 def test_a_scene_is_the_same_whenever_it_is_started() -> None:

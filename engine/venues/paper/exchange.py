@@ -96,6 +96,10 @@ class PaperExchange:
         """
         return self._listing(instrument).kind
 
+    def instruments(self) -> list[InstrumentId]:
+        """Everything that is listed."""
+        return list(self._listings)
+
     def instrument(self, instrument: InstrumentId) -> Instrument:
         """What is listed under an id.
 

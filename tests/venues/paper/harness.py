@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 from engine.clock import SimulatedClock
+from engine.venues.paper.fill_model import FillKind
 from engine.venues.paper.settings import LatencySettings, PaperSettings
 from engine.venues.paper.store import PaperStore
 from engine.venues.paper.venue import PAPER_ACCOUNT, PaperVenue
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-STEP_S = 0.005
 TURNS = 20_000
 
 
@@ -38,6 +38,8 @@ class PaperHarness:
         *,
         start: int = 1_700_000_000_000_000_000,
         settings: PaperSettings | None = None,
+        kind: FillKind = FillKind.BOOK,
+        step_s: float = 0.005,
     ) -> None:
         self.clock = SimulatedClock(start)
         self.account = PAPER_ACCOUNT
@@ -46,13 +48,15 @@ class PaperHarness:
         self.market: list[MarketEvent] = []
         self.settings = settings or PaperSettings(latency=LatencySettings(request_ms=3, report_ms=2, jitter_ms=1))
         self.path = path
+        self.kind = kind
+        self.step_s = step_s
         self._make_market = make_market
         self.venue = self._make()
         self.instrument = next(i for i in self.paper_market.instruments() if i.id == instrument)
 
     def _make(self) -> PaperVenue:
         self.paper_market = self._make_market(self.clock.now())
-        return PaperVenue(self.paper_market, PaperStore(self.path), self.clock, self.settings)
+        return PaperVenue(self.paper_market, PaperStore(self.path), self.clock, self.settings, kind=self.kind)
 
     async def start(self) -> PaperHarness:
         """Start the venue and wait until its market has a book."""
@@ -74,7 +78,7 @@ class PaperHarness:
         for _ in range(TURNS):
             if true():
                 return
-            await self.clock.advance(STEP_S)
+            await self.clock.advance(self.step_s)
             # Commits are made by a thread in real time.
             await asyncio.sleep(0.0005)
         raise AssertionError("waited in vain")

@@ -11,15 +11,19 @@ import pytest
 from engine.errors import ExchangeConnectionError, ExchangeError, StorageError, UnknownOutcomeError
 from engine.events import OrderAccepted, OrderFilled
 from engine.model.ids import ClientOrderId, InstrumentId
-from engine.model.market import BookUpdate, FeedStatus, OrderBook
+from engine.model.market import BookUpdate, FeedStatus, MarketTrade, OrderBook
 from engine.model.order import Liquidity, OrderSide, OrderStatus, OrderType
 from engine.model.venue import OrderCommand, VenueStatus
+from engine.venues.markets.replay import ReplayMarket
 from engine.venues.markets.sim_profile import SimulatedSettings
 from engine.venues.markets.simulated import SimulatedMarket
 from engine.venues.paper import core, exchange
+from engine.venues.paper.exchange import PaperExchange
 from engine.venues.paper.faults import Fault, Operation
+from engine.venues.paper.fill_model import FillKind
 from engine.venues.paper.settings import LatencySettings, PaperSettings
 from engine.venues.paper.store import Batch, PaperStore
+from engine.venues.paper.venue import PAPER_ACCOUNT, SIMULATED
 from tests.venues.paper.harness import PaperHarness
 
 if TYPE_CHECKING:
@@ -362,3 +366,79 @@ async def test_ids_and_fills_that_left_memory_are_known_to_the_file(
     assert sum(fill.quantity for fill in fills) == 5 * SIZE
     assert await h.call(h.venue.fills_since(h.account, cursor)) == ([], cursor)
     await h.venue.close()
+
+
+# --- recorded markets ------------------------------------------------------------------------------------------------
+
+
+async def test_recorded_candles_fill_on_bars(path: Path, shared_data: Path) -> None:
+    from engine.venues.markets.recording import CandleRecording
+
+    file = shared_data / "candles" / "binance_BTCUSDT_15m.parquet"
+    recording = CandleRecording(file, "SIM", "BTC/USDT", "15m")
+    first, second, third = recording.candles(BTC, recording.start_time, recording.start_time + 45 * 60 * 10**9)
+
+    h = PaperHarness(
+        lambda _: ReplayMarket(recording), path, BTC, SIZE, start=recording.start_time, kind=FillKind.BAR, step_s=30.0
+    )
+    await h.start()
+    await h.until(lambda: h.clock.now() > second.ts)
+    await h.call(h.venue.place(command(h, "next-open")))
+    await h.until(lambda: any(isinstance(event, OrderFilled) for _, event in h.events))
+    (fill,) = (event.fill for _, event in h.events if isinstance(event, OrderFilled))
+    # placed inside the second bar, so it waits for the third one's open
+    assert fill.ts == third.ts
+    assert 1.0 <= float(fill.price) / third.open < 1.001
+    assert first.ts < second.ts < third.ts
+    await h.venue.close()
+
+
+def test_a_resting_order_fills_in_a_recorded_market_when_its_queue_is_traded_away(shared_data: Path) -> None:
+    from engine.venues.markets.capture import CaptureRecording
+
+    file = shared_data / "captures" / "binance" / "spot_btcusdt_20240808.jsonl.gz"
+    recording = CaptureRecording(file, "SIM")
+    (instrument,) = recording.instruments()
+    paper = PaperExchange(SIMULATED, [instrument])
+    paper.open_account(PAPER_ACCOUNT)
+    waiting: dict[ClientOrderId, tuple[int, int]] = {}
+    sold: dict[ClientOrderId, int] = {}
+    made: list[int] = []
+    book = OrderBook(instrument.id)
+    for number, event in enumerate(recording.events()):
+        if isinstance(event, BookUpdate):
+            book.apply(event)
+        for name, (price, _) in waiting.items():
+            # whoever trades below us has passed us, also a buyer: trades are recorded ahead of the book
+            if isinstance(event, MarketTrade) and (
+                event.price < price or (event.price == price and event.aggressor is OrderSide.SELL)
+            ):
+                sold[name] = sold.get(name, 0) + event.quantity
+        reports = list(paper.on_market(event))
+        for _, report in reports:
+            if isinstance(report, OrderFilled) and report.fill.liquidity is Liquidity.MAKER:
+                name = report.fill.client_id
+                price, ahead = waiting[name]
+                assert report.fill.price == instrument.price_from_int(price)
+                crossed = book.best_ask is not None and book.best_ask <= price
+                # others in the queue may cancel, so less than all that stood ahead may have to trade; never nothing
+                assert crossed or sold.get(name, 0) > 0
+                if not crossed and sold.get(name, 0) >= ahead:
+                    made.append(sold[name])
+        if number % 500 == 499 and book.best_bid is not None:
+            name = ClientOrderId(f"r{number}")
+            waiting[name] = book.best_bid, book.bids[book.best_bid]
+            paper.place(
+                OrderCommand(
+                    client_id=name,
+                    account=PAPER_ACCOUNT,
+                    instrument=instrument.id,
+                    side=OrderSide.BUY,
+                    type=OrderType.LIMIT,
+                    quantity=Decimal("0.0005"),
+                    price=instrument.price_from_int(book.best_bid),
+                ),
+                event.ts,
+            )
+    assert len(waiting) > 10
+    assert len(made) > 3

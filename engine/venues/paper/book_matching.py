@@ -191,11 +191,13 @@ class BookMatching:
         return booked
 
     def _self_match(self, taker: PaperOrder, maker: PaperOrder, price: int, now: int) -> None:
-        quantity = min(taker.remaining, maker.remaining)
-        quantity = min(self._clearing.payable(taker, price, quantity), self._clearing.payable(maker, price, quantity))
+        quantity = self._clearing.payable(taker, price, min(taker.remaining, maker.remaining))
         if quantity <= 0:
-            # One side cannot pay: the resting one would only be in the way.
-            self._clearing.end(maker, OrderStatus.CANCELED, "an own order would have met it without funds", now)
+            self._clearing.end(taker, OrderStatus.CANCELED, "the balance does not cover the rest", now)
+            return
+        quantity = self._clearing.payable(maker, price, quantity)
+        if quantity <= 0:
+            self._clearing.end(maker, OrderStatus.CANCELED, "an own order met it without funds", now)
             return
         trade_id = self._clearing.new_trade_id()
         self._clearing.fill(maker, price, quantity, Liquidity.MAKER, now, trade_id)

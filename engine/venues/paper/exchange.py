@@ -117,10 +117,6 @@ class PaperExchange:
         self._core.accounts[account] = opened
         self._core.touch_account(opened)
 
-    def accounts(self) -> list[AccountId]:
-        """All accounts."""
-        return list(self._core.accounts)
-
     def deposit(self, account: AccountId, currency: Currency, amount: Decimal) -> None:
         """Add money, or take it out when the amount is negative.
 

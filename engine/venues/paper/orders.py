@@ -10,7 +10,7 @@ import msgspec
 
 from engine.events import VenueEvent
 from engine.model.ids import AccountId, Currency, VenueOrderId
-from engine.model.order import OPEN_STATUSES, OrderSide, OrderStatus, OrderType
+from engine.model.order import OPEN_STATUSES, OrderStatus, OrderType
 from engine.model.venue import OrderCommand
 
 if TYPE_CHECKING:
@@ -143,8 +143,3 @@ class PaperOrder(msgspec.Struct, kw_only=True, eq=False):
     def falls(self) -> bool:
         """True when a falling price sets it off: a stop that sells or a take-profit that buys."""
         return (self.command.type is OrderType.STOP_LOSS) is not self.buy
-
-    @property
-    def side(self) -> OrderSide:
-        """Buy or sell."""
-        return self.command.side

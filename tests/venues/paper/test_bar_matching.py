@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine.errors import StateConsistencyError, ValidationError
 from engine.events import OrderFilled
 from engine.model.order import OrderSide
 from engine.venues.paper.fill_model import FillKind
@@ -513,8 +514,6 @@ def test_events_inside_a_bar_are_stamped_in_order_within_it() -> None:
 
 
 def test_a_strategy_that_answers_every_fill_with_a_filling_order_is_stopped() -> None:
-    from engine.errors import StateConsistencyError
-
     exchange = make_exchange(FillKind.BAR)
     exchange.mark(BTC, 101.0)
     exchange.place(order("buy"), START)
@@ -525,6 +524,39 @@ def test_a_strategy_that_answers_every_fill_with_a_filling_order_is_stopped() ->
 
     with pytest.raises(StateConsistencyError, match="answers every fill"):
         exchange.on_bar(BTC, START, START + MINUTE, 101, 102, 100, 101, 1000.0, again)
+
+
+def test_a_stop_limit_jumped_over_is_filled_in_its_own_bar_only_by_the_optimist() -> None:
+    command = [order("sell", "stop", stop="100", price="99")]
+    bars = [(95.0, 101.0, 90.0, 92.0), (95.0, 101.0, 94.0, 96.0)]
+    pessimistic = PLAIN_BARS.model_copy(update={"path": BarPath.PESSIMISTIC})
+    assert traded(run(command, bars)) == [["sell 1@99 maker"], []]
+    assert traded(run(command, bars, pessimistic)) == [[], ["sell 1@99 maker"]]
+
+
+def test_without_a_price_there_is_no_market() -> None:
+    exchange = make_exchange(FillKind.BAR)
+    assert names(exchange.place(order("buy"), START)) == ["Rejected"]
+    assert names(exchange.place(order("buy", "limit", price="100", post_only=True), START)) == ["Accepted"]
+
+
+def test_the_bounds_become_exact_again_after_a_cancel() -> None:
+    exchange = make_exchange(FillKind.BAR)
+    exchange.mark(BTC, 101.0)
+    near = order("sell", "stop", stop="100", client_id="near")
+    for command in (near, order("sell", "stop", stop="50", client_id="far")):
+        exchange.place(command, START)
+    exchange.cancel(PAPER, near.client_id, START)
+    assert executions(exchange.on_bar(BTC, START, START + MINUTE, 101, 102, 99, 100, 1000.0)) == []
+    assert executions(exchange.on_bar(BTC, START + MINUTE, START + 2 * MINUTE, 101, 102, 49, 100, 1000.0)) == [
+        "sell 1@50 taker"
+    ]
+
+
+def test_an_instrument_on_a_book_takes_no_bars() -> None:
+    exchange = make_exchange(FillKind.BOOK)
+    with pytest.raises(ValidationError, match="takes no bars"):
+        exchange.on_bar(BTC, START, START + MINUTE, 101, 102, 99, 100, 1000.0)
 
 
 def test_bars_that_reach_nothing_keep_the_last_price() -> None:

@@ -337,3 +337,14 @@ def test_money_passes_through_a_self_trade_unchanged_but_for_fees() -> None:
     exchange.place(order("buy", "limit", "2", price="100"), START)
     assert {b.currency: b.total for b in exchange.balances(PAPER)} == before
     assert all(b.locked == 0 for b in exchange.balances(PAPER))
+
+
+def test_an_own_order_that_cannot_be_paid_for_is_left_alone() -> None:
+    exchange = make_exchange(FillKind.BOOK, balances={"USDT": "9", "BTC": "5"})
+    exchange.on_book(snapshot([("9.99", "1")], [("10", "0.899"), ("10.2", "5")]))
+    exchange.place(order("sell", "limit", "1", price="10.1", client_id="maker"), START)
+    # what is left after the first level does not pay one lot of the own order
+    reports = exchange.place(order("buy", "market", "0.9", client_id="taker"), START)
+    assert executions(reports) == ["buy 0.899@10 taker"]
+    assert names(reports)[-1] == "Canceled"
+    assert [o.client_id for o in exchange.open_orders(PAPER)] == ["maker"]

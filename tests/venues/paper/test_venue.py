@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -209,28 +210,45 @@ async def test_when_the_store_fails_nothing_is_said_and_the_venue_closes(
     await again.venue.close()
 
 
-class CountingStore(PaperStore):
-    """Counts commits."""
+class GatedStore(PaperStore):
+    """Commits only while its gate is open."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
+        self.gate = threading.Event()
+        self.gate.set()
         self.commits = 0
 
     def commit(self, batch: Batch) -> None:
+        assert self.gate.wait(30)
         self.commits += 1
         super().commit(batch)
 
 
-async def test_requests_that_come_together_share_a_commit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.venues.paper.harness.PaperStore", CountingStore)
-    settings = PaperSettings(latency=LatencySettings(request_ms=1, report_ms=1, jitter_ms=0))
-    h = await harness(path, settings=settings).start()
+async def test_nothing_is_said_before_it_is_stored_and_what_waits_shares_a_commit(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.venues.paper.harness.PaperStore", GatedStore)
+    h = await harness(path).start()
     price = await low_price(h)
     store = h.venue._store
-    assert isinstance(store, CountingStore)
+    assert isinstance(store, GatedStore)
+    await h.clock.advance(1.0)
+    store.gate.clear()
     before = store.commits
-    await h.call(asyncio.gather(*(h.venue.place(command(h, f"n{i}", price=price)) for i in range(40))))
-    assert store.commits - before <= 10
+    placing = asyncio.gather(*(h.venue.place(command(h, f"n{i}", price=price)) for i in range(8)))
+    await h.until(lambda: len(h.venue._exchange.open_orders(h.account)) == 8)
+    asking = asyncio.ensure_future(h.venue.open_orders(h.account))
+    await h.clock.advance(10.0)
+    assert h.events == []
+    assert not placing.done()
+    assert not asking.done()
+    store.gate.set()
+    await h.call(placing)
+    await h.until(lambda: len(h.events) == 8)
+    assert len(await h.call(asking)) == 8
+    # the one that was under way with the first, and one for all that came meanwhile
+    assert store.commits - before <= 3
     await h.venue.close()
 
 

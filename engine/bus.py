@@ -30,12 +30,14 @@ class Queue(Generic[T]):
     """A bounded queue between a producer that never waits and one reader on the same loop.
 
     Args:
-        limit: Most items kept (for LATEST_WINS: most keys).
+        limit: Most items kept, at least 1 (for LATEST_WINS: most keys).
         policy: What happens with one more.
         name: Shown with depth and drops on the status screen.
     """
 
     def __init__(self, limit: int, policy: Policy, name: str) -> None:
+        if limit < 1:
+            raise ValueError(f"the queue {name} needs room for at least one item")
         self.limit = limit
         self.policy = policy
         self.name = name
@@ -73,6 +75,7 @@ class Queue(Generic[T]):
             if len(self._items) >= self.limit:
                 kept = False
                 if self.policy is Policy.DISCONNECT:
+                    self.dropped += len(self._items) + 1
                     self.close()
                     return False
                 self._items.popleft()

@@ -1,28 +1,33 @@
 """Settings: one frozen, typed tree that refuses what it does not know.
 
 Sources, weakest first: built-in defaults, `config.toml` (or `config.yaml`) in the home folder, `.env` there, the
-environment, explicit values. A file may refer to the environment with `${NAME}` or `${NAME:default}`. Every setting is
-reached from the environment as `QUARTERDECK_<GROUP>_<SETTING>`; settings with a name of their own in `ENV_NAMES` also
-under that name, with and without the prefix.
+environment, explicit values. A file may refer to `.env` and the environment with `${NAME}` or `${NAME:default}`. Every
+setting is reached from both as `QUARTERDECK_<GROUP>_<SETTING>`, settings in `ENV_NAMES` also under that name; the two
+that every other program uses too (`DEBUG`, `ENVIRONMENT`) need the prefix in the environment. Settings that hold
+several values are written there as JSON.
 """
 
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic import ValidationError as PydanticError
 
 from engine.errors import ConfigurationError
 from engine.model.limits import RiskLimits
 from storage.settings import DatabaseSettings
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 __all__ = [
     "ENV_NAMES",
@@ -38,13 +43,15 @@ __all__ = [
 
 
 class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, str_strip_whitespace=True, allow_inf_nan=False
+    )
 
 
 class PaperSettings(_Group):
     """The paper venue and its market."""
 
-    balances: dict[str, Decimal] = Field(
+    balances: dict[str, Annotated[Decimal, Field(ge=0)]] = Field(
         default_factory=lambda: {"USDT": Decimal(10000)}, description="What a new paper account starts with."
     )
     base_currency: str = Field("USDT", description="Currency in which the account is valued.")
@@ -67,7 +74,7 @@ class LogSettings(_Group):
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field("INFO", description="Least level written.")
     max_megabytes: int = Field(10, ge=1, le=1024, description="Size at which a log file is rotated.")
-    files: int = Field(5, ge=1, le=100, description="Rotated files kept.")
+    files: int = Field(5, ge=2, le=100, description="Log files kept, the one being written included.")
     max_days: int = Field(90, ge=1, le=3650, description="Age at which a log file is removed.")
 
 
@@ -75,7 +82,7 @@ class JournalSettings(_Group):
     """The engine's journal."""
 
     snapshot_events: int = Field(10_000, ge=100, le=1_000_000, description="Facts between two snapshots of the state.")
-    snapshot_seconds: float = Field(900.0, ge=1, description="Longest time between two snapshots.")
+    snapshot_seconds: float = Field(900.0, ge=1, le=86_400, description="Longest time between two snapshots.")
     snapshots_kept: int = Field(3, ge=2, le=20, description="Snapshots kept.")
 
 
@@ -96,6 +103,17 @@ class ConsoleSettings(_Group):
     stall_seconds: float = Field(
         30.0, ge=5, le=3600, description="A terminal that accepts nothing for this long counts as lost."
     )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _a_zone(cls, value: str) -> str:
+        from zoneinfo import ZoneInfo
+
+        try:
+            ZoneInfo(value)
+        except (LookupError, ValueError, OSError):
+            raise ValueError("this is no time zone; write one such as UTC or Europe/Berlin") from None
+        return value
 
 
 class Settings(_Group):
@@ -135,7 +153,8 @@ ENV_NAMES: dict[str, str] = {
 """Names of single settings in the environment -> setting; also understood with the prefix QUARTERDECK_."""
 
 PREFIX = "QUARTERDECK_"
-_NOT_SETTINGS = ("HOME", "TEST_")
+_EVERYBODYS = frozenset({"DEBUG", "ENVIRONMENT"})
+"""In a shell these mean somebody else's program."""
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
 
 
@@ -151,28 +170,35 @@ def load_settings(
 
     Raises:
         ConfigurationError: A file cannot be read, or settings are unknown or out of range; every fault is listed with
-            its source, key and, for unknown ones, the nearest known key.
+            its source, key and, for unknown ones, the nearest known key. No value is repeated, as it may be a secret.
     """
     env = dict(os.environ if environ is None else environ)
-    tree: dict[str, Any] = {}
-    origin: dict[str, str] = {}
+    dotenv_path = home / ".env"
+    dotenv = _read_dotenv(dotenv_path)
+    sources = _Sources()
+    referred: set[str] = set()
     for name in ("config.toml", "config.yaml"):
         path = home / name
         if path.is_file():
-            _merge(tree, _fill(_read(path), env, path.name), origin, str(path))
+            sources.add(_fill(_read(path), {**dotenv, **env}, path, referred), str(path))
             break
-    _merge(tree, _from_env(_read_dotenv(home / ".env"), strict=True), origin, str(home / ".env"))
-    _merge(tree, _from_env(env, strict=False), origin, "the environment")
+    _add_env(sources, dotenv, str(dotenv_path), own=True, referred=referred)
+    _add_env(sources, env, "the environment", own=False, referred=referred)
     for key, value in (explicit or {}).items():
-        _merge(tree, _nested(key, value), origin, "the command line")
+        sources.add(_nested(key, value), "the command line")
+    settings = None
     try:
-        return Settings.model_validate(tree)
+        settings = Settings.model_validate(sources.tree)
     except PydanticError as error:
-        faults = [_sentence(fault, origin) for fault in error.errors()]
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        sources.faults += [_sentence(fault, sources.origin) for fault in found]
+    if settings is None or sources.faults:
         raise ConfigurationError(
-            "The settings cannot be used; nothing was started.\n" + "\n".join(f"  - {fault}" for fault in faults),
-            details={"faults": faults},
-        ) from None
+            "The settings cannot be used; nothing was started.\n"
+            + "\n".join(f"  - {fault}" for fault in sources.faults),
+            details={"faults": sources.faults},
+        )
+    return settings
 
 
 def json_schema() -> dict[str, Any]:
@@ -192,70 +218,138 @@ def known_keys() -> list[str]:
     return sorted(keys)
 
 
+class _Sources:
+    """The settings as said so far, the strongest word on each, and who said it."""
+
+    def __init__(self) -> None:
+        self.tree: dict[str, Any] = {}
+        self.origin: dict[str, str] = {}
+        self.faults: list[str] = []
+
+    def add(self, more: Mapping[str, Any], source: str) -> None:
+        """Take in a stronger source: groups are merged, settings are replaced as a whole."""
+        for name, value in more.items():
+            group = self.tree.get(name)
+            self.origin[name] = source
+            if isinstance(value, Mapping) and name in _GROUPS:
+                merged = {**group, **value} if isinstance(group, dict) else dict(value)
+                self.tree[name] = merged
+                self.origin.update((f"{name}.{inner}", source) for inner in value)
+            else:
+                self.tree[name] = value
+
+
+_GROUPS = frozenset(
+    name
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+)
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".toml":
             return tomllib.loads(text)
-        import yaml
-
-        try:
-            found = yaml.safe_load(text) or {}
-        except yaml.YAMLError as error:
-            raise ConfigurationError(f"{path} is not valid YAML: {error}") from None
-        if not isinstance(found, dict):
-            raise ConfigurationError(f"{path} must hold groups of settings, not a {type(found).__name__}.")
-        return found
+        return _read_yaml(path, text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path} is not valid TOML: {error}. Correct it or move it away.") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}.") from error
+        raise ConfigurationError(f"{path} cannot be read: {_why(error)}.") from None
+
+
+def _read_yaml(path: Path, text: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        found = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        # The library's own message quotes the line, which may hold a secret.
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark is not None else ""
+        raise ConfigurationError(f"{path} is not valid YAML{where}. Correct it or move it away.") from None
+    if not isinstance(found, dict):
+        raise ConfigurationError(f"{path} must hold groups of settings, not a {type(found).__name__}.")
+    return {str(key): value for key, value in found.items()}
+
+
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror or "unknown reason"
 
 
 def _read_dotenv(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {_why(error)}.") from None
     values: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         text = line.strip().removeprefix("export ").strip()
         if not text or text.startswith("#"):
             continue
         name, equals, value = text.partition("=")
         if not equals or not name.strip().isidentifier():
             raise ConfigurationError(f"Line {number} of {path} is not NAME=value.")
-        values[name.strip()] = value.strip().strip("\"'")
+        values[name.strip()] = _unquoted(value.strip())
     return values
 
 
-def _from_env(env: Mapping[str, str], *, strict: bool) -> dict[str, Any]:
-    """Settings named in an environment; unknown names with our prefix are refused, others only in our own file."""
+def _unquoted(value: str) -> str:
+    """A value without its quotes, or, when it has none, without the comment behind it."""
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+        return value[1:-1]
+    return value.partition(" #")[0].rstrip()
+
+
+def _add_env(sources: _Sources, env: Mapping[str, str], source: str, *, own: bool, referred: set[str]) -> None:
+    """Take in the settings named in an environment.
+
+    Unknown names with our prefix are faults; in our own file all are, unless the settings file refers to them.
+    """
     by_name = {key.upper().replace(".", "_"): key for key in known_keys()}
-    tree: dict[str, Any] = {}
     for raw, value in sorted(env.items()):
         name = raw.upper()
         prefixed = name.startswith(PREFIX)
         bare = name.removeprefix(PREFIX)
         key = ENV_NAMES.get(bare) or (by_name.get(bare) if prefixed else None)
-        # Without the prefix only a file of our own may speak: DEBUG in a shell means somebody else's program.
-        if key is not None and (prefixed or strict):
-            _merge(tree, _nested(key, value), {}, "")
-        elif prefixed and not bare.startswith(_NOT_SETTINGS):
+        if key is not None and (prefixed or own or bare not in _EVERYBODYS):
+            # An empty variable is how shells and compose files say that nothing is set.
+            if value.strip():
+                sources.add(_nested(key, _parsed(key, value)), source)
+        elif (prefixed and bare != "HOME" and not bare.startswith("TEST_")) or (own and raw not in referred):
             hint = difflib.get_close_matches(bare, [*by_name, *ENV_NAMES], 1, 0.5)
-            near = f" Did you mean {PREFIX}{hint[0]}?" if hint else ""
-            raise ConfigurationError(f"The environment variable {raw} names no setting.{near}")
-    return tree
+            near = ""
+            if hint:
+                near = f" Did you mean {hint[0] if hint[0] in ENV_NAMES and not prefixed else PREFIX + hint[0]}?"
+            sources.faults.append(f"{source}: {raw} names no setting.{near}")
 
 
-def _fill(value: Any, env: Mapping[str, str], where: str) -> Any:
-    """Replace `${NAME}` and `${NAME:default}` in every text of a file."""
+def _parsed(key: str, value: str) -> Any:
+    """A text as its setting wants it: read as JSON where the setting holds several values."""
+    group, _, name = key.partition(".")
+    kind = Settings.model_fields[group].annotation
+    field = kind.model_fields[name] if name and isinstance(kind, type) and issubclass(kind, BaseModel) else None
+    if field is None or get_origin(field.annotation) not in (dict, list, tuple):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _fill(value: Any, env: Mapping[str, str], where: Path, referred: set[str]) -> Any:
+    """Replace `${NAME}` and `${NAME:default}` in every text of a file, and note the names."""
     if isinstance(value, dict):
-        return {key: _fill(inner, env, where) for key, inner in value.items()}
+        return {key: _fill(inner, env, where, referred) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_fill(inner, env, where) for inner in value]
+        return [_fill(inner, env, where, referred) for inner in value]
     if not isinstance(value, str):
         return value
 
     def resolve(match: re.Match[str]) -> str:
+        referred.add(match[1])
         found = env.get(match[1], match[2])
         if found is None:
             raise ConfigurationError(f"{where} refers to ${{{match[1]}}}, which is not set and has no default.")
@@ -271,22 +365,12 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
     return nested
 
 
-def _merge(tree: dict[str, Any], more: Mapping[str, Any], origin: dict[str, str], source: str, at: str = "") -> None:
-    for key, value in more.items():
-        path = f"{at}{key}"
-        origin[path] = source
-        if isinstance(value, Mapping):
-            inner = tree.setdefault(key, {})
-            if isinstance(inner, dict):
-                _merge(inner, value, origin, source, f"{path}.")
-                continue
-        tree[key] = value
-
-
-def _sentence(fault: Mapping[str, Any], origin: Mapping[str, str]) -> str:
-    key = ".".join(str(part) for part in fault["loc"])
-    source = origin.get(key) or origin.get(key.partition(".")[0], "the defaults")
+def _sentence(fault: ErrorDetails, origin: Mapping[str, str]) -> str:
+    parts = [str(part) for part in fault["loc"]]
+    key = ".".join(parts)
+    said = (origin.get(".".join(parts[:count])) for count in range(len(parts), 0, -1))
+    source = next((source for source in said if source is not None), "the defaults")
     if fault["type"] == "extra_forbidden":
         near = difflib.get_close_matches(key, [*known_keys(), *Settings.model_fields], 1, 0.4)
         return f"{source}: {key} is not a setting." + (f" Did you mean {near[0]}?" if near else "")
-    return f"{source}: {key}: {fault['msg']}."
+    return f"{source}: {key}: {fault['msg'].removeprefix('Value error, ')}."

@@ -6,16 +6,21 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from engine.errors import JournalError
+from engine.errors import JournalError, QuarterdeckError, StateConsistencyError
 from engine.events import Event, Record
+from engine.logs import current_operation, get_logger
 
 if TYPE_CHECKING:
     from engine.clock import Clock
     from engine.state import EngineState
 
-__all__ = ["JournalWriter", "Ledger", "Subscriber"]
+__all__ = ["FaultHandler", "JournalWriter", "Ledger", "Subscriber"]
 
 Subscriber = Callable[[Record], None]
+FaultHandler = Callable[[Record, Exception], None]
+"""Hears which fact a subscriber could not take, and what it raised."""
+
+log = get_logger(__name__)
 
 
 class JournalWriter(Protocol):
@@ -36,14 +41,23 @@ class Ledger:
     """Books facts. Everything that changes the state goes through `record`.
 
     Subscribers hear each fact after it is applied, in order; what a subscriber records itself is told after the fact
-    that it is hearing. They must return at once and may not raise.
+    that it is hearing. They must return at once. One that raises keeps nobody else from hearing: `on_fault` is told,
+    and without one the first error is raised to whoever booked, once everybody has heard everything.
     """
 
-    def __init__(self, state: EngineState, journal: JournalWriter, clock: Clock, epoch: int) -> None:
+    def __init__(
+        self,
+        state: EngineState,
+        journal: JournalWriter,
+        clock: Clock,
+        epoch: int,
+        on_fault: FaultHandler | None = None,
+    ) -> None:
         self.state = state
         self.journal = journal
         self.clock = clock
         self.epoch = epoch
+        self.on_fault = on_fault
         self.failed: str | None = None
         """Why nothing can be booked any more; None while all is well."""
         self._subscribers: list[Subscriber] = []
@@ -66,6 +80,10 @@ class Ledger:
     def record(self, event: Event, correlation: str = "") -> int:
         """Book one fact.
 
+        Args:
+            event: What happened.
+            correlation: Operation or signal that led to it; empty takes that of the operation under way.
+
         Returns:
             Its number; effects outside wait until `journal.durable_seq` has reached it.
 
@@ -75,24 +93,48 @@ class Ledger:
         """
         if self.failed is not None:
             raise JournalError(f"Nothing can be booked: {self.failed}")
-        record = Record(self.state.seq + 1, self.clock.now(), self.epoch, event, correlation)
-        self.state.apply(record)
+        record = Record(self.state.seq + 1, self.clock.now(), self.epoch, event, correlation or current_operation())
+        self._apply(record)
         try:
             self.journal.append(record)
-        except JournalError as error:
-            self.failed = error.message
-            raise
+        except Exception as error:
+            # The state is ahead of the journal from here on, so nothing may be booked or sent any more.
+            raise self._fail(error.message if isinstance(error, QuarterdeckError) else str(error)) from error
         self._untold.append(record)
         if not self._telling:
             self._tell()
         return record.seq
 
+    def _apply(self, record: Record) -> None:
+        try:
+            self.state.apply(record)
+        except StateConsistencyError:
+            raise
+        except Exception as error:
+            # The fold promises that a refused fact changed nothing; whatever else it raises, it may be half applied.
+            log.exception("the fold failed", fact=type(record.event).__name__)
+            raise self._fail(
+                f"the state is in doubt ({type(error).__name__} in {type(record.event).__name__})"
+            ) from error
+
+    def _fail(self, reason: str) -> JournalError:
+        self.failed = self.failed or reason
+        return JournalError(f"Nothing can be booked any more: {reason}")
+
     def _tell(self) -> None:
+        first: Exception | None = None
         self._telling = True
         try:
             while self._untold:
                 record = self._untold.popleft()
                 for subscriber in tuple(self._subscribers):
-                    subscriber(record)
+                    try:
+                        subscriber(record)
+                    except Exception as error:
+                        if self.on_fault is not None:
+                            self.on_fault(record, error)
+                        first = first or error
         finally:
             self._telling = False
+        if first is not None and self.on_fault is None:
+            raise first

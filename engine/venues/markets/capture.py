@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from engine.model.ids import InstrumentId
     from engine.model.instrument import Instrument
 
-__all__ = ["CaptureLine", "CaptureParser", "CaptureRecording", "FeedBook", "Places", "iso_ns", "scaled", "split_pair"]
+__all__ = ["CaptureLine", "CaptureParser", "CaptureRecording", "FeedBook", "Places", "iso_ns", "scaled"]
 
 Level = tuple[int, int]
 
@@ -106,23 +106,6 @@ class Places:
 
 def _decimal_places(text: str) -> int:
     return len(text.partition(".")[2].rstrip("0"))
-
-
-_QUOTES = ("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USD", "EUR", "GBP", "TRY", "BTC", "ETH", "BNB")
-
-
-def split_pair(symbol: str) -> tuple[str, str]:
-    """Base and quote of a symbol written without a separator, by the usual quote currencies.
-
-    Raises:
-        DataValidationError: No usual quote currency ends it.
-    """
-    for quote in _QUOTES:
-        if symbol.endswith(quote) and len(symbol) > len(quote):
-            return symbol[: -len(quote)], quote
-    raise DataValidationError(
-        f"The symbol {symbol!r} cannot be split into base and quote; record its exchangeInfo too."
-    )
 
 
 class FeedBook:

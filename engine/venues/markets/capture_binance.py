@@ -18,8 +18,8 @@ from engine.model.ids import Currency, TradeId, VenueId, instrument_id
 from engine.model.instrument import Instrument, InstrumentKind, InstrumentRules
 from engine.model.market import MarketEvent, MarketTrade
 from engine.model.order import OrderSide
-from engine.venues.markets.capture import CaptureLine, FeedBook, Places, scaled, split_pair
-from engine.venues.markets.listing import decimal_places, plain
+from engine.venues.markets.capture import CaptureLine, FeedBook, Places, scaled
+from engine.venues.markets.listing import decimal_places, plain, split_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

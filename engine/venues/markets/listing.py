@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from engine.errors import DataValidationError
 from engine.model.ids import Currency, VenueId, instrument_id
 from engine.model.instrument import Instrument, InstrumentKind, InstrumentRules
 
-__all__ = ["decimal_places", "plain", "spot_instrument"]
+__all__ = ["decimal_places", "plain", "split_pair", "spot_instrument"]
+
+_QUOTES = ("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USD", "EUR", "GBP", "TRY", "BTC", "ETH", "BNB")
+"""Usual quote currencies; the longer ones first, so that USDT is not taken for a T."""
 
 
 def plain(text: str) -> Decimal:
@@ -56,4 +60,18 @@ def spot_instrument(
         rules=(rules,),
         price_scale=price_places,
         quantity_scale=quantity_places,
+    )
+
+
+def split_pair(symbol: str) -> tuple[str, str]:
+    """Base and quote of a symbol written without a separator, by the usual quote currencies.
+
+    Raises:
+        DataValidationError: No usual quote currency ends it.
+    """
+    for quote in _QUOTES:
+        if symbol.endswith(quote) and len(symbol) > len(quote):
+            return symbol[: -len(quote)], quote
+    raise DataValidationError(
+        f"The symbol {symbol!r} cannot be split into base and quote; record its exchangeInfo too."
     )

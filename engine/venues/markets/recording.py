@@ -7,16 +7,17 @@ cost, and no more than that. Fills inside a bar are the business of the paper ve
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
 from engine.errors import DataSourceError, DataValidationError
-from engine.model.candle import Candle, timeframe_ns
+from engine.model.candle import Candle, timeframe_ns, timeframe_text
 from engine.model.candle_builder import bar_open
 from engine.model.ids import TradeId
 from engine.model.market import BookUpdate, MarketEvent, MarketTrade
 from engine.model.order import OrderSide
-from engine.venues.markets.listing import decimal_places, spot_instrument
+from engine.venues.markets.listing import decimal_places, split_pair, spot_instrument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,13 +29,14 @@ if TYPE_CHECKING:
     from engine.model.ids import InstrumentId
     from engine.model.instrument import Instrument
 
-__all__ = ["CandleRecording", "Recording", "TradeRecording", "aggregate"]
+__all__ = ["CandleRecording", "Recording", "TradeRecording", "aggregate", "open_recording"]
 
 _MS = 1_000_000
 _MAX_PLACES = 10
 """Decimal places believed of a float column; what is beyond is noise of the format."""
 _BLOCK = 4_096
 """Rows turned into candles at once: a year of minutes as Python floats would fill the memory."""
+_PAST = 1_000
 _SAMPLE = 5_000
 """Rows looked at to find the decimal places of a column."""
 
@@ -62,6 +64,57 @@ class Recording(Protocol):
 
     def candles(self, instrument: InstrumentId, start: int, end: int) -> list[Candle]:
         """Recorded candles with opens in [start, end) (UTC nanoseconds), oldest first; empty where there are none."""
+
+
+def open_recording(
+    path: Path, *, venue: str = "SIM", symbol: str | None = None, timeframe: str | None = None
+) -> Recording:
+    """Open whatever recording a file holds: a raw capture (`.jsonl`, `.jsonl.gz`), or a table of trades or candles.
+
+    Args:
+        path: The file.
+        venue: Venue part of the instruments' ids.
+        symbol: `BASE/QUOTE` of a table; None takes it from a file name such as `binance_BTCUSDT_1h.parquet`.
+        timeframe: Of a table of candles; None measures it.
+
+    Raises:
+        DataSourceError: The file cannot be read.
+        DataValidationError: It is no recording, or its symbol cannot be told.
+    """
+    if ".jsonl" in path.suffixes:
+        from engine.venues.markets.capture import CaptureRecording
+
+        return CaptureRecording(path, venue)
+    table = read_table(path, ("timestamp",))
+    symbol = symbol if symbol is not None else _symbol_in(path.name)
+    if "side" in table.column_names:
+        return TradeRecording(path, venue, symbol)
+    # Charts and strategies want something to begin with, so a part of the bars is past already.
+    timeframe = timeframe if timeframe is not None else _timeframe_in(path)
+    return CandleRecording(path, venue, symbol, timeframe, past=min(table.num_rows // 2, _PAST))
+
+
+def _timeframe_in(path: Path) -> str:
+    """The most frequent distance of bars."""
+    ms = read_table(path, ("timestamp",)).column("timestamp").to_numpy()[:_SAMPLE]
+    steps = (ms[1:] - ms[:-1]).tolist()
+    if not steps:
+        raise DataValidationError(f"{path.name} has too few bars to tell their timeframe; name it.")
+    return timeframe_text(max(set(steps), key=steps.count) * _MS)
+
+
+def _symbol_in(name: str) -> str:
+    """`BASE/QUOTE` out of a file name, such as `okx_ETH-BTC_1h.parquet`."""
+    for word in re.split(r"[_\s.]+", name):
+        pair = re.fullmatch(r"([A-Z0-9]{2,})-([A-Z]{3,})(?:-[A-Z0-9]+)*", word)
+        if pair is not None:
+            return f"{pair[1]}/{pair[2]}"
+        if re.fullmatch(r"[A-Z0-9]{5,}", word):
+            try:
+                return "/".join(split_pair(word))
+            except DataValidationError:
+                continue
+    raise DataValidationError(f"The file name {name} tells no symbol; name it like binance_BTCUSDT_1h.parquet.")
 
 
 def aggregate(candles: Iterable[Candle], timeframe: str) -> list[Candle]:
@@ -106,6 +159,7 @@ class CandleRecording:
         timeframe: Of the bars.
         half_spread_bps: Declared distance of bid and ask from the close, in basis points.
         depth_share: Declared quantity of each side as a share of the bar's volume.
+        past: Bars at the file's beginning that are history from the start and are not played.
 
     Raises:
         DataSourceError: The file cannot be read.
@@ -121,6 +175,7 @@ class CandleRecording:
         *,
         half_spread_bps: float = 1.0,
         depth_share: float = 0.1,
+        past: int = 0,
     ) -> None:
         self._timeframe = timeframe
         self._length = timeframe_ns(timeframe)
@@ -132,6 +187,7 @@ class CandleRecording:
             table.column(name).to_numpy().astype("float64") for name in ("open", "high", "low", "close", "volume")
         ]
         _check_bars(path.name, self._ts, self._columns)
+        self._past = min(max(past, 0), len(self._ts) - 1)
         self.name = f"{path.name} {timeframe}"
         self._instrument = spot_instrument(
             venue,
@@ -142,8 +198,8 @@ class CandleRecording:
 
     @property
     def start_time(self) -> int:
-        """UTC nanoseconds at which the first bar closes."""
-        return int(self._ts[0]) + self._length
+        """UTC nanoseconds at which the first bar that is played closes."""
+        return int(self._ts[self._past]) + self._length
 
     @property
     def timeframe(self) -> str | None:
@@ -159,7 +215,7 @@ class CandleRecording:
         instrument = self._instrument
         unit = 10**instrument.quantity_scale
         seq = 0
-        for begin in range(0, len(self._ts), _BLOCK):
+        for begin in range(self._past, len(self._ts), _BLOCK):
             for candle in self._block(begin, begin + _BLOCK):
                 seq += 1
                 quantity = max(round(candle.volume * self._depth_share * unit), 1)
@@ -271,7 +327,7 @@ def one_level_book(
 
 
 def read_table(path: Path, columns: Sequence[str]) -> pa.Table:
-    """Read a Parquet or CSV file's columns.
+    """Read a Parquet or CSV file that must have some columns.
 
     Raises:
         DataSourceError: It cannot be read.
@@ -290,7 +346,7 @@ def read_table(path: Path, columns: Sequence[str]) -> pa.Table:
         raise DataValidationError(f"{path.name} has no column {', '.join(missing)}; it has {table.column_names}.")
     if not table.num_rows:
         raise DataValidationError(f"{path.name} has no rows.")
-    return table.select(list(columns))
+    return table
 
 
 def _places(values: FloatArray) -> int:

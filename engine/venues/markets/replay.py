@@ -4,8 +4,9 @@ Two ways to run one:
 
 - In recorded time: the engine's clock shows the recording's time (`engine.clock.SimulatedClock` driven by
   `next_time` as fast as it goes, or a `ReplayClock` at a chosen speed). Nothing is changed in the events.
-- In the venue's time: the recording begins at `begin` and plays at `speed`; events are stamped with the time at which
-  they are due, so that the age of data is true. Bars of candles cannot be squeezed, so they play at speed 1 only.
+- In the venue's time: the recording begins at `begin` and plays at `speed` (0 for as fast as it goes); events are
+  stamped with the time at which they are due, so that the age of data is true. Bars of candles cannot be squeezed, so
+  they play at speed 1 only.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["ReplayClock", "ReplayMarket"]
 
 _KEPT_MINUTES = 10_000
+_FASTEST = 1e9
+"""A speed at which years pass in a tenth of a second: whoever advances the market sets the pace."""
 
 
 class ReplayClock:
@@ -70,7 +73,7 @@ class _Saved(msgspec.Struct):
     recording: str
     count: int
     now: int
-    begin: int | None
+    origin: int
     speed: float
 
 
@@ -82,21 +85,23 @@ class ReplayMarket:
     Args:
         recording: What to play.
         begin: UTC nanoseconds at which the recording shall begin; None for its own time.
-        speed: Recorded seconds a second; 1 unless `begin` is given.
+        speed: Recorded seconds a second, 0 for as fast as it goes; 1 unless `begin` is given.
 
     Raises:
-        ConfigurationError: The speed is not a positive number, or candles are to be played at another speed than 1.
+        ConfigurationError: The speed is no such number, or candles are to be played at another speed than 1.
     """
 
     def __init__(self, recording: Recording, *, begin: int | None = None, speed: float = 1.0) -> None:
         self._recording = recording
         self._instruments = recording.instruments()
-        self._begin = begin
-        self._speed = _checked_speed(speed)
+        self._own_time = begin is None
+        self._speed = _checked_speed(speed if speed != 0 else _FASTEST)
         if self._speed != 1.0 and (begin is None or recording.timeframe is not None):
             raise ConfigurationError(
-                f"{recording.name} cannot be played at speed {speed:g} in the venue's time: "
-                "use a ReplayClock, or speed 1."
+                f"{recording.name} cannot be replayed at speed {speed:g}: candles play at speed 1 only; "
+                "to go through them faster, run a backtest on them."
+                if recording.timeframe is not None
+                else f"{recording.name} cannot be replayed at speed {speed:g} in its own time; use a ReplayClock."
             )
         self._first = recording.start_time
         if begin is not None and recording.timeframe is not None:
@@ -190,7 +195,7 @@ class ReplayMarket:
 
     def save(self) -> bytes:
         """Where in the recording it stands."""
-        return msgspec.msgpack.encode(_Saved(self._recording.name, self._count, self._now, self._begin, self._speed))
+        return msgspec.msgpack.encode(_Saved(self._recording.name, self._count, self._now, self._origin, self._speed))
 
     def restore(self, data: bytes) -> None:
         """Go on where a saved replay of the same recording stood.
@@ -208,8 +213,12 @@ class ReplayMarket:
             raise StateCorruptionError(
                 f"The saved replay is of {saved.recording}, not of {self._recording.name}; start the paper venue anew."
             )
-        if saved.begin is not None and self._recording.timeframe is None:
-            self._origin, self._begin, self._speed = saved.begin, saved.begin, saved.speed
+        if not self._own_time:
+            # Where it stood in the recording, seen at the speed that is wanted now.
+            played = saved.now - saved.origin
+            self._origin = saved.now - (
+                played if saved.speed == self._speed else int(played * saved.speed / self._speed)
+            )
         self._rewind()
         while self._count < saved.count and self._next is not None:
             self._take(self._next[1])
@@ -232,7 +241,7 @@ class ReplayMarket:
         last = self._origin
         for event in self._recording.events():
             recorded = event.ts + timeframe_ns(event.timeframe) if isinstance(event, Candle) else event.ts
-            due = self._origin + self._elapsed(recorded) if self._begin is not None else recorded
+            due = recorded if self._own_time else self._origin + self._elapsed(recorded)
             last = max(last, due)
             yield last, event if last == recorded else msgspec.structs.replace(event, ts=event.ts + last - recorded)
         for instrument in self._instruments:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from engine.errors import DataSourceError, DataValidationError
 from engine.model.market import FeedStatus, MarketTrade
-from engine.venues.markets.capture import CaptureRecording, iso_ns, scaled, split_pair
+from engine.venues.markets.capture import CaptureRecording, iso_ns, scaled
+from engine.venues.markets.listing import split_pair
 from tests.venues.markets.capture_kit import follow
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from engine.errors import DataSourceError, DataValidationError
 from engine.model.candle import Candle, timeframe_ns
 from engine.model.ids import InstrumentId
 from engine.model.market import BookUpdate, MarketTrade
-from engine.venues.markets.recording import CandleRecording, TradeRecording, aggregate
+from engine.venues.markets.recording import CandleRecording, TradeRecording, aggregate, open_recording
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,3 +126,33 @@ def test_candles_add_up_to_longer_ones_and_the_last_is_closed_only_when_full() -
         Candle(name, "5m", 10 * minute, 10, 13, 9, 12, 2.0, closed=False),
     ]
     assert aggregate([], "5m") == []
+
+
+@pytest.mark.parametrize(
+    ("file", "instrument", "timeframe"),
+    [
+        ("candles/binance_BTCUSDT_4h.parquet", "SIM:BTC/USDT", "4h"),
+        ("candles/okx_ETH-USDT-SWAP_5m.parquet", "SIM:ETH/USDT", "5m"),
+        ("candles/coinbase_BTC-USD_1h.parquet", "SIM:BTC/USD", "1h"),
+        ("candles/bittrex_ADA-BTC_1m.parquet", "SIM:ADA/BTC", "1m"),
+        ("trades/binance_XRPETH_trades_20191011.parquet", "SIM:XRP/ETH", None),
+        ("captures/binance/spot_btcusdt_20240808.jsonl.gz", "SIM:BTC/USDT", None),
+    ],
+)
+def test_a_file_is_opened_as_what_it_is(shared_data: Path, file: str, instrument: str, timeframe: str | None) -> None:
+    recording = open_recording(shared_data / file)
+    assert [i.id for i in recording.instruments()] == [instrument]
+    assert recording.timeframe == timeframe
+
+
+def test_what_a_file_does_not_tell_must_be_named(tmp_path: Path) -> None:
+    bars = table(tmp_path, GOOD, "bars.csv")
+    with pytest.raises(DataValidationError, match="tells no symbol"):
+        open_recording(bars)
+    assert open_recording(bars, symbol="AAA/USDT").timeframe == "1h"
+    single = table(tmp_path, "\n".join(GOOD.splitlines()[:2]) + "\n", "x_BTCUSDT.csv")
+    with pytest.raises(DataValidationError, match="too few bars"):
+        open_recording(single)
+    assert open_recording(single, timeframe="1d").timeframe == "1d"
+    with pytest.raises(DataSourceError, match="cannot be read"):
+        open_recording(tmp_path / "binance_BTCUSDT_1h.parquet")

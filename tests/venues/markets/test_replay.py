@@ -99,11 +99,43 @@ def test_a_saved_replay_goes_on_where_it_stood(capture: CaptureRecording) -> Non
     market = ReplayMarket(capture, begin=1_900_000_000 * SECOND, speed=2.0)
     market.advance(market.start_time + 7 * SECOND)
     data = market.save()
-    copy = ReplayMarket(capture, begin=1_900_000_999 * SECOND)
+    copy = ReplayMarket(capture, begin=1_900_000_999 * SECOND, speed=2.0)
     copy.restore(data)
     assert copy.now == market.now
     assert copy.snapshot(FTM) == market.snapshot(FTM)
     assert copy.advance(2**62) == market.advance(2**62)
+
+
+def test_a_replay_can_go_on_at_another_speed(capture: CaptureRecording) -> None:
+    begin = 1_900_000_000 * SECOND
+    market = ReplayMarket(capture, begin=begin)
+    market.advance(begin + 10 * SECOND)
+    faster = ReplayMarket(capture, begin=begin + 10**15, speed=10.0)
+    faster.restore(market.save())
+    rest = [e for e in faster.advance(2**62) if not isinstance(e, FeedStatus)]
+    assert len(rest) == len([e for e in market.advance(2**62) if not isinstance(e, FeedStatus)])
+    assert begin + 10 * SECOND < rest[0].ts < rest[-1].ts <= begin + 13 * SECOND
+
+
+def test_candles_go_on_with_the_next_bar_after_a_restart(candles: CandleRecording) -> None:
+    begin = 1_900_000_000 * SECOND + 123
+    market = ReplayMarket(candles, begin=begin)
+    market.advance(begin + 10 * 3600 * SECOND)
+    copy = ReplayMarket(candles, begin=market.now + 5 * SECOND)
+    copy.restore(market.save())
+    assert copy.next_time() == market.next_time()
+    later = market.now + 4 * 3600 * SECOND
+    assert copy.advance(later) == market.advance(later)
+    name = market.instruments()[0].id
+    assert copy.history(name, "4h", 2**62, 3) == market.history(name, "4h", 2**62, 3)
+
+
+def test_speed_0_is_as_fast_as_the_venue_takes_it(capture: CaptureRecording) -> None:
+    begin = 1_900_000_000 * SECOND
+    market = ReplayMarket(capture, begin=begin, speed=0)
+    events = market.advance(begin + SECOND // 1000)
+    assert len(events) == len(list(capture.events())) + 4
+    assert events[-1].ts < begin + 1000
 
 
 def test_a_skip_plays_silently_and_gives_the_books(capture: CaptureRecording) -> None:
@@ -141,6 +173,21 @@ def test_candles_play_as_candles_and_their_history_is_the_files(candles: CandleR
     assert market.history(name, "1h", played[10].ts, 3) == played[7:10]
 
 
+def test_bars_of_the_past_are_history_before_anything_is_played(shared_data: Path) -> None:
+    path = shared_data / "candles/binance_BTCUSDT_1h.parquet"
+    whole = CandleRecording(path, "binance", "BTC/USDT", "1h")
+    recording = CandleRecording(path, "binance", "BTC/USDT", "1h", past=300)
+    market = ReplayMarket(recording, begin=1_900_000_000 * SECOND)
+    name = market.instruments()[0].id
+    market.advance(market.start_time - 1)
+    past = market.history(name, "1h", 2**62, 1000)
+    assert len(past) == 300
+    market.advance(market.start_time)
+    assert len(market.history(name, "1h", 2**62, 1000)) == 301
+    first = next(e for e in recording.events() if isinstance(e, Candle))
+    assert first == whole.candles(name, 0, 2**62)[300]
+
+
 def test_candles_in_the_venues_time_stay_on_their_grid(candles: CandleRecording) -> None:
     begin = 1_900_000_000 * SECOND + 123
     market = ReplayMarket(candles, begin=begin)
@@ -149,7 +196,7 @@ def test_candles_in_the_venues_time_stay_on_their_grid(candles: CandleRecording)
     assert len(played) >= 3
     assert all(c.ts % timeframe_ns("1h") == 0 for c in played)
     assert market.history(played[0].instrument, "1h", 2**62, 3) == played[-3:]
-    with pytest.raises(ConfigurationError, match="ReplayClock"):
+    with pytest.raises(ConfigurationError, match="run a backtest"):
         ReplayMarket(candles, begin=begin, speed=5.0)
 
 

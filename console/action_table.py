@@ -57,9 +57,9 @@ MARKET = (
     A("market.timeframe", "t", "timeframe(1)", "Timeframe", "Show the next longer timeframe.", footer=7),
     A("market.timeframe_back", "T", "timeframe(-1)", "Shorter", "Show the next shorter timeframe."),
     A("market.previous", "left_square_bracket", "instrument(-1)", "Previous", "Go to the instrument before."),
-    A("market.next", "right_square_bracket", "instrument(1)", "Instrument", "Go to the next instrument.", footer=5),
+    A("market.next", "right_square_bracket", "instrument(1)", "Next", "Go to the next instrument.", footer=5),
     A("market.pick", "i,slash", "pick", "Find", "Choose an instrument by name."),
-    A("market.pane", "v", "pane", "Chart/tape", "Change between chart and tape where both do not fit.", footer=6),
+    A("market.pane", "v", "pane", "Tape", "Change between chart and tape where both do not fit.", footer=6),
     A("market.orders", "a", "scope", "All orders", "Show the orders of this instrument, or of all."),
 )  # fmt: skip
 
@@ -74,8 +74,8 @@ TICKET = (
     A("ticket.review", "enter", "review", "Review", "Show exactly what would be sent."),
     A("ticket.up", "up", "move(-1)", "Up", "Go to the field above."),
     A("ticket.down", "down", "move(1)", "Down", "Go to the field below."),
-    A("ticket.tick_up", "ctrl+up,plus", "nudge(1)", "Tick up", "Raise the price or quantity by one step."),
-    A("ticket.tick_down", "ctrl+down,minus", "nudge(-1)", "Tick down", "Lower the price or quantity by one step."),
+    A("ticket.tick_up", "ctrl+up,pageup", "nudge(1)", "Tick up", "Raise the price or quantity by one step."),
+    A("ticket.tick_down", "ctrl+down,pagedown", "nudge(-1)", "Tick down", "Lower the price or quantity by one step."),
     A("ticket.side", "ctrl+b", "flip", "Buy/sell", "Change between buying and selling."),
 )
 

@@ -14,7 +14,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from console.actions import bindings
-from console.errands import Errands
+from console.errands import LOST, Errands
 from console.hosted import HostedApp
 from console.keymap import Keymap
 from console.modes import modes
@@ -125,6 +125,13 @@ class QuarterdeckApp(HostedApp, inherit_bindings=False):
             return f"ENGINE HALTED: {status.failure}"
         return ""
 
+    def may_act(self) -> bool:
+        """Tell whether the engine can be asked to do something; says so when it cannot."""
+        if self.link.state == "lost":
+            self.notify(LOST, severity="error", markup=False)
+            return False
+        return True
+
     def operate(self, operation: str, params: Mapping[str, Any] | None = None, **how: Any) -> None:
         """See `DeckScreen.operate`."""
         self.errands.operate(operation, params, **how)
@@ -166,7 +173,8 @@ class QuarterdeckApp(HostedApp, inherit_bindings=False):
         """Find an action, an instrument or a bot by name."""
         from console.palette import PaletteDialog
 
-        self.push_screen(PaletteDialog(self, prefix))
+        dialog = PaletteDialog(self, prefix)
+        self.push_screen(dialog, dialog.do)
 
     def action_emergency(self) -> None:
         """Ask for the emergency stop; one dialog, whatever is open."""

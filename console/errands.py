@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from console.app import QuarterdeckApp
 
-__all__ = ["Errands", "new_request_id"]
+__all__ = ["LOST", "Errands", "new_request_id"]
 
 LOST = "The link to the engine is lost. Nothing was sent; what is shown is old."
 
@@ -49,8 +49,7 @@ class Errands:
         then: Callable[[Any], None] | None = None,
     ) -> None:
         """Do something that changes the engine; nothing is sent while the link is lost."""
-        if self._app.link.state == "lost":
-            self._app.notify(LOST, severity="error", markup=False)
+        if not self._app.may_act():
             return
         words = busy or operation
         self._busy.append(words)

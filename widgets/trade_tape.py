@@ -107,6 +107,13 @@ class TradeTape(LineWidget):
         if before < 0:
             self.mark()
 
+    def show(self, trades: Sequence[Trade]) -> None:
+        """Show exactly these trades, newest first."""
+        fresh = list(trades[:KEPT])
+        if fresh != list(self._trades):
+            self._trades = deque(fresh, maxlen=KEPT)
+            self.mark()
+
     def clear(self) -> None:
         """Forget all trades, for example when the instrument changes."""
         self._trades.clear()

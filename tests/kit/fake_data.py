@@ -62,8 +62,8 @@ def open_orders() -> list[views.OrderRow]:
     partly = {"filled": "0.04", "average_price": "67445.20", "status": OrderStatus.PARTIALLY_FILLED}
     trend = {"owner": TREND, "owner_name": "trend-btc", "reason": "stop of the position"}
     return [
-        order("o1001", "BTC/USDT", buy, OrderType.LIMIT, "0.05", price="67429.50"),
-        order("o1002", "BTC/USDT", sell, OrderType.LIMIT, "0.1", price="67432.30", created=NOW - 41 * MINUTE, **partly),
+        order("o1001", "BTC/USDT", buy, OrderType.LIMIT, "0.05", price="67430.60"),
+        order("o1002", "BTC/USDT", sell, OrderType.LIMIT, "0.1", price="67431.80", created=NOW - 41 * MINUTE, **partly),
         order("o1003", "BTC/USDT", sell, OrderType.STOP_LOSS, "0.02", stop_price="66100.00", reduce_only=True, **trend),
         order(
             "o1004", "ETH/USDT", buy, OrderType.LIMIT, "1.5", price="3480.00", post_only=True, created=NOW - 3 * HOUR
@@ -449,7 +449,7 @@ def activity() -> list[views.Activity]:
     """What happened, oldest first."""
     told = (
         (95, "good", "order_filled", "trend-btc bought 0.02 BTC/USDT at 66,890.00.", "bot-trend"),
-        (41, "info", "order_accepted", "Sell 0.1 BTC/USDT limit 67,432.30 is working.", "manual"),
+        (41, "info", "order_accepted", "Sell 0.1 BTC/USDT limit 67,431.80 is working.", "manual"),
         (38, "good", "order_filled", "revert-eth bought 0.8 ETH/USDT at 3,498.10.", "bot-revert"),
         (12, "critical", "bot_failed", "breakout-sol stopped itself: float division by zero.", "bot-broken"),
         (11, "good", "order_filled", "Sold 0.04 BTC/USDT at 67,445.20.", "manual"),

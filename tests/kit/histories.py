@@ -381,6 +381,7 @@ class HistoryMaker:
         if self.rng.random() < 0.5:
             fill = self._execution(ClientOrderId(""), instrument, side, quantity)
             self.book(ev.ExternalFillSeen(fill=fill))
+            self.book(ev.FillsCaughtUp(account=PAPER, cursor=str(self._trades)))
             return
         self.book(
             ev.ExternalOrderSeen(
@@ -468,7 +469,10 @@ class HistoryMaker:
     def _engine(self) -> None:
         choice = self.rng.randrange(3)
         if choice == 0:
-            self.book(ev.OperatorActed(actor="operator", operation="bots.start", summary="trend-1"))
+            request_id = f"r{self.rng.randrange(10**6)}" if self.rng.random() < 0.5 else ""
+            self.book(
+                ev.OperatorActed(actor="operator", operation="bots.start", summary="trend-1", request_id=request_id)
+            )
         elif choice == 1:
             instrument = INSTRUMENTS[-1][0]
             self.book(

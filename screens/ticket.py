@@ -1,0 +1,342 @@
+"""The order ticket: filled in by keyboard, judged as one types, sent once and only after it has been read.
+
+One ticket has one request id: however often Enter is pressed, the engine sends one order. Only after the engine has
+refused definitely does the ticket take another.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widgets import Input, Static
+
+from console.actions import bindings
+from console.errands import new_request_id
+from engine.errors import EngineNotRunningError, QuarterdeckError, UnknownOutcomeError
+from engine.model.order import OrderSide, OrderType
+from screens.dialogs import ConfirmDialog, Dialog
+from screens.fields import ChoiceField
+from screens.formats import MASK, decimals_of, exact, number, percent
+from screens.order_dialogs import amount_field, decimal_of, nudge
+from screens.sheet import Line, Sheet, wrap
+from widgets.text import clean
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+    from textual.timer import Timer
+
+    from console.app import QuarterdeckApp
+    from engine.control.views import BookView, InstrumentRow, OrderPreview
+
+__all__ = ["TicketDialog", "preview_lines"]
+
+DEBOUNCE_S = 0.15
+AGAIN_S = 1.0
+"""While the ticket is open the market moves on: the preview is asked for again."""
+VERDICT_LINES = 4
+WIDTH = 40
+HUNDRED = Decimal(100)
+TYPES = [(kind.value, word, "text") for kind, word in (
+    (OrderType.LIMIT, "limit"), (OrderType.MARKET, "market"), (OrderType.STOP_LOSS, "stop"),
+    (OrderType.TAKE_PROFIT, "take profit"),
+)]  # fmt: skip
+TIFS = [
+    ("GTC", "until cancelled", "text"),
+    ("IOC", "now or cancel the rest", "text"),
+    ("FOK", "all now or none", "text"),
+]
+ONLY = [("", "–", "muted"), ("post_only", "as maker (post only)", "text"), ("reduce_only", "to reduce", "text")]
+
+
+def preview_lines(preview: OrderPreview | None, error: str, *, hidden: bool = False) -> list[Line]:
+    """Return what the ticket says about itself: cost, fee, funds and the verdict; always the same number of lines."""
+    if error:
+        lines: list[Line] = wrap(error, WIDTH, "warn")
+        return [[], [], [], *lines, *[[]] * VERDICT_LINES][: 3 + VERDICT_LINES]
+    if preview is None:
+        return [[("Fill in the amount to see cost and verdict.", "muted")], *[[]] * (2 + VERDICT_LINES)]
+    money = preview.currency
+    slippage = "" if preview.slippage_pct is None else f"slippage {percent(preview.slippage_pct, 3)}"
+    quote = preview.available_currency == money
+    free = MASK if hidden else number(preview.available) if quote else exact(preview.available)
+    word = "Costs" if preview.side is OrderSide.BUY else "Brings"
+    price = f"at {exact(preview.expected_price)}" if preview.expected_price is not None else ""
+    lines = [
+        _row("Value", f"{number(preview.notional)} {money}", price),
+        _row("Fee", f"{number(preview.fee, 4)} {money}", slippage),
+        _row(word, f"{number(preview.total)} {money}", f"free {free} {preview.available_currency}"),
+    ]
+    if preview.passed:
+        verdict: list[Line] = [[("✓ The risk gate lets it pass.", "ok")]]
+    else:
+        verdict = []
+        for refusal in preview.refusals:
+            first, *rest = wrap(refusal.message, WIDTH - 2, "breach")
+            verdict += [[("✗ ", "breach"), *first], *([("  ", "breach"), *line] for line in rest)]
+    return [*lines, *verdict, *[[]] * VERDICT_LINES][: 3 + VERDICT_LINES]
+
+
+def _row(label: str, value: str, note: str) -> Line:
+    return [(f"{label:<7}", "muted"), (f"{clean(value):>15}", "strong"), (f"  {clean(note)}", "muted")]
+
+
+class TicketDialog(Dialog[Any]):
+    """A ticket for one order; ends with the order, or None.
+
+    Args:
+        app: Knows the link.
+        instrument: What is traded.
+        side: Buy or sell at first.
+        book: The present book, for a price to begin with.
+        price: A scaled price to begin with, as under the ladder's cursor.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("focus", "dialog", "ticket")
+    SCOPE: ClassVar[str] = "ticket"
+    HELP: ClassVar[str | None] = (
+        "The amount is in base units, or a share of the free funds such as 50%. Enter shows exactly what would be "
+        "sent; nothing is sent before."
+    )
+    AUTO_FOCUS = "#quantity"
+    DEFAULT_CSS: ClassVar[str] = """
+    TicketDialog { align: right middle; background: $background 0%; }
+    TicketDialog > #box { width: 46; padding: 0 1; }
+    TicketDialog.-buy > #box { border: round $bid; border-title-color: $bid; }
+    TicketDialog.-sell > #box { border: round $ask; border-title-color: $ask; }
+    TicketDialog Horizontal { height: 1; }
+    TicketDialog .label { width: 10; color: $muted; }
+    TicketDialog .unit { width: 8; color: $muted; margin-left: 1; }
+    TicketDialog Input, TicketDialog Input:focus { border: none; height: 1; padding: 0; width: 1fr; }
+    TicketDialog #verdict { margin-top: 1; max-height: 8; }
+    TicketDialog .hint { margin: 0; }
+    """
+
+    def __init__(
+        self,
+        app: QuarterdeckApp,
+        instrument: InstrumentRow,
+        side: OrderSide,
+        book: BookView | None,
+        price: int | None = None,
+    ) -> None:
+        super().__init__()
+        self._link = app.link
+        self._account = app.status.data
+        self._instrument = instrument
+        self._side = side
+        self._price = _first_price(instrument, side, book, price)
+        self._request_id = new_request_id()
+        self._timer: Timer | None = None
+        self._preview: OrderPreview | None = None
+        self._preview_of: dict[str, Any] = {}
+        self._error = ""
+        self._review_wanted = False
+
+    # --- what it looks like
+
+    def body(self) -> ComposeResult:
+        """Yield the fields, the verdict and the keys."""
+        sides = [("buy", "▲ BUY", "bid"), ("sell", "▼ SELL", "ask")]
+        base, quote = self._instrument.base, self._instrument.quote
+        price = "" if self._price is None else f"{self._price:f}"
+        yield from self._field("Side", ChoiceField(sides, self._side.value, id="side"))
+        yield from self._field("Type", ChoiceField(TYPES, "limit", id="type"))
+        yield from self._field("Amount", amount_field("", "quantity", "0.05 or 50%"), base)
+        yield from self._field("Price", amount_field(price, "price"), quote)
+        yield from self._field("Stop price", amount_field(price, "stop_price"), quote)
+        yield from self._field("In force", ChoiceField(TIFS, "GTC", id="tif"))
+        yield from self._field("Only", ChoiceField(ONLY, "", id="only"))
+        yield Sheet(preview_lines(None, ""), id="verdict")
+        yield Static("Enter: Review   ^↑ ^↓: Tick   Esc: Back", classes="hint", markup=False)
+
+    def _field(self, label: str, field: Input | ChoiceField, unit: str = "") -> ComposeResult:
+        with Horizontal(id=f"row-{field.id}"):
+            yield Static(label, classes="label", markup=False)
+            yield field
+            if unit:
+                yield Static(clean(unit), classes="unit", markup=False)
+
+    def on_mount(self) -> None:
+        """Show the fields of the type, and judge again while the market moves."""
+        self.query_one("#verdict", Sheet).can_focus = False
+        self._shape()
+        self.set_interval(AGAIN_S, self._ask, name="preview again")
+
+    def _shape(self) -> None:
+        """Show side and type by title, colour and fields."""
+        side, kind = self.query_one("#side", ChoiceField).value, self._kind
+        self.set_class(side == "buy", "-buy")
+        self.set_class(side == "sell", "-sell")
+        self.query_one("#box").border_title = Content(f"{side.upper()} {clean(self._instrument.symbol)}")
+        stops = kind in {OrderType.STOP_LOSS, OrderType.TAKE_PROFIT}
+        self.query_one("#row-price").display = kind is OrderType.LIMIT
+        self.query_one("#row-stop_price").display = stops
+        self.query_one("#row-tif").display = kind is OrderType.LIMIT
+
+    @property
+    def _kind(self) -> OrderType:
+        return OrderType(self.query_one("#type", ChoiceField).value)
+
+    # --- the preview
+
+    def asked(self) -> dict[str, Any] | str:
+        """Return the request as the fields have it, or what is still wrong with them."""
+        kind = self._kind
+        fields: dict[str, Any] = {"instrument": self._instrument.id, "side": self._value("side"), "type": kind.value}
+        typed = self.query_one("#quantity", Input).value.strip()
+        if not typed:
+            return ""
+        amount = decimal_of(typed.removesuffix("%"))
+        if not amount:
+            return "Write an amount above zero such as 0.05, or a share of the free funds such as 50%."
+        if typed.endswith("%"):
+            if amount > HUNDRED:
+                return "More than 100% of the free funds cannot be used."
+            fields["percent"] = amount / HUNDRED
+        else:
+            fields["quantity"] = amount
+        names = {OrderType.MARKET: "", OrderType.LIMIT: "price"}
+        if name := names.get(kind, "stop_price"):
+            price = decimal_of(self.query_one(f"#{name}", Input).value)
+            if not price:
+                return f"Write a {name.replace('_', ' ')} above zero."
+            fields[name] = price
+        if kind is OrderType.LIMIT:
+            fields["tif"] = self._value("tif")
+        if only := self._value("only"):
+            fields[only] = True
+        return fields
+
+    def _value(self, name: str) -> str:
+        return self.query_one(f"#{name}", ChoiceField).value
+
+    def _changed(self) -> None:
+        """Ask again when typing has paused."""
+        self._review_wanted = False
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(DEBOUNCE_S, self._ask, name="preview")
+
+    def _ask(self) -> None:
+        if not self.is_current and not self._review_wanted:
+            # What the person is reading above the ticket must not change below it.
+            return
+        asked = self.asked()
+        if isinstance(asked, str):
+            self._show(None, asked, {})
+            return
+        self.run_worker(self._ask_engine(asked), name="preview", group="preview", exclusive=True, exit_on_error=False)
+
+    async def _ask_engine(self, asked: dict[str, Any]) -> None:
+        try:
+            preview = await self._link.call("orders.preview", asked)
+        except QuarterdeckError as error:
+            self._show(None, f"{error.title}: {error.message}", asked)
+            return
+        self._show(preview, "", asked)
+        if self._review_wanted and asked == self.asked():
+            self._review()
+
+    def _show(self, preview: OrderPreview | None, error: str, asked: dict[str, Any]) -> None:
+        self._preview, self._error, self._preview_of = preview, error, asked
+        if self.is_mounted:
+            sheet = self.query_one("#verdict", Sheet)
+            sheet.show(preview_lines(preview, error, hidden=self.deck.privacy))
+            sheet.drain()
+
+    # --- keys
+
+    def on_choice_field_changed(self, event: ChoiceField.Changed) -> None:
+        """Follow another side or type."""
+        event.stop()
+        self._shape()
+        self._changed()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Follow what is typed."""
+        event.stop()
+        self._changed()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Review."""
+        event.stop()
+        self.action_review()
+
+    def action_move(self, step: int) -> None:
+        """Go to another field."""
+        if step > 0:
+            self.focus_next("Input, ChoiceField")
+        else:
+            self.focus_previous("Input, ChoiceField")
+
+    def action_nudge(self, direction: int) -> None:
+        """Move the focused figure by one step."""
+        nudge(self.focused, self._instrument, direction)
+
+    def action_flip(self) -> None:
+        """Change between buying and selling."""
+        self.query_one("#side", ChoiceField).action_turn(1)
+
+    def action_review(self) -> None:
+        """Show exactly what would be sent, as soon as the engine has judged it as it now stands."""
+        asked = self.asked()
+        if isinstance(asked, str):
+            self._show(None, asked or "Write an amount first, such as 0.05 or 50%.", {})
+        elif self._preview is not None and self._preview_of == asked:
+            self._review()
+        else:
+            self._review_wanted = True
+            self._ask()
+
+    def _review(self) -> None:
+        self._review_wanted = False
+        preview = self._preview
+        if preview is None or not preview.passed or not self.is_current:
+            return
+        self.app.push_screen(self._question(preview), self._sent)
+
+    def _question(self, preview: OrderPreview) -> ConfirmDialog:
+        status = self._account
+        mode = status.mode.value.upper() if status is not None else ""
+        account = f"{mode} account {status.account}" if status is not None else "the account"
+        details = preview_lines(preview, "", hidden=self.deck.privacy)[:3]
+        details = [[("Sent to  ", "muted"), (f" {account} ", "live" if mode == "LIVE" else "paper")], *details]
+        asked = dict(self._preview_of)
+        asked.pop("percent", None)
+        asked["quantity"] = preview.quantity
+
+        async def run() -> Any:
+            try:
+                return await self._link.call("orders.place", asked, request_id=self._request_id)
+            except (EngineNotRunningError, UnknownOutcomeError):
+                # It may have been done: the same id asks what became of it.
+                raise
+            except QuarterdeckError:
+                self._request_id = new_request_id()
+                raise
+
+        title = f"Send this {preview.side.value} order?"
+        return ConfirmDialog(title, preview.sentence, details, run=run, verb="Send", busy="Sending…")
+
+    def _sent(self, order: Any) -> None:
+        if order is not None:
+            words = self._preview.sentence if self._preview is not None else "The order was sent."
+            self.deck.news.sent(order, words)
+            self.dismiss(order)
+
+
+def _first_price(
+    instrument: InstrumentRow, side: OrderSide, book: BookView | None, price: int | None
+) -> Decimal | None:
+    """Return the price to begin with: the one pointed at, else the best of one's own side."""
+    if price is None and book is not None:
+        levels = book.bids if side is OrderSide.BUY else book.asks
+        price = levels[0][0] if levels else None
+    if price is None:
+        return None
+    value = Decimal(price).scaleb(-instrument.price_scale)
+    return value.quantize(Decimal(1).scaleb(-decimals_of(instrument.price_tick)))

@@ -71,6 +71,8 @@ class TerminalLease:
     """When silence means that the terminal is gone."""
     buffer_limit: int = BUFFER_LIMIT
     """Bytes that may wait for the terminal."""
+    mouse: bool = True
+    """Whether the terminal is asked to report the mouse."""
     restored: bool = True
     """Whether the terminal has been given back whole; False as long as a console draws on it."""
     driver: QuarterdeckDriver | None = None
@@ -97,7 +99,7 @@ class QuarterdeckDriver(LinuxDriver):
         self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         # Textual's own constructor takes the standard streams and installs handlers that stop the whole process.
-        Driver.__init__(self, app, debug=debug, mouse=mouse, size=size or window_size(self.lease.fd))
+        Driver.__init__(self, app, debug=debug, mouse=mouse and self.lease.mouse, size=size or window_size(self.lease.fd))
         self.fileno = self.lease.fd
         self.input_tty = True
         self._in_band_window_resize = False

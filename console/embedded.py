@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import importlib
 import logging
 import socket
@@ -116,10 +117,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         build_engine = importlib.import_module("engine.control.host").build_engine
         return (
             lambda: build_engine(options.home, {"scene": options.scene}),
-            lambda engine, lease: app_class(engine.link(), driver_class=driver_for(lease)),
+            lambda engine, lease: make_app(app_class, engine, lease),
         )
 
     return serve(options.home, options.launcher, factories)
+
+
+def make_app(app_class: Any, host: Any, lease: TerminalLease) -> ConsoleApp:
+    """Build the app as the settings of the engine's home want it; a scene begins on the market."""
+    from console.preferences import Preferences
+
+    wanted = host.settings.console
+    lease.mouse = wanted.mouse
+    lease.patience = dataclasses.replace(lease.patience, seconds=wanted.stall_seconds)
+    preferences = Preferences(
+        theme=wanted.theme,
+        frames_per_second=wanted.frames_per_second,
+        keys=wanted.keys,
+        time_zone=wanted.time_zone,
+        screen="market" if host.scene is not None else "dashboard",
+    )
+    app: ConsoleApp = app_class(host.link(), driver_class=driver_for(lease), preferences=preferences)
+    return app
 
 
 def _release() -> str:

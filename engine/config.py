@@ -101,7 +101,7 @@ class ConsoleSettings(_Group):
     keys: dict[str, str] = Field(default_factory=dict, description="Action id -> keys that replace the default ones.")
     time_zone: str = Field("UTC", description="Zone of the clock and of shown times.")
     stall_seconds: float = Field(
-        30.0, ge=5, le=3600, description="A terminal that accepts nothing for this long counts as lost."
+        1800.0, ge=5, le=86_400, description="A terminal that accepts nothing for this long counts as lost."
     )
 
     @field_validator("time_zone")

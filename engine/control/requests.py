@@ -32,6 +32,7 @@ __all__ = [
     "Request",
     "SetLimits",
     "StopEngine",
+    "StrategyFile",
     "EmergencyStop",
     "PlaceOrder",
 ]
@@ -148,6 +149,12 @@ class ClosePosition(Request):
 
     instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
     owner: str = Field("manual", description="Whose: a bot's name or id, or `manual`.")
+
+
+class StrategyFile(Request):
+    """A strategy of one's own."""
+
+    file: str = Field(min_length=1, description="Path of the file that defines it.")
 
 
 class CreateBot(Request):

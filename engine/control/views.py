@@ -338,6 +338,10 @@ class BotRow(View, frozen=True, kw_only=True):
     heartbeat: int
     """UTC nanoseconds at which the bot last did something; 0 for never."""
     params: dict[str, str | float | int | bool]
+    autostart: bool = False
+    """Starts together with the engine."""
+    strategy_file: str = ""
+    """File that defines the strategy; empty for one that is known by name."""
 
 
 class LimitRow(View, frozen=True, kw_only=True):
@@ -379,6 +383,8 @@ class RiskView(View, frozen=True, kw_only=True):
     refusals_last_hour: int
     emergency: str
     """Progress of an emergency stop in words; empty when none is under way."""
+    values: dict[str, str | float | int | bool] = {}
+    """Every limit in force by its name in `RiskLimits`; fractions of 1, exact ones as text."""
 
 
 class OrderPreview(View, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from pydantic import ValidationError as PydanticError
 from engine.bots.config import BotConfig
 from engine.control.present.bots import bot_row, strategy_row
 from engine.control.registry import Role, Tier, operation
-from engine.control.requests import BotName, BotStop, ConfigureBot, CreateBot, Empty
+from engine.control.requests import BotName, BotStop, ConfigureBot, CreateBot, Empty, StrategyFile
 from engine.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 async def strategies(context: Context, _: Empty) -> list[StrategyRow]:
     """All strategies that can be used, with their declared parameters."""
     return [strategy_row(found) for found in context.strategies.all()]
+
+
+@operation("strategies.load", StrategyFile, Role.TRADER)
+async def load_strategy(context: Context, request: StrategyFile) -> StrategyRow:
+    """Load the strategy of a file, so that its parameters are known and it can be used by name."""
+    from pathlib import Path
+
+    return strategy_row(context.strategies.load_file(Path(request.file)))
 
 
 @operation("bots.list", Empty)

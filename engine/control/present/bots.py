@@ -69,6 +69,8 @@ def bot_row(engine: Engine, entry: BotEntry) -> BotRow:
         last_bar_ts=running.last_bar_ts if running is not None else entry.memory_bar,
         heartbeat=engine.bots.heartbeats.get(entry.id, 0),
         params=dict(config.params) if config is not None else {},
+        autostart=config.autostart if config is not None else False,
+        strategy_file=(config.strategy_file or "") if config is not None else "",
     )
 
 

@@ -53,4 +53,5 @@ def risk_view(engine: Engine) -> RiskView:
         breakers=tuple(_breaker(standing) for standing in engine.risk.standings()),
         refusals_last_hour=engine.refusals_last_hour(),
         emergency=engine.risk.emergency_words,
+        values=engine.risk.limits().model_dump(mode="json"),
     )

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from textual.containers import Vertical
+
 from screens.chrome import KeyBar, NavBar, show_status
 from screens.formats import MASK, number
 from widgets.paint import PaintedScreen
@@ -45,8 +47,13 @@ class DeckScreen(PaintedScreen[None], inherit_bindings=False):
     """The screen's name in the registry of actions."""
     HELP: ClassVar[str | None] = None
     """One paragraph for the help overlay."""
+    ALLOW_IN_MAXIMIZED_VIEW: ClassVar[str | None] = "#bars, KeyBar"
     DEFAULT_CSS: ClassVar[str] = """
     DeckScreen { background: $background; layout: vertical; }
+    DeckScreen > #bars { dock: top; height: 2; }
+    DeckScreen > KeyBar { dock: bottom; }
+    DeckScreen.-maximized-view { hatch: none; }
+    DeckScreen .-maximized { width: 1fr; height: 1fr; display: block; }
     DeckScreen.-stale LineWidget { tint: $background 45%; }
     DeckScreen.-stale StatusLine, DeckScreen.-stale NavBar, DeckScreen.-stale KeyBar { tint: $background 0%; }
     """
@@ -132,8 +139,9 @@ class DeckScreen(PaintedScreen[None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """Put the body between the bars."""
-        yield StatusLine()
-        yield NavBar(self.SCOPE)
+        with Vertical(id="bars"):
+            yield StatusLine()
+            yield NavBar(self.SCOPE)
         yield from self.body()
         yield KeyBar(self.SCOPE)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KeyBar", "NavBar", "show_status"]
 
+HOUSE = "Quarterdeck"
 STATUS_SILENT_S = 5.0
 """The engine speaks at least once a second; after this long its figures are old."""
 
@@ -43,20 +44,22 @@ class NavBar(LineWidget):
 
     def lines(self, width: int, height: int) -> Sequence[Strip]:
         """Return the bar."""
-        line = LineBuilder(self.palette)
-        used = 0
         app: QuarterdeckApp = self.app  # type: ignore[assignment]  # the bar hangs in no other app
-        for name in SCREENS:
-            action = find_action(f"app.{name}")
-            key = app.keymap.label(action.id)
+        names = [(name, app.keymap.label(f"app.{name}"), find_action(f"app.{name}").label) for name in SCREENS]
+        warning = f" {self.glyphs.warn} {clean(self._warning)} " if self._warning else ""
+        # A warning must be read whole: the other screens' names give way to it.
+        brief = sum(width_of(key) + width_of(label) + 3 for _, key, label in names) + width_of(warning) > width
+        line, used = LineBuilder(self.palette), 0
+        for name, key, label in names:
             here = name == self._current
-            part = f" {key} {action.label} "
-            line.add(f" {key} ", "cursor" if here else "accent").add(f"{action.label} ", "cursor" if here else "muted")
-            used += width_of(part)
-        note, ink = (f" {clean(self._warning)} ", "breach") if self._warning else ("Quarterdeck", "faint")
-        room = width - used - 1
-        if self._warning or width_of(note) <= room:
-            line.add(" ").add(fit(note, max(0, room), "right" if width_of(note) <= room else "left"), ink)
+            shown = f"{label} " if here or not (brief and warning) else ""
+            line.add(f" {key} ", "cursor" if here else "accent").add(shown, "cursor" if here else "muted")
+            used += width_of(key) + width_of(shown) + 2
+        room = max(0, width - used - 1)
+        if warning:
+            line.add(" ").add(fit(warning, min(room, width_of(warning))), "breach")
+        elif width_of(HOUSE) <= room:
+            line.add(fit(HOUSE, room + 1, "right"), "faint")
         return [line.strip(width)]
 
 

@@ -97,7 +97,7 @@ class MarketScreen(DeckScreen):
     MarketScreen.-narrow.-tape #chart { display: none; }
     MarketScreen.-tall #orders { height: 9; }
     MarketScreen.-xtall #orders { height: 12; }
-    MarketScreen.-wide #book { width: 42; }
+    MarketScreen.-wide #book, MarketScreen.-xwide #book { width: 42; }
     MarketScreen.-xwide #markets { display: block; }
     """
 

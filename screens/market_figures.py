@@ -60,8 +60,9 @@ ORDER_COLUMNS = (
     Column("symbol", "Symbol", 9),
     Column("type", "Type", 6, priority=1),
     Column("state", "State", 10, priority=1),
-    Column("owner", "Owner", 8, priority=3, flex=True),
+    Column("owner", "Owner", 10, priority=3),
     Column("time", "Since", 8, priority=4),
+    Column("why", "Why", 14, priority=6, flex=True),
     Column("id", "Order", 10, priority=5),
 )
 MARKET_COLUMNS = (
@@ -128,7 +129,8 @@ def spread_text(book: BookView) -> str:
         return ""
     bid, ask = book.bids[0][0], book.asks[0][0]
     points = (ask - bid) / ((ask + bid) / 2) * 10_000
-    return f"{scaled(ask - bid, book.price_scale, price_decimals(book))} · {points:.1f} bp"
+    places = 1 if points >= 1 else 2
+    return f"{scaled(ask - bid, book.price_scale, price_decimals(book))} · {points:.{places}f} bp"
 
 
 @lru_cache(maxsize=2048)
@@ -181,6 +183,7 @@ def order_cells(row: OrderRow, instrument: InstrumentRow | None, glyphs: Glyphs,
         Cell(state, ink),
         Cell(row.owner_name, "muted"),
         Cell(clock(row.created, zone), "muted", value=row.created),
+        Cell(row.reason, "muted"),
         Cell(row.client_id, "faint"),
     )
 

@@ -32,7 +32,7 @@ APP = (
     A("app.undo", "u", "app.undo", "Undo", "Cancel the order just sent while it is open, for ten seconds."),
     A("app.privacy", "ctrl+o", "app.privacy", "Privacy", "Hide or show amounts of money and quantities held."),
     A("app.theme", "", "app.theme", "Theme", "Choose the colour theme with a live preview."),
-    A("app.screenshot", "", "app.screenshot", "Screenshot", "Save the screen as an SVG picture."),
+    A("app.picture", "", "app.picture", "Screenshot", "Save the screen as an SVG picture."),
     A("app.activity", "ctrl+l", "app.activity", "Activity", "Show everything that has happened lately."),
     A("app.halt", "", "app.halt", "Halt", "Stop new orders; cancels and reductions pass.", CONFIRM, danger=True),
     A("app.resume", "", "app.resume", "Resume", "Allow new orders again after a halt.", CONFIRM),

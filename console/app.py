@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import traceback
@@ -27,6 +28,7 @@ from themes import DEFAULT_THEME, load_themes, variable_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from rich.console import RenderableType
     from textual.binding import BindingType
@@ -209,6 +211,17 @@ class QuarterdeckApp(HostedApp, inherit_bindings=False):
 
         self.push_screen(ThemeDialog(self))
 
+    async def action_picture(self) -> None:
+        """Save the screen as an SVG picture; amounts are hidden in it while privacy is on."""
+        folder = self.preferences.pictures
+        if folder is None:
+            self.notify("There is no folder for pictures.", severity="warning", markup=False)
+            return
+        path = folder / f"{self.current_mode}-{self.now() // NS}.svg"
+        picture = self.export_screenshot(title=self.TITLE)
+        await asyncio.to_thread(save, path, picture)
+        self.notify(f"Saved as {path}.", markup=False)
+
     def action_activity(self) -> None:
         """Show what has happened lately."""
         self.news.open()
@@ -288,6 +301,12 @@ class QuarterdeckApp(HostedApp, inherit_bindings=False):
         if widget and self.report(error, where=f"widget {type(pump).__name__}"):
             return
         super()._handle_exception(error)
+
+
+def save(path: Path, text: str) -> None:
+    """Write a file into a folder that may not exist yet."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def _zone(name: str) -> tuple[ZoneInfo, str]:

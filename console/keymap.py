@@ -34,19 +34,39 @@ class Keymap:
     Args:
         overrides: Action id -> keys as Textual names them, separated by commas, from the settings `console.keys`.
 
-    `problems` holds a sentence for every override that could not be taken; its action keeps the default keys.
+    `overrides` holds the wishes that were granted, `problems` holds a sentence for every override that could not be taken; its action keeps the default keys.
     """
 
     def __init__(self, overrides: Mapping[str, str] | None = None) -> None:
-        self._keys = {action.id: action.keys for action in registry().values()}
+        defaults = {action.id: action.keys for action in registry().values()}
         self.problems: list[str] = []
-        self.overrides: dict[str, str] = {}
+        wanted: dict[str, str] = {}
         for action_id, keys in (overrides or {}).items():
-            problem = self._problem(action_id, keys)
-            if problem:
+            if problem := _malformed(action_id, keys):
                 self.problems.append(problem)
             else:
-                self._keys[action_id] = self.overrides[action_id] = _normal(keys)
+                wanted[action_id] = _normal(keys)
+        # A wish is judged with all others granted, so that two actions may change places; one that is refused gives
+        # its keys back, which may stand in the way of another.
+        while problem := self._first_problem(defaults | wanted, wanted):
+            self.problems.append(problem)
+        self.overrides = wanted
+        self._keys = defaults | wanted
+
+    @staticmethod
+    def _first_problem(keys: Mapping[str, str], wanted: dict[str, str]) -> str:
+        """Return a sentence about the first wish that cannot be granted, and drop it."""
+        for action_id in list(wanted):
+            mine = set(wanted[action_id].split(","))
+            for other in registry().values():
+                taken = mine & set(keys[other.id].split(","))
+                if taken and other.id != action_id and _clash(registry()[action_id], other):
+                    del wanted[action_id]
+                    names = keys_label(",".join(sorted(taken)))
+                    return (
+                        f"console.keys: {names} of {action_id} is taken by {other.id} ({other.label}); choose another."
+                    )
+        return ""
 
     def keys(self, action_id: str) -> str:
         """The keys of an action, separated by commas; empty when it has none."""
@@ -60,21 +80,15 @@ class Keymap:
         """All keys of an action as a person writes them."""
         return keys_label(self.keys(action_id))
 
-    def _problem(self, action_id: str, keys: str) -> str:
-        action = registry().get(action_id)
-        if action is None:
-            near = difflib.get_close_matches(action_id, registry(), 1, 0.4)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            return f"console.keys: there is no action {action_id!r}.{hint}"
-        wanted = {key for key in _normal(keys).split(",") if key}
-        if not wanted:
-            return f"console.keys: {action_id} is given no key; write one, such as f5."
-        for other in registry().values():
-            taken = wanted & set(self._keys[other.id].split(","))
-            if taken and other.id != action_id and _clash(action, other):
-                names = keys_label(",".join(sorted(taken)))
-                return f"console.keys: {names} of {action_id} is taken by {other.id} ({other.label}); choose another."
-        return ""
+
+def _malformed(action_id: str, keys: str) -> str:
+    if action_id not in registry():
+        near = difflib.get_close_matches(action_id, registry(), 1, 0.4)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        return f"console.keys: there is no action {action_id!r}.{hint}"
+    if not _normal(keys):
+        return f"console.keys: {action_id} is given no key; write one, such as f5."
+    return ""
 
 
 def _normal(keys: str) -> str:

@@ -9,6 +9,7 @@ from themes.loader import DEFAULT_THEME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 __all__ = ["Preferences"]
 
@@ -31,5 +32,7 @@ class Preferences:
     """Begin with amounts hidden."""
     screen: str = "dashboard"
     """The screen shown first."""
+    pictures: Path | None = None
+    """Folder for screenshots; without one none can be saved."""
     timeframe: str = "1m"
     """The chart's timeframe at first."""

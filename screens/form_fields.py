@@ -1,8 +1,8 @@
 """Fields of forms as plain values: what may stand in each, read and judged in words, without drawing anything.
 
-    field = Field("capital", "Capital", Kind.NUMBER, "2000", minimum="0", above=True, unit="USDT")
-    fault(field, "-1")            # "write a figure above 0"
-    read(field, "2,500")          # Decimal("2500")
+field = Field("capital", "Capital", Kind.NUMBER, "2000", minimum="0", above=True, unit="USDT")
+fault(field, "-1")            # "write a figure above 0 USDT"
+read(field, "2,500")          # Decimal("2500")
 """
 
 from __future__ import annotations
@@ -75,8 +75,6 @@ class Field:
     optional: bool = False
     heading: str = ""
     """A line above the field that names what begins here."""
-    step: str = ""
-    """What one press of the step keys adds; empty lets the digits decide."""
 
 
 def _figure(text: str) -> Decimal | None:
@@ -168,7 +166,7 @@ def changed(field: Field, text: str) -> bool:
 
 
 def nudged(field: Field, text: str, steps: int) -> str:
-    """Return the text moved by so many steps: a day, one, or one of the last digit shown; as it is when it cannot be."""
+    """Return the text moved by so many steps (a day, one, or one of the last digit), as it is when it cannot be."""
     if field.kind is Kind.DATE:
         day = date_of(text)
         return text if day is None else (day + timedelta(days=steps)).isoformat()
@@ -176,8 +174,7 @@ def nudged(field: Field, text: str, steps: int) -> str:
     if figure is None:
         return text
     exponent = figure.as_tuple().exponent
-    step = Decimal(field.step) if field.step else Decimal(1).scaleb(min(0, exponent if isinstance(exponent, int) else 0))
-    moved = f"{figure + steps * step:f}"
+    moved = f"{figure + Decimal(steps).scaleb(min(0, exponent if isinstance(exponent, int) else 0)):f}"
     return text if fault(field, moved) and not fault(field, text) else moved
 
 
@@ -197,6 +194,7 @@ def param_fields(rows: Sequence[ParamRow], values: Mapping[str, object], heading
 
 
 def _param_field(row: ParamRow, value: object) -> Field:
+    choices: tuple[tuple[str, str], ...]
     if row.type == "bool":
         kind, choices = Kind.CHOICE, YES_NO
         default = YES if str(row.default if value is None else value).casefold() in TRUE_WORDS else NO

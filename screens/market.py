@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from console.store import Slice
     from engine.control.views import BookView, FillRow, InstrumentRow, OrderRow, TickerRow
     from engine.model.candle import Candle
+    from widgets.glyphs import Glyphs
+    from widgets.table_cells import Cell
 
 __all__ = ["MarketScreen", "TIMEFRAMES"]
 
@@ -219,7 +221,7 @@ class MarketScreen(DeckScreen):
         ladder.update(
             figures.levels(book, OrderSide.BUY, visible),
             figures.levels(book, OrderSide.SELL, visible),
-            own=figures.own_sizes(book),
+            own=figures.own_sizes(book, hidden=self.deck.privacy),
             last=figures.last_trade(book),
             spread=figures.spread_text(book),
         )
@@ -248,12 +250,14 @@ class MarketScreen(DeckScreen):
         hidden = len(self._rows) - len(shown)
         table.title = f"Orders {place}" + (f" ({hidden} elsewhere)" if hidden else "")
         shown.sort(key=lambda row: row.created, reverse=True)
-        known, zone, glyphs = self.deck.instruments, self.deck.zone, table.glyphs
-        table.set_rows(
-            [(row.client_id, figures.order_cells(row, known.get(row.instrument), glyphs, zone)) for row in shown]
-        )
+        table.set_rows([(row.client_id, self._order_cells(row, table.glyphs)) for row in shown])
         table.mark()
         self._tickers.touch()
+
+    def _order_cells(self, row: OrderRow, glyphs: Glyphs) -> tuple[Cell, ...]:
+        deck = self.deck
+        known = deck.instruments.get(row.instrument)
+        return figures.order_cells(row, known, glyphs, deck.zone, hidden=deck.privacy)
 
     # --- actions
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.model.ids import symbol_of
 from engine.model.order import OrderSide, OrderStatus, OrderType
-from screens.formats import DASH, clock, compact, decimals_of, exact, number, percent, scaled
+from screens.formats import DASH, MASK, clock, compact, decimals_of, exact, number, percent, scaled
 from widgets.candle_chart import Bar, Marker
 from widgets.ladder import LastTrade, Level
 from widgets.sparkline import direction_ink, spark
@@ -103,8 +103,10 @@ def levels(book: BookView, side: OrderSide, visible: int) -> list[Level]:
     return found
 
 
-def own_sizes(book: BookView) -> dict[int, str]:
-    """Return the open size of one's own orders by price."""
+def own_sizes(book: BookView, *, hidden: bool = False) -> dict[int, str]:
+    """Return the open size of one's own orders by price; hidden leaves the mark without the size."""
+    if hidden:
+        return {level.price: "" for level in book.own}
     sums: dict[int, int] = {}
     for level in book.own:
         sums[level.price] = sums.get(level.price, 0) + level.quantity
@@ -168,14 +170,16 @@ def side_cell(side: OrderSide, glyphs: Glyphs) -> Cell:
     return Cell(f"{glyphs.buy if buy else glyphs.sell} {side.value}", "bid" if buy else "ask", value=side.value)
 
 
-def order_cells(row: OrderRow, instrument: InstrumentRow | None, glyphs: Glyphs, zone: tzinfo) -> tuple[Cell, ...]:
+def order_cells(
+    row: OrderRow, instrument: InstrumentRow | None, glyphs: Glyphs, zone: tzinfo, *, hidden: bool = False
+) -> tuple[Cell, ...]:
     """Return an open order as a row of the orders table; the instrument, where known, gives the decimals."""
     price = row.price if row.price is not None else row.stop_price
     share = row.filled / row.quantity if row.quantity else None
     state, ink = ("cancelling", "warn") if row.cancel_requested else STATUS_WORDS.get(row.status, (row.status, "text"))
     return (
         side_cell(row.side, glyphs),
-        Cell(exact(row.quantity), value=row.quantity),
+        Cell(MASK if hidden else exact(row.quantity), value=row.quantity),
         Cell(price_text(price, instrument) if price is not None else "market", value=price),
         Cell(percent(share, 0) if row.filled else DASH, "muted" if not row.filled else "text", value=share),
         Cell(symbol_of(row.instrument)),

@@ -103,6 +103,7 @@ def _read_parquet(path: Path, base: str) -> Foreign:
 
 def _read_csv(path: Path, base: str, *, zipped: bool) -> Foreign:
     import pyarrow as pa
+    import pyarrow.compute as pac
     import pyarrow.csv as pc
 
     head, delimiter, header = _look_at_head(path, zipped)
@@ -134,8 +135,12 @@ def _read_csv(path: Path, base: str, *, zipped: bool) -> Foreign:
     except (OSError, pa.ArrowException) as error:
         raise DataValidationError(f"The CSV file {path} cannot be read: {error}.") from error
     first = skipped + 1 if header else 1
-    _refuse_broken_rows(faults, path, table, first, skipped if header else 0)
-    columns = {ours: _trimmed(table[plain_name], first) for ours, plain_name in wanted.items()}
+    _refuse_broken_rows(faults, path)
+    columns = {ours: pac.utf8_trim_whitespace(table[plain_name]) for ours, plain_name in wanted.items()}
+    rows = _rows_before_blank_end(list(columns.values()))
+    if not rows:
+        raise DataValidationError(f"The CSV file {path} has no rows.")
+    columns = {ours: column.slice(0, rows) for ours, column in columns.items()}
     numbers = {ours: _numbers(columns[ours], path, names[ours], "line", first) for ours in _PRICES}
     ts, unit = _times(columns["time"], path, names["time"], "line", first)
     kind = "CSV, gzipped" if zipped else "CSV"
@@ -144,25 +149,22 @@ def _read_csv(path: Path, base: str, *, zipped: bool) -> Foreign:
     return Foreign(format=kind, ts=ts, unit=unit, first_line=first, columns=names, place="line", **numbers)
 
 
-def _trimmed(column: Any, first: int) -> Any:
-    import pyarrow.compute as pac
+def _rows_before_blank_end(columns: list[Any]) -> int:
+    """Number of rows without the blank lines at the end of a file; blank lines anywhere else are rows, and faults."""
+    rows = len(columns[0])
+    while rows and not any(column[rows - 1].as_py() for column in columns):
+        rows -= 1
+    return rows
 
-    return pac.utf8_trim_whitespace(column)
 
-
-def _refuse_broken_rows(faults: list[Any], path: Path, table: Any, first: int, skipped: int) -> None:
-    if not len(table) and not faults:
-        raise DataValidationError(f"The CSV file {path} has no rows.")
-    for row in faults:
-        # A blank end of file is no row; blank lines anywhere else are.
-        last = not row.text.strip() and row.number is not None and row.number - 1 == len(table) + faults.index(row)
-        if last and row is faults[-1]:
-            continue
-        number = skipped + row.number if row.number is not None else first
+def _refuse_broken_rows(faults: list[Any], path: Path) -> None:
+    """Refuse lines with too many or too few values."""
+    if faults:
+        row = faults[0]
         raise DataValidationError(
-            f"Line {number:,} of {path.name} has {row.actual_columns} values, {row.expected_columns} are expected: "
-            f"{row.text[:80]!r}. Nothing was imported.",
-            details={"line": number},
+            f"Line {row.number:,} of {path.name} has {row.actual_columns} values, {row.expected_columns} are "
+            f"expected: {row.text[:80]!r}. Nothing was imported.",
+            details={"line": row.number},
         )
 
 
@@ -171,17 +173,19 @@ def _look_at_head(path: Path, zipped: bool) -> tuple[list[str], str, list[str]]:
     lines: list[str] = []
     try:
         with gzip.open(path, "rt", encoding="utf-8-sig") if zipped else path.open(encoding="utf-8-sig") as file:
-            for _ in range(_PREAMBLE):
+            for _ in range(_PREAMBLE + 1):
                 line = file.readline(100_000)
                 if not line:
                     break
                 lines.append(line.rstrip("\r\n"))
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise DataValidationError(f"The file {path} is neither Parquet nor readable text: {error}.") from error
-    for number, line in enumerate(lines):
+    for number, line in enumerate(lines[:_PREAMBLE]):
         delimiter = max(",;\t", key=line.count)
         cells = [cell.strip().strip('"') for cell in line.split(delimiter)]
         if len({_plain(cell) for cell in cells} & {"open", "high", "low", "close", "o", "h", "l", "c"}) >= 4:
+            if not any(lines[number + 1 :]):
+                raise DataValidationError(f"The CSV file {path} has no rows.")
             return lines[: number + 1], delimiter, cells
     delimiter = max(",;\t", key=lines[0].count) if lines else ","
     return lines[:1] or [""], delimiter, []
@@ -243,7 +247,7 @@ def _numbers(column: Any, path: Path, name: str, place: str, first: int) -> Floa
         try:
             float(value)
         except (TypeError, ValueError):
-            raise _bad_value(path, name, place, first + index, value, "is no number") from None
+            raise _bad_value(path, name, place, first + index, value, "is no number" if value else "is empty") from None
     raise DataValidationError(f"The column {name} of {path.name} holds {column.type}, which are no numbers.")
 
 
@@ -267,7 +271,19 @@ def _times(column: Any, path: Path, name: str, place: str, first: int) -> tuple[
             return _from_numbers(pac.cast(column, wanted).to_numpy(), path, name, place, first)
         except pa.ArrowException:
             continue
-    return _from_texts(column.to_pylist(), path, name, place, first)
+    texts = column.to_pylist()
+    if _is_number(texts[0]):
+        index = next(index for index, text in enumerate(texts) if not _is_number(text))
+        raise _bad_value(path, name, place, first + index, texts[index], "is no number, as the first one is")
+    return _from_texts(texts, path, name, place, first)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 _UNITS = (

@@ -198,7 +198,7 @@ class CandleStore:
         known = [other.words for other in self.sets()]
         if not known:
             return NotFoundError(
-                f"There are no candles of {key.words}: nothing is stored yet. `quarterdeck data import` takes a file in."
+                f"There are no candles of {key.words}, nor any others: `quarterdeck data import` brings some in."
             )
         near = difflib.get_close_matches(key.words, known, 3, 0.5) or known[:3]
         return NotFoundError(

@@ -287,12 +287,14 @@ def test_the_line_is_right_after_a_preamble(take: Callable[..., ImportReport]) -
 def test_the_line_is_right_without_a_header(take: Callable[..., ImportReport]) -> None:
     with pytest.raises(DataValidationError, match="line 2: high 8"):
         take([row(0), row(1, h="8", o="8", c="8"), row(2)])
-    with pytest.raises(DataValidationError, match="Line 3 of bars.csv has 2 values"):
+    with pytest.raises(DataValidationError, match=r"Line 3 of bars.csv has 2 values"):
         take([row(0), row(1), "1,2"])
 
 
 def test_a_text_among_times_in_words_is_refused(take: Callable[..., ImportReport]) -> None:
-    with pytest.raises(DataValidationError, match="Line 3 of bars.csv: '14/11/2023' in the column timestamp is no ISO"):
+    with pytest.raises(
+        DataValidationError, match=r"Line 3 of bars.csv: '14/11/2023' in the column timestamp is no ISO"
+    ):
         take([HEADER, "2023-11-14 22:14:00,10,12,9,11,5", "14/11/2023,10,12,9,11,5"])
 
 

@@ -29,9 +29,12 @@ class Terminal:
     Args:
         command: What to run.
         size: Columns and rows.
+        pass_fds: Descriptors that the command inherits.
     """
 
-    def __init__(self, command: Sequence[str], size: tuple[int, int] = (80, 24)) -> None:
+    def __init__(
+        self, command: Sequence[str], size: tuple[int, int] = (80, 24), *, pass_fds: Sequence[int] = ()
+    ) -> None:
         self.far, near = pty.openpty()
         self.output = bytearray()
         """Everything read from the command so far."""
@@ -43,7 +46,13 @@ class Terminal:
         """Our own descriptor of the command's side; keeps the terminal's modes readable."""
         environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "1", "LINES": "1"}
         self.process = subprocess.Popen(
-            list(command), stdin=near, stdout=near, stderr=near, start_new_session=True, env=environment
+            list(command),
+            stdin=near,
+            stdout=near,
+            stderr=near,
+            start_new_session=True,
+            env=environment,
+            pass_fds=tuple(pass_fds),
         )
 
     def resize(self, columns: int, rows: int) -> None:

@@ -1,0 +1,133 @@
+"""What the console costs: the command's help, the first screen, bytes and processor time, and the loop's lag in use."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.bench.table import Row, percentile, workplace
+from tests.conftest import ROOT
+from tests.kit.terminal import Terminal
+
+PYTHON = sys.executable
+COMMAND = str(Path(PYTHON).with_name("quarterdeck"))
+LAG_SECONDS = float(os.environ.get("QUARTERDECK_TEST_LAG_SECONDS", "600"))
+"""How long the lag is measured; the bar is stated for ten minutes."""
+KEYS = ("1", "2", "3", "5", "6", "4", "?", "\x1b", "\x10", "\x1b", "b", "\x1b", "]", "[", "t", "T")
+"""Every screen, the help, the palette, a ticket, another instrument and timeframe."""
+SIZES = ((80, 24), (120, 40), (200, 50))
+
+
+def help_rows() -> list[Row]:
+    """Time of `quarterdeck --help`, and what it loads."""
+    times = []
+    for _ in range(7):
+        began = time.perf_counter()
+        subprocess.run([COMMAND, "--help"], check=True, capture_output=True)
+        times.append(time.perf_counter() - began)
+    code = "import sys, console.cli as c\ntry: c.main(['--help'])\nexcept SystemExit: pass\nprint('textual' in sys.modules)"
+    loaded = subprocess.run([PYTHON, "-c", code], check=True, capture_output=True, text=True).stdout.split()[-1]
+    middle = percentile(times, 50)
+    return [
+        Row("quarterdeck --help", f"{middle:.2f} s (median of 7)", "≤ 0.25 s", middle <= 0.25),
+        Row("quarterdeck --help loads textual", loaded, "False", loaded == "False"),
+    ]
+
+
+def first_screen(home: Path) -> Row:
+    """Time from the command to a screen with the account's equity on it, warm disk."""
+    times = []
+    for turn in range(4):
+        began = time.perf_counter()
+        terminal = Terminal([COMMAND, "--home", str(home / f"first-{turn % 2}")])
+        while "10,000" not in terminal.text() and time.perf_counter() - began < 30:
+            terminal.read(0.02)
+        times.append(time.perf_counter() - began)
+        terminal.process.terminate()
+        while terminal.process.poll() is None:
+            terminal.read(0.05)
+    middle = percentile(times[1:], 50)
+    return Row("first usable screen, warm disk", f"{middle:.2f} s (median of 3)", "≤ 2 s", middle <= 2)
+
+
+def cost_rows(home: Path) -> list[Row]:
+    """Bytes and processor time as the shared check counts them."""
+    check = ROOT.parent / "shared" / "checks" / "terminal_cost.py"
+    if not check.exists():
+        return [Row("terminal traffic", "not measured: the shared check is not here")]
+    found = []
+    for what, arguments, bar in (
+        ("market-5hz 80x24", ["--scene", "market-5hz"], 10.0),
+        ("idle dashboard 80x24", [], 0.5),
+    ):
+        command = [PYTHON, str(check), "--size", "80x24", "--warmup", "8", "--seconds", "20", "--"]
+        said = subprocess.run(
+            [*command, COMMAND, "--home", str(home / what[:4]), *arguments], check=True, capture_output=True, text=True
+        ).stdout
+        match = re.search(r"([\d.]+) KiB/s.*CPU ([\d.]+) %", said)
+        if match is None:
+            raise RuntimeError(f"the check said {said!r}")
+        traffic, cpu = float(match[1]), float(match[2])
+        found.append(Row(f"traffic, {what}", f"{traffic} KiB/s", f"≤ {bar:g} KiB/s", traffic <= bar))
+        if arguments:
+            found.append(Row(f"processor, {what}, whole process", f"{cpu} %", "≤ 35 %", cpu <= 35))
+    return found
+
+
+def lag_rows(home: Path, seconds: float) -> list[Row]:
+    """Lag of the loop while a person does everything at once."""
+    result = home / "lag.json"
+    ours, theirs = socket.socketpair()
+    home_folder = home / "lag"
+    home_folder.mkdir()
+    os.set_inheritable(theirs.fileno(), True)
+    program = f"{PYTHON} -m tests.bench.lag_child {home_folder} {theirs.fileno()} {result}"
+    terminal = _with_descriptor(program, theirs)
+    end, turn = time.monotonic() + seconds + 10, 0
+    while time.monotonic() < end and terminal.process.poll() is None:
+        terminal.read(0.1)
+        turn += 1
+        if turn % 3 == 0:
+            terminal.type(KEYS[turn // 3 % len(KEYS)])
+        if turn % 50 == 0:
+            terminal.resize(*SIZES[turn // 50 % len(SIZES)])
+            _winch(terminal)
+    terminal.process.terminate()
+    while terminal.process.poll() is None:
+        terminal.read(0.05)
+    ours.close()
+    late = json.loads(result.read_text(encoding="utf-8"))
+    scene = f"{len(late)} beats in {seconds:g} s, 100 updates/s, 5 bots, screens, resizes, dialogs"
+    p99, p999, worst = percentile(late, 99), percentile(late, 99.9), max(late)
+    return [
+        Row("loop lag", scene),
+        Row("loop lag p99", f"{p99:.1f} ms", "≤ 10 ms", p99 <= 10),
+        Row("loop lag p99.9", f"{p999:.1f} ms", "≤ 50 ms", p999 <= 50),
+        Row("loop lag max", f"{worst:.1f} ms", "≤ 150 ms", worst <= 150),
+    ]
+
+
+def _with_descriptor(program: str, kept: socket.socket) -> Terminal:
+    """Run a program on a terminal that inherits one more descriptor."""
+    # The shell passes every inheritable descriptor on, which Popen would close.
+    os.dup2(kept.fileno(), 9, inheritable=True)
+    command = program.replace(f" {kept.fileno()} ", " 9 ")
+    return Terminal(["bash", "-c", f"exec {command}"], pass_fds=(9,))
+
+
+def _winch(terminal: Terminal) -> None:
+    import signal
+
+    terminal.process.send_signal(signal.SIGWINCH)
+
+
+def run() -> list[Row]:
+    """All rows."""
+    with workplace("console") as home:
+        return [*help_rows(), first_screen(home), *cost_rows(home), *lag_rows(home, LAG_SECONDS)]

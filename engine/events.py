@@ -41,6 +41,7 @@ __all__ = [
     "Event",
     "ExternalFillSeen",
     "ExternalOrderSeen",
+    "FillsCaughtUp",
     "FundingPaid",
     "InstrumentDefined",
     "InterestCharged",
@@ -111,6 +112,8 @@ class OperatorActed(_Fact, frozen=True, kw_only=True):
     operation: str
     summary: str
     """What was asked, secrets masked."""
+    request_id: str = ""
+    """Chosen by the caller: a repeat with the same one does nothing more."""
 
 
 # --- accounts and money ----------------------------------------------------------------------------------------------
@@ -214,6 +217,14 @@ class ExternalFillSeen(_Fact, frozen=True, kw_only=True):
     """An execution of an order that is not this instance's; it changes balances and the account's position."""
 
     fill: Fill
+
+
+class FillsCaughtUp(_Fact, frozen=True, kw_only=True):
+    """Every execution that the venue had kept up to a cursor is booked, or is part of the opening balance."""
+
+    account: AccountId
+    cursor: str
+    """The venue's own; the next question for executions begins there."""
 
 
 # --- orders ----------------------------------------------------------------------------------------------------------
@@ -485,6 +496,7 @@ Event = (
     | PositionLiquidated
     | ExternalOrderSeen
     | ExternalFillSeen
+    | FillsCaughtUp
     | OrderRefused
     | OrderIntended
     | OrderSubmitted

@@ -192,12 +192,10 @@ class Desk:
         if order is None:
             log.warning("report about an order that is not ours", account=account, client_id=event.client_id)
             return
-        if isinstance(event, ev.OrderAccepted) and order.venue_order_id == event.venue_order_id:
+        if _is_old_news(order, event):
             return
         if isinstance(event, ev.OrderAmended):
             event = self._with_reserve(order, event)
-        if isinstance(event, ev.OrderCanceled | ev.OrderExpired | ev.OrderRejected) and not order.is_open:
-            return
         try:
             self._ledger.record(event)
         except IllegalTransitionError as error:
@@ -210,11 +208,16 @@ class Desk:
             return
         order = state.order(fill.client_id)
         if order is None:
+            log.warning("execution of an order that is not ours", client_id=fill.client_id, fill=fill.key)
             self._ledger.record(ev.ExternalFillSeen(fill=fill))
             return
         self._ledger.record(event)
         if order.overfilled:
             log.error("overfilled: the venue executed more than was ordered", client_id=fill.client_id)
+
+    def is_ours(self, client_id: str) -> bool:
+        """True for the id of an order of this very instance, whether or not it is still known."""
+        return self._ids.is_ours(client_id)
 
     # --- parts -------------------------------------------------------------------------------------------------------
 
@@ -274,3 +277,19 @@ class Desk:
             oco_group=order.oco_group,
             decision=order.decision,
         )
+
+
+_UNANSWERED = frozenset({OrderStatus.PENDING, OrderStatus.SUBMITTED, OrderStatus.UNKNOWN, OrderStatus.REJECTED})
+
+
+def _is_old_news(order: Order, event: ev.VenueEvent) -> bool:
+    """Whether a report tells nothing that is not known already, or speaks about what is over."""
+    match event:
+        case ev.OrderAccepted():
+            return order.venue_order_id == event.venue_order_id and order.status not in _UNANSWERED
+        case ev.OrderTriggered():
+            return order.triggered or not order.is_open
+        case ev.OrderCanceled() | ev.OrderExpired() | ev.OrderRejected() | ev.OrderAmended():
+            return not order.is_open
+        case _:
+            return False

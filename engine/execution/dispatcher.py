@@ -1,25 +1,34 @@
-"""The asyncio shell around the desk: carries effects to venues once durable, and asks about lost answers."""
+"""The asyncio shell around the desk: carries effects to venues once durable, and looks after what became of them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from engine import events as ev
-from engine.errors import ExchangeConnectionError, ExchangeError, JournalError, QuarterdeckError, UnknownOutcomeError
+from engine.errors import (
+    ExchangeConnectionError,
+    ExchangeInsufficientFundsError,
+    ExchangeRateLimitError,
+    JournalError,
+    QuarterdeckError,
+    UnknownOutcomeError,
+)
 from engine.execution.effects import AmendEffect, CancelEffect, Effect, PlaceEffect
+from engine.execution.inquiry import Inquiry
 from engine.logs import get_logger
-from engine.model.ids import VenueId, venue_of
+from engine.model.ids import ClientOrderId, VenueId, venue_of
 from engine.model.order import OrderStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from engine.clock import Clock
     from engine.execution.desk import Desk
     from engine.ledger import Ledger
-    from engine.model.ids import AccountId, ClientOrderId
+    from engine.model.ids import AccountId
     from engine.model.order import Order
     from engine.model.venue import Venue
 
@@ -27,12 +36,19 @@ __all__ = ["Dispatcher"]
 
 log = get_logger(__name__)
 
-ASK_AFTER_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Pauses between questions about an order of unknown outcome; the last one repeats."""
+CANCEL_AGAIN_S = (0.5, 1.0, 2.0, 5.0)
+"""Pauses before a cancel without an answer is sent again; the last one repeats. A cancel may be sent twice."""
+COMPARE_EVERY_S = 60.0
+"""How often open orders and executions are compared with the venue's."""
+_DID_NOT_HAPPEN = (ExchangeConnectionError, ExchangeRateLimitError, ExchangeInsufficientFundsError)
+"""Errors that say for certain that a request had no effect. Everything else proves nothing."""
 
 
 class Dispatcher:
     """An outbox that sends. Cancels overtake everything that is not sent yet.
+
+    An order is sent once: whatever goes wrong on the way, it is asked for by its id. A cancel is sent until it is
+    answered or the order has ended. No failure of one request reaches another.
 
     `run` owns all tasks; cancelling it leaves unsent effects unsent, and orders that were being sent become unknown
     and are asked for by id at the next start.
@@ -41,18 +57,25 @@ class Dispatcher:
     def __init__(
         self, ledger: Ledger, venues: Mapping[VenueId, Venue], clock: Clock, *, timeout_s: float = 30.0
     ) -> None:
+        self.inquiry = Inquiry(ledger, clock, timeout_s)
         self._ledger = ledger
         self._venues = venues
         self._clock = clock
         self._timeout_s = timeout_s
         self._urgent: deque[Effect] = deque()
         self._normal: deque[Effect] = deque()
+        self._doubtful: deque[ClientOrderId] = deque()
         self._wake = asyncio.Event()
         self._desk: Desk | None = None
+        self._placing: dict[ClientOrderId, asyncio.Event] = {}
+        self._amending: dict[ClientOrderId, deque[asyncio.Event]] = {}
+        self._canceling: set[ClientOrderId] = set()
+        ledger.subscribe(self._hear)
 
     def attach(self, desk: Desk) -> None:
         """Name the desk that hears about outcomes; must happen before `run`."""
         self._desk = desk
+        self.inquiry.attach(desk)
 
     def put(self, effect: Effect) -> None:
         """Queue an effect; returns at once. The queue is as long as the open orders, which the gate limits."""
@@ -64,141 +87,219 @@ class Dispatcher:
         """Effects not sent yet."""
         return len(self._urgent) + len(self._normal)
 
+    def _hear(self, record: ev.Record) -> None:
+        event = record.event
+        # "Cannot be cancelled" may mean that the order has ended and its end was never reported.
+        if isinstance(event, ev.OrderCancelRejected) and event.client_id in self._ledger.state.orders:
+            self._doubtful.append(event.client_id)
+            self._wake.set()
+
     async def run(self) -> None:
         """Send until cancelled, or until the journal has failed: then nothing more leaves."""
         async with asyncio.TaskGroup() as tasks:
-            while True:
-                while self.waiting:
-                    effect = self._urgent.popleft() if self._urgent else self._normal.popleft()
-                    try:
-                        await self._ledger.journal.wait_durable(effect.seq)
-                    except JournalError as error:
-                        log.error("nothing is sent any more: the journal failed", problem=error.message)
-                        return
-                    tasks.create_task(self._send(effect), name=f"send {type(effect).__name__}")
-                self._wake.clear()
-                await self._wake.wait()
+            comparing = tasks.create_task(self._compare_now_and_then(tasks), name="compare orders")
+            try:
+                await self._send_all(tasks)
+            except JournalError as error:
+                log.error("nothing is sent any more: the journal failed", problem=error.message)
+                comparing.cancel()
 
-    async def _send(self, effect: Effect) -> None:
-        desk, client_id = self._need_desk(), self._client_id(effect)
+    async def _send_all(self, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            while self.waiting:
+                effect = self._urgent.popleft() if self._urgent else self._normal.popleft()
+                await self._ledger.journal.wait_durable(effect.seq)
+                tasks.create_task(self._carry(effect), name=f"send {type(effect).__name__}")
+            while self._doubtful:
+                self._ask_later(tasks, self._doubtful.popleft())
+            self._wake.clear()
+            await self._wake.wait()
+
+    def _ask_later(self, tasks: asyncio.TaskGroup, client_id: ClientOrderId) -> None:
+        order = self._ledger.state.orders.get(client_id)
+        if order is not None:
+            tasks.create_task(self._ask(order), name=f"ask for {client_id}")
+
+    async def _ask(self, order: Order, *, changed: bool = False) -> None:
+        venue = self._venues[venue_of(order.instrument)]
+        try:
+            await self.inquiry.ask(venue, order.account, order.client_id, changed=changed)
+        except JournalError as error:
+            log.error("an answer cannot be booked: the journal failed", problem=error.message)
+
+    # --- sending -----------------------------------------------------------------------------------------------------
+
+    async def _carry(self, effect: Effect) -> None:
+        """Root of one request's task: nothing that happens here may end the others."""
+        client_id = effect.command.client_id if isinstance(effect, PlaceEffect) else effect.client_id
         order = self._ledger.state.orders.get(client_id)
         if order is None:
             return
         venue = self._venues[venue_of(order.instrument)]
         try:
+            match effect:
+                case PlaceEffect():
+                    await self._place(venue, effect, order)
+                case CancelEffect():
+                    await self._cancel(venue, order)
+                case AmendEffect():
+                    await self._amend(venue, effect, order)
+        except JournalError as error:
+            log.error("a request ends: the journal failed", client_id=client_id, problem=error.message)
+        except Exception:  # a fault of ours about one order must not stop the sending of cancels for the others
+            log.exception("a request failed", client_id=client_id)
+
+    async def _place(self, venue: Venue, effect: PlaceEffect, order: Order) -> None:
+        if order.status is not OrderStatus.PENDING:
+            return
+        client_id, done = order.client_id, asyncio.Event()
+        self._need_desk().submitted(client_id)
+        self._placing[client_id] = done
+        known = True
+        try:
             async with asyncio.timeout(self._timeout_s):
-                await self._call(venue, effect, order)
-        except ExchangeConnectionError as error:
-            self._not_sent(order, effect, error)
-        except (UnknownOutcomeError, TimeoutError) as error:
-            log.warning("outcome unknown", client_id=client_id, problem=str(error))
-            if isinstance(effect, PlaceEffect):
-                desk.unknown(client_id, "The venue did not answer.")
-            await self.ask(venue, order.account, client_id)
-        except ExchangeError as error:
-            log.error("the venue refused a request", client_id=client_id, problem=error.message)
-            self._not_sent(order, effect, error)
-
-    async def _call(self, venue: Venue, effect: Effect, order: Order) -> None:
-        match effect:
-            case PlaceEffect():
-                if order.cancel_requested:
-                    # Cancelled before it left: it never existed anywhere else.
-                    now = self._clock.now()
-                    self._report(order, ev.OrderCanceled(client_id=order.client_id, reason="not sent", ts=now))
-                    return
-                self._need_desk().submitted(order.client_id)
                 await venue.place(effect.command)
-            case CancelEffect():
-                if order.status is OrderStatus.PENDING:
-                    return
-                await venue.cancel(effect.account, effect.client_id)
-            case AmendEffect():
-                await venue.amend(
-                    effect.account,
-                    effect.client_id,
-                    quantity=effect.quantity,
-                    price=effect.price,
-                    stop_price=effect.stop_price,
-                )
+        except _DID_NOT_HAPPEN as error:
+            log.warning("an order was not sent", client_id=client_id, problem=error.message)
+            # Unless the venue has reported it all the same: then it lives, and that answer counts.
+            if order.venue_order_id is None:
+                code, now = error.error_code or error.kind, self._clock.now()
+                self._report(order, ev.OrderRejected(client_id=client_id, code=code, reason=error.message, ts=now))
+        except Exception as error:  # no error is evidence of what became of the order
+            known = False
+            _warn("outcome unknown", client_id, error)
+            self._need_desk().unknown(client_id, f"The venue did not answer: {_words(error)}")
+        finally:
+            del self._placing[client_id]
+            done.set()
+        if not known:
+            await self._ask(order)
 
-    def _not_sent(self, order: Order, effect: Effect, error: QuarterdeckError) -> None:
-        now, code = self._clock.now(), error.error_code or error.kind
-        if isinstance(effect, PlaceEffect):
-            self._report(order, ev.OrderRejected(client_id=order.client_id, code=code, reason=error.message, ts=now))
-        else:
-            self._report(
-                order, ev.OrderCancelRejected(client_id=order.client_id, code=code, reason=error.message, ts=now)
-            )
+    async def _cancel(self, venue: Venue, order: Order) -> None:
+        client_id = order.client_id
+        if order.status is OrderStatus.PENDING:
+            # Not sent yet, and its sending looks whether it is still wanted: it never existed anywhere else.
+            self._report(order, ev.OrderCanceled(client_id=client_id, reason="not sent", ts=self._clock.now()))
+            return
+        placing = self._placing.get(client_id)
+        if placing is not None:
+            # A cancel that arrives before its order would find nothing to cancel.
+            await placing.wait()
+        if client_id in self._canceling:
+            await self._try_cancel(venue, order)
+            return
+        self._canceling.add(client_id)
+        try:
+            attempt = 0
+            while order.is_open and not await self._try_cancel(venue, order):
+                await self._clock.sleep(CANCEL_AGAIN_S[min(attempt, len(CANCEL_AGAIN_S) - 1)])
+                attempt += 1
+        finally:
+            self._canceling.discard(client_id)
+
+    async def _try_cancel(self, venue: Venue, order: Order) -> bool:
+        """Ask once for the end of an order; False when there is no answer."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await venue.cancel(order.account, order.client_id)
+        except Exception as error:  # asked again until answered, so nothing is lost by not knowing
+            _warn("a cancel was not answered", order.client_id, error)
+            return False
+        return True
+
+    async def _amend(self, venue: Venue, effect: AmendEffect, order: Order) -> None:
+        client_id = order.client_id
+        async with self._in_turn(client_id):
+            if not order.is_open:
+                return
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    await venue.amend(
+                        effect.account,
+                        client_id,
+                        quantity=effect.quantity,
+                        price=effect.price,
+                        stop_price=effect.stop_price,
+                    )
+            except _DID_NOT_HAPPEN as error:
+                code, now = error.error_code or error.kind, self._clock.now()
+                self._report(
+                    order, ev.OrderCancelRejected(client_id=client_id, code=code, reason=error.message, ts=now)
+                )
+            except Exception as error:  # no error is evidence of what became of the change
+                _warn("outcome of a change unknown", client_id, error)
+                await self._ask(order, changed=True)
+
+    @asynccontextmanager
+    async def _in_turn(self, client_id: ClientOrderId) -> AsyncIterator[None]:
+        """Keep changes of one order in their order, behind its placing."""
+        placing, line = self._placing.get(client_id), self._amending.setdefault(client_id, deque())
+        before, mine = line[-1] if line else None, asyncio.Event()
+        line.append(mine)
+        try:
+            for event in (placing, before):
+                if event is not None:
+                    await event.wait()
+            yield
+        finally:
+            mine.set()
+            line.remove(mine)
+            if not line:
+                self._amending.pop(client_id, None)
 
     def _report(self, order: Order, event: ev.VenueEvent) -> None:
         self._need_desk().on_event(order.account, event)
 
-    async def ask(self, venue: Venue, account: AccountId, client_id: ClientOrderId) -> None:
-        """Ask the venue about one order until its state is known; never sends it again.
-
-        "No such order" counts only from an authenticated answer, and only once the venue's visibility delay is over.
-        """
-        desk, attempt = self._need_desk(), 0
-        while (order := self._ledger.state.orders.get(client_id)) is not None:
-            await self._clock.sleep(ASK_AFTER_S[min(attempt, len(ASK_AFTER_S) - 1)] if attempt else 0)
-            attempt += 1
-            try:
-                found = await venue.order(account, client_id)
-                if found is None:
-                    if self._clock.now() - order.created < venue.capabilities.visibility_delay_s * 1e9:
-                        continue
-                    reason = "The venue does not know this order."
-                    desk.on_event(
-                        account,
-                        ev.OrderRejected(client_id=client_id, code="not_found", reason=reason, ts=self._clock.now()),
-                    )
-                    return
-                await self.catch_up(venue, account)
-                desk.on_event(
-                    account,
-                    ev.OrderAccepted(client_id=client_id, venue_order_id=found.venue_order_id, ts=found.created),
-                )
-                self._end_as_found(account, client_id, found.status, found.reason, found.updated)
-                return
-            except ExchangeError as error:
-                log.warning("cannot ask about an order yet", client_id=client_id, problem=error.message)
-
-    def _end_as_found(
-        self, account: AccountId, client_id: ClientOrderId, status: OrderStatus, reason: str, ts: int
-    ) -> None:
-        desk = self._need_desk()
-        if status is OrderStatus.CANCELED:
-            desk.on_event(account, ev.OrderCanceled(client_id=client_id, reason=reason, ts=ts))
-        elif status is OrderStatus.EXPIRED:
-            desk.on_event(account, ev.OrderExpired(client_id=client_id, reason=reason, ts=ts))
-        elif status is OrderStatus.REJECTED:
-            desk.on_event(account, ev.OrderRejected(client_id=client_id, code="rejected", reason=reason, ts=ts))
-
-    async def catch_up(self, venue: Venue, account: AccountId) -> None:
-        """Book every execution the venue keeps that is not booked yet."""
-        cursor, desk = "", self._need_desk()
-        while True:
-            fills, after = await venue.fills_since(account, cursor)
-            for fill in fills:
-                desk.on_event(account, ev.OrderFilled(fill=fill))
-            if not fills or after == cursor:
-                return
-            cursor = after
+    # --- looking after -----------------------------------------------------------------------------------------------
 
     async def recover(self, venue: Venue, account: AccountId) -> None:
-        """Bring our open orders of one account in line with the venue; runs before trading starts."""
-        await self.catch_up(venue, account)
-        for order in list(self._ledger.state.orders.values()):
-            if order.account == account and venue_of(order.instrument) == venue.id:
-                self._need_desk().unknown(order.client_id, "The engine restarted before the answer was booked.")
-                await self.ask(venue, account, order.client_id)
+        """Bring our open orders of one account in line with the venue; runs before trading starts.
+
+        Raises:
+            ExchangeError: The venue cannot be asked.
+            JournalError: An answer cannot be booked.
+        """
+        await self.inquiry.recover(venue, account)
+        for order in self.inquiry.orders_at(venue, account):
+            if order.cancel_requested:
+                # Whether the cancel left before the restart is not known; it may be sent twice.
+                self.put(
+                    CancelEffect(
+                        seq=self._ledger.seq,
+                        account=account,
+                        instrument=order.instrument,
+                        client_id=order.client_id,
+                    )
+                )
+
+    async def _compare_now_and_then(self, tasks: asyncio.TaskGroup) -> None:
+        """A private stream's silence proves nothing, so the venue is asked now and then what is open and was filled."""
+        while True:
+            await self._clock.sleep(COMPARE_EVERY_S)
+            for account in tuple(self._ledger.state.accounts.values()):
+                venue = self._venues.get(account.venue)
+                if venue is None:
+                    continue
+                try:
+                    for client_id in await self.inquiry.compare(venue, account.id):
+                        if client_id not in self._placing:
+                            log.warning("an open order is not known at the venue", client_id=client_id)
+                            self._ask_later(tasks, client_id)
+                except JournalError:
+                    return
+                except Exception as error:  # the next round asks again
+                    log.warning("orders cannot be compared with the venue", problem=_words(error))
 
     def _need_desk(self) -> Desk:
         if self._desk is None:
             raise JournalError("The dispatcher has no desk; attach one before orders are sent.")
         return self._desk
 
-    @staticmethod
-    def _client_id(effect: Effect) -> ClientOrderId:
-        return effect.command.client_id if isinstance(effect, PlaceEffect) else effect.client_id
+
+def _warn(what: str, client_id: ClientOrderId, error: Exception) -> None:
+    expected = isinstance(error, UnknownOutcomeError | TimeoutError | QuarterdeckError)
+    log.warning(what, client_id=client_id, problem=_words(error), exc_info=None if expected else error)
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -82,6 +82,10 @@ class EngineState:
         self.external_orders: dict[str, ev.ExternalOrderSeen] = {}
         self.external_fills: dict[str, int] = {}
         """Natural keys of the last external fills."""
+        self.cursors: dict[AccountId, str] = {}
+        """Up to where each account's executions at the venue are known to be booked."""
+        self.requests: dict[str, int] = {}
+        """Ids of the last mutating requests with the time (UTC nanoseconds) at which each was begun, oldest first."""
         self.oco: dict[str, list[ClientOrderId]] = {}
         """Open members of each OCO group; derived from `orders`."""
 
@@ -215,4 +219,6 @@ _MAPS: dict[str, Any] = {
     "equity": list[tuple[AccountId, EquityEntry]],
     "external_orders": list[tuple[str, ev.ExternalOrderSeen]],
     "external_fills": list[tuple[str, int]],
+    "cursors": list[tuple[AccountId, str]],
+    "requests": list[tuple[str, int]],
 }

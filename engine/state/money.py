@@ -143,6 +143,10 @@ def _external_fill(state: EngineState, event: ev.ExternalFillSeen, _ts: int) -> 
         del state.external_fills[next(iter(state.external_fills))]
 
 
+def _fills_caught_up(state: EngineState, event: ev.FillsCaughtUp, _ts: int) -> None:
+    state.cursors[event.account] = event.cursor
+
+
 def book_fill(state: EngineState, fill: Fill, owner: Owner) -> None:
     """Move money and lots for an execution; all look-ups that may fail come first."""
     instrument = state.instruments.get(fill.instrument)
@@ -209,4 +213,5 @@ HANDLERS: Handlers = {
     ev.InterestCharged: _interest_charged,
     ev.ExternalOrderSeen: _external_order,
     ev.ExternalFillSeen: _external_fill,
+    ev.FillsCaughtUp: _fills_caught_up,
 }

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from engine.state.core import EngineState
     from engine.state.money import Handlers
 
-__all__ = ["HANDLERS"]
+__all__ = ["HANDLERS", "RECENT_REQUESTS"]
 
 NS_PER_DAY = 86_400_000_000_000
+RECENT_REQUESTS = 2_000
+"""Ids of mutating requests kept, so that a repeat is known even after a restart."""
 
 
 def _engine_started(state: EngineState, event: ev.EngineStarted, _ts: int) -> None:
@@ -25,6 +27,14 @@ def _engine_started(state: EngineState, event: ev.EngineStarted, _ts: int) -> No
 
 def _epoch_opened(state: EngineState, event: ev.EpochOpened, _ts: int) -> None:
     state.meta.instance = event.instance
+
+
+def _operator_acted(state: EngineState, event: ev.OperatorActed, ts: int) -> None:
+    if not event.request_id:
+        return
+    state.requests[event.request_id] = ts
+    if len(state.requests) > RECENT_REQUESTS:
+        del state.requests[next(iter(state.requests))]
 
 
 def _bot_created(state: EngineState, event: ev.BotCreated, ts: int) -> None:
@@ -127,6 +137,7 @@ def _equity(state: EngineState, event: ev.EquityRecorded, _ts: int) -> None:
 HANDLERS: Handlers = {
     ev.EngineStarted: _engine_started,
     ev.EpochOpened: _epoch_opened,
+    ev.OperatorActed: _operator_acted,
     ev.BotCreated: _bot_created,
     ev.BotConfigured: _bot_configured,
     ev.BotStateChanged: _bot_state,

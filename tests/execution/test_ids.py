@@ -1,0 +1,33 @@
+"""Client order ids never repeat and fit every venue."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.execution.ids import ClientIds
+
+NUMBERS = st.integers(0, 36**7 - 1)
+EPOCHS = st.integers(0, 36**4 - 1)
+
+
+@given(EPOCHS, NUMBERS)
+def test_an_id_is_a_letter_and_nineteen_letters_or_digits(epoch: int, seq: int) -> None:
+    assert re.fullmatch(r"[A-Za-z][A-Za-z0-9]{19}", ClientIds("abcd1234", epoch).make(seq))
+
+
+@given(st.tuples(EPOCHS, NUMBERS), st.tuples(EPOCHS, NUMBERS))
+def test_two_facts_never_share_an_id(one: tuple[int, int], other: tuple[int, int]) -> None:
+    first = ClientIds("abcd1234", one[0]).make(one[1])
+    second = ClientIds("abcd1234", other[0]).make(other[1])
+    assert (first == second) == (one == other)
+
+
+def test_ids_of_another_instance_are_not_ours() -> None:
+    ours = ClientIds("abcd1234", 1)
+    assert ours.is_ours(ClientIds("abcd1234", 9).make(5))
+    assert not ours.is_ours(ClientIds("abcd1235", 1).make(5))
+    assert not ours.is_ours("web-123")
+    assert not ours.is_ours("Qabcd1234")

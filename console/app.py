@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 import traceback
@@ -15,6 +14,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from console.actions import bindings
+from console.commands import Commands
 from console.errands import LOST, Errands
 from console.hosted import HostedApp
 from console.keymap import Keymap
@@ -28,7 +28,6 @@ from themes import DEFAULT_THEME, load_themes, variable_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from rich.console import RenderableType
     from textual.binding import BindingType
@@ -47,7 +46,7 @@ SILENT_S = 5.0
 FAILURES_KEPT = 20
 
 
-class QuarterdeckApp(HostedApp, inherit_bindings=False):
+class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
     """The console.
 
     Args:
@@ -107,7 +106,7 @@ class QuarterdeckApp(HostedApp, inherit_bindings=False):
     @property
     def deck_screen(self) -> DeckScreen | None:
         """The screen in sight, be it behind a dialog."""
-        return next((screen for screen in reversed(self._stack()) if isinstance(screen, DeckScreen)), None)
+        return next((screen for screen in reversed(self.stack()) if isinstance(screen, DeckScreen)), None)
 
     def now(self) -> int:
         """The engine's clock, UTC nanoseconds, as far as the console can know it; 0 before the engine has spoken."""
@@ -159,92 +158,6 @@ class QuarterdeckApp(HostedApp, inherit_bindings=False):
             self.push_screen(ErrorDialog("The console made a mistake", f"{where}: {name}: {error}", trace))
         return True
 
-    # --- actions of every screen
-
-    def action_show(self, name: str) -> None:
-        """Show a screen."""
-        self.switch_mode(name)
-
-    def action_help(self) -> None:
-        """Show the keys that work here."""
-        from screens.help import HelpDialog
-
-        self.push_screen(HelpDialog(self.screen, self.focused))
-
-    def action_palette(self, prefix: str) -> None:
-        """Find an action, an instrument or a bot by name."""
-        from console.palette import PaletteDialog
-
-        dialog = PaletteDialog(self, prefix)
-        self.push_screen(dialog, dialog.do)
-
-    def action_emergency(self) -> None:
-        """Ask for the emergency stop; one dialog, whatever is open."""
-        from screens.emergency import EmergencyDialog
-
-        if not any(isinstance(screen, EmergencyDialog) for screen in self._stack()):
-            self.push_screen(EmergencyDialog(self))
-
-    def action_quit(self) -> Any:
-        """Ask how to leave; one dialog, whatever is open."""
-        from screens.quit import QuitDialog
-
-        if not any(isinstance(screen, QuitDialog) for screen in self._stack()):
-            return self.push_screen(QuitDialog(self))
-        return None
-
-    def action_undo(self) -> None:
-        """Cancel the order just sent."""
-        self.news.undo()
-
-    def action_privacy(self) -> None:
-        """Hide or show amounts."""
-        self.privacy = not self.privacy
-        self.notify("Amounts are hidden." if self.privacy else "Amounts are shown.", markup=False)
-        for screen in self._stack():
-            if isinstance(screen, DeckScreen):
-                screen.refill()
-
-    def action_theme(self) -> None:
-        """Choose the theme."""
-        from screens.theme import ThemeDialog
-
-        self.push_screen(ThemeDialog(self))
-
-    async def action_picture(self) -> None:
-        """Save the screen as an SVG picture; amounts are hidden in it while privacy is on."""
-        folder = self.preferences.pictures
-        if folder is None:
-            self.notify("There is no folder for pictures.", severity="warning", markup=False)
-            return
-        path = folder / f"{self.current_mode}-{self.now() // NS}.svg"
-        picture = self.export_screenshot(title=self.TITLE)
-        await asyncio.to_thread(save, path, picture)
-        self.notify(f"Saved as {path}.", markup=False)
-
-    def action_activity(self) -> None:
-        """Show what has happened lately."""
-        self.news.open()
-
-    def action_halt(self) -> None:
-        """Stop new orders."""
-        from screens.emergency import halt_dialog
-
-        self.push_screen(halt_dialog(self))
-
-    def action_resume(self) -> None:
-        """Allow new orders again."""
-        from screens.emergency import resume_dialog
-
-        self.push_screen(resume_dialog(self))
-
-    def action_zoom(self) -> None:
-        """Give the focused pane the whole screen, or take it back."""
-        if self.screen.maximized is not None:
-            self.screen.minimize()
-        elif self.focused is not None:
-            self.screen.maximize(self.focused)
-
     # --- for Textual
 
     def on_mount(self) -> None:
@@ -277,7 +190,8 @@ class QuarterdeckApp(HostedApp, inherit_bindings=False):
         """Give foreign themes our own colours."""
         return variable_defaults(dark=self.current_theme.dark)
 
-    def _stack(self) -> list[Screen[Any]]:
+    def stack(self) -> list[Screen[Any]]:
+        """The screens on top of each other, the visible one last."""
         return list(self._screen_stacks.get(self._current_mode, ()))
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
@@ -301,12 +215,6 @@ class QuarterdeckApp(HostedApp, inherit_bindings=False):
         if widget and self.report(error, where=f"widget {type(pump).__name__}"):
             return
         super()._handle_exception(error)
-
-
-def save(path: Path, text: str) -> None:
-    """Write a file into a folder that may not exist yet."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
 
 
 def _zone(name: str) -> tuple[ZoneInfo, str]:

@@ -34,7 +34,8 @@ class Keymap:
     Args:
         overrides: Action id -> keys as Textual names them, separated by commas, from the settings `console.keys`.
 
-    `overrides` holds the wishes that were granted, `problems` holds a sentence for every override that could not be taken; its action keeps the default keys.
+    `overrides` holds the wishes that were granted, `problems` a sentence for every other one; its action keeps the
+    default keys.
     """
 
     def __init__(self, overrides: Mapping[str, str] | None = None) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["QuitDialog"]
 
-STAY = Option("detach", "l", "Leave the engine running", "come back with: quarterdeck attach")
+STAY = Option("detach", "l", "Leave the engine running", "`quarterdeck stop` ends it")
 STOPS = (
     Option("leave", "o", "Stop, leave orders and positions", "as they are"),
     Option("cancel_orders", "x", "Stop and cancel all orders", "positions stay", danger=True),

@@ -9,6 +9,7 @@ async with console(size=(80, 24)) as deck:
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,13 @@ class Console:
         for line in lines:
             assert sum(segment.cell_length for segment in line) == width
         return "\n".join("".join(segment.text for segment in line) for line in lines)
+
+    def words(self) -> str:
+        """The text of the dialog on top, or of the screen, without frames and line breaks."""
+        screen = self.app.screen
+        box = screen.query("#box").first().region if screen.query("#box") else screen.region
+        lines = [line[box.x : box.right] for line in self.text().splitlines()[box.y : box.bottom]]
+        return " ".join(re.sub("[─│╭╮╰╯]", " ", " ".join(lines)).split())
 
     def dialog(self) -> str:
         """Name of the dialog on top; empty when there is none."""

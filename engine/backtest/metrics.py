@@ -65,14 +65,19 @@ class Drawdown(msgspec.Struct, frozen=True, kw_only=True):
 def daily_equity(ts: IntArray, equity: FloatArray) -> FloatArray:
     """The starting equity followed by the last equity of each UTC day, shape (days + 1,).
 
+    A day without a value, such as one in a gap of the data, keeps that of the day before: its return is 0.
+
     Args:
-        ts: UTC nanoseconds, ascending, shape (n,), n >= 1.
+        ts: UTC nanoseconds, ascending, shape (n,), n >= 1; the first is the start.
         equity: Value at each time, shape (n,).
     """
+    if len(ts) < 2:
+        return equity[:1]
     # A close exactly at midnight belongs to the day that ends with it.
-    day = (ts - 1) // NS_PER_DAY
-    last = np.append(np.flatnonzero(np.diff(day)), len(ts) - 1)
-    return np.concatenate((equity[:1], equity[last]))
+    day = (ts[1:] - 1) // NS_PER_DAY
+    days = np.arange(day[0], day[-1] + 1)
+    last = np.searchsorted(day, days, side="right") - 1
+    return np.concatenate((equity[:1], equity[1:][last]))
 
 
 def returns_of(values: FloatArray) -> FloatArray:
@@ -106,12 +111,18 @@ def sortino(returns: FloatArray, risk_free_rate: float) -> float | None:
 
 
 def drawdown(ts: IntArray, equity: FloatArray) -> Drawdown:
-    """The deepest fall from a running peak; the first of equally deep ones."""
+    """The deepest fall from a running peak; the first of equally deep ones.
+
+    Args:
+        ts: UTC nanoseconds, ascending, shape (n,), n >= 1.
+        equity: Value at each time, shape (n,).
+    """
     peaks = np.maximum.accumulate(equity)
     falls = np.where(peaks > 0, 1.0 - equity / np.where(peaks > 0, peaks, 1.0), 0.0)
     trough = int(np.argmax(falls))
     depth = float(falls[trough])
-    start = int(np.argmax(equity[: trough + 1] == peaks[trough]))
+    # Equity may stay at its peak for long; the fall begins where it leaves it.
+    start = int(np.flatnonzero(equity[: trough + 1] == peaks[trough])[-1])
     regained = np.flatnonzero(equity[trough:] >= peaks[trough]) if depth > 0 else np.array([0])
     recovery = int(ts[trough + int(regained[0])]) if len(regained) else None
     end = recovery if recovery is not None else int(ts[-1])

@@ -22,13 +22,13 @@ from engine.bots.bot import Bot
 from engine.clock import SimulatedClock
 from engine.errors import DataError, OrderRejectionError
 from engine.execution.desk import Desk
-from engine.execution.effects import AmendEffect, CancelEffect, Effect, PlaceEffect
+from engine.execution.effects import CancelEffect, PlaceEffect
 from engine.execution.ids import ClientIds
 from engine.ledger import Ledger
 from engine.model.account import Account, TradingMode
 from engine.model.candle import timeframe_ns
 from engine.model.ids import AccountId, Currency, Owner, VenueId
-from engine.model.order import OrderSide
+from engine.model.order import Decision, OrderRequest, OrderSide, OrderType
 from engine.model.risk import Quote
 from engine.risk.department import RiskDepartment
 from engine.state import EngineState
@@ -39,11 +39,15 @@ from engine.venues.paper.settings import BAR_PRESETS, PaperSettings, SlippageMod
 from storage.journal import MemoryJournal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.backtest.spec import BacktestSpec
+    from engine.execution.effects import Effect
     from engine.model.candle import Bars, FloatArray, IntArray
     from engine.model.ids import InstrumentId
     from engine.model.instrument import Instrument
     from engine.strategy.contract import Strategy
+    from engine.venues.paper.orders import Report
 
 __all__ = ["BacktestResult", "Progress", "run_backtest"]
 
@@ -53,7 +57,18 @@ Progress = Callable[[float], None]
 ACCOUNT = AccountId("backtest")
 OWNER = Owner("backtest")
 INSTANCE = "backtest"
+END_OF_DATA = "end of data"
 PROGRESS_EVERY = 20_000
+_BOT_FACTS = (
+    ev.OrderAccepted,
+    ev.OrderAmended,
+    ev.OrderCancelRejected,
+    ev.OrderCanceled,
+    ev.OrderExpired,
+    ev.OrderFilled,
+    ev.OrderRejected,
+    ev.OrderTriggered,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +89,8 @@ class BacktestResult:
     """Refused orders by reason code."""
     forced_close: bool
     """True when the last trade was closed because the data ended."""
+    halts: list[tuple[int, str]]
+    """When (UTC nanoseconds) a breaker ended new entries, and its reason. Nobody resets it in a run."""
 
 
 class _LastPrice:
@@ -108,31 +125,33 @@ class _Direct:
 
     def put(self, effect: Effect) -> None:
         """Carry an effect out now."""
-        exchange, now = self._exchange, self._clock.now()
-        match effect:
-            case PlaceEffect():
-                self.orders += 1
-                self.desk.submitted(effect.command.client_id)
-                reports = exchange.place(effect.command, now)
-            case CancelEffect():
-                reports = exchange.cancel(effect.account, effect.client_id, now)
-            case AmendEffect():
-                reports = exchange.amend(
-                    effect.account,
-                    effect.client_id,
-                    now,
-                    quantity=effect.quantity,
-                    price=effect.price,
-                    stop_price=effect.stop_price,
-                )
-        for account, event in reports:
+        for account, event in self._send(effect, self._clock.now()):
             self.desk.on_event(account, event)
+
+    def _send(self, effect: Effect, now: int) -> Sequence[Report]:
+        exchange = self._exchange
+        if isinstance(effect, PlaceEffect):
+            self.orders += 1
+            self.desk.submitted(effect.command.client_id)
+            return exchange.place(effect.command, now)
+        if isinstance(effect, CancelEffect):
+            return exchange.cancel(effect.account, effect.client_id, now)
+        return exchange.amend(
+            effect.account,
+            effect.client_id,
+            now,
+            quantity=effect.quantity,
+            price=effect.price,
+            stop_price=effect.stop_price,
+        )
 
 
 class _Run:
     """The wiring of one run."""
 
-    def __init__(self, spec: BacktestSpec, strategy: Strategy, instrument: Instrument, bars: Bars) -> None:
+    def __init__(
+        self, spec: BacktestSpec, strategy: Strategy, instrument: Instrument, bars: Bars, history: Bars | None
+    ) -> None:
         self.spec = spec
         self.instrument = instrument
         self.bars = bars
@@ -153,13 +172,18 @@ class _Run:
         self.exchange.open_account(ACCOUNT, {currency: spec.capital})
         self.quotes = _LastPrice(instrument)
         self.outbox = _Direct(self.exchange, self.clock)
-        self.risk = RiskDepartment(self.ledger, self.quotes, spec.limits, ACCOUNT)
+        limits = spec.limits.model_copy(update={"allow_short": spec.allow_short})
+        self.risk = RiskDepartment(self.ledger, self.quotes, limits, ACCOUNT)
         self.desk = Desk(self.ledger, self.risk.gate, self.quotes, ClientIds(INSTANCE, 1), self.outbox)
         self.outbox.desk = self.desk
         self.risk.attach(self.desk)
         self.runner = StrategyRunner(strategy, instrument.id, timeframe=spec.timeframe)
+        if history is not None and len(history):
+            self.runner.warm_up(history)
         self.trades = TradeBook(instrument)
         self.refusals: dict[str, int] = {}
+        self.halts: list[tuple[int, str]] = []
+        self.ending = False
         self.changes: list[tuple[int, float, float]] = []
         self.index = 0
         self._open_accounts(currency)
@@ -192,7 +216,9 @@ class _Run:
         elif isinstance(event, ev.OrderRefused):
             for code in event.codes:
                 self.refusals[code] = self.refusals.get(code, 0) + 1
-        if hasattr(event, "client_id") or isinstance(event, ev.OrderFilled):
+        elif isinstance(event, ev.BreakerTripped):
+            self.halts.append((self.clock.now(), event.reason))
+        if not self.ending and isinstance(event, _BOT_FACTS):
             self.bot.on_record(record)
 
     def _note_change(self) -> None:
@@ -247,17 +273,36 @@ class _Run:
         self.risk.tick(closed)
 
     def _close_at_end(self) -> bool:
-        """Close what is still open at the last close, marked as forced."""
+        """End what still works, and close what is still held at exactly the last close."""
+        self.ending = True
+        self.risk.gate.closing.clear()
+        for order in self.desk.open_orders():
+            # Cancelling one order of an OCO group ends the others.
+            if order.is_open:
+                self.desk.cancel(order.client_id, END_OF_DATA)
         held = self.bot.quantity
         if not held:
-            self.bot.cancel_all("end of data")
             return False
+        side = OrderSide.SELL if held > 0 else OrderSide.BUY
         last = float(self.bars.close[-1])
-        self.bot.close("end of data")
+        # A marketable limit at the last close fills there and not beyond: no spread, no slippage, and marked.
+        self.desk.submit(
+            OrderRequest(
+                account=ACCOUNT,
+                instrument=self.instrument.id,
+                owner=OWNER,
+                side=side,
+                type=OrderType.LIMIT,
+                quantity=abs(held),
+                price=self.instrument.round_price(Decimal(repr(last)), up=side is OrderSide.BUY),
+                reduce_only=True,
+                decision=Decision(reason=END_OF_DATA),
+            )
+        )
         end = int(self.bars.ts[-1]) + self.length
-        # Nothing trades after the last bar: the close is the last known price, and its own volume carries the order.
+        # The fabricated bar's volume is large enough that no cap on participation leaves a rest.
         volume = float(abs(held)) * 1e6
-        self.exchange.on_bar(self.instrument.id, end, end + 1, last, last, last, last, volume, self.desk.on_event)
+        self.exchange.on_bar(self.instrument.id, end, end, last, last, last, last, volume, self.desk.on_event)
         if self.bot.quantity:
             raise DataError("The position that was open at the end of the data could not be closed.")
         return True
@@ -300,6 +345,7 @@ class _Run:
             orders=self.outbox.orders,
             refusals=self.refusals,
             forced_close=forced,
+            halts=self.halts,
         )
 
     def _with_excursion(self, trade: ClosedTrade) -> ClosedTrade:
@@ -319,7 +365,13 @@ class _Run:
 
 
 def run_backtest(
-    spec: BacktestSpec, strategy: Strategy, instrument: Instrument, bars: Bars, progress: Progress | None = None
+    spec: BacktestSpec,
+    strategy: Strategy,
+    instrument: Instrument,
+    bars: Bars,
+    progress: Progress | None = None,
+    *,
+    history: Bars | None = None,
 ) -> BacktestResult:
     """Run one specification.
 
@@ -329,6 +381,7 @@ def run_backtest(
         instrument: What is traded, with the fees of the specification in its rules.
         bars: Closed bars of the specification's timeframe, oldest first.
         progress: Hears the share done.
+        history: Bars before the first one, from which the strategy warms up; nothing is traded on them.
 
     Raises:
         DataError: There are no bars, or one is impossible.
@@ -337,6 +390,6 @@ def run_backtest(
     if not len(bars):
         raise DataError("There are no bars in that range; look at `quarterdeck data list` for what is stored.")
     try:
-        return _Run(spec, strategy, instrument, bars).run(progress)
+        return _Run(spec, strategy, instrument, bars, history).run(progress)
     except OrderRejectionError as error:
         raise DataError(f"The run could not go on: {error.message}") from error

@@ -39,6 +39,11 @@ class BacktestSpec(BaseModel):
     slippage: Literal["square_root", "linear", "fixed", "none"] | None = Field(
         None, description="Slippage model; None takes that of `fills`."
     )
+    price_tick: Decimal | None = Field(None, gt=0, description="Price step; None finds it in the data.")
+    lot: Decimal | None = Field(None, gt=0, description="Quantity step; None finds it in the data.")
+    min_notional: Decimal | None = Field(
+        None, ge=0, description="Smallest order value in quote currency; None takes the venue's where it is known."
+    )
     allow_short: bool = Field(default=False, description="Let the account sell what it does not have.")
     limits: RiskLimits = Field(default_factory=RiskLimits, description="Risk limits, the same as live.")
     gaps: Literal["skip", "fail"] = Field("skip", description="What missing bars do: skip them, or refuse to run.")
@@ -63,19 +68,21 @@ class BacktestSpec(BaseModel):
         return self
 
 
-def data_hash(bars: Bars) -> str:
-    """Digest of the very numbers a run reads."""
+def data_hash(*parts: Bars) -> str:
+    """Digest of the very numbers a run reads, and of where each part of them ends."""
     digest = hashlib.blake2b(digest_size=16)
-    for column in (bars.ts, bars.open, bars.high, bars.low, bars.close, bars.volume):
-        digest.update(column.tobytes())
+    for bars in parts:
+        digest.update(f"{bars.timeframe} {len(bars)}".encode())
+        for column in (bars.ts, bars.open, bars.high, bars.low, bars.close, bars.volume):
+            digest.update(column.tobytes())
     return digest.hexdigest()
 
 
 def run_hash(spec: BacktestSpec, strategy_source: str, data: str, release: str) -> str:
     """Identity of a run: specification, strategy source, data and release. Shortcuts do not change it."""
     digest = hashlib.blake2b(digest_size=12)
-    # The file's place says nothing about what is in it; its source hash does.
-    text = spec.model_dump_json(exclude={"shortcuts", "strategy_file"})
+    # The file's place says nothing about what is in it, its source hash does; nor does the range, the data do.
+    text = spec.model_dump_json(exclude={"shortcuts", "strategy_file", "start", "end"})
     for part in (text, strategy_source, data, release):
         digest.update(part.encode())
         digest.update(b"\0")

@@ -100,3 +100,5 @@ class BacktestEquityRow(Record, table=True):
     run_id: UUID = Field(foreign_key="backtest_runs.id", ondelete="CASCADE")
     ts_ns: Nanos
     equity: Money
+    benchmark: MaybeMoney = None
+    """What the same capital would be worth in the benchmark."""

@@ -396,6 +396,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Uuid(), nullable=False),
         sa.Column("ts_ns", sa.BigInteger(), nullable=False),
         sa.Column("equity", sa.String(64).with_variant(sa.Numeric(38, 18), "postgresql"), nullable=False),
+        sa.Column("benchmark", sa.String(64).with_variant(sa.Numeric(38, 18), "postgresql"), nullable=True),
         sa.ForeignKeyConstraint(
             ["run_id"], ["backtest_runs.id"], name=op.f("fk_backtest_equity_run_id_backtest_runs"), ondelete="CASCADE"
         ),

@@ -160,8 +160,8 @@ class _LogFile(logging.handlers.RotatingFileHandler):
                 old.unlink(missing_ok=True)
 
 
-def configure_logs(folder: Path, settings: LogSettings, clock: Clock) -> Path:
-    """Send all records of this process, those of libraries too, to `engine.log` in a folder.
+def configure_logs(folder: Path, settings: LogSettings, clock: Clock, name: str = "engine") -> Path:
+    """Send all records of this process, those of libraries too, to `<name>.log` in a folder.
 
     Old files are removed by number and age. Calling it again replaces the earlier destination.
 
@@ -169,7 +169,7 @@ def configure_logs(folder: Path, settings: LogSettings, clock: Clock) -> Path:
         The log file.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / "engine.log"
+    path = folder / f"{name}.log"
     handler = _LogFile(path, settings, clock)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

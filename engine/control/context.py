@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from engine.errors import EngineNotRunningError
+from engine.errors import ConflictError, EngineNotRunningError, StorageError
 from engine.events import OperatorActed
 
 if TYPE_CHECKING:
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from engine.clock import Clock
     from engine.config import Settings
     from engine.control.jobs import Jobs
+    from engine.control.projector import Projector
+    from engine.control.reports import Reports
     from engine.engine import Engine
     from engine.strategy.loader import StrategyRegistry
     from storage.candles import CandleStore
-    from storage.database import Database
     from storage.journal import AsyncReader
 
 __all__ = ["Context"]
@@ -33,10 +34,11 @@ class Context:
     clock: Clock
     strategies: StrategyRegistry
     candles: CandleStore
-    database: Database | None = None
+    reports: Reports | None = None
     engine: Engine | None = None
     reader: AsyncReader | None = None
     jobs: Jobs | None = None
+    projector: Projector | None = None
     request_stop: Callable[[str], None] | None = None
     """Asks the host to end the engine."""
     actor: str = field(default="console")
@@ -50,6 +52,26 @@ class Context:
         if self.engine is None:
             raise EngineNotRunningError("This needs a running engine; start one with `quarterdeck`.")
         return self.engine
+
+    def need_reports(self) -> Reports:
+        """The report database.
+
+        Raises:
+            StorageError: There is none here.
+        """
+        if self.reports is None:
+            raise StorageError("There is no report database here; use a home folder of Quarterdeck.")
+        return self.reports
+
+    def need_jobs(self) -> Jobs:
+        """What runs heavy work.
+
+        Raises:
+            ConflictError: Nothing here does.
+        """
+        if self.jobs is None:
+            raise ConflictError("No heavy work can be done here; ask a running engine, or the command line.")
+        return self.jobs
 
     def audit(self, operation: str, summary: str) -> None:
         """Book who asked for what; nothing secret may be in the summary."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib
 import shutil
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +14,8 @@ from engine.config import Settings, load_settings
 from engine.control.context import Context
 from engine.control.jobs import Jobs
 from engine.control.local import LocalLink
+from engine.control.projector import Projector
+from engine.control.reports import Reports
 from engine.control.service import Service
 from engine.control.topics import Topics
 from engine.engine import Engine
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from engine.model.venue import Venue
     from engine.strategy.contract import Strategy
     from engine.venues.markets.contract import Market
-    from storage.database import Database
 
 __all__ = ["PAPER_ACCOUNT", "EngineHost", "build_engine"]
 
@@ -40,7 +40,7 @@ log = get_logger(__name__)
 
 PAPER_ACCOUNT = AccountId("paper")
 SCENES = "scenes"
-DATABASE_AFTER_S = 2.0
+PROJECTION_AFTER_S = 2.0
 
 
 class Library:
@@ -104,9 +104,11 @@ class EngineHost:
             clock=self.clock,
             strategies=registry,
             candles=CandleStore(self.home / "candles"),
+            reports=(reports := Reports(self.settings.database, self.home, self.clock)),
             engine=engine,
             reader=AsyncReader(self.home / "journal.db"),
             jobs=Jobs(self.home, self.clock),
+            projector=Projector(reports, self.home / "journal.db", self.clock, lambda: journal.durable_seq),
             request_stop=lambda reason: self._stopping.set(),
         )
         self.engine, self.context = engine, context
@@ -116,7 +118,7 @@ class EngineHost:
         gc.collect()
         gc.freeze()
         self._own(self.topics.run(), "topics")
-        self._own(self._open_database(context), "database")
+        self._own(self._project(context), "projection")
 
     def _own(self, work: Any, name: str) -> None:
         self._tasks.append(asyncio.get_running_loop().create_task(work, name=name))
@@ -177,18 +179,11 @@ class EngineHost:
         )
         return SimulatedMarket(chosen, self.clock.now())
 
-    async def _open_database(self, context: Context) -> None:
+    async def _project(self, context: Context) -> None:
         """Reports live in SQL; the engine trades without them, so they come up beside it, once the start is over."""
-        await self.clock.sleep(DATABASE_AFTER_S)
-        # Importing the SQL layer takes longer than the loop may be held.
-        module = await asyncio.to_thread(importlib.import_module, "storage.database")
-        database: Database = module.Database(self.settings.database, self.home, self.clock)
-        try:
-            await database.open()
-        except QuarterdeckError as error:
-            log.error("the report database is not available", problem=error.message)
-            return
-        context.database = database
+        await self.clock.sleep(PROJECTION_AFTER_S)
+        if context.projector is not None:
+            await context.projector.run()
 
     async def stop(self) -> None:
         """End in order; returns when everything booked is durable."""
@@ -204,8 +199,8 @@ class EngineHost:
         if context is not None:
             if context.reader is not None:
                 await context.reader.close()
-            if context.database is not None:
-                await context.database.close()
+            if context.reports is not None:
+                await context.reports.close()
 
     async def wait_stopped(self) -> None:
         """Return when somebody asked the engine to end, or it ended by itself; raise what made it end."""

@@ -1,8 +1,8 @@
 """Heavy work as jobs: one spawned process each, with progress over a pipe; cancelled by ending it, dying with us.
 
-The event loop only reads lines from pipes. A worker is `python -m engine.control.worker`; it gets its task as JSON on
-standard input and answers with one JSON object a line: `{"progress": 0.4, "message": "…"}`, at the end
-`{"result": "id"}` or `{"error": "sentence"}`.
+The event loop only reads lines from pipes. A worker is `python -m engine.control.worker KIND HOME PARENT`; it gets its
+task as JSON on standard input and answers with one JSON object a line: `{"progress": 0.4, "message": "…"}`, at the end
+`{"result": "id", "message": "…", "report": {…}}` or `{"error": "sentence"}`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import signal
 import sys
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +35,16 @@ log = get_logger(__name__)
 AT_ONCE = 1
 """Workers that run at the same time; the engine keeps the other core."""
 KEPT = 100
+"""Jobs remembered after their end."""
+WAITING = 50
+"""Jobs that may wait for their turn; one more is refused."""
 LINE_LIMIT = 1 << 20
+SHOWN = 500
+"""Characters of a message that are kept."""
+LAST_WORDS = 4_000
+"""Characters of a worker's standard error that are kept for the log."""
+GRACE_S = 2.0
+"""How long a worker that shall end may take."""
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
 
@@ -50,6 +61,7 @@ class _Job:
     message: str = ""
     finished: int = 0
     result: str = ""
+    report: dict[str, Any] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -64,18 +76,27 @@ class _Job:
             started=self.started,
             finished=self.finished,
             result=self.result,
+            report=self.report,
         )
 
 
 class Jobs:
-    """All jobs of one home folder. Everything here runs on the event loop and returns at once."""
+    """All jobs of one home folder, run in the order in which they came.
 
-    def __init__(self, home: Path, clock: Clock) -> None:
+    Everything here runs on the event loop and returns at once.
+
+    Args:
+        home: Home folder that the workers work in.
+        clock: Gives the times of the rows.
+        at_once: Workers that run at the same time.
+    """
+
+    def __init__(self, home: Path, clock: Clock, at_once: int = AT_ONCE) -> None:
         self._home = home
         self._clock = clock
         self._jobs: OrderedDict[str, _Job] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._places = asyncio.Semaphore(at_once)
         self._closed = False
 
     def rows(self) -> list[JobRow]:
@@ -99,10 +120,12 @@ class Jobs:
             task: Plain values for the worker.
 
         Raises:
-            ConflictError: The engine is stopping.
+            ConflictError: The engine is stopping, or too many jobs are waiting.
         """
         if self._closed:
             raise ConflictError("The engine is stopping; no job is started any more.")
+        if sum(job.state == QUEUED for job in self._jobs.values()) >= WAITING:
+            raise ConflictError(f"{WAITING} jobs are waiting already; wait for some to end, or cancel them.")
         job = _Job(f"job-{secrets.token_hex(4)}", kind, title, task, self._clock.now())
         self._jobs[job.id] = job
         self._forget_old()
@@ -118,10 +141,10 @@ class Jobs:
             NotFoundError: There is none of that id.
         """
         job = self._find(job_id)
-        if job.state in (QUEUED, RUNNING):
+        if not job.finished:
             self._end(job, CANCELLED, "cancelled")
-            if job.process is not None and job.process.returncode is None:
-                job.process.terminate()
+            if job.process is not None:
+                _signal_group(job.process, signal.SIGTERM)
         return job.row()
 
     async def wait(self, job_id: str) -> JobRow:
@@ -131,12 +154,12 @@ class Jobs:
         return job.row()
 
     async def close(self) -> None:
-        """End all jobs."""
+        """End all jobs and return when their processes are gone."""
         self._closed = True
         for job in self._jobs.values():
             self.cancel(job.id)
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=5)
+            await asyncio.wait(self._tasks, timeout=2 * GRACE_S)
 
     def _find(self, job_id: str) -> _Job:
         job = self._jobs.get(job_id)
@@ -152,68 +175,112 @@ class Jobs:
     def _end(self, job: _Job, state: str, message: str, result: str = "") -> None:
         if job.finished:
             return
-        job.state, job.message, job.result, job.finished = state, message, result, self._clock.now()
+        job.state, job.message, job.result, job.finished = state, message[:SHOWN], result, self._clock.now()
         if state == DONE:
             job.progress = 1.0
         job.ended.set()
+
+    # --- one worker --------------------------------------------------------------------------------------------------
 
     async def _run(self, job: _Job) -> None:
         async with self._places:
             if job.finished:
                 return
-            job.state = RUNNING
+            job.state, job.started = RUNNING, self._clock.now()
             try:
                 await self._work(job)
-            except OSError as error:
-                log.warning("a job could not be run", job=job.id, problem=str(error))
+            except Exception as error:
+                # Whatever a worker does, its job ends and the next one has its turn.
+                log.exception("a job could not be run", job=job.id)
                 self._end(job, FAILED, f"The worker process could not be run: {error}.")
             finally:
                 process = job.process
                 if process is not None and process.returncode is None:
-                    process.kill()
+                    _signal_group(process, signal.SIGKILL)
                     await process.wait()
+
+    def _command(self, kind: str) -> list[str]:
+        # -P: a folder named `engine` where the person happens to be is none of ours.
+        return [sys.executable, "-P", "-m", "engine.control.worker", kind, str(self._home), str(os.getpid())]
 
     async def _work(self, job: _Job) -> None:
         process = job.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "engine.control.worker",
-            job.kind,
-            str(self._home),
+            *self._command(job.kind),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             limit=LINE_LIMIT,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            # A group of its own: ^C in a terminal is not meant for it, and what it starts ends with it.
             start_new_session=True,
         )
         if process.stdin is None or process.stdout is None or process.stderr is None:
             raise OSError("the worker has no pipes")
-        complaints = asyncio.get_running_loop().create_task(process.stderr.read(), name=f"{job.id} errors")
+        if job.finished:
+            # Cancelled while it was being started.
+            return
         process.stdin.write(orjson.dumps(job.task))
         process.stdin.close()
+        loop = asyncio.get_running_loop()
+        hearing = loop.create_task(self._listen(job, process.stdout), name=f"{job.id} hearing")
+        complaints = loop.create_task(_last_words(process.stderr), name=f"{job.id} complaints")
+        ended = loop.create_task(job.ended.wait(), name=f"{job.id} ended")
+        gone = loop.create_task(process.wait(), name=f"{job.id} gone")
         try:
-            async for line in process.stdout:
-                self._hear(job, line)
-            code = await process.wait()
-            said = (await complaints).decode(errors="replace").strip()
+            await asyncio.wait({hearing, ended, gone}, return_when=asyncio.FIRST_COMPLETED)
+            # The pipe may still hold its last line, and a process that has said everything may still be leaving.
+            await asyncio.wait({hearing, gone, complaints}, timeout=GRACE_S)
+            if hearing.done():
+                hearing.result()
+            if not job.finished:
+                said = complaints.result() if complaints.done() else ""
+                log.error("a worker ended without a result", job=job.id, code=process.returncode, errors=said)
+                self._end(job, FAILED, _how_it_ended(process.returncode))
         finally:
-            complaints.cancel()
-        if not job.finished:
-            log.error("a worker ended without a result", job=job.id, code=code, errors=said[-4000:])
-            self._end(job, FAILED, f"The worker ended without a result (status {code}); the log has its last words.")
+            for task in (hearing, complaints, ended, gone):
+                task.cancel()
 
-    def _hear(self, job: _Job, line: bytes) -> None:
-        try:
-            said = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            log.warning(
-                "a worker said something that is no message", job=job.id, line=line[:200].decode(errors="replace")
-            )
+    async def _listen(self, job: _Job, pipe: asyncio.StreamReader) -> None:
+        async for line in pipe:
+            try:
+                self._hear(job, orjson.loads(line))
+            except (ValueError, TypeError, KeyError, AttributeError):
+                said = line[:200].decode(errors="replace")
+                log.warning("a worker said something that is no message", job=job.id, line=said)
+
+    def _hear(self, job: _Job, said: dict[str, Any]) -> None:
+        if job.finished:
             return
-        if "progress" in said:
-            job.progress, job.message = float(said["progress"]), str(said.get("message", ""))
-        elif "error" in said:
+        if "error" in said:
             self._end(job, FAILED, str(said["error"]))
         elif "result" in said:
+            job.report = dict(said.get("report", {}))
             self._end(job, DONE, str(said.get("message", "")), str(said["result"]))
+        else:
+            job.progress = min(max(float(said["progress"]), 0.0), 1.0)
+            job.message = str(said.get("message", ""))[:SHOWN]
+
+
+def _signal_group(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Tell a worker and whatever it started; only while it is there, since its number may be given to others later."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+
+
+async def _last_words(pipe: asyncio.StreamReader) -> str:
+    """Read everything and keep the end of it."""
+    kept = b""
+    while part := await pipe.read(1 << 16):
+        kept = (kept + part)[-LAST_WORDS:]
+    return kept.decode(errors="replace").strip()
+
+
+def _how_it_ended(code: int | None) -> str:
+    if code is None:
+        return "The worker fell silent without a result and was ended; the log has its last words."
+    if code == -signal.SIGKILL:
+        return "The worker was killed before it had a result, by hand or because memory ran out; start it again."
+    if code < 0:
+        return f"The worker was ended by {signal.Signals(-code).name} before it had a result; start it again."
+    return f"The worker ended without a result (status {code}); the log has its last words."

@@ -7,6 +7,7 @@ A value that is not known is None, never zero.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -32,10 +33,13 @@ __all__ = [
     "EngineStatus",
     "EquityPoint",
     "FeedRow",
+    "FillHistoryView",
     "FillRow",
+    "HealthRow",
     "InstrumentRow",
     "JobRow",
     "LimitRow",
+    "OrderHistoryView",
     "OrderPreview",
     "OrderRow",
     "OwnLevel",
@@ -455,6 +459,8 @@ class JobRow(View, frozen=True, kw_only=True):
     """0 while not finished."""
     result: str = ""
     """Id of what it made, such as a backtest's; empty when nothing."""
+    report: dict[str, Any] = {}
+    """What it has to say at its end, in plain values: the report of an import, the key figures of a backtest."""
 
 
 class BacktestRow(View, frozen=True, kw_only=True):
@@ -516,6 +522,38 @@ class DatasetRow(View, frozen=True, kw_only=True):
     gaps: int
     missing: int
     bytes: int
+
+
+class OrderHistoryView(View, frozen=True, kw_only=True):
+    """One page of ended orders, the last ended first."""
+
+    rows: tuple[OrderRow, ...]
+    page: int
+    """From 1."""
+    pages: int
+    total: int
+    """Rows on all pages."""
+
+
+class FillHistoryView(View, frozen=True, kw_only=True):
+    """One page of executions, the newest first."""
+
+    rows: tuple[FillRow, ...]
+    page: int
+    """From 1."""
+    pages: int
+    total: int
+    """Rows on all pages."""
+
+
+class HealthRow(View, frozen=True, kw_only=True):
+    """How one part of the engine is."""
+
+    component: str
+    state: str
+    """ok, warning, failed or off."""
+    summary: str
+    figures: dict[str, float | int | str | None] = {}
 
 
 class Activity(View, frozen=True, kw_only=True):

@@ -1,0 +1,216 @@
+"""What the journal's facts look like as rows of history: ended orders, executions, audit, alerts.
+
+Pure, and repeatable: the same facts give the same rows with the same keys, so that projecting them again is harmless.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from engine import events as ev
+from engine.model.decimals import ZERO
+from engine.model.ids import symbol_of, venue_of
+from engine.model.order import TERMINAL_STATUSES, OrderStatus, can_move
+from storage.database import utc_from_ns
+from storage.tables import LOCAL_OPERATOR_ID, AlertRow, AuditLogRow, FillHistoryRow, OrderHistoryRow
+from storage.tables.words import Severity
+from storage.types import round_for_storage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from decimal import Decimal
+
+    from engine.model.fill import Fill
+
+__all__ = ["ALERTS", "alert_row", "audit_row", "fill_row", "order_row"]
+
+_SPACE = uuid.UUID("8d1f6c0e-51b3-4f43-9a53-7a1d3c7f0a11")
+_LONG = 4096
+_NAME = 128
+
+
+def _key(*parts: object) -> uuid.UUID:
+    return uuid.uuid5(_SPACE, "|".join(map(str, parts)))
+
+
+class _Life:
+    """An order's life, folded from its facts as the engine's state folds it."""
+
+    def __init__(self, intent: ev.OrderIntended, ts: int) -> None:
+        self.intent = intent
+        self.created = self.updated = ts
+        self.status = OrderStatus.PENDING
+        self.quantity, self.price, self.stop_price = intent.quantity, intent.price, intent.stop_price
+        self.venue_order_id = ""
+        self.filled = self.value = ZERO
+        self.fees: dict[str, Decimal] = {}
+        self.reason = ""
+        self._fills: set[str] = set()
+
+    def hear(self, record: ev.Record) -> None:
+        """Fold one fact."""
+        match record.event:
+            case ev.OrderAccepted(venue_order_id=venue_order_id):
+                self.venue_order_id = venue_order_id
+                if can_move(self.status, OrderStatus.ACCEPTED):
+                    self.reason = ""
+                    self._move(OrderStatus.PARTIALLY_FILLED if self.filled else OrderStatus.ACCEPTED, record.ts)
+            case ev.OrderAmended() as change:
+                self.quantity = change.quantity if change.quantity is not None else self.quantity
+                self.price = change.price if change.price is not None else self.price
+                self.stop_price = change.stop_price if change.stop_price is not None else self.stop_price
+            case ev.OrderFilled(fill=fill):
+                self._fill(fill, record.ts)
+            case ev.OrderOutcomeUnknown(reason=reason):
+                self._move(OrderStatus.UNKNOWN, record.ts, reason)
+            case ev.OrderRejected(reason=reason):
+                self._move(OrderStatus.REJECTED, record.ts, reason)
+            case ev.OrderCanceled(reason=reason):
+                self._move(OrderStatus.CANCELED, record.ts, reason)
+            case ev.OrderExpired(reason=reason):
+                self._move(OrderStatus.EXPIRED, record.ts, reason)
+            case _:
+                pass
+
+    def _fill(self, fill: Fill, ts: int) -> None:
+        if fill.key in self._fills:
+            return
+        self._fills.add(fill.key)
+        self.venue_order_id = fill.venue_order_id
+        self.filled += fill.quantity
+        self.value += fill.price * fill.quantity
+        self.fees[fill.fee_currency] = self.fees.get(fill.fee_currency, ZERO) + fill.fee
+        if self.filled >= self.quantity:
+            self._move(OrderStatus.FILLED, ts)
+        elif self.status not in (OrderStatus.CANCELED, OrderStatus.EXPIRED):
+            self._move(OrderStatus.PARTIALLY_FILLED, ts)
+        else:
+            self.updated = ts
+
+    def _move(self, status: OrderStatus, ts: int, reason: str = "") -> None:
+        self.status, self.updated = status, ts
+        self.reason = reason or self.reason
+
+
+def order_row(records: Iterable[ev.Record]) -> OrderHistoryRow | None:
+    """The row of an order from all its facts, oldest first; None while it is open, or when its intent is missing."""
+    life: _Life | None = None
+    for record in records:
+        if isinstance(record.event, ev.OrderIntended):
+            life = _Life(record.event, record.ts)
+        elif life is not None:
+            life.hear(record)
+    if life is None or life.status not in TERMINAL_STATUSES:
+        return None
+    intent = life.intent
+    return OrderHistoryRow(
+        id=_key("order", intent.account, intent.client_id),
+        client_order_id=intent.client_id,
+        venue_order_id=life.venue_order_id or None,
+        account=intent.account,
+        venue=venue_of(intent.instrument),
+        instrument=intent.instrument,
+        owner=intent.owner,
+        side=intent.side,
+        type=intent.type,
+        tif=intent.tif,
+        quantity=life.quantity,
+        price=life.price,
+        stop_price=life.stop_price,
+        filled=life.filled,
+        average_price=round_for_storage(life.value / life.filled) if life.filled else None,
+        fees={currency: format(fee, "f") for currency, fee in life.fees.items()},
+        overfilled=life.filled > life.quantity,
+        status=life.status,
+        reason=intent.decision.reason[:_LONG],
+        close_reason="" if life.status is OrderStatus.FILLED else life.reason[:_LONG],
+        created_ns=life.created,
+        closed_ns=max(life.updated, life.created),
+    )
+
+
+def fill_row(fill: Fill, owner: str) -> FillHistoryRow:
+    """The row of an execution."""
+    return FillHistoryRow(
+        id=_key("fill", fill.key),
+        venue=fill.venue,
+        account=fill.account,
+        instrument=fill.instrument,
+        trade_id=fill.trade_id,
+        venue_order_id=fill.venue_order_id,
+        client_order_id=fill.client_id,
+        owner=owner,
+        side=fill.side,
+        quantity=fill.quantity,
+        price=fill.price,
+        # A fee may have more places than a column keeps; the journal has them all.
+        fee=round_for_storage(fill.fee),
+        fee_currency=fill.fee_currency,
+        liquidity=fill.liquidity,
+        ts_ns=fill.ts,
+    )
+
+
+def audit_row(record: ev.Record, event: ev.OperatorActed) -> AuditLogRow:
+    """The row of what somebody did through an operation."""
+    return AuditLogRow(
+        id=_key("audit", record.ts, record.seq, event.actor, event.operation, event.summary),
+        user_id=LOCAL_OPERATOR_ID,
+        action=event.operation[:_NAME],
+        resource_type=event.operation.partition(".")[0][:_NAME],
+        new_value={"asked": event.summary, "fact": record.seq},
+        user_agent=event.actor[:256],
+        timestamp=utc_from_ns(record.ts),
+    )
+
+
+_Told = tuple[str, Severity, str, str]
+"""Kind, severity, title, message of an alert."""
+
+
+def _breaker(event: ev.BreakerTripped) -> _Told:
+    return "breaker", Severity.CRITICAL, f"The breaker {event.breaker} has tripped", event.reason
+
+
+def _liquidated(event: ev.PositionLiquidated) -> _Told:
+    return "liquidation", Severity.CRITICAL, f"{symbol_of(event.instrument)} was liquidated", event.reason
+
+
+def _trading(event: ev.TradingStateChanged) -> _Told | None:
+    if event.state == "active":
+        return None
+    scope = "Trading" if event.scope == "engine" else f"Trading of {event.scope}"
+    return "halt", Severity.HIGH, f"{scope} is {event.state}", f"{event.reason} (by {event.actor})"
+
+
+def _bot(event: ev.BotStateChanged) -> _Told | None:
+    return ("bot", Severity.HIGH, f"The bot {event.bot} has failed", event.reason) if event.state == "error" else None
+
+
+ALERTS: dict[type[Any], Callable[[Any], _Told | None]] = {
+    ev.BreakerTripped: _breaker,
+    ev.PositionLiquidated: _liquidated,
+    ev.TradingStateChanged: _trading,
+    ev.BotStateChanged: _bot,
+}
+"""Facts that a person should find again later."""
+
+
+def alert_row(record: ev.Record) -> AlertRow | None:
+    """The row of a fact that a person should know; None for any other."""
+    tell = ALERTS.get(type(record.event))
+    told = tell(record.event) if tell is not None else None
+    if told is None:
+        return None
+    kind, severity, title, message = told
+    return AlertRow(
+        id=_key("alert", record.ts, record.seq, title),
+        user_id=LOCAL_OPERATOR_ID,
+        alert_type=kind,
+        severity=severity,
+        title=title[:_NAME],
+        message=message[:_LONG],
+        details={"fact": record.seq},
+        timestamp=utc_from_ns(record.ts),
+    )

@@ -1,0 +1,132 @@
+"""The report database in a thread with an event loop of its own, so that its work never holds the engine's loop."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import threading
+from typing import TYPE_CHECKING, TypeVar
+
+from engine.errors import QuarterdeckError, StorageError
+from engine.logs import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+    from pathlib import Path
+    from typing import Any
+
+    from engine.clock import Clock
+    from storage.database import Database
+    from storage.settings import DatabaseSettings
+
+__all__ = ["Reports"]
+
+_T = TypeVar("_T")
+
+log = get_logger(__name__)
+
+
+class Reports:
+    """Opens the database when it is first asked, bringing its schema up to date, and does work on it in its thread.
+
+    Work gets the open `Database` and runs on the thread's loop: it must not touch anything of the caller's loop. What
+    could not be opened is tried again at the next call.
+
+    Args:
+        settings: Which backend and where.
+        home: The home folder.
+        clock: Gives time stamps.
+    """
+
+    def __init__(self, settings: DatabaseSettings, home: Path, clock: Clock) -> None:
+        self._settings = settings
+        self._home = home
+        self._clock = clock
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._database: Database | None = None
+        self._opening: asyncio.Lock | None = None
+        self._closed = False
+        self.problem = ""
+        """Why it could not be opened the last time; empty while all is well."""
+
+    @property
+    def is_open(self) -> bool:
+        """True once the database can be used."""
+        return self._database is not None
+
+    async def run(self, work: Callable[[Database], Awaitable[_T]]) -> _T:
+        """Do work on the database and wait for it; cancelling the wait cancels the work.
+
+        Raises:
+            StorageError: The database cannot be opened, or refused; nothing of the work was kept.
+            QuarterdeckError: Whatever the work raised.
+        """
+        future = asyncio.run_coroutine_threadsafe(self._do(work), self._started())
+        return await asyncio.wrap_future(future)
+
+    async def close(self) -> None:
+        """Close the database and end the thread; what is under way is cancelled."""
+        self._closed = True
+        loop, thread = self._loop, self._thread
+        if loop is None or thread is None:
+            return
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._end(), loop))
+        await asyncio.to_thread(thread.join)
+
+    # --- the thread's side -------------------------------------------------------------------------------------------
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        if self._closed:
+            raise StorageError("The report database is closed; the engine is stopping.")
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=_serve, args=(self._loop,), name="reports", daemon=True)
+            self._thread.start()
+        return self._loop
+
+    async def _do(self, work: Callable[[Database], Awaitable[_T]]) -> _T:
+        return await work(await self._opened())
+
+    async def _opened(self) -> Database:
+        if self._database is not None:
+            return self._database
+        self._opening = self._opening or asyncio.Lock()
+        async with self._opening:
+            if self._database is None:
+                try:
+                    self._database = await self._open()
+                except QuarterdeckError as error:
+                    self.problem = error.message
+                    log.error("the report database cannot be opened", problem=error.message)
+                    raise
+                self.problem = ""
+        return self._database
+
+    async def _open(self) -> Database:
+        module = importlib.import_module("storage.database")
+        database: Database = module.Database(self._settings, self._home, self._clock)
+        await database.open()
+        return database
+
+    async def _end(self) -> None:
+        mine = asyncio.current_task()
+        others = [task for task in asyncio.all_tasks() if task is not mine]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        database, self._database = self._database, None
+        if database is not None:
+            await database.close()
+        asyncio.get_running_loop().call_soon(asyncio.get_running_loop().stop)
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+        rest: list[Coroutine[Any, Any, Any]] = [loop.shutdown_asyncgens(), loop.shutdown_default_executor()]
+        for last in rest:
+            loop.run_until_complete(last)
+    finally:
+        loop.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from engine import events as ev
 from engine.backtest.metrics import MetricSettings, compute_metrics
+from engine.backtest.report import fill_settings
 from engine.backtest.trades import ClosedTrade, TradeBook
 from engine.bots.bot import Bot
 from engine.clock import SimulatedClock
@@ -35,7 +37,8 @@ from engine.state import EngineState
 from engine.strategy.runner import StrategyRunner
 from engine.venues.paper.exchange import PaperExchange
 from engine.venues.paper.fill_model import FillKind
-from engine.venues.paper.settings import BAR_PRESETS, PaperSettings, SlippageModel
+from engine.venues.paper.settings import PaperSettings
+from storage.candle_sets import count_gaps, find_gaps
 from storage.journal import MemoryJournal
 
 if TYPE_CHECKING:
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from engine.model.candle import Bars, FloatArray, IntArray
     from engine.model.ids import InstrumentId
     from engine.model.instrument import Instrument
+    from engine.model.signal import Signal
     from engine.strategy.contract import Strategy
     from engine.venues.paper.orders import Report
 
@@ -58,6 +62,7 @@ ACCOUNT = AccountId("backtest")
 OWNER = Owner("backtest")
 INSTANCE = "backtest"
 END_OF_DATA = "end of data"
+NOT_SIZED = "not_sized"
 PROGRESS_EVERY = 20_000
 _BOT_FACTS = (
     ev.OrderAccepted,
@@ -86,11 +91,13 @@ class BacktestResult:
     bars: int
     orders: int
     refusals: dict[str, int]
-    """Refused orders by reason code."""
+    """Wishes that led to no order by reason code: the gate's, the venue's, and `not_sized` where nothing can be had."""
     forced_close: bool
     """True when the last trade was closed because the data ended."""
     halts: list[tuple[int, str]]
     """When (UTC nanoseconds) a breaker ended new entries, and its reason. Nobody resets it in a run."""
+    warmup: int
+    """Bars at the beginning at which the strategy could not decide yet."""
 
 
 class _LastPrice:
@@ -159,13 +166,10 @@ class _Run:
         self.clock = SimulatedClock(int(bars.ts[0]))
         self.state = EngineState()
         self.ledger = Ledger(self.state, MemoryJournal(), self.clock, epoch=1)
-        settings = BAR_PRESETS[spec.fills]
-        if spec.slippage is not None:
-            settings = settings.model_copy(update={"slippage": SlippageModel(spec.slippage)})
         self.exchange = PaperExchange(
             VenueId(instrument.venue),
             [instrument],
-            PaperSettings(allow_short=spec.allow_short, bars=settings),
+            PaperSettings(allow_short=spec.allow_short, bars=fill_settings(spec)),
             kind=FillKind.BAR,
         )
         currency = Currency(instrument.quote)
@@ -185,7 +189,7 @@ class _Run:
         self.halts: list[tuple[int, str]] = []
         self.ending = False
         self.changes: list[tuple[int, float, float]] = []
-        self.index = 0
+        self.index = self.warmup = 0
         self._open_accounts(currency)
         self.bot = Bot(
             OWNER,
@@ -195,7 +199,7 @@ class _Run:
             self.desk,
             self.ledger,
             self.quotes,
-            self.risk.sizer,
+            self,
             self.runner.params_hash,
         )
         self.ledger.subscribe(self._on_record)
@@ -215,11 +219,23 @@ class _Run:
             self._note_change()
         elif isinstance(event, ev.OrderRefused):
             for code in event.codes:
-                self.refusals[code] = self.refusals.get(code, 0) + 1
+                self._refused(code)
+        elif isinstance(event, ev.OrderRejected):
+            self._refused(event.code)
         elif isinstance(event, ev.BreakerTripped):
             self.halts.append((self.clock.now(), event.reason))
         if not self.ending and isinstance(event, _BOT_FACTS):
             self.bot.on_record(record)
+
+    def _refused(self, code: str) -> None:
+        self.refusals[code] = self.refusals.get(code, 0) + 1
+
+    def size(self, signal: Signal, instrument: Instrument, owner: Owner, price: Decimal) -> tuple[Decimal, str]:
+        """The bot's `Sizer`: the department's, with the entries counted of which nothing can be had."""
+        quantity, reason = self.risk.sizer.size(signal, instrument, owner, price)
+        if not quantity:
+            self._refused(NOT_SIZED)
+        return quantity, reason
 
     def _note_change(self) -> None:
         """Remember cash and units from this bar on; equity between two changes is a straight function of the close."""
@@ -232,6 +248,8 @@ class _Run:
     def run(self, progress: Progress | None) -> BacktestResult:
         """Walk the bars."""
         bars, batch = self.bars, self.runner.prepare(self.bars)
+        self.warmup = min(batch.first, len(bars))
+        self._check_gaps()
         ts = bars.ts.tolist()
         columns = tuple(c.tolist() for c in (bars.open, bars.high, bars.low, bars.close, bars.volume))
         wakes = batch.wake if self.spec.shortcuts else None
@@ -257,6 +275,18 @@ class _Run:
                 progress(i / count)
         forced = self._close_at_end()
         return self._result(forced)
+
+    def _check_gaps(self) -> None:
+        holes = find_gaps(self.bars.ts, self.length, most=1) if self.spec.gaps == "fail" else ()
+        if holes:
+            count, missing = count_gaps(self.bars.ts, self.length)
+            first = datetime.fromtimestamp(holes[0].start // 10**9, UTC)
+            raise DataError(
+                f"{missing} bars are missing in {count} places, the most ({holes[0].bars}) from "
+                f"{first:%Y-%m-%d %H:%M} UTC on. Choose a range without gaps, or let gaps be skipped.",
+                error_code="gaps",
+                details={"gaps": count, "missing": missing},
+            )
 
     def _busy(self) -> bool:
         return bool(self.state.orders) or bool(self.bot.quantity)
@@ -309,8 +339,8 @@ class _Run:
 
     # --- the result --------------------------------------------------------------------------------------------------
 
-    def _equity(self) -> FloatArray:
-        """Account value at the start and at each bar's close."""
+    def _curves(self) -> tuple[FloatArray, FloatArray]:
+        """Account value at the start and at each bar's close, and the units held at each close."""
         capital, close = float(self.spec.capital), self.bars.close
         # The last change at an index counts; each holds until the next.
         by_index = {0: (capital, 0.0)} | {index: (cash, units) for index, cash, units in self.changes}
@@ -318,44 +348,45 @@ class _Run:
         lengths = np.diff(np.append(starts, len(close)))
         cash = np.repeat(np.array([cash for cash, _ in by_index.values()]), lengths)
         units = np.repeat(np.array([units for _, units in by_index.values()]), lengths)
-        equity: FloatArray = np.concatenate(([capital], cash + units * close))
-        return equity
+        return np.concatenate(([capital], cash + units * close)), units
 
     def _result(self, forced: bool) -> BacktestResult:
         bars = self.bars
-        equity = self._equity()
+        equity, units = self._curves()
         ts = np.concatenate((bars.ts[:1], bars.ts + self.length))
-        units = float(self.spec.capital) / float(bars.open[0])
-        benchmark = np.concatenate(([float(self.spec.capital)], units * bars.close))
+        capital = float(self.spec.capital)
+        benchmark = np.concatenate(([capital], capital / float(bars.open[0]) * bars.close))
         trades = [self._with_excursion(trade) for trade in self.trades.closed]
         settings = MetricSettings(
             risk_free_rate=self.spec.risk_free_rate,
             required_sharpe=self.spec.required_sharpe,
             max_drawdown_limit=self.spec.max_drawdown_limit,
         )
-        held_ns = sum(trade.exit_time - trade.entry_time for trade in trades)
-        exposed = min(1.0, held_ns / max(1, int(ts[-1]) - int(ts[0])))
         return BacktestResult(
             trades=trades,
             ts=ts,
             equity=equity,
             benchmark=benchmark,
-            metrics=compute_metrics(ts, equity, benchmark, trades, exposed, settings),
+            metrics=compute_metrics(ts, equity, benchmark, trades, float(np.mean(units != 0)), settings),
             bars=len(bars),
             orders=self.outbox.orders,
             refusals=self.refusals,
             forced_close=forced,
             halts=self.halts,
+            warmup=self.warmup,
         )
 
     def _with_excursion(self, trade: ClosedTrade) -> ClosedTrade:
-        """Add the farthest moves between entry and exit, from whole bars inside the trade."""
-        first = int(self.bars.ts.searchsorted(trade.entry_time, side="right")) - 1
-        last = int(self.bars.ts.searchsorted(trade.exit_time, side="right"))
-        window = slice(max(first, 0), max(last, first + 1))
-        entry = float(trade.entry_price)
-        high, low = float(self.bars.high[window].max()), float(self.bars.low[window].min())
-        up, down = high / entry - 1.0, 1.0 - low / entry
+        """Add the farthest moves from the entry bar to the exit: whole bars, since nobody knows the order within one.
+
+        A bar at whose very open the trade ended counts with that price alone.
+        """
+        first = max(int(self.bars.ts.searchsorted(trade.entry_time, side="right")) - 1, 0)
+        last = int(self.bars.ts.searchsorted(trade.exit_time, side="left"))
+        window = slice(first, max(last, first + 1))
+        entry, left = float(trade.entry_price), float(trade.exit_price)
+        up = max(left, float(self.bars.high[window].max())) / entry - 1.0
+        down = 1.0 - min(left, float(self.bars.low[window].min())) / entry
         long = trade.side is OrderSide.BUY
         return msgspec.structs.replace(
             trade,
@@ -384,7 +415,7 @@ def run_backtest(
         history: Bars before the first one, from which the strategy warms up; nothing is traded on them.
 
     Raises:
-        DataError: There are no bars, or one is impossible.
+        DataError: There are no bars, one is impossible, or some are missing and the specification wants none to be.
         StrategyError: The strategy failed.
     """
     if not len(bars):

@@ -1,0 +1,52 @@
+"""Closing a position: says exactly which order is sent for whom, and asks once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from console.errands import new_request_id
+from engine.model.ids import MANUAL, symbol_of
+from screens.dialogs import ConfirmDialog
+from screens.formats import exact, number
+from screens.portfolio_figures import position_words
+from widgets.text import clean
+
+if TYPE_CHECKING:
+    from console.app import QuarterdeckApp
+    from engine.control.views import PositionRow
+    from screens.sheet import Line
+
+__all__ = ["close_dialog", "closing_words"]
+
+
+def closing_words(row: PositionRow) -> str:
+    """Return the order that closes a position, in words."""
+    side = "Sell" if row.quantity > 0 else "Buy"
+    return f"{side} {exact(abs(row.quantity))} {symbol_of(row.instrument)} at the market, reducing only."
+
+
+def close_dialog(app: QuarterdeckApp, row: PositionRow) -> ConfirmDialog:
+    """Ask whether one owner's position shall be closed at the market."""
+    request_id, manual = new_request_id(), row.owner == MANUAL
+    owner = "you" if manual else clean(row.owner_name)
+
+    async def run() -> Any:
+        asked = {"instrument": row.instrument, "owner": row.owner}
+        return await app.link.call("portfolio.close", asked, request_id=request_id)
+
+    details: list[Line] = [
+        [("Position  ", "muted"), (f"{position_words(row)} of {owner}", "text")],
+        [("Entry     ", "muted"), (f"{exact(row.entry_price)}, now {exact(row.mark)}", "text")],
+    ]
+    if row.value is not None:
+        details.append([("Worth     ", "muted"), (f"about {number(abs(row.value))} {row.settle}", "text")])
+    if row.unrealised is not None:
+        ink = "gain" if row.unrealised > 0 else "loss" if row.unrealised < 0 else "text"
+        details.append([("Result    ", "muted"), (f"{number(row.unrealised, signed=True)} {row.settle}", ink)])
+    if manual:
+        details.append([("Your working orders on that side are cancelled first.", "muted")])
+    else:
+        details.append([(f"The position belongs to the bot {owner}, which goes on and may enter again.", "warn")])
+    return ConfirmDialog(
+        "Close position", closing_words(row), details, run=run, verb="Close it", busy="Closing…", danger=True
+    )

@@ -126,7 +126,9 @@ async def console(
     app = make_app(link, time, **preferences)
     async with app.run_test(size=size, notifications=True) as pilot:
         deck = Console(app, pilot, link, time)
-        await deck.settle()
+        # the instruments, then the topics of the first of them, then their first data
+        for _ in range(3):
+            await deck.settle()
         yield deck
         failures = list(app.failures)
     if failures:

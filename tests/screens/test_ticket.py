@@ -1,0 +1,299 @@
+"""The ticket: judged while one types, confirmed once after it was read, sent once however often Enter is pressed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from engine.errors import EngineNotRunningError, OrderRejectionError
+from screens.ticket import preview_lines
+from tests.kit.console import Console, console
+from tests.kit.fake_link import FakeLink
+
+
+async def ticket(deck: Console, side: str = "b", amount: str = "0.015") -> None:
+    """Open a ticket and fill in the amount."""
+    await deck.press(side, *amount)
+    await preview(deck)
+
+
+async def preview(deck: Console) -> None:
+    """Wait until typing has paused and the engine has judged."""
+    count = len(deck.link.called("orders.preview"))
+    await deck.pilot.pause(0.16)
+    await deck.settle()
+    assert len(deck.link.called("orders.preview")) >= count
+
+
+async def test_a_ticket_begins_at_the_best_price_of_its_own_side() -> None:
+    async with console(screen="market") as deck:
+        await ticket(deck, "b")
+        assert deck.link.called("orders.preview")[-1].params == {
+            "instrument": "SIM:BTC/USDT", "side": "buy", "type": "limit", "quantity": Decimal("0.015"),
+            "price": Decimal("67431.0"), "tif": "GTC",
+        }  # fmt: skip
+        await deck.press("escape")
+        await ticket(deck, "s", "0.01")
+        assert deck.link.called("orders.preview")[-1].params["price"] == Decimal("67431.1")
+
+
+async def test_the_ladders_cursor_gives_the_price() -> None:
+    async with console(screen="market") as deck:
+        await deck.press("j", "j", "j")
+        await ticket(deck, "b")
+        assert deck.link.called("orders.preview")[-1].params["price"] == Decimal("67430.6")
+
+
+async def test_enter_on_a_level_joins_it() -> None:
+    async with console(screen="market") as deck:
+        await deck.press("j", "k", "enter")
+        assert "SELL BTC/USDT" in deck.words()
+        await deck.press("escape", "j", "enter")
+        assert "BUY BTC/USDT" in deck.words()
+
+
+async def test_cost_fee_and_verdict_follow_what_is_typed() -> None:
+    async with console(screen="market") as deck:
+        await ticket(deck, "b", "0.01")
+        assert "674.31 USDT" in deck.words()
+        assert "The risk gate lets it pass." in deck.words()
+        await deck.press("5")
+        await preview(deck)
+        assert "1,011.46 USDT" in deck.words()
+        await deck.press("backspace", "backspace", "9")
+        await preview(deck)
+        assert "It needs more than the 1,736.10 USDT that are free." in deck.words()
+
+
+async def test_typing_quickly_asks_once() -> None:
+    async with console(screen="market") as deck:
+        await deck.press("b")
+        for key in "0.0151":
+            await deck.pilot.press(key)
+        await preview(deck)
+        assert len(deck.link.called("orders.preview")) <= 2
+
+
+async def test_an_amount_in_percent_is_sent_as_the_quantity_that_was_shown() -> None:
+    async with console(screen="market") as deck:
+        await ticket(deck, "b", "50%")
+        assert deck.link.called("orders.preview")[-1].params["percent"] == Decimal("0.5")
+        await deck.press("enter")
+        assert "Buy 0.01286 BTC" in deck.words()
+        deck.pass_guard()
+        await deck.press("enter")
+        sent = deck.link.called("orders.place")[-1].params
+        assert sent["quantity"] == Decimal("0.01286")
+        assert "percent" not in sent
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("0", "Write an amount above zero"),
+        ("..", "Write an amount above zero"),
+        ("150%", "More than 100% of the free funds cannot be used."),
+        ("", "Write an amount first"),
+    ],
+)
+async def test_an_amount_that_is_none_is_explained_and_not_sent(typed: str, said: str) -> None:
+    async with console(screen="market") as deck:
+        await ticket(deck, "b", typed)
+        await deck.press("enter")
+        assert said in deck.words()
+        assert deck.dialog() == "TicketDialog"
+
+
+async def test_an_order_that_the_gate_refuses_cannot_be_reviewed() -> None:
+    async with console(screen="market") as deck:
+        await ticket(deck, "b", "3")
+        await deck.press("enter")
+        assert deck.dialog() == "TicketDialog"
+        assert deck.link.called("orders.place") == []
+
+
+@pytest.mark.parametrize(
+    ("turns", "kind", "field"),
+    [(1, "market", None), (2, "stop_loss", "stop_price"), (3, "take_profit", "stop_price")],
+)
+async def test_each_type_asks_for_its_own_prices(turns: int, kind: str, field: str | None) -> None:
+    async with console(screen="market") as deck:
+        await ticket(deck, "b", "0.01")
+        await deck.press("up", *["right"] * turns)
+        await preview(deck)
+        asked = deck.link.called("orders.preview")[-1].params
+        assert asked["type"] == kind
+        assert {name for name in asked if "price" in name} == ({field} if field else set())
+
+
+async def test_the_price_moves_by_ticks_and_the_amount_by_lots() -> None:
+    async with console(screen="market") as deck:
+        await ticket(deck, "b", "0.01")
+        await deck.press("ctrl+up", "down", "ctrl+up", "ctrl+up", "pagedown")
+        await preview(deck)
+        asked = deck.link.called("orders.preview")[-1].params
+        assert asked["quantity"] == Decimal("0.01001")
+        assert asked["price"] == Decimal("67431.1")
+
+
+async def test_side_and_conditions_can_be_changed_in_the_ticket() -> None:
+    async with console(screen="market") as deck:
+        await ticket(deck, "b", "0.01")
+        await deck.press("ctrl+b", "down", "down", "right", "down", "right")
+        await preview(deck)
+        asked = deck.link.called("orders.preview")[-1].params
+        assert (asked["side"], asked["tif"], asked["post_only"]) == ("sell", "IOC", True)
+
+
+# --- the one confirmation
+
+
+async def test_the_question_shows_exactly_the_sentence_that_is_sent() -> None:
+    async with console(screen="market") as deck:
+        await ticket(deck)
+        await deck.press("enter")
+        assert deck.dialog() == "ConfirmDialog"
+        said = deck.words()
+        assert "Buy 0.015 BTC at 67,431.0 USDT or better, about 1,011.46 USDT." in said
+        assert "PAPER account paper" in said
+        assert "1.0115 USDT" in said
+        assert deck.link.called("orders.place") == []
+
+
+async def test_keys_typed_ahead_never_confirm_what_was_not_yet_drawn() -> None:
+    async with console(screen="market") as deck:
+        await ticket(deck)
+        await deck.press("enter", "enter", "y", "enter")
+        assert deck.dialog() == "ConfirmDialog"
+        assert deck.link.called("orders.place") == []
+
+
+async def test_a_question_that_no_frame_has_shown_takes_no_key_however_long_one_waits() -> None:
+    async with console(screen="market") as deck:
+        await ticket(deck)
+        with deck.app.batch_update():
+            # As the driver does while a terminal has stopped reading.
+            await deck.pilot.press("enter")
+            await deck.pilot.pause()
+            deck.time.seconds += 60
+            await deck.pilot.press("enter", "y")
+            await deck.pilot.pause()
+            assert deck.link.called("orders.place") == []
+        await deck.settle()
+        await deck.press("enter")
+        assert deck.link.called("orders.place") == []
+        deck.pass_guard()
+        await deck.press("enter")
+        assert len(deck.link.called("orders.place")) == 1
+
+
+async def test_enter_twice_sends_once() -> None:
+    async with console(screen="market") as deck:
+        await ticket(deck)
+        await deck.press("enter")
+        deck.pass_guard()
+        with deck.link.held("orders.place"):
+            await deck.pilot.press("enter", "enter", "y")
+            await deck.pilot.pause()
+            assert "Sending…" in deck.words()
+            await deck.press("escape")
+            assert deck.dialog() == "ConfirmDialog", "what is under way is not left"
+        await deck.settle()
+        assert len(deck.link.called("orders.place")) == 1
+        assert deck.dialog() == ""
+
+
+async def test_after_sending_the_order_is_in_the_table_and_u_cancels_it() -> None:
+    async with console(screen="market") as deck:
+        await ticket(deck)
+        await deck.press("enter")
+        deck.pass_guard()
+        await deck.press("enter")
+        assert "0.015" in deck.text()
+        assert "u: cancel it while it is open" in deck.text()
+        await deck.press("u")
+        assert [call.params for call in deck.link.called("orders.cancel")] == [{"client_id": "o2001"}]
+        await deck.press("u")
+        assert len(deck.link.called("orders.cancel")) == 1
+
+
+async def test_after_ten_seconds_u_cancels_nothing() -> None:
+    async with console(screen="market") as deck:
+        await ticket(deck)
+        await deck.press("enter")
+        deck.pass_guard()
+        await deck.press("enter")
+        deck.time.seconds += 11
+        await deck.press("u")
+        assert deck.link.called("orders.cancel") == []
+
+
+async def test_a_refusal_is_shown_in_the_question_and_another_try_is_another_request() -> None:
+    link = FakeLink()
+    async with console(link, screen="market") as deck:
+        await ticket(deck)
+        link.refuse("orders.place", OrderRejectionError("The market is stale. Wait for a price."))
+        await deck.press("enter")
+        deck.pass_guard()
+        await deck.press("enter")
+        assert "The market is stale. Wait for a price." in deck.words()
+        link.refuse("orders.place", None)
+        await deck.press("enter")
+        first, second = link.called("orders.place")
+        assert first.request_id != second.request_id
+        assert deck.dialog() == ""
+
+
+async def test_when_nothing_is_known_of_the_first_try_the_same_request_asks_again() -> None:
+    link = FakeLink()
+    async with console(link, screen="market") as deck:
+        await ticket(deck)
+        link.refuse("orders.place", EngineNotRunningError("The link was lost on the way."))
+        await deck.press("enter")
+        deck.pass_guard()
+        await deck.press("enter")
+        assert "The link was lost on the way." in deck.words()
+        link.refuse("orders.place", None)
+        await deck.press("enter")
+        first, second = link.called("orders.place")
+        assert first.request_id == second.request_id is not None
+
+
+async def test_enter_before_the_verdict_has_come_waits_for_it() -> None:
+    async with console(screen="market") as deck:
+        with deck.link.held("orders.preview"):
+            await deck.press("b", *"0.01", "enter")
+            assert deck.dialog() == "TicketDialog"
+        await deck.until(lambda: deck.dialog() == "ConfirmDialog")
+        assert "Buy 0.01 BTC" in deck.words()
+
+
+async def test_a_verdict_on_an_older_draft_is_not_confirmed() -> None:
+    async with console(screen="market") as deck:
+        await ticket(deck, "b", "0.01")
+        await deck.press("5", "enter")
+        await deck.until(lambda: deck.dialog() == "ConfirmDialog")
+        assert "Buy 0.015 BTC" in deck.words()
+
+
+async def test_leaving_the_ticket_sends_nothing() -> None:
+    async with console(screen="market") as deck:
+        await ticket(deck)
+        await deck.press("escape")
+        assert deck.dialog() == ""
+        assert deck.link.called("orders.place") == []
+
+
+async def test_an_operation_that_fails_is_explained_in_the_ticket() -> None:
+    link = FakeLink()
+    link.refuse("orders.preview", OrderRejectionError("There is no price yet."))
+    async with console(link, screen="market") as deck:
+        await ticket(deck)
+        assert "There is no price yet." in deck.words()
+        await deck.press("enter")
+        assert deck.dialog() == "TicketDialog"
+
+
+def test_the_lines_of_a_verdict_are_always_as_many() -> None:
+    assert len(preview_lines(None, "")) == len(preview_lines(None, "a long sentence " * 9)) == 7

@@ -14,7 +14,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from console.actions import bindings
-from console.commands import Commands
+from console.app_actions import Commands
 from console.errands import LOST, Errands
 from console.hosted import HostedApp
 from console.keymap import Keymap

@@ -5,6 +5,12 @@ Letters that end or destroy something (c, C, d, x, X, D) do nothing harmless any
 
 from __future__ import annotations
 
+from console.action_table_backtests import BACKTESTS
+from console.action_table_bots import BOTS
+from console.action_table_dashboard import DASHBOARD
+from console.action_table_form import FORM
+from console.action_table_portfolio import PORTFOLIO
+from console.action_table_risk import RISK
 from console.actions import Action, Tier
 
 __all__ = ["TABLE"]
@@ -129,5 +135,6 @@ CHART = (
 LOG = (A("log.copy", "y", "copy", "Copy lines", "Copy the shown lines to the terminal's clipboard."),)
 
 TABLE: tuple[Action, ...] = (
-    *APP, *FOCUS, *MARKET, *DIALOG, *TICKET, *CHOICE, *PALETTE, *MOVE, *TABLE_WIDGET, *LADDER, *CHART, *LOG,
+    *APP, *FOCUS, *DASHBOARD, *BOTS, *PORTFOLIO, *MARKET, *RISK, *BACKTESTS, *DIALOG, *TICKET, *FORM, *CHOICE,
+    *PALETTE, *MOVE, *TABLE_WIDGET, *LADDER, *CHART, *LOG,
 )  # fmt: skip

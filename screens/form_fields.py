@@ -117,26 +117,26 @@ def fault(field: Field, text: str) -> str:
     """Return what is wrong with a text in a field, as the end of a sentence; empty when nothing is."""
     text = text.strip()
     if not text:
-        return "" if field.optional else "something must stand here"
+        return "" if field.optional else "must not be empty"
     if field.kind is Kind.CHOICE:
-        return "" if any(text == value for value, _ in field.choices) else "choose one of the values"
+        return "" if any(text == value for value, _ in field.choices) else "one of the values"
     if field.kind is Kind.TEXT:
         return ""
     allowed = bounds(field)
     if field.kind is Kind.DATE:
         day = date_of(text)
         if day is None:
-            return "write a day as 2024-12-31"
+            return "a day such as 2024-12-31"
         low, high = date_of(field.minimum), date_of(field.maximum)
         outside = (low is not None and day < low) or (high is not None and day > high)
-        return f"choose a day, {allowed}" if outside else ""
+        return f"a day, {allowed}" if outside else ""
     return _figure_fault(field, text, allowed)
 
 
 def _figure_fault(field: Field, text: str, allowed: str) -> str:
     figure = _figure(text)
     noun = "a whole number" if field.kind is Kind.WHOLE else "a figure"
-    wanted = f"write {noun}{', ' if allowed and not field.above else ' '}{allowed}".strip()
+    wanted = f"{noun}{', ' if allowed and not field.above else ' '}{allowed}".strip()
     if figure is None or (field.kind is Kind.WHOLE and figure != figure.to_integral_value()):
         return wanted
     low, high = _figure(field.minimum or "x"), _figure(field.maximum or "x")

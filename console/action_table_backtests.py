@@ -1,0 +1,20 @@
+"""What keys do on the screen of backtests."""
+
+from __future__ import annotations
+
+from console.actions import Action, Tier
+
+__all__ = ["BACKTESTS"]
+
+A = Action
+
+BACKTESTS = (
+    A("backtests.new", "n", "new", "New", "Run a backtest: strategy, data, period, capital and parameters.", footer=1),
+    A("backtests.open", "enter", "open", "Open", "Show the chosen run as a whole.", footer=2),
+    A("backtests.page", "v", "page", "Page", "Show figures, trades or assumptions of the run.", footer=3),
+    A("backtests.mark", "m", "mark", "Compare", "Mark a run; a second one is then compared with it.", footer=4),
+    A("backtests.data", "a", "data", "Data", "Show the stored candles, or the runs again.", footer=5),
+    A("backtests.cancel", "c", "cancel", "Cancel job", "End the running job.", Tier.CONFIRM, footer=6, danger=True),
+    A("backtests.delete", "D", "delete", "Delete", "Delete the chosen run.", Tier.CONFIRM, footer=7, danger=True),
+    A("backtests.back", "escape", "back", "Back", "Return to the list of runs."),
+)

@@ -1,0 +1,23 @@
+"""What keys do on the screen of risk."""
+
+from __future__ import annotations
+
+from console.actions import Action, Tier
+
+__all__ = ["RISK"]
+
+A = Action
+
+RISK = (
+    A(
+        "risk.edit", "e", "edit", "Limits", "Change risk limits; each change is kept for the audit.",
+        Tier.CONFIRM, footer=1,
+    ),
+    A(
+        "risk.stop", "x,H", "stop", "Halt", "Let orders only reduce, halt trading, or stop everything; says why.",
+        Tier.CONFIRM, footer=2, danger=True,
+    ),
+    A("risk.resume", "r", "resume", "Resume", "Allow new orders again; says why.", Tier.CONFIRM, footer=3),
+    A("risk.reset", "b", "reset", "Reset breaker", "Close the chosen breaker again; says why.", Tier.CONFIRM, footer=4),
+    A("risk.page", "v", "page", "Page", "Change between breakers and what happened where both do not fit.", footer=5),
+)  # fmt: skip

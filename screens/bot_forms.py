@@ -1,0 +1,273 @@
+"""Making and changing a bot: the form follows the chosen strategy, whose declaration is all it knows of parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from engine.errors import QuarterdeckError
+from engine.model.ids import symbol_of
+from screens.form import FormDialog
+from screens.form_fields import NO, YES, YES_NO, Field, Kind, param_fields, params_of
+from screens.formats import exact
+from widgets.text import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from textual.timer import Timer
+
+    from console.app import QuarterdeckApp
+    from engine.control.views import BotRow, ParamRow, StrategyRow
+
+__all__ = ["FILE", "TIMEFRAMES", "EditBotDialog", "NewBotDialog", "StrategyPicker", "free_name"]
+
+FILE = "file"
+"""The choice of a strategy file instead of a known strategy."""
+TIMEFRAMES = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
+LOOK_S = 0.4
+DEFAULT_CAPITAL = "2000"
+NAME_HELP = "Letters, digits, space, _ . and -; at most 32. The bot is known by it everywhere."
+CAPITAL_HELP = "The most the bot may use, in the account's base currency."
+START_HELP = "Whether the bot starts by itself together with the engine."
+
+
+def timeframe_choices(*wanted: str) -> tuple[tuple[str, str], ...]:
+    """Return the usual lengths of a bar, and those wanted besides."""
+    extra = [name for name in wanted if name and name not in TIMEFRAMES]
+    return tuple((name, name) for name in (*TIMEFRAMES, *extra))
+
+
+def free_name(strategy: str, symbol: str, taken: Sequence[str]) -> str:
+    """Return a name for a new bot that no other has: `trend-btc`, then `trend-btc-2`."""
+    head = clean(strategy).partition("_")[0][:12] or "bot"
+    base = f"{head}-{clean(symbol).partition('/')[0].lower()}".strip("-")[:26]
+    names = {name.casefold() for name in taken}
+    number, name = 1, base
+    while name.casefold() in names:
+        number += 1
+        name = f"{base}-{number}"
+    return name
+
+
+class StrategyPicker(FormDialog):
+    """A form that begins with a strategy and shows the parameters this one declares.
+
+    Args:
+        title: The heading.
+        strategies: What can be chosen; a file of one's own always can.
+    """
+
+    FOLLOWED: ClassVar[frozenset[str]] = frozenset({"strategy"})
+    """Fields that others depend on."""
+
+    def __init__(self, title: str, strategies: Sequence[StrategyRow]) -> None:
+        super().__init__(title)
+        self.strategies = {row.name: row for row in strategies}
+        self._loaded: StrategyRow | None = None
+        self._looked_at = ""
+        self._timer: Timer | None = None
+
+    def strategy_fields(self, texts: Mapping[str, str]) -> list[Field]:
+        """Return the fields that name the strategy."""
+        names = tuple((name, name) for name in self.strategies)
+        chosen = texts.get("strategy", next(iter(self.strategies), FILE))
+        help_ = self.strategies[chosen].description if chosen in self.strategies else "A strategy file of your own."
+        fields = [
+            Field("strategy", "Strategy", Kind.CHOICE, next(iter(self.strategies), FILE), (*names, (FILE, "a file…")),
+                  help=help_),
+        ]  # fmt: skip
+        if chosen == FILE:
+            said = self._loaded.description if self._loaded is not None else "Path of the file, such as ~/my_idea.py."
+            fields.append(Field("file", "File", help=said))
+        return fields
+
+    def strategy(self, texts: Mapping[str, str]) -> StrategyRow | None:
+        """Return the chosen strategy; None for a file that has not been loaded."""
+        chosen = texts.get("strategy", "")
+        return self._loaded if chosen == FILE else self.strategies.get(chosen)
+
+    def parameters(self, texts: Mapping[str, str]) -> tuple[ParamRow, ...]:
+        """Return the declared parameters of the chosen strategy."""
+        found = self.strategy(texts)
+        return found.params if found is not None else ()
+
+    def parameter_fields(self, texts: Mapping[str, str], values: Mapping[str, object]) -> list[Field]:
+        """Return a field for every parameter of the chosen strategy."""
+        found = self.strategy(texts)
+        return param_fields(found.params, values, f"Parameters of {found.name}") if found is not None else []
+
+    def named(self, texts: Mapping[str, str]) -> dict[str, Any]:
+        """Return what an operation takes: strategy, its file and the parameters that differ from their defaults."""
+        found = self.strategy(texts)
+        return {
+            "strategy": found.name if found is not None else "",
+            "strategy_file": texts["file"].strip() if texts.get("strategy") == FILE else None,
+            "params": params_of(self.parameters(texts), texts),
+        }
+
+    def all_fields(self, texts: Mapping[str, str]) -> list[Field]:
+        """Return all fields as they are with these texts."""
+        raise NotImplementedError
+
+    def first_fields(self) -> list[Field]:
+        """Return the fields with nothing typed yet."""
+        fields = self.all_fields({})
+        return self.all_fields({field.name: field.value for field in fields})
+
+    def reshape(self, name: str) -> None:
+        """Show the parameters of another strategy; look at a file once its path is written."""
+        if name == "file":
+            if self._timer is not None:
+                self._timer.stop()
+            self._timer = self.set_timer(LOOK_S, self._look, name="strategy file")
+        elif name in self.FOLLOWED:
+            self.set_fields(self.all_fields(self.form.texts))
+
+    def _look(self) -> None:
+        path = self.form.texts.get("file", "").strip()
+        if path and path != self._looked_at:
+            self._looked_at = path
+            self.run_worker(self._load(path), name="strategy file", exclusive=True, exit_on_error=False)
+
+    async def _load(self, path: str) -> None:
+        try:
+            row = await self.deck.link.call("strategies.load", {"file": path})
+        except QuarterdeckError as error:
+            self._loaded = None
+            if self.is_mounted:
+                self.form.blame({"file": "cannot be loaded"})
+                self._say(error.message)
+        else:
+            self._loaded = row
+            if self.is_mounted:
+                self._say("")
+        if self.is_mounted:
+            self.set_fields(self.all_fields(self.form.texts))
+            self.form.drain()
+
+    def judge(self, texts: Mapping[str, str]) -> dict[str, str]:
+        """Refuse a file that has not been loaded."""
+        if self.strategy(texts) is not None:
+            return {}
+        self._look()
+        return {"file": "is not loaded yet; check the path"}
+
+
+class NewBotDialog(StrategyPicker):
+    """Makes a bot, stopped; ends with it.
+
+    Args:
+        app: Knows instruments and the link.
+        strategies: What can be chosen.
+        taken: Names that other bots have.
+    """
+
+    FOLLOWED: ClassVar[frozenset[str]] = frozenset({"strategy", "instrument"})
+    VERB: ClassVar[str] = "Make it"
+    BUSY: ClassVar[str] = "Making the bot…"
+
+    def __init__(self, app: QuarterdeckApp, strategies: Sequence[StrategyRow], taken: Sequence[str]) -> None:
+        super().__init__("New bot", strategies)
+        self._link = app.link
+        self._taken = list(taken)
+        self._instruments = list(app.instruments.values())
+        self._instrument = app.instrument
+        status = app.status.data
+        self._currency = status.base_currency if status is not None else ""
+
+    def all_fields(self, texts: Mapping[str, str]) -> list[Field]:
+        """Return what describes a bot, then the parameters."""
+        found = self.strategy(texts)
+        choices = tuple((row.id, row.symbol) for row in self._instruments)
+        known = {row.id for row in self._instruments}
+        instrument = self._instrument if self._instrument in known else next(iter(choices), ("", ""))[0]
+        wanted = texts.get("instrument", instrument)
+        symbol = next((symbol for key, symbol in choices if key == wanted), "")
+        name = free_name(found.name if found is not None else "", symbol, self._taken)
+        default = found.timeframe if found is not None else "1h"
+        return [
+            *self.strategy_fields(texts),
+            Field("name", "Name", value=name, help=NAME_HELP),
+            Field("instrument", "Market", Kind.CHOICE, instrument, choices, help="The instrument it trades."),
+            Field(
+                "timeframe", "Bar", Kind.CHOICE, default, timeframe_choices(default),
+                help="Length of a bar; the strategy decides at the end of each.",
+            ),
+            Field(
+                "capital", "Capital", Kind.NUMBER, DEFAULT_CAPITAL, minimum="0", above=True, unit=self._currency,
+                help=CAPITAL_HELP,
+            ),
+            Field("autostart", "Start with engine", Kind.CHOICE, NO, YES_NO, help=START_HELP),
+            *self.parameter_fields(texts, {}),
+        ]  # fmt: skip
+
+    def judge(self, texts: Mapping[str, str]) -> dict[str, str]:
+        """Refuse a name that is taken."""
+        found = super().judge(texts)
+        if texts["name"].strip().casefold() in {name.casefold() for name in self._taken}:
+            found["name"] = "another bot has this name"
+        return found
+
+    async def send(self, texts: Mapping[str, str], request_id: str) -> Any:
+        """Make the bot."""
+        asked = {
+            **self.named(texts),
+            "name": texts["name"].strip(),
+            "instrument": texts["instrument"],
+            "timeframe": texts["timeframe"],
+            "capital": texts["capital"].replace(",", "").strip(),
+            "autostart": texts["autostart"] == YES,
+        }
+        return await self._link.call("bots.create", asked, request_id=request_id)
+
+
+class EditBotDialog(FormDialog):
+    """Changes a stopped bot's configuration; ends with the bot.
+
+    Args:
+        app: Knows the link.
+        row: The bot as it is.
+        strategy: Its strategy; None where it is not known, then its parameters stay as they are.
+    """
+
+    VERB: ClassVar[str] = "Change it"
+    BUSY: ClassVar[str] = "Changing the bot…"
+
+    def __init__(self, app: QuarterdeckApp, row: BotRow, strategy: StrategyRow | None) -> None:
+        super().__init__(f"Edit {row.name}")
+        self._link = app.link
+        self._row = row
+        self._strategy = strategy
+        self._instruments = list(app.instruments.values())
+
+    def first_fields(self) -> list[Field]:
+        """Return what can be changed; the name and the strategy stay."""
+        row = self._row
+        choices = {item.id: item.symbol for item in self._instruments} or {row.instrument: symbol_of(row.instrument)}
+        params = self._strategy.params if self._strategy is not None else ()
+        return [
+            Field("instrument", "Market", Kind.CHOICE, row.instrument, tuple(choices.items()),
+                  help="The instrument it trades."),
+            Field("timeframe", "Bar", Kind.CHOICE, row.timeframe, timeframe_choices(row.timeframe),
+                  help="Length of a bar."),
+            Field("capital", "Capital", Kind.NUMBER, exact(row.capital).replace(",", ""), minimum="0", above=True,
+                  unit=row.currency, help=CAPITAL_HELP),
+            Field("autostart", "Start with engine", Kind.CHOICE, YES if row.autostart else NO, YES_NO, help=START_HELP),
+            *param_fields(params, row.params, f"Parameters of {row.strategy}"),
+        ]  # fmt: skip
+
+    async def send(self, texts: Mapping[str, str], request_id: str) -> Any:
+        """Change the bot."""
+        row = self._row
+        asked = {
+            "bot": row.id,
+            "name": row.name,
+            "strategy": row.strategy,
+            "strategy_file": row.strategy_file or None,
+            "instrument": texts["instrument"],
+            "timeframe": texts["timeframe"],
+            "capital": texts["capital"].replace(",", "").strip(),
+            "autostart": texts["autostart"] == YES,
+            "params": dict(row.params) if self._strategy is None else params_of(self._strategy.params, texts),
+        }
+        return await self._link.call("bots.configure", asked, request_id=request_id)

@@ -1,0 +1,469 @@
+"""A form: many fields on a few lines, one of them being edited, each judged as one types.
+
+The whole form is one widget that draws its lines; the line being edited has a real text field laid over it. So a form
+of thirty parameters costs what one of three does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from console.actions import bindings
+from console.errands import new_request_id
+from engine.errors import EngineNotRunningError, QuarterdeckError, UnknownOutcomeError
+from screens.dialogs import Dialog
+from screens.form_fields import Field, Kind, bounds, changed, fault, nudged
+from widgets.line_widget import LineBuilder, LineWidget
+from widgets.text import clean, fit, width_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from textual import events
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+    from textual.strip import Strip
+
+__all__ = ["Form", "FormDialog"]
+
+LABEL = 20
+VALUE = 20
+
+
+class Form(LineWidget, can_focus=True):
+    """Fields below each other.
+
+    Args:
+        fields: The fields, from above.
+    """
+
+    HELP: ClassVar[str | None] = "↑/↓ or Tab go to another field, ←/→ turn a choice, ^↑/^↓ step figures and days."
+    BINDINGS: ClassVar[list[BindingType]] = bindings("choice")
+    DEFAULT_CSS: ClassVar[str] = """
+    Form { height: auto; }
+    Form > Input, Form > Input:focus {
+        position: absolute; border: none; height: 1; padding: 0; background: $row-cursor; color: $row-cursor-text;
+    }
+    """
+
+    class Changed(Message):
+        """What stands in a field is another."""
+
+        def __init__(self, form: Form, name: str) -> None:
+            super().__init__()
+            self.form = form
+            self.name = name
+
+        @property
+        def control(self) -> Form:
+            """The form."""
+            return self.form
+
+    class Moved(Message):
+        """Another field is being edited."""
+
+    def __init__(self, fields: Sequence[Field], *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.fields: list[Field] = list(fields)
+        self._texts = {field.name: field.value for field in fields}
+        self._blamed: dict[str, str] = {}
+        self._at = 0
+        self._top = 0
+
+    def compose(self) -> ComposeResult:
+        """Yield the text field that is laid over the line being edited."""
+        editor = Input(compact=True, select_on_focus=False)
+        editor.cursor_blink = False
+        yield editor
+
+    def on_mount(self) -> None:
+        """Begin at the first field."""
+        super().on_mount()
+        self._edit()
+
+    # --- the data
+
+    def set_fields(self, fields: Sequence[Field]) -> None:
+        """Show other fields; what a person has put into one of the same name and kind stays."""
+        before = {field.name: field for field in self.fields}
+        texts = {}
+        for field in fields:
+            old = before.get(field.name)
+            touched = old is not None and old.kind is field.kind and self._texts[field.name] != old.value
+            text = self._texts[field.name] if touched else field.value
+            gone = field.kind is Kind.CHOICE and text not in {value for value, _ in field.choices}
+            texts[field.name] = field.value if gone else text
+        name = self.field.name
+        self.fields, self._texts = list(fields), texts
+        self._at = next((place for place, field in enumerate(fields) if field.name == name), 0)
+        self.mark()
+        if self.is_mounted:
+            self._edit()
+
+    @property
+    def field(self) -> Field:
+        """The field being edited."""
+        return self.fields[self._at]
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """What stands in every field."""
+        return dict(self._texts)
+
+    def put(self, name: str, text: str) -> None:
+        """Put a text into a field."""
+        if self._texts.get(name) == text or name not in self._texts:
+            return
+        self._texts[name] = text
+        self._blamed.pop(name, None)
+        if self.field.name == name:
+            self._load()
+        self.mark()
+        self.post_message(self.Changed(self, name))
+
+    def blame(self, faults: Mapping[str, str]) -> None:
+        """Show what somebody else found wrong, until the field changes."""
+        self._blamed = {name: text for name, text in faults.items() if name in self._texts}
+        self.mark()
+        if self._blamed:
+            self.go(next(iter(self._blamed)))
+
+    def fault(self, field: Field) -> str:
+        """Return what is wrong with a field; empty when nothing is."""
+        return fault(field, self._texts[field.name]) or self._blamed.get(field.name, "")
+
+    def faults(self) -> dict[str, str]:
+        """Return what is wrong, by field."""
+        return {field.name: said for field in self.fields if (said := fault(field, self._texts[field.name]))}
+
+    # --- drawing
+
+    @property
+    def rows_wanted(self) -> int:
+        """Lines that all fields with their headings take."""
+        return len(self._rows())
+
+    def _rows(self) -> list[int | str]:
+        """Places of fields, and headings; a blank line stands above every heading but the first."""
+        rows: list[int | str] = []
+        for place, field in enumerate(self.fields):
+            if field.heading:
+                rows += ["", field.heading] if rows else [field.heading]
+            rows.append(place)
+        return rows
+
+    def lines(self, width: int, height: int) -> Sequence[Strip]:
+        """Return the lines in sight."""
+        rows = self._rows()
+        here = rows.index(self._at)
+        first = next((at for at in range(here - 1, -1, -1) if isinstance(rows[at], int)), -1) + 1
+        # A heading comes into sight together with the first field below it.
+        top = min(first, here) if here - first < height else here
+        self._top = max(0, min(self._top, len(rows) - height, top), here - height + 1)
+        return [self._row(row, width) for row in rows[self._top : self._top + height]]
+
+    def _row(self, row: int | str, width: int) -> Strip:
+        line = LineBuilder(self.palette)
+        if isinstance(row, str):
+            return line.add(clean(row), "title").strip(width)
+        field, here = self.fields[row], row == self._at
+        text = self._texts[field.name]
+        said, unlike = self.fault(field), changed(field, text)
+        line.add(f"{self.glyphs.cursor} " if here else "  ", "accent")
+        line.add(fit(clean(field.label), LABEL - 1, "left", self.glyphs.ellipsis) + " ", "text" if here else "muted")
+        ink = "cursor" if here else "breach" if said else "accent" if unlike else "text"
+        line.add(fit(self._shown(field, text), self._value_width(width), "left", self.glyphs.ellipsis), ink)
+        note = f" {self.glyphs.breach} {said}" if said else f"  {self._note(field, unlike)}"
+        room = width - 2 - LABEL - self._value_width(width)
+        return line.add(fit(clean(note), room, "left", self.glyphs.ellipsis), "breach" if said else "faint").strip(
+            width
+        )
+
+    def _shown(self, field: Field, text: str) -> str:
+        if field.kind is not Kind.CHOICE:
+            return clean(text)
+        words = clean(next((words for value, words in field.choices if value == text), text))
+        return f"‹ {words} ›" if self.glyphs.braille else f"< {words} >"
+
+    def _note(self, field: Field, unlike: bool) -> str:
+        parts = [bounds(field) or field.unit]
+        if unlike:
+            first = dict(field.choices).get(field.value, field.value)
+            parts.insert(0, f"was {first}" if first else "")
+        return " · ".join(part for part in parts if part)
+
+    def _value_width(self, width: int) -> int:
+        words = [width_of(clean(words)) + 4 for field in self.fields for _, words in field.choices]
+        return max(8, min(max([VALUE, *words]), width - 2 - LABEL - 14))
+
+    # --- moving and editing
+
+    @property
+    def _editor(self) -> Input:
+        return self.query_one(Input)
+
+    def _edit(self) -> None:
+        """Let the line being edited take keys: a choice itself, a text through the field laid over it."""
+        typed = self.field.kind is not Kind.CHOICE
+        had = self.has_focus or self._editor.has_focus
+        self._load()
+        self._editor.display = typed
+        if had:
+            (self._editor if typed else self).focus()
+        self.mark()
+        self.drain()
+        self._place()
+        self.post_message(self.Moved())
+
+    def _load(self) -> None:
+        if self.field.kind is not Kind.CHOICE and self._editor.value != self._texts[self.field.name]:
+            with self.prevent(Input.Changed):
+                self._editor.value = self._texts[self.field.name]
+            self._editor.cursor_position = len(self._editor.value)
+
+    def _place(self) -> None:
+        """Lay the text field over the line being edited."""
+        width, height = self.content_size
+        if width and height:
+            self.lines(width, height)
+            self._editor.styles.offset = (2 + LABEL, self._rows().index(self._at) - self._top)
+            self._editor.styles.width = self._value_width(width)
+
+    def on_resize(self) -> None:
+        """Keep the text field where its line is."""
+        self._place()
+
+    def on_focus(self) -> None:
+        """Hand the keys to the text field when a text is being edited."""
+        if self.field.kind is not Kind.CHOICE:
+            self._editor.focus()
+
+    def go(self, name: str) -> None:
+        """Edit the field of this name."""
+        for place, field in enumerate(self.fields):
+            if field.name == name and place != self._at:
+                self._at = place
+                self._edit()
+
+    def move_by(self, step: int) -> None:
+        """Edit the next field or the one before, going round."""
+        self._at = (self._at + step) % len(self.fields)
+        self._edit()
+
+    def step(self, steps: int) -> None:
+        """Move the figure, the day or the choice being edited."""
+        if self.field.kind is Kind.CHOICE:
+            self.action_turn(steps)
+        else:
+            self.put(self.field.name, nudged(self.field, self._texts[self.field.name], steps))
+            self._editor.cursor_position = len(self._editor.value)
+
+    def restore(self) -> None:
+        """Put the field back to what stood in it at first."""
+        self.put(self.field.name, self.field.value)
+
+    def action_turn(self, step: int) -> None:
+        """Choose the next value or the one before."""
+        values = [value for value, _ in self.field.choices]
+        if values:
+            at = values.index(self._texts[self.field.name]) if self._texts[self.field.name] in values else 0
+            self.put(self.field.name, values[(at + step) % len(values)])
+            self.drain()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Take what is typed."""
+        event.stop()
+        self.put(self.field.name, event.value)
+        self.drain()
+
+    def on_click(self, event: events.Click) -> None:
+        """Edit the field under the mouse."""
+        rows, at = self._rows(), self._top + event.get_content_offset_capture(self).y
+        if 0 <= at < len(rows) and isinstance(place := rows[at], int):
+            self._at = place
+            self._edit()
+
+
+class FormDialog(Dialog[Any]):
+    """A form in a dialog: Enter sends it once everything in it can be accepted; ends with the reply, or None.
+
+    Subclasses implement :meth:`first_fields` and :meth:`send`; :meth:`reshape` follows what is chosen.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("dialog", "form")
+    SCOPE: ClassVar[str] = "form"
+    HELP: ClassVar[str | None] = "Every field is checked as you type; nothing is sent before all of them are right."
+    AUTO_FOCUS = "Form"
+    VERB: ClassVar[str] = "Do it"
+    BUSY: ClassVar[str] = "Under way…"
+    DEFAULT_CSS: ClassVar[str] = """
+    FormDialog > #box { width: 78; padding: 0 1; }
+    FormDialog .about { height: 2; color: $muted; margin-top: 1; width: 1fr; }
+    FormDialog .trouble { max-height: 3; }
+    FormDialog .hint { margin: 0; }
+    """
+
+    def __init__(self, title: str) -> None:
+        super().__init__(title)
+        self._request_id = new_request_id()
+        self._under_way = False
+
+    # --- for the subclasses
+
+    def first_fields(self) -> list[Field]:
+        """Return the fields to begin with."""
+        raise NotImplementedError
+
+    def reshape(self, name: str) -> None:
+        """Follow what was typed into a field, for example by other fields."""
+
+    def judge(self, texts: Mapping[str, str]) -> dict[str, str]:
+        """Return what is wrong with fields that are right each by itself."""
+        return {}
+
+    async def send(self, texts: Mapping[str, str], request_id: str) -> Any:
+        """Do what the form is for; what is raised is shown and the form stays."""
+        raise NotImplementedError
+
+    # --- what it looks like
+
+    def body(self) -> ComposeResult:
+        """Yield the form, a word on the field being edited, what is wrong, and the keys."""
+        yield Form(self.first_fields())
+        yield Static("", classes="about", markup=False, id="about")
+        yield Static("", classes="trouble", markup=False, id="trouble")
+        yield Static(self._hint(), classes="hint", markup=False, id="hint")
+
+    def _hint(self) -> str:
+        keymap = self.deck.keymap
+        more, less, undo = (keymap.label(f"form.{name}") for name in ("more", "less", "restore"))
+        return f"Enter {self.VERB.lower()}   ↑↓ field   ←→ choice   {more} {less} step   {undo} undo   Esc back"
+
+    @property
+    def form(self) -> Form:
+        """The form."""
+        return self.query_one(Form)
+
+    def on_mount(self) -> None:
+        """Give the form the room there is."""
+        self._fit()
+
+    def on_resize(self) -> None:
+        """Give the form the room there is now."""
+        self._fit()
+
+    def _fit(self) -> None:
+        # Border, help, trouble and keys take nine lines; the form scrolls in what is left.
+        self.form.styles.height = max(3, min(self.form.rows_wanted, self.app.size.height - 9))
+
+    def set_fields(self, fields: Sequence[Field]) -> None:
+        """Show other fields in the form."""
+        self.form.set_fields(fields)
+        self._fit()
+
+    def on_form_moved(self, event: Form.Moved) -> None:
+        """Say what the field is for."""
+        event.stop()
+        self._about()
+
+    def on_form_changed(self, event: Form.Changed) -> None:
+        """Judge again."""
+        event.stop()
+        self._say("")
+        self.reshape(event.name)
+        self._about()
+        self.form.drain()
+
+    def _about(self) -> None:
+        field = self.form.field
+        said = self.form.fault(field)
+        text = f"{clean(field.label)}: {said}." if said else clean(field.help)
+        about = self.query_one("#about", Static)
+        about.set_class(bool(said), "trouble")
+        about.update(clean(text))
+
+    def _say(self, text: str) -> None:
+        self.query_one("#trouble", Static).update(clean(text))
+
+    # --- keys
+
+    def action_move(self, step: int) -> None:
+        """Go to another field."""
+        self.form.move_by(step)
+
+    def action_step(self, steps: int) -> None:
+        """Move the figure or day being edited."""
+        self.form.step(steps)
+        self.form.drain()
+
+    def action_restore(self) -> None:
+        """Put the field back."""
+        self.form.restore()
+        self.form.drain()
+
+    def action_dismiss_dialog(self) -> None:
+        """Leave, unless the answer is still awaited."""
+        if not self._under_way:
+            self.dismiss(None)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Send."""
+        event.stop()
+        self.action_accept()
+
+    def action_accept(self) -> None:
+        """Send the form, or go to what is still wrong with it."""
+        if self._under_way or not self.armed:
+            return
+        faults = self.form.faults()
+        if not faults:
+            faults = self.judge(self.form.texts)
+            self.form.blame(faults)
+        if faults:
+            self._refuse(faults)
+            return
+        self.accepted(self.form.texts)
+
+    def _refuse(self, faults: Mapping[str, str]) -> None:
+        name = next(iter(faults))
+        self.form.go(name)
+        labels = {field.name: field.label for field in self.form.fields}
+        rest = f" {len(faults) - 1} more to correct." if len(faults) > 1 else ""
+        self._say(f"{clean(labels.get(name, name))}: {faults[name]}.{rest}")
+        self.form.drain()
+        self._about()
+
+    def accepted(self, texts: Mapping[str, str]) -> None:
+        """Take a faultless form: send it."""
+        self._under_way = True
+        self._say("")
+        self.query_one("#hint", Static).update(self.BUSY)
+        self.run_worker(self._send(dict(texts)), name="form", exit_on_error=False)
+
+    async def _send(self, texts: Mapping[str, str]) -> None:
+        try:
+            reply = await self.send(texts, self._request_id)
+        except QuarterdeckError as error:
+            self._under_way = False
+            if not isinstance(error, UnknownOutcomeError | EngineNotRunningError):
+                # Refused for certain: another try is another request.
+                self._request_id = new_request_id()
+            self.query_one("#hint", Static).update(self._hint())
+            self._say(f"{error.title}: {error.message}")
+            self._blame(error)
+        except Exception as error:
+            # Task root: whatever the call raised, the person must see that nothing is known.
+            self._under_way = False
+            self.deck.report(error, where=self.VERB)
+            self.dismiss(None)
+        else:
+            self.dismiss(True if reply is None else reply)
+
+    def _blame(self, error: QuarterdeckError) -> None:
+        faults = error.details.get("faults")
+        if isinstance(faults, dict):
+            self.form.blame({str(name): str(said) for name, said in faults.items()})
+            self.form.drain()

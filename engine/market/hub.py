@@ -31,18 +31,29 @@ TAPE = 200
 """Public trades kept per instrument."""
 SERIES = 2_000
 """Closed candles kept per instrument and timeframe."""
+MISSED = 5_000
+"""Book updates kept while a snapshot is on its way."""
 BarListener = Callable[[Candle], None]
 
 
 class CandleSeries:
-    """Closed candles of one timeframe with the growing one, and who hears about each close."""
+    """Closed candles of one timeframe with the growing one, and who hears about each close.
+
+    A bar of which the beginning or a part was not heard is not announced when its time is over: it waits, and all
+    after it, until `mend` brings the venue's own.
+    """
 
     def __init__(self, instrument: Instrument, timeframe: str) -> None:
         self.timeframe = timeframe
         self.closed: deque[Candle] = deque(maxlen=SERIES)
         """Oldest first."""
         self.listeners: list[BarListener] = []
+        self.waiting: list[Candle] = []
+        """Bars whose time is over and that are not announced yet, oldest first."""
         self._builder = CandleBuilder(instrument, timeframe)
+        self._whole = False
+        """Whether the growing bar was heard from its first moment on."""
+        self._deaf = False
 
     @property
     def growing(self) -> Candle | None:
@@ -50,33 +61,91 @@ class CandleSeries:
         return self._builder.growing
 
     def seed(self, history: Sequence[Candle]) -> None:
-        """Begin with closed candles of a venue, oldest first; those already known are skipped."""
-        last = self.closed[-1].ts if self.closed else -1
-        self.closed.extend(candle for candle in history if candle.ts > last and candle.closed)
+        """Take in closed candles of the venue, oldest first; those already known are skipped.
+
+        The first ones are simply kept. Later ones are bars that would have closed here any moment, and are announced.
+        """
+        if not self.closed:
+            self.closed.extend(candle for candle in history if candle.closed)
+            return
+        for candle in history:
+            if candle.closed:
+                self._announce(candle)
+        self._release()
+
+    def mend(self, history: Sequence[Candle]) -> bool:
+        """Put the venue's own candles in the place of those that wait; False when the first one is not among them."""
+        if not self.waiting:
+            return True
+        first = self.waiting[0].ts
+        if not any(candle.ts == first and candle.closed for candle in history):
+            return False
+        for candle in history:
+            # What is older than the first bar ever heard was never announced to anybody.
+            if candle.closed and (self.closed or candle.ts >= first):
+                self._announce(candle)
+        self._release()
+        return True
+
+    def give_up(self) -> None:
+        """Announce the bars that wait as they are."""
+        waiting, self.waiting = self.waiting, []
+        for candle in waiting:
+            self._announce(candle)
+
+    def spoil(self, *, deaf: bool = False) -> None:
+        """A part of the growing bar was not heard; `deaf` until the next trade, those after it neither."""
+        self._whole = False
+        self._deaf = deaf
 
     def on_trade(self, trade: MarketTrade) -> None:
         """Take a public trade in."""
-        for candle in self._builder.on_trade(trade):
-            self._close(candle)
+        self._deaf = False
+        self._grow(lambda: self._builder.on_trade(trade))
 
     def on_price(self, ts: int, price: float) -> None:
         """Take a price without volume in, in scaled units."""
-        for candle in self._builder.on_price(ts, price):
-            self._close(candle)
+        self._grow(lambda: self._builder.on_price(ts, price))
 
     def on_candle(self, candle: Candle) -> None:
         """Take a venue's own candle in."""
         if candle.closed:
-            self._close(candle)
+            self._announce(candle)
+            self._release()
         else:
+            self._grow(lambda: self._builder.roll(candle.ts))
             self._builder.resume(candle)
+            self._whole = True
 
     def roll(self, ts: int) -> None:
         """Close what ended at or before a time, silent bars included."""
-        for candle in self._builder.roll(ts):
-            self._close(candle)
+        self._grow(lambda: self._builder.roll(ts))
 
-    def _close(self, candle: Candle) -> None:
+    def _grow(self, step: Callable[[], list[Candle]]) -> None:
+        begun = self._builder.growing is not None
+        end = -1
+        for candle in step():
+            if self._whole and not self.waiting:
+                self._announce(candle)
+            elif not self.closed or candle.ts > self.closed[-1].ts:
+                self.waiting.append(candle)
+                del self.waiting[:-SERIES]
+            # The bar after one that has closed was heard from its first moment on.
+            self._whole = not self._deaf
+            end = candle.ts + self._builder.length
+        growing = self._builder.growing
+        if not begun or growing is None or (end >= 0 and growing.ts != end):
+            self._whole = False
+
+    def _release(self) -> None:
+        """Announce what has waited for nothing but the bars before it, and forget what the venue has told itself."""
+        last = self.closed[-1].ts if self.closed else -1
+        if self.waiting and self.waiting[0].ts <= last:
+            waiting, self.waiting = self.waiting, []
+            for candle in waiting:
+                self._announce(candle)
+
+    def _announce(self, candle: Candle) -> None:
         if self.closed and candle.ts <= self.closed[-1].ts:
             return
         self.closed.append(candle)
@@ -103,6 +172,10 @@ class Market:
         """Counts every change, for views that redraw only when something moved."""
         self.trades = 0
         """Counts public trades."""
+        self.broken = False
+        """True while the book has a gap and is not to be trusted."""
+        self.missed: deque[BookUpdate] = deque(maxlen=MISSED)
+        """Updates since the gap, to be applied on top of the snapshot that is awaited."""
         self._quote: Quote | None = None
         self._quoted = -1
 
@@ -118,10 +191,10 @@ class Market:
             return None
         bid, ask, convert = self.book.best_bid, self.book.best_ask, self.instrument.price_from_int
         last = self.tape[-1].price if self.tape else None
-        crossed = self.book.crossed
+        useless = self.broken or self.book.crossed
         return Quote(
-            None if bid is None or crossed else convert(bid),
-            None if ask is None or crossed else convert(ask),
+            None if bid is None or useless else convert(bid),
+            None if ask is None or useless else convert(ask),
             None if last is None else convert(last),
             self.heard,
         )
@@ -178,34 +251,72 @@ class MarketHub:
         market = self.markets.get(event.instrument)
         if market is None:
             return
-        market.heard = now
         market.version += 1
         match event:
             case BookUpdate():
-                self._on_book(market, event)
+                self._on_book(market, event, now)
             case MarketTrade():
+                market.heard = now
                 market.tape.append(event)
                 market.trades += 1
                 for series in market.series.values():
                     series.on_trade(event)
             case Candle():
-                series = self.series(event.instrument, event.timeframe)
-                series.on_candle(event)
+                market.heard = now
+                self.series(event.instrument, event.timeframe).on_candle(event)
             case FeedStatus():
+                # Hearing that nothing is heard does not make what is known any younger.
                 market.live, market.reason = event.live, event.reason
+                if not event.live:
+                    for series in market.series.values():
+                        series.spoil(deaf=True)
 
-    def _on_book(self, market: Market, update: BookUpdate) -> None:
+    def _on_book(self, market: Market, update: BookUpdate, now: int) -> None:
         market.updates += 1
-        if market.book.apply(update):
+        if update.snapshot:
+            self._renew(market, update, now)
+        elif market.broken:
+            # A frozen book stays as old as it is, however much is heard of it.
+            market.missed.append(update)
+        elif market.book.apply(update):
+            market.heard = now
             market.live = True
-            self.needs_snapshot.discard(update.instrument)
-            return
-        if update.instrument not in self.needs_snapshot:
-            market.gaps += 1
-            market.live = False
-            market.reason = "the book has a gap"
-            self.needs_snapshot.add(update.instrument)
-            log.warning("book gap", instrument=update.instrument, have=market.book.seq, got=update.seq)
+        elif market.book.seq < 0 or update.seq > market.book.seq:
+            self._break(market, update)
+
+    def _renew(self, market: Market, snapshot: BookUpdate, now: int) -> None:
+        """Begin from a snapshot, and go on with what was heard since it was made."""
+        market.book.apply(snapshot)
+        market.broken = False
+        self.needs_snapshot.discard(snapshot.instrument)
+        missed = [update for update in market.missed if update.seq > snapshot.seq]
+        market.missed.clear()
+        for update in missed:
+            if not market.book.apply(update):
+                self._break(market, update)
+                return
+        market.heard = now
+        market.live, market.reason = True, ""
+
+    def _break(self, market: Market, update: BookUpdate) -> None:
+        market.broken = True
+        market.missed.append(update)
+        market.gaps += 1
+        market.live, market.reason = False, "the book has a gap"
+        self.needs_snapshot.add(update.instrument)
+        for series in market.series.values():
+            # Where updates are lost, trades may be lost as well.
+            series.spoil()
+        log.warning("book gap", instrument=update.instrument, have=market.book.seq, got=update.seq)
+
+    def doubtful(self) -> list[tuple[InstrumentId, CandleSeries]]:
+        """Series with bars that wait for the venue's own; whoever owns the feed fetches them."""
+        return [
+            (market.instrument.id, series)
+            for market in self.markets.values()
+            for series in market.series.values()
+            if series.waiting
+        ]
 
     def roll(self, now: int) -> None:
         """Close bars whose time is over though nothing traded; call it about once a second."""

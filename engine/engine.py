@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from engine import events as ev
 from engine.bots.manager import BotManager, Library
 from engine.capital.allocation import unallocated
-from engine.errors import QuarterdeckError
+from engine.errors import ConflictError, JournalError, QuarterdeckError, ValidationError
 from engine.execution.desk import Desk
 from engine.execution.dispatcher import Dispatcher
 from engine.execution.ids import ClientIds
@@ -20,6 +20,8 @@ from engine.ledger import Ledger
 from engine.logs import get_logger
 from engine.market.hub import MarketHub
 from engine.model.account import Account, TradingMode
+from engine.model.candle import timeframe_ns
+from engine.model.entries import TradingState
 from engine.model.ids import AccountId, Currency, InstrumentId
 from engine.model.valuation import Rates, account_equity
 from engine.risk.department import RiskDepartment
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from engine.clock import Clock
     from engine.config import Settings
+    from engine.market.hub import CandleSeries
     from engine.model.candle import Candle
     from engine.model.market import MarketEvent
     from engine.model.venue import Venue
@@ -38,8 +41,17 @@ __all__ = ["Engine"]
 
 log = get_logger(__name__)
 
+DAY_TIMEFRAME, DAY_BARS = "1h", 24
 ROLL_S = 0.25
 """How often bars are closed by time and risk looks at the account."""
+ANSWER_S = 10.0
+"""Seconds that a venue has for a book or for candles."""
+MEND_TRIES = 20
+"""Questions for the venue's own bars, ROLL_S apart, before those heard here have to do."""
+SETTLE_TRIES = 5
+"""How often balances are compared anew because something was executed meanwhile."""
+DAY_TIMEFRAME, DAY_BARS = "1h", 25
+"""What a market's change over 24 hours is measured with."""
 
 
 class Engine:
@@ -68,7 +80,7 @@ class Engine:
         self.journal = journal
         self.started = clock.now()
         self.state = journal.recovered.state
-        self.ledger = Ledger(self.state, journal, clock, journal.epoch)
+        self.ledger = Ledger(self.state, journal, clock, journal.epoch, self._on_fault)
         self.hub = MarketHub()
         self.dispatcher = Dispatcher(self.ledger, {venue.id: venue}, clock)
         self.risk = RiskDepartment(self.ledger, self.hub, settings.risk, account)
@@ -87,22 +99,28 @@ class Engine:
             self._history,
             clock,
             self.free_capital,
+            settings.strategies.max_concurrent_strategies,
         )
         self.lag = LagMonitor(clock)
         self.rates = Rates(self.state.instruments, self.mark)
         self.failure = ""
         """Why the engine halted itself; empty while all is well."""
         self._tasks: asyncio.Task[None] | None = None
-        self._ready = asyncio.Event()
+        self._recovered = False
+        """Whether what is booked is known to be what the venue says; nobody judges or trades on it before."""
+        self._stopping = False
         self._stopped = asyncio.Event()
         self._refused: deque[int] = deque(maxlen=10_000)
+        self._executions = 0
+        """Executions booked by this process."""
+        self._mending: dict[tuple[InstrumentId, str], int] = {}
         journal.on_failure(self._on_journal_failure)
         self.ledger.subscribe(self._on_record)
 
     # --- life --------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Recover and begin to trade.
+        """Recover and begin to trade. After an error, `stop` releases what was taken.
 
         Raises:
             QuarterdeckError: The venue cannot be reached, or state and venue cannot be brought in line.
@@ -115,6 +133,7 @@ class Engine:
         self._tasks = asyncio.get_running_loop().create_task(self._run(), name="engine")
         await self.dispatcher.recover(self.venue, self.account)
         await self._settle_balances()
+        self._recovered = True
         await self.bots.recover()
         log.info("engine started", epoch=self.journal.epoch, seq=self.ledger.seq)
 
@@ -124,24 +143,56 @@ class Engine:
             if self.state.instruments.get(instrument.id) != instrument:
                 self.ledger.record(ev.InstrumentDefined(instrument=instrument))
             self.hub.add(instrument)
+        if self.account not in self.state.cursors:
+            await self._open_account()
+        await self.venue.watch(list(self.hub.markets))
+
+    async def _open_account(self) -> None:
+        """Take what is in the account for its opening balance; executions before it are part of that."""
+        cursor = await self._last_execution("")
+        while True:
+            balances = await self.venue.balances(self.account)
+            later = await self._last_execution(cursor)
+            if later == cursor:
+                break
+            cursor = later
         if self.account not in self.state.accounts:
             base = Currency(self.settings.paper.base_currency)
             opened = Account(id=self.account, venue=self.venue.id, mode=TradingMode.PAPER, base_currency=base)
             self.ledger.record(ev.AccountOpened(account=opened))
-            for balance in await self.venue.balances(self.account):
+        for balance in balances:
+            # A start that was cut short may have booked a part of it.
+            missing = balance.total - self.state.balance(self.account, balance.currency).total
+            if missing:
                 self.ledger.record(
                     ev.Deposited(
-                        account=self.account,
-                        currency=balance.currency,
-                        amount=balance.total,
-                        reference="opening balance",
+                        account=self.account, currency=balance.currency, amount=missing, reference="opening balance"
                     )
                 )
-        await self.venue.watch(list(self.hub.markets))
+        self.ledger.record(ev.FillsCaughtUp(account=self.account, cursor=cursor))
+
+    async def _last_execution(self, cursor: str) -> str:
+        while True:
+            _, after = await self.venue.fills_since(self.account, cursor)
+            if after == cursor:
+                return cursor
+            cursor = after
 
     async def _settle_balances(self) -> None:
         """After all executions are booked, the venue's word on what is in the account is final."""
-        known = {balance.currency: balance.total for balance in await self.venue.balances(self.account)}
+        catch_up = self.dispatcher.inquiry.catch_up
+        for _ in range(SETTLE_TRIES):
+            await catch_up(self.venue, self.account)
+            booked = self._executions
+            known = {balance.currency: balance.total for balance in await self.venue.balances(self.account)}
+            await catch_up(self.venue, self.account)
+            if booked == self._executions:
+                # Nothing was executed around the answer, so it speaks of exactly what is booked.
+                self._adjust(known)
+                return
+        log.warning("balances were not compared: too much is being executed")
+
+    def _adjust(self, known: dict[Currency, Decimal]) -> None:
         for currency in {*known, *self.state.balances.get(self.account, {})}:
             difference = known.get(currency, Decimal(0)) - self.state.balance(self.account, currency).total
             if difference:
@@ -160,22 +211,62 @@ class Engine:
             tasks.create_task(self.dispatcher.run(), name="dispatcher")
             tasks.create_task(self.lag.run(), name="lag monitor")
             tasks.create_task(self._tick(), name="tick")
+            tasks.create_task(self._mend(), name="mend")
 
     async def _tick(self) -> None:
-        """Close bars by time, look after risk, and fetch books that have a gap."""
+        """Close bars by time and look after risk."""
         while True:
             now = self.clock.now()
-            self.hub.roll(now)
-            self.risk.tick(now)
+            try:
+                self.hub.roll(now)
+                if self._recovered:
+                    self.risk.tick(now)
+            except JournalError as error:
+                log.error("the tick waits: the journal failed", problem=error.message)
+            except Exception as error:  # a breaker that cannot be judged must stop trading, not the engine
+                log.exception("the tick failed")
+                self._halt(f"A check of the engine failed ({type(error).__name__}).")
+            await self.clock.sleep(ROLL_S)
+
+    async def _mend(self) -> None:
+        """Fetch books that have a gap and bars that were not heard as a whole."""
+        while True:
             for instrument in tuple(self.hub.needs_snapshot):
                 await self._resnapshot(instrument)
+            for instrument, series in self.hub.doubtful():
+                await self._fetch_bars(instrument, series)
             await self.clock.sleep(ROLL_S)
 
     async def _resnapshot(self, instrument: InstrumentId) -> None:
         try:
-            self.hub.on_market(await self.venue.book(instrument, 1000), self.clock.now())
-        except QuarterdeckError as error:
-            log.warning("a book cannot be fetched", instrument=instrument, problem=error.message)
+            async with asyncio.timeout(ANSWER_S):
+                book = await self.venue.book(instrument, 1000)
+            self.hub.on_market(book, self.clock.now())
+        except Exception as error:  # whatever it was: the book stays closed to trading, and is asked for again
+            log.warning("a book cannot be fetched", instrument=instrument, problem=_words(error))
+
+    async def _fetch_bars(self, instrument: InstrumentId, series: CandleSeries) -> None:
+        key = (instrument, series.timeframe)
+        self._mending[key] = tries = self._mending.get(key, 0) + 1
+        first, last = series.waiting[0].ts, series.waiting[-1].ts
+        since = series.closed[-1].ts if series.closed else first
+        limit = min((last - min(since, first)) // timeframe_ns(series.timeframe) + 2, 2_000)
+        mended = False
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                history = await self.venue.candles(instrument, series.timeframe, limit=limit)
+            mended = series.mend(history)
+        except ValidationError as error:
+            tries = MEND_TRIES
+            log.info("the venue has no such bars", instrument=instrument, problem=error.message)
+        except Exception as error:  # whatever it was, it is tried again
+            log.warning("bars cannot be fetched", instrument=instrument, problem=_words(error))
+        if not mended and tries >= MEND_TRIES:
+            log.warning("bars go on as they were heard", instrument=instrument, timeframe=series.timeframe)
+            series.give_up()
+            mended = True
+        if mended:
+            self._mending.pop(key, None)
 
     @property
     def stopped(self) -> bool:
@@ -197,14 +288,22 @@ class Engine:
 
     async def stop(self) -> None:
         """End in order: book the end, wait until all is durable, leave orders and positions as they are."""
-        if self._stopped.is_set():
+        if self._stopping:
+            await self._stopped.wait()
             return
+        self._stopping = True
         if self._tasks is not None:
             self._tasks.cancel()
             await asyncio.wait({self._tasks}, timeout=5)
-        await self.venue.close()
+        try:
+            await self.venue.close()
+        except QuarterdeckError as error:
+            log.error("the venue was not closed in order", problem=error.message)
         if self.ledger.failed is None:
-            self.ledger.record(ev.EngineStopped(reason="asked to stop"))
+            try:
+                self.ledger.record(ev.EngineStopped(reason="asked to stop"))
+            except JournalError as error:
+                log.error("the end could not be booked", problem=error.message)
         await self.journal.close()
         self._stopped.set()
 
@@ -213,14 +312,42 @@ class Engine:
         self.failure = error.message
         log.critical("the journal failed; the engine halts", problem=error.message)
 
+    def _on_fault(self, record: ev.Record, error: Exception) -> None:
+        """A part of the engine could not take a fact: what it knows may be wrong from now on."""
+        if isinstance(error, JournalError):
+            log.error("a consequence of a fact was not booked: the journal failed", seq=record.seq)
+            return
+        log.error("a part of the engine failed", fact=ev.event_name(record.event), seq=record.seq, exc_info=error)
+        self._halt(f"A part of the engine failed at fact {record.seq} ({type(error).__name__}).")
+
+    def _halt(self, reason: str) -> None:
+        """Stop new orders because the engine is at fault; cancels and reductions go on."""
+        self.failure = self.failure or f"{reason} The log has the details."
+        try:
+            self.risk.hold("engine", reason, TradingState.HALTED)
+        except ConflictError:
+            return
+        except QuarterdeckError as error:
+            log.critical("trading could not be halted", problem=error.message)
+
     # --- sinks -------------------------------------------------------------------------------------------------------
 
     def _on_venue(self, account: AccountId, event: ev.VenueEvent) -> None:
-        if self.ledger.failed is None:
+        if self.ledger.failed is not None:
+            return
+        try:
             self.desk.on_event(account, event)
+        except JournalError as error:
+            log.error("a report of the venue was not booked: the journal failed", problem=error.message)
+        except Exception as error:  # the venue's stream must go on, and the person must know
+            log.exception("a report of the venue cannot be booked", event=ev.event_name(event))
+            self._halt(f"A report of {self.venue.id} cannot be booked ({_words(error)}).")
 
     def _on_market(self, event: MarketEvent) -> None:
-        self.hub.on_market(event, self.clock.now())
+        try:
+            self.hub.on_market(event, self.clock.now())
+        except Exception:  # the feed must go on; a market that cannot be kept grows old, and nothing is entered on it
+            log.exception("a market event cannot be used", instrument=event.instrument)
 
     async def _history(self, instrument: InstrumentId, timeframe: str, limit: int) -> Sequence[Candle]:
         return await self.venue.candles(instrument, timeframe, limit=limit)
@@ -228,6 +355,8 @@ class Engine:
     def _on_record(self, record: ev.Record) -> None:
         if isinstance(record.event, ev.OrderRefused):
             self._refused.append(record.ts)
+        elif isinstance(record.event, ev.OrderFilled | ev.ExternalFillSeen):
+            self._executions += 1
 
     def refusals_last_hour(self) -> int:
         """Orders that the gate refused within the last hour."""
@@ -254,3 +383,7 @@ class Engine:
         if equity is None:
             return None
         return unallocated(equity, self.state.bots.values())
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from storage.migrations.runner import MigrationReport
     from storage.settings import DatabaseSettings
     from storage.timing import QueryStatistics
 
@@ -97,6 +98,8 @@ class Database:
         self.settings = settings
         self.home = home
         self.clock: Clock = clock or SystemClock()
+        self.migration: MigrationReport | None = None
+        """What bringing the schema up to date did when the database was opened."""
         self._timer = QueryTimer(self.clock.monotonic, settings.slow_query_ms)
         self._engine: AsyncEngine | None = None
         self._turn = asyncio.Lock()
@@ -148,7 +151,7 @@ class Database:
         self._timer.attach(self._engine.sync_engine)
         try:
             if self.settings.migrate_at_start if migrate is None else migrate:
-                await runner.migrate(self)
+                self.migration = await runner.migrate(self)
             else:
                 await runner.require_current(self)
         except BaseException:

@@ -1,0 +1,127 @@
+"""From a specification to everything a run reads: the strategy, the stored bars, the instrument, and the run's hash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.backtest.instruments import instrument_for
+from engine.backtest.report import describe_assumptions
+from engine.backtest.run import run_backtest
+from engine.backtest.spec import data_hash, run_hash
+from engine.errors import DataError
+from storage.candle_sets import CandleSet
+
+if TYPE_CHECKING:
+    from engine.backtest.run import BacktestResult, Progress
+    from engine.backtest.spec import BacktestSpec
+    from engine.model.candle import Bars
+    from engine.model.instrument import Instrument
+    from engine.strategy.contract import Strategy
+    from engine.strategy.loader import LoadedStrategy, StrategyRegistry
+    from storage.candles import CandleStore
+
+__all__ = ["PreparedRun", "prepare_run", "utc_text"]
+
+_HISTORY_FACTOR = 5
+"""Warm-ups worth of bars read before the start: after five a Wilder average has forgotten where it began."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedRun:
+    """What a run reads."""
+
+    spec: BacktestSpec
+    """With the strategy's own name and every parameter written out."""
+    loaded: LoadedStrategy
+    strategy: Strategy
+    key: CandleSet
+    instrument: Instrument
+    bars: Bars
+    history: Bars
+    """Bars before the first one, for the warm-up; may be none."""
+    run_hash: str
+    release: str
+
+    def execute(self, progress: Progress | None = None) -> BacktestResult:
+        """Run it; raises as `run_backtest`. The strategy is built anew, so that a second run begins like the first."""
+        strategy = self.loaded.build(self.spec.params)
+        return run_backtest(self.spec, strategy, self.instrument, self.bars, progress, history=self.history)
+
+    def assumptions(self, result: BacktestResult) -> dict[str, str]:
+        """Everything that a reader of the result must know."""
+        return describe_assumptions(self.spec, self.instrument, self.bars, result, history=len(self.history))
+
+
+def prepare_run(spec: BacktestSpec, store: CandleStore, registry: StrategyRegistry, release: str) -> PreparedRun:
+    """Find and check everything that a specification names.
+
+    Raises:
+        NotFoundError: There is no such strategy, or no candles of that market; the message names what comes near.
+        StrategyLoadError, ConfigurationError: The strategy or its parameters cannot be used.
+        DataError: There are no bars in the range (the message says what there is), or too few for the warm-up.
+    """
+    loaded = registry.load_file(Path(spec.strategy_file)) if spec.strategy_file else registry.get(spec.strategy)
+    strategy = loaded.build(spec.params)
+    key = CandleSet.of(spec.venue, spec.symbol, spec.timeframe)
+    warmup = max(int(strategy.warmup(spec.timeframe)), 1)
+    bars = store.read(key, spec.start, spec.end)
+    if not len(bars):
+        raise _nothing_there(spec, key, store)
+    first = int(bars.ts[0])
+    history = store.read(key, first - _HISTORY_FACTOR * warmup * key.length, first)
+    if len(history) + len(bars) < warmup:
+        raise DataError(
+            f"The strategy {loaded.name} needs {warmup:,} bars before it decides anything; up to the end of the range there "
+            f"are only {len(history) + len(bars):,} of {key.words}. Choose a longer range, or shorter averages."
+        )
+    whole = _written_out(spec, loaded, strategy, key)
+    return PreparedRun(
+        spec=whole,
+        loaded=loaded,
+        strategy=strategy,
+        key=key,
+        instrument=instrument_for(whole, key, bars),
+        bars=bars,
+        history=history,
+        run_hash=run_hash(whole, loaded.source_hash, data_hash(history, bars), release),
+        release=release,
+    )
+
+
+def _written_out(spec: BacktestSpec, loaded: LoadedStrategy, strategy: Strategy, key: CandleSet) -> BacktestSpec:
+    """The specification with names normalised and defaults filled in, so that equal runs have equal hashes."""
+    return spec.model_copy(
+        update={
+            "strategy": loaded.name,
+            "strategy_file": loaded.path if loaded.origin == "file" else None,
+            "params": strategy.params.model_dump(),
+            "venue": key.venue.lower(),
+            "symbol": key.symbol,
+            "capital": spec.capital.normalize(),
+        }
+    )
+
+
+def utc_text(ns: int) -> str:
+    """A time in words, to the minute."""
+    return f"{datetime.fromtimestamp(ns // 10**9, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _nothing_there(spec: BacktestSpec, key: CandleSet, store: CandleStore) -> DataError:
+    found = store.get(key)
+    asked = " ".join(
+        part
+        for part in (
+            f"from {utc_text(spec.start)}" if spec.start is not None else "",
+            f"before {utc_text(spec.end)}" if spec.end is not None else "",
+        )
+        if part
+    )
+    return DataError(
+        f"There are no candles of {key.words} {asked}; stored are {found.rows:,} from {utc_text(found.start)} to "
+        f"{utc_text(found.end)}. Choose a range within them.",
+        details={"start": found.start, "end": found.end},
+    )

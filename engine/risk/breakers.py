@@ -9,7 +9,7 @@ from __future__ import annotations
 import decimal
 from collections.abc import Callable
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
@@ -68,6 +68,15 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     """True when it also calls the emergency stop."""
     hold_ns: int = 0
     """How long after the trip a reset needs force."""
+
+
+class _Seen(NamedTuple):
+    """Equity at the last judgement, and what was journalled of it by then."""
+
+    ts: int
+    equity: Decimal
+    recorded: Decimal
+    recorded_ts: int
 
 
 class BreakerStanding(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,7 +151,11 @@ class Breakers:
         self._limits = limits
         self._record_every_ns = record_every_ns
         self._breakers = breakers
-        self._quiet_seq = -1
+        self._quiet = (-1, -1)
+        """Fact and day up to which nothing can have changed."""
+        self._looked = -1
+        """When the breakers were last judged."""
+        self._seen: dict[AccountId, _Seen] = {}
         self.unknown: dict[AccountId, tuple[str, ...]] = {}
         """Accounts that could not be valued at the last look, with what has no price; entries are refused meanwhile."""
 
@@ -154,7 +167,9 @@ class Breakers:
         Returns:
             Facts to record, in order: marks and equity when due, breakers that trip, the trading state they order.
         """
-        if self._state.seq == self._quiet_seq:
+        day = now // NS_PER_DAY
+        if (self._state.seq, day) == self._quiet:
+            self._looked = now
             return ()
         outer = decimal.getcontext()
         decimal.setcontext(VIEW)
@@ -168,12 +183,13 @@ class Breakers:
                 facts += found
                 quiet = quiet and calm
             # Nothing held means nothing moves until the next fact; a backtest spends most bars like that.
-            self._quiet_seq = self._state.seq if quiet and not facts else -1
+            self._quiet = (self._state.seq, day) if quiet and not facts else (-1, -1)
             return tuple(facts)
         except Exception as error:
             log.exception("breakers could not be evaluated")
             return tuple(self._failed(EVALUATION, ENGINE_SCOPE, error))
         finally:
+            self._looked = now
             decimal.setcontext(outer)
 
     @property
@@ -198,8 +214,9 @@ class Breakers:
             except Exception as error:
                 log.exception("a breaker could not be evaluated", breaker=breaker.name, account=account)
                 trips += self._failed(breaker.name, account, error)
-        calm = not self._moves(account)
-        return [*self._due(account, measured.equity, now, bool(trips)), *_strictest(trips)], calm
+        facts = [*self._due(account, measured, now, bool(trips)), *_strictest(trips)]
+        self._see(account, measured.equity, now)
+        return facts, not self._moves(account)
 
     def _judge_one(
         self, breaker: Breaker, account: AccountId, measured: Measured, limits: RiskLimits
@@ -251,20 +268,41 @@ class Breakers:
         if entry is None:
             return Measured(equity=equity, peak=equity, day_start=equity)
         # The first look of a day compares with the last equity of the days before.
-        start = entry.equity if now // NS_PER_DAY > entry.day else entry.day_start
+        start = self._before(account, entry)[0] if now // NS_PER_DAY > entry.day else entry.day_start
         return Measured(equity=equity, peak=max(entry.peak, equity), day_start=start)
 
-    def _due(self, account: AccountId, equity: Decimal, now: int, decided: bool) -> list[ev.Event]:
+    def _see(self, account: AccountId, equity: Decimal, now: int) -> None:
         entry = self._state.equity.get(account)
-        if not decided and entry is not None and not self._is_due(entry, equity, now):
-            return []
-        return [*self._marks(account, now), ev.EquityRecorded(account=account, equity=equity, ts=now)]
+        if entry is not None:
+            self._seen[account] = _Seen(now, equity, entry.equity, entry.ts)
 
-    def _is_due(self, entry: EquityEntry, equity: Decimal, now: int) -> bool:
+    def _before(self, account: AccountId, entry: EquityEntry) -> tuple[Decimal, int]:
+        """The last equity that was looked at or journalled, whichever is later, and when."""
+        seen = self._seen.get(account)
+        if seen is None or seen.recorded_ts != entry.ts:
+            return entry.equity, entry.ts
+        # Money that was moved since then has been added to what is journalled.
+        return seen.equity + entry.equity - seen.recorded, seen.ts
+
+    def _due(self, account: AccountId, measured: Measured, now: int, decided: bool) -> list[ev.Event]:
+        entry, equity = self._state.equity.get(account), measured.equity
+        if not decided and entry is not None and not self._is_due(account, entry, equity, now):
+            return []
+        facts = [*self._marks(account, now), ev.EquityRecorded(account=account, equity=equity, ts=now)]
+        if entry is not None and now // NS_PER_DAY > entry.day and measured.day_start != entry.equity:
+            # The day begins with what the one before ended with, not with what happened to be journalled of it.
+            _, ended = self._before(account, entry)
+            facts.insert(0, ev.EquityRecorded(account=account, equity=measured.day_start, ts=ended))
+        return facts
+
+    def _is_due(self, account: AccountId, entry: EquityEntry, equity: Decimal, now: int) -> bool:
         # A new peak is kept although the time has not come, or the drawdown from it would be measured too small.
         if now // NS_PER_DAY > entry.day or equity > entry.peak * _PEAK_STEP:
             return True
-        return equity != entry.equity and now - entry.ts >= self._record_every_ns
+        if equity == entry.equity:
+            return False
+        # What a closed position has left behind is kept at once: it is what the next day begins with.
+        return now // self._record_every_ns > self._looked // self._record_every_ns or not self._moves(account)
 
     def _marks(self, account: AccountId, now: int) -> list[ev.Event]:
         facts: list[ev.Event] = []
@@ -317,7 +355,7 @@ class Breakers:
         with decimal.localcontext(VIEW):
             self._picture.look()
             facts = self._reset_one(name, scope, entry, actor, reason, now, force)
-        self._quiet_seq = -1
+        self._quiet = (-1, -1)
         halt = self._state.halts.get(ENGINE_SCOPE)
         if len(self._state.breakers) == 1 and halt is not None and halt.actor.startswith(BREAKER_ACTOR):
             active = ev.TradingStateChanged(
@@ -358,7 +396,7 @@ class Breakers:
             peak=measured.equity if breaker.reference == "peak" else None,
             day_start=measured.equity if breaker.reference == "day_start" else None,
         )
-        return [*self._due(account, measured.equity, now, decided=True), anew]
+        return [*self._due(account, measured, now, decided=True), anew]
 
     def _persists(self, breaker: Breaker, entry: BreakerEntry, measured: Measured, now: int) -> str:
         """Why a reset needs force, as a sentence; empty when it does not."""

@@ -82,7 +82,7 @@ class RiskDepartment:
             return
         for fact in self.breakers.evaluate(now):
             self._ledger.record(fact)
-        if self._port is None:
+        if self._port is None or not (self._stops or self._state.halts or self._state.breakers):
             return
         self._follow_halts(now)
         for key, stop in tuple(self._stops.items()):

@@ -145,6 +145,45 @@ def test_a_new_peak_is_journalled_at_once() -> None:
     assert house.state.equity[PAPER].peak == D("10010.1")
 
 
+def test_what_a_closed_position_leaves_behind_is_journalled_at_once() -> None:
+    house = exposed()
+    move(house, "49000")
+    assert house.state.equity[PAPER].equity == 10000
+    house.trade(SELL, "0.1")
+    house.risk.tick(house.now)
+    assert house.state.equity[PAPER].equity == 9900
+
+
+def test_a_new_day_begins_though_nothing_is_held() -> None:
+    house = exposed()
+    move(house, "49000", 60)
+    house.trade(SELL, "0.1")
+    house.risk.tick(house.now)
+    for _ in range(3):
+        move(house, "49000")
+    assert house.state.equity[PAPER].day_start == 10000
+    facts = len(house.journal.records)
+    move(house, "40000", DAY)
+    assert house.state.equity[PAPER].day_start == 9900
+    for _ in range(3):
+        move(house, "39000")
+    assert len(house.journal.records) == facts + 1
+
+
+def test_a_day_begins_with_the_last_equity_seen_although_that_was_not_journalled() -> None:
+    house = exposed()
+    move(house, "49000", 60)
+    move(house, "48500")
+    house.ledger.record(ev.Withdrawn(account=PAPER, currency=USDT, amount=D(1000)))
+    assert house.state.equity[PAPER].equity == 8900
+    # 8,850 after the withdrawal; 5 % below that is 8,407.5
+    move(house, "44075.1", DAY)
+    assert tripped(house) == []
+    assert house.state.equity[PAPER].day_start == 8850
+    move(house, "44075")
+    assert tripped(house)[0] == "daily_loss"
+
+
 def test_an_account_that_cannot_be_valued_is_no_loss_and_no_failure() -> None:
     house = exposed()
     quotes = dict(house.markets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from engine.backtest.report import describe_assumptions
 from engine.backtest.run import run_backtest
 from engine.backtest.spec import data_hash, run_hash
 from engine.errors import DataError
+from engine.strategy.runner import StrategyRunner
 from storage.candle_sets import CandleSet
 
 if TYPE_CHECKING:
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
     from storage.candles import CandleStore
 
 __all__ = ["PreparedRun", "prepare_run", "utc_text"]
-
-_HISTORY_FACTOR = 5
-"""Warm-ups worth of bars read before the start: after five a Wilder average has forgotten where it began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,16 +65,18 @@ def prepare_run(spec: BacktestSpec, store: CandleStore, registry: StrategyRegist
     loaded = registry.load_file(Path(spec.strategy_file)) if spec.strategy_file else registry.get(spec.strategy)
     strategy = loaded.build(spec.params)
     key = CandleSet.of(spec.venue, spec.symbol, spec.timeframe)
-    warmup = max(int(strategy.warmup(spec.timeframe)), 1)
+    runner = StrategyRunner(strategy, key.instrument, timeframe=key.timeframe)
     bars = store.read(key, spec.start, spec.end)
     if not len(bars):
         raise _nothing_there(spec, key, store)
     first = int(bars.ts[0])
-    history = store.read(key, first - _HISTORY_FACTOR * warmup * key.length, first)
-    if len(history) + len(bars) < warmup:
+    # Twice as far back as needed, because bars may be missing.
+    history = store.read(key, first - 2 * runner.history * key.length, first)
+    history = history.slice(max(0, len(history) - runner.history), len(history))
+    if len(history) + len(bars) < runner.warmup:
         raise DataError(
-            f"The strategy {loaded.name} needs {warmup:,} bars before it decides anything; up to the end of the range there "
-            f"are only {len(history) + len(bars):,} of {key.words}. Choose a longer range, or shorter averages."
+            f"The strategy {loaded.name} needs {runner.warmup:,} bars before it decides anything; up to the end of the "
+            f"range there are only {len(history) + len(bars):,} of {key.words}. Choose a longer range, or shorter averages."
         )
     whole = _written_out(spec, loaded, strategy, key)
     return PreparedRun(
@@ -100,7 +101,7 @@ def _written_out(spec: BacktestSpec, loaded: LoadedStrategy, strategy: Strategy,
             "params": strategy.params.model_dump(),
             "venue": key.venue.lower(),
             "symbol": key.symbol,
-            "capital": spec.capital.normalize(),
+            "capital": Decimal(f"{spec.capital.normalize():f}"),
         }
     )
 

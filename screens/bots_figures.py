@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from engine.model.entries import BotState
 from engine.model.ids import symbol_of
-from screens.formats import DASH, age, at, clock, day, exact, number, percent
+from screens.dashboard_figures import state_cell
+from screens.formats import DASH, age, at, clock, day, exact, percent
 from screens.market_figures import TYPE_WORDS
 from screens.sheet import Line, wrap
 from widgets.live_table import Cell, Column
@@ -30,22 +31,13 @@ __all__ = [
     "about_lines",
     "bot_cells",
     "event_lines",
+    "moment",
     "order_lines",
     "param_lines",
-    "state_parts",
 ]
 
 ACTIVE = frozenset({BotState.STARTING, BotState.RUNNING, BotState.PAUSED, BotState.STOPPING, BotState.RECOVERING})
 """States in which a bot cannot be edited or deleted."""
-STATES = {
-    BotState.STOPPED: ("○", "o", "stopped", "muted"),
-    BotState.STARTING: ("◌", ".", "starting", "warn"),
-    BotState.RUNNING: ("●", "*", "running", "ok"),
-    BotState.PAUSED: ("‖", "=", "paused", "warn"),
-    BotState.STOPPING: ("◌", ".", "stopping", "warn"),
-    BotState.RECOVERING: ("◌", ".", "recovering", "warn"),
-    BotState.ERROR: ("✗", "X", "FAILED", "breach"),
-}
 BOT_COLUMNS = (
     Column("name", "Bot", 12, flex=True),
     Column("state", "State", 12),
@@ -63,7 +55,6 @@ BOT_COLUMNS = (
     Column("beat", "Beat", 5, align="right", priority=2),
 )
 LABEL = 12
-FILLS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,28 +73,19 @@ class Look:
         return self.money(value) if self.hidden else exact(value)
 
 
-def state_parts(state: BotState, glyphs: Glyphs) -> tuple[str, str]:
-    """Return a state as sign and word, and its ink."""
-    sign, plain, word, ink = STATES[state]
-    return f"{sign if glyphs.braille else plain} {word}", ink
-
-
 def _amount(value: Decimal | None, look: Look) -> Cell:
     if value is None:
         return Cell(DASH, "muted", "right", float("nan"))
-    if look.hidden:
-        return Cell(look.money(value), "muted", "right", value)
-    return signed(number(value), value, look.glyphs)
+    return signed(look.money(value), value, look.glyphs)
 
 
 def bot_cells(row: BotRow, look: Look) -> tuple[Cell, ...]:
     """Return a bot as a row of the table."""
-    state, ink = state_parts(row.state, look.glyphs)
     share = row.pnl_pct
     beat = row.heartbeat if row.state in ACTIVE else 0
     return (
         Cell(row.name),
-        Cell(state, ink, value=str(row.state)),
+        state_cell(row.state, look.glyphs),
         Cell(row.strategy, "muted"),
         Cell(symbol_of(row.instrument) if row.instrument else DASH),
         Cell(row.timeframe, "muted"),
@@ -141,9 +123,9 @@ def _profit(value: Decimal | None, look: Look) -> tuple[str, str]:
 
 def about_lines(row: BotRow, look: Look, width: int) -> list[Line]:
     """Return what a bot is and how it stands, why it failed first."""
-    state, ink = state_parts(row.state, look.glyphs)
+    state = state_cell(row.state, look.glyphs)
     since = f"  since {moment(row.since, look)}, {age(row.since, look.now)}"
-    lines: list[Line] = [[(state, ink), (since, "muted")]]
+    lines: list[Line] = [[(state.text, state.ink), (since, "muted")]]
     if row.reason:
         reason_ink = "breach" if row.state is BotState.ERROR else "warn"
         lines += [[("  ", "text"), *line] for line in wrap(row.reason, max(10, width - 2), reason_ink)]
@@ -209,7 +191,8 @@ def _value_words(value: object) -> str:
 def param_lines(row: BotRow, strategy: StrategyRow | None, width: int) -> list[Line]:
     """Return every parameter with its value, those that were set marked; the declaration says what it is for."""
     if strategy is None:
-        return [[(f"{clean(name):<20}", "muted"), (_value_words(value), "strong")] for name, value in row.params.items()]
+        values = row.params.items()
+        return [[(f"{clean(name):<20}", "muted"), (_value_words(value), "strong")] for name, value in values]
     lines: list[Line] = []
     label = max([len(param.name) for param in strategy.params], default=0) + 1
     for param in strategy.params:

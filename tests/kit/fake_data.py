@@ -12,6 +12,7 @@ from engine.control import views
 from engine.model.account import TradingMode
 from engine.model.entries import BotState, TradingState
 from engine.model.ids import MANUAL, AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueId
+from engine.model.limits import RiskLimits
 from engine.model.order import Liquidity, OrderSide, OrderStatus, OrderType, TimeInForce
 from tests.kit.fake_market import DAY, HOUR, MINUTE, NOW, NS, SIM, SYMBOLS, instrument, instrument_rows, tickers
 
@@ -317,6 +318,7 @@ def risk() -> views.RiskView:
         ),
         refusals_last_hour=1,
         emergency="",
+        values=RiskLimits().model_dump(mode="json"),
     )
 
 
@@ -448,13 +450,13 @@ def jobs() -> tuple[views.JobRow, ...]:
 def activity() -> list[views.Activity]:
     """What happened, oldest first."""
     told = (
-        (95, "good", "order_filled", "trend-btc bought 0.02 BTC/USDT at 66,890.00.", "bot-trend"),
-        (41, "info", "order_accepted", "Sell 0.1 BTC/USDT limit 67,431.80 is working.", "manual"),
-        (38, "good", "order_filled", "revert-eth bought 0.8 ETH/USDT at 3,498.10.", "bot-revert"),
-        (12, "critical", "bot_failed", "breakout-sol stopped itself: float division by zero.", "bot-broken"),
-        (11, "good", "order_filled", "Sold 0.04 BTC/USDT at 67,445.20.", "manual"),
-        (9, "warning", "order_refused", "Buy 3 BTC/USDT refused: exposure would be 241 % of the limit.", "manual"),
-        (4, "good", "order_filled", "Bought 0.06 BTC/USDT at 67,210.40.", "manual"),
+        (95, "good", "OrderFilled", "trend-btc bought 0.02 BTC/USDT at 66,890.00.", "bot-trend"),
+        (41, "info", "OrderAccepted", "Sell 0.1 BTC/USDT limit 67,431.80 is working.", "manual"),
+        (38, "good", "OrderFilled", "revert-eth bought 0.8 ETH/USDT at 3,498.10.", "bot-revert"),
+        (12, "critical", "BotStateChanged", "breakout-sol stopped itself: float division by zero.", "bot-broken"),
+        (11, "good", "OrderFilled", "Sold 0.04 BTC/USDT at 67,445.20.", "manual"),
+        (9, "warning", "OrderRefused", "Buy 3 BTC/USDT refused: exposure would be 241 % of the limit.", "manual"),
+        (4, "good", "OrderFilled", "Bought 0.06 BTC/USDT at 67,210.40.", "manual"),
     )
     return [
         views.Activity(

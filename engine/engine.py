@@ -41,7 +41,6 @@ __all__ = ["Engine"]
 
 log = get_logger(__name__)
 
-DAY_TIMEFRAME, DAY_BARS = "1h", 24
 ROLL_S = 0.25
 """How often bars are closed by time and risk looks at the account."""
 ANSWER_S = 10.0
@@ -212,6 +211,7 @@ class Engine:
             tasks.create_task(self.lag.run(), name="lag monitor")
             tasks.create_task(self._tick(), name="tick")
             tasks.create_task(self._mend(), name="mend")
+            tasks.create_task(self._look_back(), name="look back")
 
     async def _tick(self) -> None:
         """Close bars by time and look after risk."""
@@ -236,6 +236,16 @@ class Engine:
             for instrument, series in self.hub.doubtful():
                 await self._fetch_bars(instrument, series)
             await self.clock.sleep(ROLL_S)
+
+    async def _look_back(self) -> None:
+        """Learn the last day of every market, so that its change over 24 hours is known from the start."""
+        for instrument in tuple(self.hub.markets):
+            try:
+                async with asyncio.timeout(ANSWER_S):
+                    history = await self.venue.candles(instrument, DAY_TIMEFRAME, limit=DAY_BARS)
+                self.hub.series(instrument, DAY_TIMEFRAME).seed(history)
+            except Exception as error:  # a figure less on the screen is no reason to end the engine
+                log.warning("a market's last day cannot be fetched", instrument=instrument, problem=_words(error))
 
     async def _resnapshot(self, instrument: InstrumentId) -> None:
         try:

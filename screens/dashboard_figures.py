@@ -9,7 +9,7 @@ from engine.model.ids import symbol_of
 from screens.formats import DASH, MASK, age, clock, number, percent
 from screens.market_figures import change_parts, price_text
 from widgets.activity_log import LogLine
-from widgets.sparkline import direction_ink, spark
+from widgets.sparkline import spark
 from widgets.table_cells import Cell, Column, place_columns, signed
 from widgets.text import clean
 
@@ -51,7 +51,7 @@ BOT_STRIP = (
     Column("symbol", "Market", 8, priority=2),
     Column("position", "Holds", 8, align="right", priority=3),
 )
-CALM = {"gain": "depth-bid", "loss": "depth-ask", "neutral": "volume"}
+CALM = {"gain": "depth-bid", "loss": "depth-ask"}
 """Ink of a direction -> the softer one of a small line, which lies beside figures that say the same."""
 QUIET = frozenset({"OrderIntended", "OperatorActed", "EpochOpened"})
 """Facts that another fact beside them says better."""
@@ -68,7 +68,7 @@ WORDS = (
     ("Breaker", "risk"),
     ("Limits", "risk"),
     ("Position", "risk"),
-    ("Engine", "house"),
+    ("Engine", "core"),
 )
 """Beginning of a fact's name -> the word for it."""
 MONEY_WORD = "money"
@@ -86,14 +86,15 @@ def market_strip_cells(
 ) -> tuple[Cell, ...]:
     """Return a market as a row; `room` is the width of its small line. A silent market shows its age instead."""
     silent = bool(row.ts) and now - row.ts > SILENT_NS
-    change, ink = change_parts(row.change_pct, glyphs)
+    # A change too small for its decimals has no direction either.
+    change, ink = change_parts(round(row.change_pct, 4) if row.change_pct is not None else None, glyphs)
     price = price_text(row.last if row.last is not None else row.bid, instrument)
     places = max(0, len(price.partition(".")[2]))
     return (
         Cell(row.symbol),
         Cell(price, "stale" if silent else "strong", value=row.last),
         Cell(f"{age(row.ts, now)} old", "warn") if silent else Cell(change, ink, value=row.change_pct),
-        Cell(spark(row.spark, room, glyphs), "stale" if silent else CALM[direction_ink(row.spark)]),
+        Cell(spark(row.spark, room, glyphs), "stale" if silent else CALM.get(ink, "volume")),
         Cell(f"{number(row.low, places)} to {number(row.high, places)}" if row.low else "", "muted", value=row.low),
     )
 

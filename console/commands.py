@@ -25,5 +25,13 @@ DEFAULT = "console.launcher:main"
 COMMANDS: dict[str, CommandEntry] = {
     "status": CommandEntry("console.lifecycle:status", "Say whether an engine runs in this home folder."),
     "stop": CommandEntry("console.lifecycle:stop", "Stop the engine of this home folder."),
+    "backtest": CommandEntry(
+        "console.backtest_commands:backtest", "Run backtests on stored candles, show stored runs."
+    ),
+    "data": CommandEntry("console.data_commands:data", "Import, list and export candles."),
+    "strategies": CommandEntry("console.home_commands:strategies", "List the strategies that can be used."),
+    "storage": CommandEntry("console.home_commands:storage", "Look after the report database."),
+    "config": CommandEntry("console.home_commands:config", "Show and check the settings."),
+    "paths": CommandEntry("console.home_commands:paths", "Say where everything of this home folder is."),
 }
 """Name to entry, in the order in which `--help` lists them."""

@@ -1,0 +1,318 @@
+"""The commands `backtest …`: run one on stored candles, list, show, export and delete stored runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from console.offline_call import Pair, Until, call, in_home, pairs, show_json, table, utc
+
+if TYPE_CHECKING:
+    from console.cli import Invocation
+    from engine.control.offline import Offline
+    from engine.control.views import BacktestRow, BacktestTradeRow, BacktestView, EquityPoint, JobRow
+
+__all__ = ["backtest"]
+
+NARROWEST = 60
+"""Columns that a curve needs at least."""
+POLL_S = 0.1
+
+
+@click.group()
+def backtest() -> None:
+    """Run backtests on stored candles and look at stored runs."""
+
+
+@backtest.command()
+@click.option("--strategy", required=True, metavar="NAME|FILE", help="Name of a strategy, or a file that defines one.")
+@click.option("--venue", required=True, metavar="binance", help="Venue of the stored candles.")
+@click.option("--symbol", required=True, metavar="BTC/USDT", help="Base and quote.")
+@click.option("--timeframe", metavar="1h", help="Length of a bar; the strategy's own when left out.")
+@click.option(
+    "--from", "start", metavar="TIME", help="First bar: a day or an ISO time, UTC. Default: the first stored."
+)
+@click.option(
+    "--to", "end", type=Until(), metavar="TIME", help="Last day, whole; or an ISO time, exclusive. Default: all."
+)
+@click.option("--param", "params", type=Pair(), multiple=True, help="A parameter of the strategy; repeatable.")
+@click.option(
+    "--capital", metavar="AMOUNT", default="10000", show_default=True, help="Starting capital, quote currency."
+)
+@click.option("--maker-fee", metavar="FRACTION", help="Fee of resting orders. Default: 0.001.")
+@click.option("--taker-fee", metavar="FRACTION", help="Fee of orders that take liquidity. Default: 0.001.")
+@click.option(
+    "--fills",
+    type=click.Choice(["quarterdeck", "freqtrade", "backtesting_py", "nautilus"]),
+    help="How bars fill orders: ours, or as another backtester does it. Default: quarterdeck.",
+)
+@click.option(
+    "--slippage",
+    type=click.Choice(["square_root", "linear", "fixed", "none"]),
+    help="Slippage model; the fill rules' own when left out.",
+)
+@click.option("--limit", "limits", type=Pair(), multiple=True, help="A risk limit that shall differ; repeatable.")
+@click.option("--allow-short", is_flag=True, default=None, help="Let the account sell what it does not have.")
+@click.option("--gaps", type=click.Choice(["skip", "fail"]), help="What missing bars do. Default: skip.")
+@click.option("--no-shortcuts", is_flag=True, help="Take every step at every bar; slower, with the same result.")
+@click.option("--trades", type=click.IntRange(min=0), default=10, show_default=True, help="Last trades to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def run(invocation: Invocation, trades: int, as_json: bool, **options: Any) -> None:
+    """Run a strategy over stored candles and keep the result.
+
+    The run takes the same path as live trading: strategy, sizing, risk gate, orders, ledger; only clock, market and
+    venue are simulated. A decision at a bar's close acts from the next bar's open on. What was assumed is printed
+    first.
+
+    --json prints one object: `hash` (equal hashes mean equal trades), `assumptions`, `metrics` (fractions of 1; null
+    where a figure cannot be computed) and `trades`: entry_time and exit_time in ISO 8601 UTC, side (buy for a long,
+    sell for a short), entry_price, exit_price, quantity, fees, pnl (after fees, quote currency) and reason. Prices,
+    quantities and money are JSON numbers: the shortest that give the exact decimals' nearest doubles.
+    """
+    request = _request(options)
+
+    async def work(host: Offline) -> BacktestView:
+        done = await _follow(host, await host.call("backtests.run", request))
+        if done.state != "done":
+            raise click.ClickException(done.message or f"The run was {done.state}.")
+        view: BacktestView = await host.call("backtests.get", {"id": done.result})
+        return view
+
+    _show(in_home(invocation.home, work), trades, as_json)
+
+
+def _request(options: dict[str, Any]) -> dict[str, Any]:
+    """The options as the operation wants them; what was left out stays the operation's to choose."""
+    request = {name: value for name, value in options.items() if value is not None}
+    request["params"] = pairs(request["params"])
+    request["limits"] = pairs(request["limits"])
+    if not request["limits"]:
+        del request["limits"]
+    request["shortcuts"] = not request.pop("no_shortcuts")
+    named = str(request["strategy"])
+    if named.endswith(".py") or os.sep in named:
+        # The run happens in a process of its own, which need not be in this folder.
+        request["strategy"] = str(Path(named).expanduser().absolute())
+    return request
+
+
+async def _follow(host: Offline, job: JobRow) -> JobRow:
+    """Wait for a job, telling a person how far it is."""
+    shown = sys.stderr.isatty()
+    while job.state in ("queued", "running"):
+        await asyncio.sleep(POLL_S)
+        job = await host.call("jobs.get", {"id": job.id})
+        if shown:
+            click.echo(f"\r\x1b[2K{job.progress:4.0%} {click.unstyle(job.message)}", nl=False, err=True)
+    if shown:
+        click.echo("\r\x1b[2K", nl=False, err=True)
+    return job
+
+
+# --- stored runs -----------------------------------------------------------------------------------------------------
+
+
+@backtest.command("list")
+@click.option("--strategy", metavar="NAME", help="Only this strategy's.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Most rows, newest first.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@click.pass_obj
+def list_runs(invocation: Invocation, strategy: str | None, limit: int, as_json: bool) -> None:
+    """List stored runs, the newest first."""
+    rows: list[BacktestRow] = call(invocation.home, "backtests.list", {"strategy": strategy, "limit": limit})
+    if as_json:
+        import msgspec
+
+        show_json(msgspec.to_builtins(rows))
+        return
+    if not rows:
+        click.echo("No backtest is stored yet; `quarterdeck backtest run` makes one.")
+        return
+    head = (
+        "id",
+        "run (UTC)",
+        "strategy",
+        "market",
+        "timeframe",
+        "from",
+        "to",
+        " trades",
+        " return",
+        " Sharpe",
+        " drawdown",
+    )
+    table(
+        head,
+        (
+            (
+                row.id[:8],
+                utc(row.created),
+                row.strategy,
+                str(row.instrument),
+                row.timeframe,
+                utc(row.start)[:10],
+                utc(row.end)[:10],
+                f"{row.trades:,}",
+                _share(row.total_return),
+                _number(row.sharpe),
+                _share(row.max_drawdown),
+            )
+            for row in rows
+        ),
+    )
+
+
+@backtest.command()
+@click.argument("run_id", metavar="ID")
+@click.option("--trades", type=click.IntRange(min=0), default=10, show_default=True, help="Last trades to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, as `backtest run --json`.")
+@click.pass_obj
+def show(invocation: Invocation, run_id: str, trades: int, as_json: bool) -> None:
+    """Show a stored run. ID is what `backtest list` shows, or the beginning of its hash."""
+    _show(call(invocation.home, "backtests.get", {"id": run_id}), trades, as_json)
+
+
+@backtest.command()
+@click.argument("run_id", metavar="ID")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_obj
+def export(invocation: Invocation, run_id: str, file: Path) -> None:
+    """Write a stored run to FILE: .json for everything, .csv for the trades."""
+    request = {"id": run_id, "file": str(file.expanduser().absolute())}
+    click.echo(str(call(invocation.home, "backtests.export", request)))
+
+
+@backtest.command()
+@click.argument("run_id", metavar="ID")
+@click.pass_obj
+def delete(invocation: Invocation, run_id: str) -> None:
+    """Remove a stored run with its trades and equity."""
+    click.echo(str(call(invocation.home, "backtests.delete", {"id": run_id})))
+
+
+# --- showing ---------------------------------------------------------------------------------------------------------
+
+
+def _show(view: BacktestView, trades: int, as_json: bool) -> None:
+    if as_json:
+        from engine.control.backtest_store import run_json
+
+        show_json(run_json(view))
+        return
+    row = view.row
+    click.echo(f"{row.strategy} on {row.instrument} {row.timeframe}, {utc(row.start)} to {utc(row.end)} UTC")
+    click.echo(f"id {row.id[:8]}, hash {row.hash}\n")
+    _show_assumptions(view)
+    _show_metrics(view)
+    _show_curve(view)
+    _show_trades(view.trades, trades)
+
+
+def _show_assumptions(view: BacktestView) -> None:
+    import textwrap
+
+    click.echo("Assumptions")
+    width = max(_width(), NARROWEST)
+    for name, text in view.assumptions.items():
+        label = name.removeprefix("warning_").replace("_", " ")
+        label = f"! {label}" if name.startswith("warning_") else f"  {label}"
+        lines = textwrap.wrap(text, width - 20) or [""]
+        click.echo(f"{label:<18}  {lines[0]}")
+        for line in lines[1:]:
+            click.echo(f"{'':<18}  {line}")
+    given = ", ".join(f"{name}={value}" for name, value in view.params.items())
+    for index, line in enumerate(textwrap.wrap(given, width - 20)):
+        click.echo(f"{'  parameters' if not index else '':<18}  {line}")
+
+
+_FIGURES = (
+    ("end_equity", "money"), ("total_return", "share"), ("annual_return", "share"), ("benchmark_return", "share"),
+    ("annual_volatility", "share"), ("sharpe", "number"), ("sortino", "number"), ("calmar", "number"),
+    ("max_drawdown", "share"), ("max_drawdown_days", "number"), ("exposure", "share"), ("trades", "count"),
+    ("win_rate", "share"), ("profit_factor", "number"), ("average_win", "money"), ("average_loss", "money"),
+    ("expectancy", "money"), ("best_trade", "money"), ("worst_trade", "money"), ("average_holding_hours", "number"),
+    ("fees", "money"), ("beta", "number"), ("correlation", "number"), ("value_at_risk_95", "share"),
+    ("expected_shortfall_95", "share"), ("value_at_risk_99", "share"), ("expected_shortfall_99", "share"),
+)  # fmt: skip
+"""What a person is shown, in this order, and how; --json has everything."""
+
+
+def _show_metrics(view: BacktestView) -> None:
+    click.echo("\nFigures")
+    words = {"share": _share, "number": _number, "money": _money, "count": lambda value: f"{value or 0:,.0f}"}
+    shown = [(name.replace("_", " "), words[kind](view.metrics.get(name))) for name, kind in _FIGURES]
+    half = (len(shown) + 1) // 2
+    for left, right in zip(shown[:half], [*shown[half:], ("", "")], strict=False):
+        click.echo(f"  {left[0]:<22}{left[1]:>14}    {right[0]:<24}{right[1]:>12}".rstrip())
+    verdict = "meets" if view.row.passed else "misses"
+    click.echo(f"  It {verdict} the required Sharpe ratio and drawdown limit.")
+
+
+def _show_curve(view: BacktestView) -> None:
+    width = _width()
+    if width < NARROWEST or len(view.equity) < 2:
+        return
+    import plotext
+
+    plotext.clear_figure()
+    plotext.theme("clear")
+    plotext.plotsize(min(width, 110), 16)
+    plotext.plot(*_curve(view.equity), label="equity", marker="braille")
+    plotext.plot(*_curve(view.benchmark), label="bought and held", marker="dot")
+    first, last = view.equity[0].ts, view.equity[-1].ts
+    ticks = [first + (last - first) * step // 4 for step in range(5)]
+    plotext.xticks([tick / 1e9 for tick in ticks], [utc(tick)[:10] for tick in ticks])
+    click.echo()
+    click.echo(plotext.build())
+
+
+def _curve(points: tuple[EquityPoint, ...]) -> tuple[list[float], list[float]]:
+    return [point.ts / 1e9 for point in points], [point.equity for point in points]
+
+
+def _show_trades(trades: tuple[BacktestTradeRow, ...], most: int) -> None:
+    if not trades or not most:
+        return
+    click.echo(f"\nTrades (the last {min(most, len(trades))} of {len(trades):,})")
+    head = ("entry (UTC)", "exit (UTC)", "side", " quantity", " entry", " exit", " fees", " profit", "closed by")
+    table(
+        head,
+        (
+            (
+                utc(trade.entry_time),
+                utc(trade.exit_time),
+                str(trade.side),
+                f"{trade.quantity.normalize():f}",
+                f"{trade.entry_price.normalize():f}",
+                f"{trade.exit_price.normalize():f}",
+                f"{trade.fees:.2f}",
+                f"{trade.pnl:+.2f}",
+                trade.reason,
+            )
+            for trade in trades[-most:]
+        ),
+    )
+
+
+def _width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size((100, 30)).columns
+
+
+def _share(value: float | None) -> str:
+    return "—" if value is None else f"{value:.2%}"
+
+
+def _number(value: float | None) -> str:
+    return "—" if value is None else f"{value:,.2f}"
+
+
+def _money(value: float | None) -> str:
+    return "—" if value is None else f"{value:,.2f}"

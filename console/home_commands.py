@@ -1,0 +1,127 @@
+"""The commands `strategies`, `storage`, `paths` and `config`: what a home folder holds and how it is set up."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from console.home import prepare_home
+from console.offline_call import call, show_json, table
+
+if TYPE_CHECKING:
+    from console.cli import Invocation
+    from engine.control.views import StrategyRow
+
+__all__ = ["config", "paths", "storage", "strategies"]
+
+
+@click.group()
+def strategies() -> None:
+    """List the strategies that can be used."""
+
+
+@strategies.command("list")
+@click.option("--params", is_flag=True, help="Show every parameter with its default and bounds.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@click.pass_obj
+def list_strategies(invocation: Invocation, params: bool, as_json: bool) -> None:
+    """List built-in strategies and those in the home's `strategies` folder."""
+    rows: list[StrategyRow] = call(invocation.home, "strategies.list")
+    if as_json:
+        import msgspec
+
+        show_json(msgspec.to_builtins(rows))
+        return
+    table(
+        ("name", "version", "timeframe", "from", "what it does"),
+        ((row.name, row.version, row.timeframe, row.source, row.description) for row in rows),
+    )
+    for row in rows if params else ():
+        click.echo(f"\n{row.name}")
+        head = ("  parameter", "default", "bounds", "what it is")
+        table(head, ((f"  {p.name}", p.default, _bounds(p), p.help) for p in row.params))
+
+
+def _bounds(param: Any) -> str:
+    if param.choices:
+        return ", ".join(param.choices)
+    return f"{param.minimum} to {param.maximum}" if param.minimum or param.maximum else ""
+
+
+@click.group()
+def storage() -> None:
+    """Look after the report database."""
+
+
+@storage.command()
+@click.pass_obj
+def migrate(invocation: Invocation) -> None:
+    """Bring the database's schema up to date; a SQLite file is copied to `backups` first."""
+    from engine.control.offline import migrate_storage
+
+    done = asyncio.run(migrate_storage(prepare_home(invocation.home)))
+    if done["before"] == done["after"]:
+        click.echo(f"{done['place']} is up to date (schema {done['after']}).")
+        return
+    click.echo(f"{done['place']}: schema {done['before'] or 'none'} became {done['after']}.")
+    if done["backup"]:
+        click.echo(f"A copy from before is at {done['backup']}.")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def paths(invocation: Invocation, as_json: bool) -> None:
+    """Say where everything of this home folder is."""
+    from engine.control.offline import home_paths
+
+    found = home_paths(invocation.home)
+    if as_json:
+        show_json(found)
+        return
+    for name, place in found.items():
+        click.echo(f"{name:<12}  {place}")
+
+
+@click.group()
+def config() -> None:
+    """Show and check the settings."""
+
+
+@config.command("show")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def show_config(invocation: Invocation, as_json: bool) -> None:
+    """Show every setting in force, secrets masked."""
+    from engine.control.offline import settings_values
+
+    values = settings_values(invocation.home)
+    if as_json:
+        show_json(values)
+        return
+    for name, value in values.items():
+        if isinstance(value, dict):
+            for inner, content in value.items():
+                click.echo(f"{name}.{inner} = {content}")
+        else:
+            click.echo(f"{name} = {value}")
+
+
+@config.command()
+@click.pass_obj
+def check(invocation: Invocation) -> None:
+    """Check all settings; every fault is listed with where it was found, and the exit status is 1."""
+    from engine.control.offline import settings_values
+
+    settings_values(invocation.home)
+    click.echo(f"The settings of {invocation.home} can be used.")
+
+
+@config.command()
+def schema() -> None:
+    """Print the JSON Schema of all settings."""
+    from engine.control.offline import settings_schema
+
+    show_json(settings_schema())

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = ["PaletteDialog", "open_on"]
 
-COLUMNS = (Column("title", "What", 24, flex=True), Column("where", "Where", 20), Column("key", "Key", 7))
+COLUMNS = (
+    Column("title", "What", 14),
+    Column("help", "Does", 30, flex=True),
+    Column("where", "Where", 10),
+    Column("key", "Key", 3),
+)
 HIDDEN = frozenset({"app.command", "app.palette", "app.quit_anywhere"})
 
 
@@ -49,7 +54,13 @@ class PaletteDialog(Finder):
             if scope != "move":
                 self._add_actions(app, scope, app.focused)
         for row in app.instruments.values():
-            self._add(f"instrument {row.id}", row.symbol, "Market", "", partial(open_on, app, "market", row.id))
+            self._add(
+                f"instrument {row.id}",
+                row.symbol,
+                "Market",
+                "Show its book, trades and chart.",
+                partial(open_on, app, "market", row.id),
+            )
 
     def on_mount(self) -> None:
         """Ask for the bots' names."""
@@ -58,7 +69,13 @@ class PaletteDialog(Finder):
     def _add_bots(self, rows: list[BotRow]) -> None:
         app = self.deck
         for row in rows:
-            self._add(f"bot {row.id}", row.name, "Bots", row.strategy, partial(open_on, app, "bots", row.id))
+            self._add(
+                f"bot {row.id}",
+                row.name,
+                "Bots",
+                f"Show the bot ({row.strategy}).",
+                partial(open_on, app, "bots", row.id),
+            )
         self.fill()
 
     def _add_actions(self, app: QuarterdeckApp, scope: str, widget: Widget | None) -> None:
@@ -68,7 +85,7 @@ class PaletteDialog(Finder):
                 self._add(action.id, action.label, where, action.help, _runner(app, action, widget))
 
     def _add(self, key: str, title: str, where: str, more: str, run: Callable[[], None]) -> None:
-        cells = (Cell(title), Cell(where, "muted"), Cell(self._keymap.label(key), "accent"))
+        cells = (Cell(title), Cell(more, "muted"), Cell(where, "muted"), Cell(self._keymap.label(key), "accent"))
         self._does[key] = run
         self.offer([Choice(key, cells, clean(title), f"{where} {more}")])
 

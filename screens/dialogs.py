@@ -45,13 +45,13 @@ class Dialog(ModalScreen[ScreenResultType], Generic[ScreenResultType], inherit_b
     Dialog > #box {
         width: 66; max-width: 96%; height: auto; max-height: 94%;
         border: round $brass; border-title-color: $brass; border-title-style: bold; border-subtitle-color: $muted;
-        background: $surface; padding: 1 2 0 2;
+        background: $surface; padding: 1 2;
     }
     Dialog.-danger > #box { border: round $breach; border-title-color: $breach; }
-    Dialog .hint { color: $muted; margin: 1 0; width: 1fr; height: auto; }
+    Dialog .hint { color: $muted; margin-top: 1; width: 1fr; height: auto; }
     Dialog .said { color: $foreground; width: 1fr; height: auto; }
     Dialog .strong { color: $foreground; text-style: bold; width: 1fr; height: auto; }
-    Dialog .trouble { color: $breach; width: 1fr; height: auto; }
+    Dialog .trouble { color: $breach; width: 1fr; height: auto; margin-top: 1; }
     Dialog Sheet { height: auto; max-height: 16; border: none; padding: 0; }
     Dialog Input { border: tall $faint; background: $panel; height: 3; width: 1fr; }
     Dialog Input:focus { border: tall $brass; }
@@ -165,7 +165,9 @@ class ConfirmDialog(Dialog[Any]):
             sheet.can_focus = len(self._details) > 16
             sheet.styles.margin = (1, 0, 0, 0)
             yield sheet
-        yield Static("", classes="trouble", markup=False, id="trouble")
+        trouble = Static("", classes="trouble", markup=False, id="trouble")
+        trouble.display = False
+        yield trouble
         if self._word:
             field = Input(placeholder=f"type {self._word}", id="word", select_on_focus=False)
             field.cursor_blink = False
@@ -231,7 +233,9 @@ class ConfirmDialog(Dialog[Any]):
             self.dismiss(True if result is None else result)
 
     def _say_trouble(self, text: str) -> None:
-        self.query_one("#trouble", Static).update(clean(text))
+        trouble = self.query_one("#trouble", Static)
+        trouble.update(clean(text))
+        trouble.display = bool(text)
 
 
 class SheetDialog(Dialog[None]):

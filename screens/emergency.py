@@ -15,12 +15,20 @@ from widgets.text import clean
 
 if TYPE_CHECKING:
     from console.app import QuarterdeckApp
-    from engine.control.views import OrderRow, PositionRow
+    from engine.control.views import EngineStatus, OrderRow, PositionRow
 
-__all__ = ["EmergencyDialog", "halt_dialog", "resume_dialog"]
+__all__ = ["EmergencyDialog", "account_words", "halt_dialog", "resume_dialog"]
 
 SHOWN = 4
 REASON = "emergency stop by the operator"
+
+
+def account_words(status: EngineStatus | None) -> str:
+    """Return which account it is, mode first: the PAPER account, the LIVE account main."""
+    if status is None:
+        return "the account"
+    name = "" if status.account == status.mode.value else f" {clean(status.account)}"
+    return f"the {status.mode.value.upper()} account{name}"
 
 
 def consequences(orders: list[OrderRow] | None, positions: list[PositionRow] | None) -> list[Line]:
@@ -64,7 +72,7 @@ class EmergencyDialog(ConfirmDialog):
     def __init__(self, app: QuarterdeckApp) -> None:
         status = app.status.data
         live = status is not None and status.mode is TradingMode.LIVE
-        account = f"{status.mode.value} account {status.account}" if status is not None else "the account"
+        account = account_words(status)
         link, request_id = app.link, new_request_id()
 
         async def run() -> Any:
@@ -74,7 +82,7 @@ class EmergencyDialog(ConfirmDialog):
         self._positions: list[PositionRow] | None = None
         super().__init__(
             "EMERGENCY STOP",
-            f"Stop all trading of the {account} now:",
+            f"Stop all trading of {account} now:",
             consequences(None, None),
             run=run,
             verb="Stop everything",

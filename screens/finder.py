@@ -74,7 +74,7 @@ class Finder(Dialog[str]):
     Finder { align: center top; }
     Finder > #box { width: 72; height: 18; margin-top: 2; padding: 0 1; }
     Finder Input, Finder Input:focus { border: none; height: 1; padding: 0 1; background: $panel; }
-    Finder LiveTable { height: 1fr; border: none; padding: 0; margin-top: 1; }
+    Finder LiveTable, Finder LiveTable.-framed { height: 1fr; border: none; padding: 0 1; margin-top: 1; }
     """
 
     def __init__(self, title: str, columns: Sequence[Column], *, typed: str = "", placeholder: str = "") -> None:
@@ -91,6 +91,7 @@ class Finder(Dialog[str]):
         yield field
         table = LiveTable(self._columns, empty="Nothing of that name.")
         table.can_focus = False
+        table.lit = True
         yield table
 
     def offer(self, choices: Sequence[Choice]) -> None:

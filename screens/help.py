@@ -8,7 +8,7 @@ from console.actions import Action, Tier, actions_of, by_binding
 from console.keymap import SCOPE_TITLES
 from screens.dialogs import Dialog
 from screens.sheet import Line, Sheet, wrap
-from widgets.text import fit
+from widgets.text import fit, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["HasHelp", "HelpDialog", "help_lines", "scopes_of"]
 
 WIDTH = 70
-KEYS = 13
+MIN_KEYS = 6
 ASKS = {Tier.FREE: "", Tier.CONFIRM: " (asks first)", Tier.TYPE: " (asks for a word)"}
 
 
@@ -56,13 +56,14 @@ def help_lines(
         lines.append([(SCOPE_TITLES.get(scope, scope.capitalize()), "title")])
         if scope in widget_scopes and widget_help and scope != "move":
             lines += wrap(widget_help, WIDTH, "muted")
-        lines += [_key_line(keymap, action) for action in actions if keymap.keys(action.id)]
+        wide = max(MIN_KEYS, *(width_of(keymap.labels(action.id)) for action in actions))
+        lines += [_key_line(keymap, action, wide) for action in actions if keymap.keys(action.id)]
         lines.append([])
     return lines[:-1]
 
 
-def _key_line(keymap: Keymap, action: Action) -> Line:
-    keys = fit(keymap.labels(action.id), KEYS)
+def _key_line(keymap: Keymap, action: Action, wide: int) -> Line:
+    keys = fit(keymap.labels(action.id), wide)
     return [(f"  {keys} ", "accent"), (action.help, "text"), (ASKS[action.tier], "warn" if action.danger else "muted")]
 
 

@@ -100,6 +100,7 @@ class ReplaceDialog(Dialog[Any]):
     DEFAULT_CSS: ClassVar[str] = """
     ReplaceDialog > #box { width: 52; }
     ReplaceDialog Horizontal { height: 1; }
+    ReplaceDialog .strong { margin-bottom: 1; }
     ReplaceDialog .label { width: 12; color: $muted; }
     ReplaceDialog .was { width: 16; color: $muted; margin-left: 1; }
     ReplaceDialog Input, ReplaceDialog Input:focus { border: none; height: 1; padding: 0; width: 1fr; }
@@ -121,7 +122,9 @@ class ReplaceDialog(Dialog[Any]):
                 yield Static(label, classes="label", markup=False)
                 yield amount_field(exact(value), name)
                 yield Static(f"was {exact(value)}", classes="was", markup=False)
-        yield Static("", classes="trouble", markup=False, id="trouble")
+        trouble = Static("", classes="trouble", markup=False, id="trouble")
+        trouble.display = False
+        yield trouble
         yield Static("Enter: Review    Tab: Next field    Esc: Back", classes="hint", markup=False)
 
     def _fields(self) -> list[tuple[str, str, Decimal]]:
@@ -188,7 +191,9 @@ class ReplaceDialog(Dialog[Any]):
             self.dismiss(result)
 
     def _trouble(self, text: str) -> None:
-        self.query_one("#trouble", Static).update(text)
+        trouble = self.query_one("#trouble", Static)
+        trouble.update(text)
+        trouble.display = True
 
 
 def nudge(field: object, instrument: InstrumentRow | None, direction: int) -> None:

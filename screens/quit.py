@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["QuitDialog"]
 
-STAY = Option("detach", "l", "Leave the engine running", "`quarterdeck stop` ends it")
+STAY = Option("detach", "l", "Leave the engine running", "trading goes on")
 STOPS = (
     Option("leave", "o", "Stop, leave orders and positions", "as they are"),
     Option("cancel_orders", "x", "Stop and cancel all orders", "positions stay", danger=True),
@@ -47,7 +47,7 @@ class QuitDialog(OptionsDialog):
         elif status is not None:
             said.append([
                 (f"{count(status.running_bots, 'running bot')}, {count(status.open_orders, 'open order')}. ", "strong"),
-                ("The engine needs no console.", "muted"),
+                ("Later: quarterdeck stop", "muted"),
             ])  # fmt: skip
         super().__init__("Leave the console", said, [STAY] if lost else [STAY, *STOPS])
 

@@ -18,6 +18,7 @@ from console.errands import new_request_id
 from engine.errors import EngineNotRunningError, QuarterdeckError, UnknownOutcomeError
 from engine.model.order import OrderSide, OrderType
 from screens.dialogs import ConfirmDialog, Dialog
+from screens.emergency import account_words
 from screens.fields import ChoiceField
 from screens.formats import MASK, decimals_of, exact, number, percent
 from screens.order_dialogs import amount_field, decimal_of, nudge
@@ -302,7 +303,7 @@ class TicketDialog(Dialog[Any]):
     def _question(self, preview: OrderPreview) -> ConfirmDialog:
         status = self._account
         mode = status.mode.value.upper() if status is not None else ""
-        account = f"{mode} account {status.account}" if status is not None else "the account"
+        account = account_words(status).removeprefix("the ")
         details = preview_lines(preview, "", hidden=self.deck.privacy)[:3]
         details = [[("Sent to  ", "muted"), (f" {account} ", "live" if mode == "LIVE" else "paper")], *details]
         asked = dict(self._preview_of)

@@ -112,6 +112,8 @@ class LiveTable(VimNavigation):
         self.columns = tuple(columns)
         self.title = title
         self.empty = empty
+        self.lit = False
+        """Show the cursor as active though another widget, such as a search field, has the focus."""
         self._rows = TableRows(columns, sort)
         self._show_cursor = cursor
         self._cursor_key: str | None = None
@@ -250,7 +252,7 @@ class LiveTable(VimNavigation):
 
     def _row(self, key: str, placed: Sequence[Placed], width: int) -> Strip:
         if self._show_cursor and key == self._cursor_key:
-            over = self.palette["cursor" if self.has_focus else "cursor-blurred"]
+            over = self.palette["cursor" if self.has_focus or self.lit else "cursor-blurred"]
             return row_strip(self._rows.cells(key), placed, width, self.palette, self.glyphs, over)
         strip = self._strips.get(key)
         if strip is None:

@@ -247,7 +247,7 @@ async def test_a_halt_is_shown_and_can_be_lifted() -> None:
 
 
 async def test_ones_own_fills_and_refusals_are_toasts_and_stay_in_the_activity() -> None:
-    async with console() as deck:
+    async with console(screen="backtests") as deck:
         deck.link.say("Bought 0.1 BTC/USDT at 67,000.00.", "good")
         deck.link.say("Refused: too large [red]", "warning", "order_refused")
         deck.link.say("Ordered: buy 0.1", "info")
@@ -264,7 +264,7 @@ async def test_ones_own_fills_and_refusals_are_toasts_and_stay_in_the_activity()
 
 
 async def test_many_fills_of_bots_are_one_toast_with_a_count() -> None:
-    async with console() as deck:
+    async with console(screen="backtests") as deck:
         for number in range(5):
             deck.link.say(f"Bought number {number}", "good", owner="trend-btc")
         await deck.settle()

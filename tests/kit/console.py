@@ -63,10 +63,14 @@ class Console:
 
     async def settle(self) -> None:
         """Let calls be answered and drawings be made."""
-        for _ in range(3):
-            await self.pilot.pause()
-        self.paint()
+        await self._turns()
         await self.pilot.pause()
+        self.paint()
+        await self._turns()
+
+    async def _turns(self, count: int = 30) -> None:
+        for _ in range(count):
+            await asyncio.sleep(0)
 
     def paint(self) -> None:
         """Draw what the paint timer would draw."""

@@ -156,7 +156,7 @@ async def test_the_question_shows_exactly_the_sentence_that_is_sent() -> None:
         assert deck.dialog() == "ConfirmDialog"
         said = deck.words()
         assert "Buy 0.015 BTC at 67,431.0 USDT or better, about 1,011.46 USDT." in said
-        assert "PAPER account paper" in said
+        assert "PAPER account" in said
         assert "1.0115 USDT" in said
         assert deck.link.called("orders.place") == []
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -34,6 +34,7 @@ from engine.model.order import Decision, OrderRequest, OrderSide, OrderType
 from engine.model.risk import Quote
 from engine.risk.department import RiskDepartment
 from engine.state import EngineState
+from engine.strategy.contract import Holding
 from engine.strategy.runner import StrategyRunner
 from engine.venues.paper.exchange import PaperExchange
 from engine.venues.paper.fill_model import FillKind
@@ -64,6 +65,8 @@ INSTANCE = "backtest"
 END_OF_DATA = "end of data"
 NOT_SIZED = "not_sized"
 PROGRESS_EVERY = 20_000
+RECORD_EVERY_S = 3600.0
+"""Equity is journalled this often; breakers judge every bar all the same."""
 _BOT_FACTS = (
     ev.OrderAccepted,
     ev.OrderAmended,
@@ -177,7 +180,7 @@ class _Run:
         self.quotes = _LastPrice(instrument)
         self.outbox = _Direct(self.exchange, self.clock)
         limits = spec.limits.model_copy(update={"allow_short": spec.allow_short})
-        self.risk = RiskDepartment(self.ledger, self.quotes, limits, ACCOUNT)
+        self.risk = RiskDepartment(self.ledger, self.quotes, limits, ACCOUNT, record_every_s=RECORD_EVERY_S)
         self.desk = Desk(self.ledger, self.risk.gate, self.quotes, ClientIds(INSTANCE, 1), self.outbox)
         self.outbox.desk = self.desk
         self.risk.attach(self.desk)
@@ -190,6 +193,7 @@ class _Run:
         self.ending = False
         self.changes: list[tuple[int, float, float]] = []
         self.index = self.warmup = 0
+        self.holding = Holding()
         self._open_accounts(currency)
         self.bot = Bot(
             OWNER,
@@ -242,6 +246,7 @@ class _Run:
         cash = float(self.state.balance(ACCOUNT, self.instrument.quote).total)
         units = float(self.state.balance(ACCOUNT, self.instrument.base).total)
         self.changes.append((self.index, cash, units))
+        self.holding = self.bot.holding()
 
     # --- the loop ----------------------------------------------------------------------------------------------------
 
@@ -250,8 +255,6 @@ class _Run:
         bars, batch = self.bars, self.runner.prepare(self.bars)
         self.warmup = min(batch.first, len(bars))
         self._check_gaps()
-        ts = bars.ts.tolist()
-        columns = tuple(c.tolist() for c in (bars.open, bars.high, bars.low, bars.close, bars.volume))
         wakes = batch.wake if self.spec.shortcuts else None
         next_wake, count, i = 0, len(bars), 0
         report_at = PROGRESS_EVERY
@@ -264,9 +267,9 @@ class _Run:
                     break
                 i = wakes[next_wake]
             self.index = i
-            self._bar(ts[i], *(column[i] for column in columns))
+            self._bar(batch.rows[i])
             self.bot.settle()
-            signal = batch.signal(i, self.bot.holding())
+            signal = batch.signal(i, self.holding)
             if signal is not None:
                 self.bot.act(signal)
             i += 1
@@ -289,18 +292,22 @@ class _Run:
             )
 
     def _busy(self) -> bool:
-        return bool(self.state.orders) or bool(self.bot.quantity)
+        return bool(self.state.orders) or bool(self.holding.quantity)
 
-    def _bar(self, opened: int, o: float, h: float, l: float, c: float, v: float) -> None:  # noqa: E741
+    def _bar(self, row: Any) -> None:
+        opened, close = row.ts, row.close
         closed = opened + self.length
         self.clock.set(opened)
         if self.state.orders:
-            self.exchange.on_bar(self.instrument.id, opened, closed, o, h, l, c, v, self.desk.on_event)
+            self.exchange.on_bar(
+                self.instrument.id, opened, closed, row.open, row.high, row.low, close, row.volume, self.desk.on_event
+            )
         else:
-            self.exchange.mark(self.instrument.id, c)
+            self.exchange.mark(self.instrument.id, close)
         self.clock.set(closed)
-        self.quotes.price, self.quotes.ts = c, closed
-        self.risk.tick(closed)
+        self.quotes.price, self.quotes.ts = close, closed
+        # A bar that closes at midnight is the end of its day, not the beginning of the next.
+        self.risk.tick(closed - 1)
 
     def _close_at_end(self) -> bool:
         """End what still works, and close what is still held at exactly the last close."""

@@ -214,9 +214,10 @@ class Breakers:
             except Exception as error:
                 log.exception("a breaker could not be evaluated", breaker=breaker.name, account=account)
                 trips += self._failed(breaker.name, account, error)
-        facts = [*self._due(account, measured, now, bool(trips)), *_strictest(trips)]
+        moves = self._moves(account)
+        facts = self._due(account, measured, now, decided=bool(trips), moves=moves)
         self._see(account, measured.equity, now)
-        return facts, not self._moves(account)
+        return [*facts, *_strictest(trips)] if trips else facts, not moves
 
     def _judge_one(
         self, breaker: Breaker, account: AccountId, measured: Measured, limits: RiskLimits
@@ -284,9 +285,11 @@ class Breakers:
         # Money that was moved since then has been added to what is journalled.
         return seen.equity + entry.equity - seen.recorded, seen.ts
 
-    def _due(self, account: AccountId, measured: Measured, now: int, decided: bool) -> list[ev.Event]:
+    def _due(
+        self, account: AccountId, measured: Measured, now: int, *, decided: bool, moves: bool = True
+    ) -> list[ev.Event]:
         entry, equity = self._state.equity.get(account), measured.equity
-        if not decided and entry is not None and not self._is_due(account, entry, equity, now):
+        if not decided and entry is not None and not self._is_due(entry, equity, now, moves):
             return []
         facts = [*self._marks(account, now), ev.EquityRecorded(account=account, equity=equity, ts=now)]
         if entry is not None and now // NS_PER_DAY > entry.day and measured.day_start != entry.equity:
@@ -295,14 +298,14 @@ class Breakers:
             facts.insert(0, ev.EquityRecorded(account=account, equity=measured.day_start, ts=ended))
         return facts
 
-    def _is_due(self, account: AccountId, entry: EquityEntry, equity: Decimal, now: int) -> bool:
+    def _is_due(self, entry: EquityEntry, equity: Decimal, now: int, moves: bool) -> bool:
         # A new peak is kept although the time has not come, or the drawdown from it would be measured too small.
         if now // NS_PER_DAY > entry.day or equity > entry.peak * _PEAK_STEP:
             return True
         if equity == entry.equity:
             return False
         # What a closed position has left behind is kept at once: it is what the next day begins with.
-        return now // self._record_every_ns > self._looked // self._record_every_ns or not self._moves(account)
+        return now // self._record_every_ns > self._looked // self._record_every_ns or not moves
 
     def _marks(self, account: AccountId, now: int) -> list[ev.Event]:
         facts: list[ev.Event] = []
@@ -315,8 +318,9 @@ class Breakers:
     def _moves(self, account: AccountId) -> bool:
         """True when prices can change the account's value."""
         base = self._state.accounts[account].base_currency
-        if any(balance.total for balance in self._state.balances[account].values() if balance.currency != base):
-            return True
+        for currency, balance in self._state.balances[account].items():
+            if currency != base and balance.total:
+                return True
         return any(holder == account and position.lots for (holder, _), position in self._state.positions.items())
 
     # --- resetting ---------------------------------------------------------------------------------------------------

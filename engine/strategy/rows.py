@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["BAR_FIELDS", "Rows", "check_columns"]
 
 BAR_FIELDS = ("ts", "open", "high", "low", "close", "volume")
-_BLOCK = 4096
-"""Rows made at once: enough to make them fast, few enough that a year of minutes needs no gigabyte of objects."""
+_BLOCK = 128
+"""Rows made at once: enough to make them fast, few enough that a host which asks here and there pays for no others."""
 
 
 @lru_cache(maxsize=256)

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.offline_call import Pair, Until, call, in_home, pairs, show_json, table, utc
+from console.offline_call import Pair, Until, call, do_job, in_home, pairs, show_json, table, utc
 
 if TYPE_CHECKING:
     from console.cli import Invocation
     from engine.control.offline import Offline
-    from engine.control.views import BacktestRow, BacktestTradeRow, BacktestView, EquityPoint, JobRow
+    from engine.control.views import BacktestRow, BacktestTradeRow, BacktestView, EquityPoint
 
 __all__ = ["backtest"]
 
 NARROWEST = 60
 """Columns that a curve needs at least."""
-POLL_S = 0.1
 
 
 @click.group()
@@ -63,7 +60,7 @@ def backtest() -> None:
 @click.option("--trades", type=click.IntRange(min=0), default=10, show_default=True, help="Last trades to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def run(invocation: Invocation, trades: int, as_json: bool, **options: Any) -> None:
+def run(invocation: Invocation, /, trades: int, as_json: bool, **options: Any) -> None:
     """Run a strategy over stored candles and keep the result.
 
     The run takes the same path as live trading: strategy, sizing, risk gate, orders, ledger; only clock, market and
@@ -77,14 +74,10 @@ def run(invocation: Invocation, trades: int, as_json: bool, **options: Any) -> N
     """
     request = _request(options)
 
-    async def work(host: Offline) -> BacktestView:
-        done = await _follow(host, await host.call("backtests.run", request))
-        if done.state != "done":
-            raise click.ClickException(done.message or f"The run was {done.state}.")
-        view: BacktestView = await host.call("backtests.get", {"id": done.result})
-        return view
+    async def work(host: Offline) -> str:
+        return (await do_job(host, "backtests.run", request)).result
 
-    _show(in_home(invocation.home, work), trades, as_json)
+    _show(invocation, in_home(invocation.home, work), trades, as_json)
 
 
 def _request(options: dict[str, Any]) -> dict[str, Any]:
@@ -100,19 +93,6 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
         # The run happens in a process of its own, which need not be in this folder.
         request["strategy"] = str(Path(named).expanduser().absolute())
     return request
-
-
-async def _follow(host: Offline, job: JobRow) -> JobRow:
-    """Wait for a job, telling a person how far it is."""
-    shown = sys.stderr.isatty()
-    while job.state in ("queued", "running"):
-        await asyncio.sleep(POLL_S)
-        job = await host.call("jobs.get", {"id": job.id})
-        if shown:
-            click.echo(f"\r\x1b[2K{job.progress:4.0%} {click.unstyle(job.message)}", nl=False, err=True)
-    if shown:
-        click.echo("\r\x1b[2K", nl=False, err=True)
-    return job
 
 
 # --- stored runs -----------------------------------------------------------------------------------------------------
@@ -175,16 +155,17 @@ def list_runs(invocation: Invocation, strategy: str | None, limit: int, as_json:
 @click.pass_obj
 def show(invocation: Invocation, run_id: str, trades: int, as_json: bool) -> None:
     """Show a stored run. ID is what `backtest list` shows, or the beginning of its hash."""
-    _show(call(invocation.home, "backtests.get", {"id": run_id}), trades, as_json)
+    _show(invocation, run_id, trades, as_json)
 
 
 @backtest.command()
 @click.argument("run_id", metavar="ID")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Overwrite FILE when it exists.")
 @click.pass_obj
-def export(invocation: Invocation, run_id: str, file: Path) -> None:
+def export(invocation: Invocation, run_id: str, file: Path, force: bool) -> None:
     """Write a stored run to FILE: .json for everything, .csv for the trades."""
-    request = {"id": run_id, "file": str(file.expanduser().absolute())}
+    request = {"id": run_id, "file": str(file.expanduser().absolute()), "overwrite": force}
     click.echo(str(call(invocation.home, "backtests.export", request)))
 
 
@@ -199,12 +180,11 @@ def delete(invocation: Invocation, run_id: str) -> None:
 # --- showing ---------------------------------------------------------------------------------------------------------
 
 
-def _show(view: BacktestView, trades: int, as_json: bool) -> None:
+def _show(invocation: Invocation, run_id: str, trades: int, as_json: bool) -> None:
     if as_json:
-        from engine.control.backtest_store import run_json
-
-        show_json(run_json(view))
+        show_json(call(invocation.home, "backtests.report", {"id": run_id}))
         return
+    view: BacktestView = call(invocation.home, "backtests.get", {"id": run_id})
     row = view.row
     click.echo(f"{row.strategy} on {row.instrument} {row.timeframe}, {utc(row.start)} to {utc(row.end)} UTC")
     click.echo(f"id {row.id[:8]}, hash {row.hash}\n")
@@ -245,7 +225,7 @@ _FIGURES = (
 
 def _show_metrics(view: BacktestView) -> None:
     click.echo("\nFigures")
-    words = {"share": _share, "number": _number, "money": _money, "count": lambda value: f"{value or 0:,.0f}"}
+    words = {"share": _share, "number": _number, "money": _money, "count": _count}
     shown = [(name.replace("_", " "), words[kind](view.metrics.get(name))) for name, kind in _FIGURES]
     half = (len(shown) + 1) // 2
     for left, right in zip(shown[:half], [*shown[half:], ("", "")], strict=False):
@@ -269,7 +249,7 @@ def _show_curve(view: BacktestView) -> None:
     ticks = [first + (last - first) * step // 4 for step in range(5)]
     plotext.xticks([tick / 1e9 for tick in ticks], [utc(tick)[:10] for tick in ticks])
     click.echo()
-    click.echo(plotext.build())
+    click.echo(str(plotext.build()))
 
 
 def _curve(points: tuple[EquityPoint, ...]) -> tuple[list[float], list[float]]:
@@ -312,6 +292,10 @@ def _share(value: float | None) -> str:
 
 def _number(value: float | None) -> str:
     return "—" if value is None else f"{value:,.2f}"
+
+
+def _count(value: float | None) -> str:
+    return f"{value or 0:,.0f}"
 
 
 def _money(value: float | None) -> str:

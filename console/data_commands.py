@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.offline_call import Until, call, show_json, table, utc
+from console.offline_call import Until, call, do_job, in_home, show_json, table, utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,22 +56,16 @@ def import_file(
         "timeframe": timeframe,
         "replace": replace,
     }
-    report = _plain(call(invocation.home, "data.import", request))
+    report = in_home(invocation.home, lambda host: do_job(host, "data.import", request)).report
     if as_json:
         show_json(report)
     else:
         _show_report(file, report)
 
 
-def _plain(reply: Any) -> Any:
-    import msgspec
-
-    return msgspec.to_builtins(reply, enc_hook=str)
-
-
 def _show_report(file: Path, report: dict[str, Any]) -> None:
-    key = report.get("key", {})
-    words = f"{str(key.get('venue', '')).lower()} {key.get('symbol', '')} {key.get('timeframe', '')}".strip()
+    key = report["key"]
+    words = f"{key['venue'].lower()} {key['symbol']} {key['timeframe']}"
     click.echo(f"{file.name}: {report['format']}, times as {report['times']}")
     click.echo(f"{report['bars']:,} bars of {words} from {utc(report['start'])} to {utc(report['end'])} UTC")
     facts = [
@@ -99,7 +93,9 @@ def list_sets(invocation: Invocation, as_json: bool) -> None:
     """List all stored candles."""
     rows = call(invocation.home, "data.list")
     if as_json:
-        show_json(_plain(rows))
+        import msgspec
+
+        show_json(msgspec.to_builtins(rows))
         return
     if not rows:
         click.echo("No candles are stored yet; `quarterdeck data import` brings some in.")
@@ -149,6 +145,6 @@ def export(
         "timeframe": timeframe,
         "start": start,
         "end": end,
-        "replace": force,
+        "overwrite": force,
     }
     click.echo(str(call(invocation.home, "data.export", request)))

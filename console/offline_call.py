@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,13 +13,16 @@ import click
 from console.home import prepare_home
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from engine.control.offline import Offline
+    from engine.control.views import JobRow
 
-__all__ = ["Pair", "Until", "call", "in_home", "pairs", "show_json", "table", "utc"]
+__all__ = ["Pair", "Until", "call", "do_job", "in_home", "pairs", "show_json", "table", "utc"]
 
 T = TypeVar("T")
+POLL_S = 0.05
 
 
 def in_home(home: Path, work: Callable[[Offline], Awaitable[T]]) -> T:
@@ -36,6 +39,31 @@ def in_home(home: Path, work: Callable[[Offline], Awaitable[T]]) -> T:
 def call(home: Path, operation: str, params: Mapping[str, Any] | None = None) -> Any:
     """Run one operation and give its reply."""
     return in_home(home, lambda host: host.call(operation, params))
+
+
+async def do_job(host: Offline, operation: str, params: Mapping[str, Any]) -> JobRow:
+    """Run an operation that begins a job, and wait for its end, telling a person how far it is.
+
+    Raises:
+        ClickException: The job failed; the message is its own.
+    """
+    job: JobRow = await host.call(operation, params)
+    watched = sys.stderr.isatty()
+    while job.state in ("queued", "running"):
+        await asyncio.sleep(POLL_S)
+        job = await host.call("jobs.get", {"id": job.id})
+        if watched:
+            click.echo(f"\r\x1b[2K{job.progress:4.0%} {_printable(job.message)}", nl=False, err=True)
+    if watched:
+        click.echo("\r\x1b[2K", nl=False, err=True)
+    if job.state != "done":
+        raise click.ClickException(_printable(job.message) or f"The job was {job.state}.")
+    return job
+
+
+def _printable(text: str) -> str:
+    """Words of a strategy or a file without what a terminal would take for commands."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 def show_json(data: Any) -> None:
@@ -60,7 +88,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         click.echo("  ".join(cells).rstrip())
 
 
-class Until(click.ParamType):
+class Until(click.ParamType[str]):
     """The end of a range: a day counts whole, a time is where the range ends."""
 
     name = "time"
@@ -75,7 +103,7 @@ class Until(click.ParamType):
         return (day + timedelta(days=1)).isoformat()
 
 
-class Pair(click.ParamType):
+class Pair(click.ParamType[tuple[str, str]]):
     """`NAME=VALUE`."""
 
     name = "NAME=VALUE"

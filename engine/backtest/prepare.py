@@ -75,8 +75,8 @@ def prepare_run(spec: BacktestSpec, store: CandleStore, registry: StrategyRegist
     history = history.slice(max(0, len(history) - runner.history), len(history))
     if len(history) + len(bars) < runner.warmup:
         raise DataError(
-            f"The strategy {loaded.name} needs {runner.warmup:,} bars before it decides anything; up to the end of the "
-            f"range there are only {len(history) + len(bars):,} of {key.words}. Choose a longer range, or shorter averages."
+            f"The strategy {loaded.name} needs {runner.warmup:,} bars before it decides; up to the end of the range "
+            f"there are only {len(history) + len(bars):,} of {key.words}. Choose a longer range or shorter averages."
         )
     whole = _written_out(spec, loaded, strategy, key)
     return PreparedRun(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from engine.errors import QuarterdeckError, StorageError
@@ -65,6 +66,11 @@ class Reports:
         future = asyncio.run_coroutine_threadsafe(self._do(work), self._started())
         return await asyncio.wrap_future(future)
 
+    def warm_up(self) -> None:
+        """Begin to open the database without waiting for it, so that it is ready when it is asked."""
+        if self._database is None:
+            asyncio.run_coroutine_threadsafe(self._quietly_opened(), self._started())
+
     async def close(self) -> None:
         """Close the database and end the thread; what is under way is cancelled."""
         self._closed = True
@@ -87,6 +93,10 @@ class Reports:
 
     async def _do(self, work: Callable[[Database], Awaitable[_T]]) -> _T:
         return await work(await self._opened())
+
+    async def _quietly_opened(self) -> None:
+        with suppress(QuarterdeckError):
+            await self._opened()
 
     async def _opened(self) -> Database:
         if self._database is not None:

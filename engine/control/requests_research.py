@@ -79,7 +79,8 @@ class ImportCandles(CandleSetName):
 class ExportCandles(_Ranged, CandleSetName):
     """Stored candles, to be written to a file."""
 
-    file: str = Field(min_length=1, description="Path of the file; its ending says which format: .csv or .parquet.")
+    file: str = Field(min_length=1, description="Path of the file: .parquet, .csv or .csv.gz.")
+    overwrite: bool = Field(default=False, description="Take the place of a file that exists.")
 
 
 class RunBacktest(_Ranged):
@@ -98,12 +99,15 @@ class RunBacktest(_Ranged):
         None, description="How bars fill orders."
     )
     slippage: Literal["square_root", "linear", "fixed", "none"] | None = Field(None, description="Slippage model.")
+    price_tick: Amount | None = Field(None, gt=0, description="Price step; none finds it in the data.")
+    lot: Amount | None = Field(None, gt=0, description="Quantity step; none finds it in the data.")
+    min_notional: Amount | None = Field(None, ge=0, description="Smallest order value; none takes the venue's.")
     allow_short: bool | None = Field(None, description="Let the account sell what it does not have.")
     gaps: Literal["skip", "fail"] | None = Field(None, description="What missing bars do.")
     limits: dict[str, Any] | None = Field(None, description="Risk limits that differ from those of the settings.")
     shortcuts: bool = Field(default=True, description="Skip work that cannot change the result.")
 
-    @field_validator("capital", "maker_fee", "taker_fee", mode="before")
+    @field_validator("capital", "maker_fee", "taker_fee", "price_tick", "lot", "min_notional", mode="before")
     @classmethod
     def _exact(cls, value: Any) -> Any:
         return None if value is None else parse_decimal(value, "An amount")
@@ -126,6 +130,7 @@ class ExportBacktest(BacktestId):
     """A stored backtest, to be written to a file."""
 
     file: str = Field(min_length=1, description="Path of the file: .json for everything, .csv for the trades.")
+    overwrite: bool = Field(default=False, description="Take the place of a file that exists.")
 
 
 class JobId(Request):

@@ -1,0 +1,137 @@
+"""How every part of the engine is, a row each, from the most to the least urgent for money."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engine.control.views import HealthRow
+from engine.model.entries import BotState, TradingState
+from engine.model.order import OrderStatus
+
+if TYPE_CHECKING:
+    from engine.control.context import Context
+    from engine.engine import Engine
+
+__all__ = ["health_rows"]
+
+OK, WARNING, FAILED, OFF = "ok", "warning", "failed", "off"
+BACKLOG = 1_000
+"""Facts that wait for the disk before it is worth a word."""
+STALE_MS = 10_000.0
+LAG_MS = 50.0
+BEHIND = 5_000
+"""Facts that the history may be behind."""
+
+
+def _row(component: str, state: str, summary: str, **figures: Any) -> HealthRow:
+    return HealthRow(component=component, state=state, summary=summary, figures=figures)
+
+
+def health_rows(context: Context) -> list[HealthRow]:
+    """Every part of the engine now; without an engine only what a home folder has by itself."""
+    engine = context.engine
+    if engine is None:
+        return [_row("engine", OFF, "No engine runs here."), _reports(context), _jobs(context)]
+    return [
+        _engine(engine),
+        _journal(engine),
+        _venue(engine),
+        _feeds(engine),
+        _risk(engine),
+        _bots(engine),
+        _loop(engine),
+        _reports(context),
+        _jobs(context),
+    ]
+
+
+def _engine(engine: Engine) -> HealthRow:
+    if engine.failure or engine.ledger.failed:
+        return _row("engine", FAILED, engine.failure or str(engine.ledger.failed))
+    if engine.stopped:
+        return _row("engine", OFF, "The engine has stopped.")
+    hours = (engine.clock.now() - engine.started) / 3.6e12
+    return _row("engine", OK, f"Running for {hours:.1f} h, release {engine.release}.", seq=engine.ledger.seq)
+
+
+def _journal(engine: Engine) -> HealthRow:
+    journal = engine.journal
+    waiting = engine.ledger.seq - journal.durable_seq
+    figures = {"durable": journal.durable_seq, "waiting": waiting, "snapshot": journal.snapshot_seq}
+    if journal.failure is not None:
+        return _row("journal", FAILED, journal.failure.message, **figures)
+    if waiting > BACKLOG:
+        return _row("journal", WARNING, f"{waiting:,} facts wait for the disk.", **figures)
+    return _row("journal", OK, f"{journal.durable_seq:,} facts are safe.", **figures)
+
+
+def _venue(engine: Engine) -> HealthRow:
+    unknown = sum(order.status is OrderStatus.UNKNOWN for order in engine.state.orders.values())
+    figures = {"open_orders": len(engine.state.orders), "unsent": engine.dispatcher.waiting, "unknown": unknown}
+    if unknown:
+        words = f"{engine.venue.id} is being asked what became of {unknown} order{'s' if unknown > 1 else ''}."
+        return _row("venue", WARNING, words, **figures)
+    return _row("venue", OK, f"{engine.venue.id} answers; {len(engine.state.orders)} orders are open.", **figures)
+
+
+def _feeds(engine: Engine) -> HealthRow:
+    markets = engine.hub.markets.values()
+    dead = [str(market.instrument.symbol) for market in markets if not market.live]
+    age = engine.hub.feed_age_ns(engine.clock.now())
+    age_ms = None if age is None else round(age / 1e6, 1)
+    figures = {"markets": len(markets), "not_live": len(dead), "age_ms": age_ms}
+    if dead:
+        return _row("feeds", WARNING, f"No live book of {', '.join(dead)}.", **figures)
+    if age_ms is not None and age_ms > STALE_MS:
+        return _row("feeds", WARNING, f"The stalest market is {age_ms / 1e3:.0f} s old.", **figures)
+    return _row("feeds", OK, f"{len(markets)} markets are live.", **figures)
+
+
+def _risk(engine: Engine) -> HealthRow:
+    state, breakers = engine.state.trading_state(), len(engine.state.breakers)
+    if state is TradingState.ACTIVE and not breakers:
+        return _row("risk", OK, "Trading is active, no breaker is open.", breakers=0)
+    return _row("risk", WARNING, f"Trading is {state}, {breakers} breakers are open.", breakers=breakers)
+
+
+def _bots(engine: Engine) -> HealthRow:
+    bots = engine.state.bots.values()
+    running = sum(bot.state is BotState.RUNNING for bot in bots)
+    failed = [bot.name for bot in bots if bot.state is BotState.ERROR]
+    figures = {"bots": len(bots), "running": running, "failed": len(failed)}
+    if failed:
+        return _row("bots", WARNING, f"{', '.join(failed)} stopped by an error.", **figures)
+    return _row("bots", OK, f"{running} of {len(bots)} bots are running.", **figures)
+
+
+def _loop(engine: Engine) -> HealthRow:
+    lag = engine.lag
+    figures = {"last_second_ms": lag.last_second_ms, "p99_ms": lag.p99_ms, "worst_ms": lag.worst_ms}
+    rounded = {name: round(value, 2) for name, value in figures.items()}
+    state = WARNING if lag.p99_ms > LAG_MS else OK
+    return _row("event loop", state, f"p99 of the last minute is {lag.p99_ms:.1f} ms late.", **rounded)
+
+
+def _reports(context: Context) -> HealthRow:
+    reports, projector = context.reports, context.projector
+    if reports is None:
+        return _row("reports", OFF, "There is no report database here.")
+    behind = projector.behind if projector is not None else None
+    if reports.problem:
+        return _row("reports", FAILED, reports.problem, behind=behind)
+    if not reports.is_open:
+        return _row("reports", OFF, "The report database has not been needed yet.", behind=behind)
+    if projector is not None and projector.problem:
+        return _row("reports", WARNING, f"The history is not written: {projector.problem}", behind=behind)
+    if behind is not None and behind > BEHIND:
+        return _row("reports", WARNING, f"The history is {behind:,} facts behind.", behind=behind)
+    return _row("reports", OK, "The report database is open.", behind=behind)
+
+
+def _jobs(context: Context) -> HealthRow:
+    if context.jobs is None:
+        return _row("jobs", OFF, "No heavy work is done here.")
+    rows = context.jobs.rows()
+    running, waiting = (sum(row.state == state for row in rows) for state in ("running", "queued"))
+    words = f"{running} running, {waiting} waiting." if running or waiting else "Nothing is running."
+    return _row("jobs", OK, words, running=running, waiting=waiting)

@@ -74,10 +74,11 @@ def run(invocation: Invocation, /, trades: int, as_json: bool, **options: Any) -
     """
     request = _request(options)
 
-    async def work(host: Offline) -> str:
-        return (await do_job(host, "backtests.run", request)).result
+    async def work(host: Offline) -> Any:
+        job = await do_job(host, "backtests.run", request)
+        return await host.call(_shown_by(as_json), {"id": job.result})
 
-    _show(invocation, in_home(invocation.home, work), trades, as_json)
+    _show(in_home(invocation.home, work), trades, as_json)
 
 
 def _request(options: dict[str, Any]) -> dict[str, Any]:
@@ -155,7 +156,7 @@ def list_runs(invocation: Invocation, strategy: str | None, limit: int, as_json:
 @click.pass_obj
 def show(invocation: Invocation, run_id: str, trades: int, as_json: bool) -> None:
     """Show a stored run. ID is what `backtest list` shows, or the beginning of its hash."""
-    _show(invocation, run_id, trades, as_json)
+    _show(call(invocation.home, _shown_by(as_json), {"id": run_id}), trades, as_json)
 
 
 @backtest.command()
@@ -180,11 +181,15 @@ def delete(invocation: Invocation, run_id: str) -> None:
 # --- showing ---------------------------------------------------------------------------------------------------------
 
 
-def _show(invocation: Invocation, run_id: str, trades: int, as_json: bool) -> None:
+def _shown_by(as_json: bool) -> str:
+    return "backtests.report" if as_json else "backtests.get"
+
+
+def _show(reply: Any, trades: int, as_json: bool) -> None:
     if as_json:
-        show_json(call(invocation.home, "backtests.report", {"id": run_id}))
+        show_json(reply)
         return
-    view: BacktestView = call(invocation.home, "backtests.get", {"id": run_id})
+    view: BacktestView = reply
     row = view.row
     click.echo(f"{row.strategy} on {row.instrument} {row.timeframe}, {utc(row.start)} to {utc(row.end)} UTC")
     click.echo(f"id {row.id[:8]}, hash {row.hash}\n")

@@ -136,11 +136,11 @@ class StrategyPicker(FormDialog):
             self._loaded = None
             if self.is_mounted:
                 self.form.blame({"file": "cannot be loaded"})
-                self._say(error.message)
+                self.say(error.message)
         else:
             self._loaded = row
             if self.is_mounted:
-                self._say("")
+                self.say("")
         if self.is_mounted:
             self.set_fields(self.all_fields(self.form.texts))
             self.form.drain()

@@ -70,6 +70,7 @@ class Form(LineWidget, can_focus=True):
         self.fields: list[Field] = list(fields)
         self._texts = {field.name: field.value for field in fields}
         self._blamed: dict[str, str] = {}
+        self._insists = False
         self._at = 0
         self._top = 0
 
@@ -132,8 +133,15 @@ class Form(LineWidget, can_focus=True):
             self.go(next(iter(self._blamed)))
 
     def fault(self, field: Field) -> str:
-        """Return what is wrong with a field; empty when nothing is."""
-        return fault(field, self._texts[field.name]) or self._blamed.get(field.name, "")
+        """Return what is wrong with a field; what nobody has touched is not complained of before `insist`."""
+        text = self._texts[field.name]
+        said = fault(field, text) if self._insists or text != field.value else ""
+        return said or self._blamed.get(field.name, "")
+
+    def insist(self) -> None:
+        """Complain of untouched fields too from now on."""
+        self._insists = True
+        self.mark()
 
     def faults(self) -> dict[str, str]:
         """Return what is wrong, by field."""
@@ -189,7 +197,8 @@ class Form(LineWidget, can_focus=True):
         return f"‹ {words} ›" if self.glyphs.braille else f"< {words} >"
 
     def _note(self, field: Field, unlike: bool) -> str:
-        parts = [bounds(field) or field.unit]
+        needed = "" if field.optional or self._texts[field.name].strip() else "needed"
+        parts = [needed, bounds(field) or field.unit]
         if unlike:
             first = dict(field.choices).get(field.value, field.value)
             parts.insert(0, f"was {first}" if first else "")
@@ -291,6 +300,11 @@ class FormDialog(Dialog[Any]):
     """A form in a dialog: Enter sends it once everything in it can be accepted; ends with the reply, or None.
 
     Subclasses implement :meth:`first_fields` and :meth:`send`; :meth:`reshape` follows what is chosen.
+
+    Args:
+        title: The heading.
+        said: What will be done, above the fields.
+        danger: It ends or allows something: drawn as such.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("dialog", "form")
@@ -301,15 +315,18 @@ class FormDialog(Dialog[Any]):
     BUSY: ClassVar[str] = "Under way…"
     DEFAULT_CSS: ClassVar[str] = """
     FormDialog > #box { width: 78; padding: 0 1; }
-    FormDialog .about { height: 2; color: $muted; margin-top: 1; width: 1fr; }
-    FormDialog .trouble { max-height: 3; }
+    FormDialog #said { max-height: 4; margin-bottom: 1; }
+    FormDialog #about { height: 3; color: $muted; margin: 1 0 0 0; width: 1fr; }
+    FormDialog #about.-trouble { color: $breach; }
     FormDialog .hint { margin: 0; }
     """
 
-    def __init__(self, title: str) -> None:
-        super().__init__(title)
+    def __init__(self, title: str, said: str = "", *, danger: bool = False) -> None:
+        super().__init__(title, danger=danger)
+        self._said = clean(said)
         self._request_id = new_request_id()
         self._under_way = False
+        self._trouble = ""
 
     # --- for the subclasses
 
@@ -332,9 +349,10 @@ class FormDialog(Dialog[Any]):
 
     def body(self) -> ComposeResult:
         """Yield the form, a word on the field being edited, what is wrong, and the keys."""
+        if self._said:
+            yield Static(self._said, classes="strong", markup=False, id="said")
         yield Form(self.first_fields())
-        yield Static("", classes="about", markup=False, id="about")
-        yield Static("", classes="trouble", markup=False, id="trouble")
+        yield Static("", markup=False, id="about")
         yield Static(self._hint(), classes="hint", markup=False, id="hint")
 
     def _hint(self) -> str:
@@ -356,8 +374,9 @@ class FormDialog(Dialog[Any]):
         self._fit()
 
     def _fit(self) -> None:
-        # Border, help, trouble and keys take nine lines; the form scrolls in what is left.
-        self.form.styles.height = max(3, min(self.form.rows_wanted, self.app.size.height - 9))
+        # Border, help, keys and the room around take nine lines; the form scrolls in what is left.
+        said = 3 if self._said else 0
+        self.form.styles.height = max(3, min(self.form.rows_wanted, self.app.size.height - 9 - said))
 
     def set_fields(self, fields: Sequence[Field]) -> None:
         """Show other fields in the form."""
@@ -365,28 +384,32 @@ class FormDialog(Dialog[Any]):
         self._fit()
 
     def on_form_moved(self, event: Form.Moved) -> None:
-        """Say what the field is for."""
+        """Say what the field is for, and how many there are."""
         event.stop()
+        form = self.form
+        self.query_one("#box").border_subtitle = f"{form.fields.index(form.field) + 1} of {len(form.fields)}"
         self._about()
 
     def on_form_changed(self, event: Form.Changed) -> None:
         """Judge again."""
         event.stop()
-        self._say("")
+        self.say("")
         self.reshape(event.name)
-        self._about()
         self.form.drain()
 
     def _about(self) -> None:
         field = self.form.field
         said = self.form.fault(field)
-        text = f"{clean(field.label)}: {said}." if said else clean(field.help)
+        trouble = self._trouble or (f"{field.label}: {said}." if said else "")
         about = self.query_one("#about", Static)
-        about.set_class(bool(said), "trouble")
-        about.update(clean(text))
+        about.set_class(bool(trouble), "-trouble")
+        about.update(clean(trouble or field.help))
 
-    def _say(self, text: str) -> None:
-        self.query_one("#trouble", Static).update(clean(text))
+    def say(self, text: str) -> None:
+        """Show what went wrong until something is typed; empty takes it back."""
+        self._trouble = text
+        if self.is_mounted:
+            self._about()
 
     # --- keys
 
@@ -429,17 +452,17 @@ class FormDialog(Dialog[Any]):
 
     def _refuse(self, faults: Mapping[str, str]) -> None:
         name = next(iter(faults))
+        self.form.insist()
         self.form.go(name)
-        labels = {field.name: field.label for field in self.form.fields}
-        rest = f" {len(faults) - 1} more to correct." if len(faults) > 1 else ""
-        self._say(f"{clean(labels.get(name, name))}: {faults[name]}.{rest}")
+        label = next((field.label for field in self.form.fields if field.name == name), name)
+        more = f" {len(faults) - 1} more to correct." if len(faults) > 1 else ""
+        self.say(f"{label}: {faults[name]}.{more}")
         self.form.drain()
-        self._about()
 
     def accepted(self, texts: Mapping[str, str]) -> None:
         """Take a faultless form: send it."""
         self._under_way = True
-        self._say("")
+        self.say("")
         self.query_one("#hint", Static).update(self.BUSY)
         self.run_worker(self._send(dict(texts)), name="form", exit_on_error=False)
 
@@ -452,7 +475,7 @@ class FormDialog(Dialog[Any]):
                 # Refused for certain: another try is another request.
                 self._request_id = new_request_id()
             self.query_one("#hint", Static).update(self._hint())
-            self._say(f"{error.title}: {error.message}")
+            self.say(f"{error.title}: {error.message}")
             self._blame(error)
         except Exception as error:
             # Task root: whatever the call raised, the person must see that nothing is known.

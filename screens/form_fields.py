@@ -103,7 +103,7 @@ def bounds(field: Field) -> str:
     unit = f" {field.unit}" if field.unit else ""
     low, high = field.minimum, field.maximum
     if low and high:
-        return f"{low} to {high}{unit}"
+        return f"{'above ' if field.above else ''}{low} to {high}{unit}"
     if low:
         return f"above {low}{unit}" if field.above else f"{low}{unit} or {'later' if _is_date(field) else 'more'}"
     return f"{high}{unit} or {'earlier' if _is_date(field) else 'less'}" if high else ""

@@ -1,0 +1,234 @@
+"""The screen of risk: what orders may do now, how near every limit is, and the way to change either."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.containers import Horizontal
+
+from console.actions import bindings
+from console.news import INKS
+from engine.model.entries import TradingState
+from screens import risk_figures as figures
+from screens.base import DeckScreen
+from screens.limit_board import LimitBoard
+from screens.pane import Pane
+from screens.risk_forms import HaltForm, LimitsForm, ResetForm, ResumeForm
+from widgets.line_widget import LineBuilder, LineWidget
+from widgets.live_table import LiveTable
+from widgets.text import clean, fit, width_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+    from textual.strip import Strip
+
+    from console.store import Slice
+    from engine.control.views import BreakerRow, RiskView
+
+__all__ = ["RiskScreen", "TradingBanner"]
+
+NS = 1_000_000_000
+PAGES = ("breakers", "facts")
+FRAME = 2
+
+
+class TradingBanner(LineWidget):
+    """What trading may do, in two lines."""
+
+    DEFAULT_CSS: ClassVar[str] = """
+    TradingBanner { height: 3; padding: 0 1 1 1; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._view: RiskView | None = None
+        self._now = 0
+
+    def show(self, view: RiskView, now: int) -> None:
+        """Show this state; `now` in the engine's nanoseconds."""
+        if (view, now) != (self._view, self._now):
+            self._view, self._now = view, now
+            self.mark()
+
+    def lines(self, width: int, height: int) -> Sequence[Strip]:
+        """Return the two lines: the state at the left, its summary at the right."""
+        if self._view is None:
+            return [LineBuilder(self.palette).add("Waiting for the engine.", "muted").strip(width)]
+        left = figures.trading_lines(self._view, self.glyphs, self._now)
+        strips = []
+        for parts, (word, ink) in zip(left, figures.summary(self._view), strict=True):
+            line = LineBuilder(self.palette)
+            used = sum(width_of(text) for text, _ in parts)
+            room = width - used - 2
+            for text, part_ink in parts:
+                line.add(text, part_ink)
+            strips.append(
+                line.add("  " + fit(word, room, "right"), ink).strip(width)
+                if room >= width_of(word)
+                else line.strip(width)
+            )
+        return strips
+
+
+class RiskScreen(DeckScreen):
+    """Limits, breakers and the trading state."""
+
+    SCOPE = "risk"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("focus", "risk")
+    HELP = (
+        "What orders may do now, how much of every limit is used, open orders counted as if they filled, and how the "
+        "breakers stand. Limits are changed with a before and after; every halt, release and reset is kept with its "
+        "reason."
+    )
+    AUTO_FOCUS = "#breakers"
+    DEFAULT_CSS: ClassVar[str] = """
+    RiskScreen #limits { height: 10; }
+    RiskScreen #lower { height: 1fr; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._risk: Slice
+        self._view: RiskView | None = None
+        self._page = PAGES[0]
+        self._second = -1
+        self._news = -1
+
+    def body(self) -> ComposeResult:
+        """Yield state, limits, breakers and facts."""
+        yield TradingBanner()
+        yield LimitBoard(id="limits")
+        with Horizontal(id="lower"):
+            yield LiveTable(figures.BREAKER_COLUMNS, title="Breakers", empty="No breakers are set.", id="breakers")
+            yield Pane("What happened", empty="Nothing has been refused, halted or changed lately.", id="facts")
+
+    def on_mount(self) -> None:
+        """Show the first page."""
+        super().on_mount()
+        self._turn_to(self._page)
+
+    def open_topics(self) -> None:
+        """Follow risk."""
+        self._risk = self.follow("risk.state")
+        self._second = self._news = -1
+
+    # --- drawing
+
+    def pull(self, now: float) -> None:
+        """Hand the panes what changed; ages move once a second."""
+        engine = self.deck.now()
+        view = self._risk.take()
+        if view is not None:
+            self._view = view
+            self._fill_limits(view)
+        if self._view is not None and (view is not None or engine // NS != self._second):
+            self._second = engine // NS
+            self._fill_state(self._view, self._second * NS)
+        if self._news != self.deck.news.version:
+            self._news = self.deck.news.version
+            self.query_one("#facts", Pane).show(figures.fact_lines(self.deck.news.facts, INKS, self.deck.zone))
+
+    def _fill_limits(self, view: RiskView) -> None:
+        status = self.deck.status.data
+        currency = status.base_currency if status is not None else ""
+        board = self.query_one(LimitBoard)
+        board.show(figures.limit_states(view.limits, currency, hidden=self.deck.privacy))
+        board.styles.height = max(4, min(len(view.limits) + FRAME, self.size.height // 2 - 1))
+
+    def _fill_state(self, view: RiskView, now: int) -> None:
+        self.query_one(TradingBanner).show(view, now)
+        table = self.query_one("#breakers", LiveTable)
+        tripped = sum(1 for row in view.breakers if row.open)
+        table.title = f"Breakers · {tripped} open" if tripped else "Breakers"
+        table.set_rows([(row.name, figures.breaker_cells(row, table.glyphs, now)) for row in view.breakers])
+
+    def _turn_to(self, page: str) -> None:
+        """Show breakers and facts beside each other where both fit, else one of them."""
+        wide = self.has_class("-wide") or self.has_class("-xwide")
+        focused, self._page = self.focused, page
+        for name in PAGES:
+            pane = self.query_one(f"#{name}", LineWidget)
+            shown = wide or name == page
+            if pane is focused and not shown:
+                self.query_one(f"#{page}", LineWidget).focus()
+            pane.display = shown
+
+    def on_resize(self) -> None:
+        """Show as much as there is room for."""
+        self.call_after_refresh(self._turn_to, self._page)
+        self.refill()
+
+    # --- actions
+
+    def choose(self, key: str) -> None:
+        """Put the cursor on a breaker."""
+        self.query_one("#breakers", LiveTable).cursor_key = key
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Change pages only where both do not fit."""
+        return self.has_class("-narrow") if action == "page" else True
+
+    def action_page(self) -> None:
+        """Change between breakers and facts."""
+        self._turn_to(PAGES[(PAGES.index(self._page) + 1) % len(PAGES)])
+
+    def action_edit(self) -> None:
+        """Change limits, as they are in force now."""
+        if self.deck.may_act():
+            self.ask("risk.overview", then=self._open_limits, group="limits")
+
+    def _open_limits(self, view: RiskView) -> None:
+        if not view.values:
+            self.notify("The engine does not say which limits are in force.", severity="warning", markup=False)
+            return
+        self.app.push_screen(LimitsForm(self.deck, view.values), self._said("The limits are changed."))
+
+    def _said(self, words: str) -> Any:
+        def tell(reply: Any) -> None:
+            if reply is not None:
+                self.notify(words, markup=False)
+
+        return tell
+
+    def action_stop(self) -> None:
+        """Halt trading, or let orders only reduce."""
+        if self.deck.may_act():
+            self.app.push_screen(HaltForm(self.deck), self._said("No new orders pass until trading is resumed."))
+
+    def action_resume(self) -> None:
+        """Let trading go on."""
+        if not self.deck.may_act() or self._view is None:
+            return
+        if self._view.trading is TradingState.ACTIVE:
+            self.notify("Trading is active; there is nothing to resume.", markup=False)
+            return
+        self.app.push_screen(ResumeForm(self.deck, self._view), self._said("Trading goes on."))
+
+    def _chosen(self) -> BreakerRow | None:
+        table = self.query_one("#breakers", LiveTable)
+        key = table.cursor_key or next(iter(table.visible_keys), "")
+        rows = self._view.breakers if self._view is not None else ()
+        return next((row for row in rows if row.name == key), None)
+
+    def action_reset(self) -> None:
+        """Close the chosen breaker again; the open one where only one is."""
+        if not self.deck.may_act() or self._view is None:
+            return
+        row = self._chosen()
+        tripped = [breaker for breaker in self._view.breakers if breaker.open]
+        if (row is None or not row.open) and len(tripped) == 1:
+            row = tripped[0]
+        if row is None or not row.open:
+            which = "No breaker is open." if not tripped else "Choose an open breaker first."
+            self.notify(which, markup=False)
+            return
+        label = clean(row.label)
+        self.app.push_screen(ResetForm(self.deck, row), self._said(f"The breaker {label} is closed again."))
+
+    def on_live_table_row_selected(self, event: LiveTable.RowSelected) -> None:
+        """Reset the chosen breaker."""
+        event.stop()
+        self.action_reset()

@@ -1,0 +1,236 @@
+"""Risk in words: what orders may do now, how much of each limit is used, how the breakers stand, what happened."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, get_args
+
+from engine.model.entries import TradingState
+from engine.model.limits import RiskLimits, SizeMethod
+from screens.form_fields import NO, YES, YES_NO, Field, Kind, changed, read
+from screens.formats import DASH, MASK, age, clock
+from widgets.limit_bar import LimitState
+from widgets.live_table import Cell, Column
+from widgets.text import clean, width_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import tzinfo
+
+    from engine.control.views import Activity, BreakerRow, LimitRow, RiskView
+    from screens.sheet import Line
+    from widgets.glyphs import Glyphs
+
+__all__ = [
+    "BREAKER_COLUMNS",
+    "LEVELS",
+    "STATES",
+    "WARN_AT",
+    "breaker_cells",
+    "changed_limits",
+    "difference_lines",
+    "fact_lines",
+    "limit_fields",
+    "limit_states",
+    "summary",
+    "trading_lines",
+]
+
+WARN_AT = 0.75
+"""The engine calls a limit high from here on."""
+LEVELS = {"low": "ok", "medium": "text", "high": "warn", "critical": "breach"}
+"""Risk level -> ink."""
+STATES = {
+    TradingState.ACTIVE: ("ACTIVE", "ok", "Orders pass as the limits allow."),
+    TradingState.REDUCING: ("REDUCING", "warn", "Only reductions and cancels pass."),
+    TradingState.HALTED: ("HALTED", "halt", "Only reductions and cancels pass, until released."),
+}
+"""What trading may do -> its word, ink and meaning."""
+BREAKER_COLUMNS = (
+    Column("label", "Breaker", 15, flex=True),
+    Column("state", "State", 8),
+    Column("value", "Now", 9, align="right"),
+    Column("threshold", "Opens at", 9, align="right"),
+    Column("share", "Used", 7, align="right", priority=3),
+    Column("since", "Since", 7, align="right", priority=1),
+    Column("reason", "Why", 18, priority=2),
+)
+RISK_FACTS = frozenset(
+    {"OrderRefused", "TradingStateChanged", "BreakerTripped", "BreakerReset", "LimitsChanged", "PositionLiquidated"}
+)
+SIGNS = {"info": "·", "good": "+", "warning": "!", "critical": "X"}
+HUNDRED = Decimal(100)
+# Name in RiskLimits -> label, unit, and the heading it begins; % fields hold fractions of 1.
+WORDS = {
+    "position_size_method": ("Size of an entry by", "", "Size"),
+    "position_size_pct": ("Size of an entry", "%", ""),
+    "max_position_size_pct": ("Largest position", "%", ""),
+    "max_total_positions": ("Positions", "", "Exposure"),
+    "max_positions_per_symbol": ("Positions a symbol", "", ""),
+    "max_portfolio_exposure": ("Exposure", "%", ""),
+    "max_leverage": ("Leverage", "×", ""),
+    "allow_short": ("Sell short", "", ""),
+    "max_daily_loss_pct": ("Loss of the day", "%", "Breakers"),
+    "breaker_drawdown_pct": ("Drawdown, stop", "%", ""),
+    "max_drawdown_pct": ("Drawdown, close all", "%", ""),
+    "price_band_pct": ("Price band", "%", "Orders"),
+    "stale_market_s": ("Oldest market", "s", ""),
+    "max_orders_per_second": ("Orders a second", "", ""),
+    "max_orders_per_minute": ("Orders a minute", "", ""),
+}
+
+
+def trading_lines(view: RiskView, glyphs: Glyphs, now: int) -> tuple[Line, Line]:
+    """Return what trading may do: the state with its meaning, and since when, by whom and why."""
+    word, ink, meaning = STATES[view.trading]
+    sign = {"ok": glyphs.ok, "warn": glyphs.warn}.get(ink, glyphs.breach)
+    first: Line = [(f" {sign} {word} ", ink), (f"  {meaning}", "text")]
+    if view.emergency:
+        return first, [(clean(f" Emergency stop: {view.emergency}"), "breach")]
+    if view.trading is TradingState.ACTIVE:
+        return first, [(" No halt is in force.", "muted")]
+    second: Line = [(f" Since {age(view.since, now)}", "muted"), (f" by {clean(view.actor) or '?'}: ", "muted")]
+    return first, [*second, (clean(view.reason) or DASH, "text")]
+
+
+def summary(view: RiskView) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Return the risk level, and the refusals of the last hour with the open breakers; each with its ink."""
+    tripped = sum(1 for row in view.breakers if row.open)
+    refused = view.refusals_last_hour
+    words = f"{refused or 'none'} refused within an hour · {tripped or 'no'} breaker{'' if tripped == 1 else 's'} open"
+    ink = "breach" if tripped else "warn" if refused else "muted"
+    return (f"risk {clean(view.level).upper()}", LEVELS.get(view.level, "text")), (words, ink)
+
+
+def limit_states(rows: Sequence[LimitRow], currency: str, *, hidden: bool = False) -> list[LimitState]:
+    """Return every limit for its bar; amounts of money are hidden on wish, shares stay.
+
+    Args:
+        rows: The limits.
+        currency: The account's currency, by which amounts of money are known.
+        hidden: Whether amounts are hidden.
+    """
+    pairs = [_figures(row, currency, hidden) for row in rows]
+    used = max((width_of(pair[0]) for pair in pairs), default=0)
+    allowed = max((width_of(pair[1]) for pair in pairs), default=0)
+    label = max((width_of(clean(row.label)) for row in rows), default=0)
+    return [
+        LimitState(
+            label=row.label,
+            share=row.share,
+            figures=f"{pair[0]:>{used}} of {pair[1]:<{allowed}}",
+            warn_at=WARN_AT,
+            label_width=label + 1,
+        )
+        for row, pair in zip(rows, pairs, strict=True)
+    ]
+
+
+def _figures(row: LimitRow, currency: str, hidden: bool) -> tuple[str, str]:
+    used, limit = clean(row.used), clean(row.limit)
+    tail = f" {currency}"
+    if currency and (used.endswith(tail) or limit.endswith(tail)):
+        return (MASK, MASK + tail) if hidden else (used.removesuffix(tail), limit)
+    if used.endswith(" %") and limit.endswith(" %"):
+        return used.removesuffix(" %"), limit
+    return used, limit
+
+
+def breaker_cells(row: BreakerRow, glyphs: Glyphs, now: int) -> tuple[Cell, ...]:
+    """Return a breaker as a row of the table."""
+    state = Cell(f"{glyphs.breach} OPEN", "breach") if row.open else Cell(f"{glyphs.ok} closed", "ok")
+    share = DASH if row.share is None else f"{row.share * 100:.1f} %"
+    near = row.share is not None and row.share >= WARN_AT
+    return (
+        Cell(row.label, "strong" if row.open else "text"),
+        state,
+        Cell(row.value, "breach" if row.open else "warn" if near else "text"),
+        Cell(row.threshold, "muted"),
+        Cell(share, "warn" if near else "muted", value=row.share),
+        Cell(age(row.since, now) if row.open else DASH, "muted", value=row.since),
+        Cell(row.reason or DASH, "text" if row.reason else "faint"),
+    )
+
+
+def fact_lines(facts: Iterable[Activity], inks: Mapping[str, str], zone: tzinfo) -> list[Line]:
+    """Return what happened to risk lately, the newest first."""
+    return [
+        [
+            (f"{clock(fact.ts, zone)} ", "muted"),
+            (f"{SIGNS.get(fact.severity, ' ')} ", inks.get(fact.severity, "text")),
+            (clean(fact.text), "text" if fact.severity == "info" else inks.get(fact.severity, "text")),
+        ]
+        for fact in reversed([fact for fact in facts if fact.kind in RISK_FACTS])
+    ]
+
+
+# --- editing
+
+
+def _bound(name: str, *kinds: str) -> tuple[str, bool]:
+    """Return a declared bound as text, and whether the value itself is excluded."""
+    for fact in RiskLimits.model_fields[name].metadata:
+        for kind in kinds:
+            if (value := getattr(fact, kind, None)) is not None:
+                return _figure(Decimal(str(value)) * (HUNDRED if WORDS[name][1] == "%" else 1)), kind in {"gt", "lt"}
+    return "", False
+
+
+def _figure(value: Decimal) -> str:
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _reading(name: str, value: object) -> tuple[str, Kind, tuple[tuple[str, str], ...]]:
+    """Return how a limit stands in its field: the text, the kind and the choices."""
+    annotation, unit = RiskLimits.model_fields[name].annotation, WORDS[name][1]
+    if annotation is bool:
+        return YES if value in {True, "True", "true"} else NO, Kind.CHOICE, YES_NO
+    if annotation == SizeMethod:
+        return str(value), Kind.CHOICE, tuple((method, method.replace("_", " ")) for method in get_args(SizeMethod))
+    figure = Decimal(str(value)) * (HUNDRED if unit == "%" else 1)
+    return _figure(figure), Kind.WHOLE if annotation is int else Kind.NUMBER, ()
+
+
+def limit_fields(values: Mapping[str, object]) -> list[Field]:
+    """Return a field for every limit there is, with the values in force; fractions are shown in percent."""
+    fields = []
+    for name, (label, unit, heading) in WORDS.items():
+        info = RiskLimits.model_fields[name]
+        text, kind, choices = _reading(name, values.get(name, info.default))
+        low, above = _bound(name, "gt", "ge")
+        high, _ = _bound(name, "lt", "le")
+        help_ = (info.description or "").replace("as a fraction of", "in percent of")
+        fields.append(Field(name, label, kind, text, choices, low, high, above, unit, help_, heading=heading))
+    return fields
+
+
+def changed_limits(fields: Sequence[Field], texts: Mapping[str, str]) -> dict[str, str | int | bool]:
+    """Return the limits that differ, as `risk.set_limits` takes them; exact ones as text."""
+    found: dict[str, str | int | bool] = {}
+    for field in fields:
+        text = texts[field.name]
+        if not changed(field, text):
+            continue
+        value = read(field, text)
+        if field.choices == YES_NO:
+            found[field.name] = text == YES
+        elif isinstance(value, Decimal):
+            found[field.name] = f"{value / HUNDRED if field.unit == '%' else value:f}"
+        elif isinstance(value, int | str):
+            found[field.name] = value
+    return found
+
+
+def difference_lines(fields: Sequence[Field], texts: Mapping[str, str]) -> list[Line]:
+    """Return what would change, before and after, a line a limit."""
+    lines: list[Line] = []
+    for field in fields:
+        if changed(field, texts[field.name]):
+            unit = f" {field.unit}" if field.unit else ""
+            words = dict(field.choices)
+            before, after = (words.get(text, text) for text in (field.value, texts[field.name].strip()))
+            lines.append(
+                [(f"{field.label:<22}", "muted"), (f"{before}{unit} → ", "text"), (f"{after}{unit}", "strong")]
+            )
+    return lines

@@ -302,20 +302,24 @@ class Engine:
             await self._stopped.wait()
             return
         self._stopping = True
-        if self._tasks is not None:
-            self._tasks.cancel()
-            await asyncio.wait({self._tasks}, timeout=5)
+        try:
+            if self._tasks is not None:
+                self._tasks.cancel()
+                await asyncio.wait({self._tasks}, timeout=5)
+            await self._close_venue()
+            if self.ledger.failed is None:
+                self.ledger.record(ev.EngineStopped(reason="asked to stop"))
+        except JournalError as error:
+            log.error("the end could not be booked", problem=error.message)
+        finally:
+            await self.journal.close()
+            self._stopped.set()
+
+    async def _close_venue(self) -> None:
         try:
             await self.venue.close()
         except QuarterdeckError as error:
             log.error("the venue was not closed in order", problem=error.message)
-        if self.ledger.failed is None:
-            try:
-                self.ledger.record(ev.EngineStopped(reason="asked to stop"))
-            except JournalError as error:
-                log.error("the end could not be booked", problem=error.message)
-        await self.journal.close()
-        self._stopped.set()
 
     def _on_journal_failure(self, error: QuarterdeckError) -> None:
         self.ledger.failed = error.message
@@ -350,7 +354,7 @@ class Engine:
         except JournalError as error:
             log.error("a report of the venue was not booked: the journal failed", problem=error.message)
         except Exception as error:  # the venue's stream must go on, and the person must know
-            log.exception("a report of the venue cannot be booked", event=ev.event_name(event))
+            log.exception("a report of the venue cannot be booked", report=ev.event_name(event))
             self._halt(f"A report of {self.venue.id} cannot be booked ({_words(error)}).")
 
     def _on_market(self, event: MarketEvent) -> None:

@@ -3,49 +3,51 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from engine import events as ev
-from engine.bots.bot import Bot, Sizer
+from engine.bots.builder import BotBuilder, Library
 from engine.bots.config import BotConfig
 from engine.capital.allocation import check_allocation
-from engine.errors import ConfigurationError, ConflictError, NotFoundError, QuarterdeckError, StrategyError
+from engine.errors import (
+    ConfigurationError,
+    ConflictError,
+    JournalError,
+    NotFoundError,
+    QuarterdeckError,
+    StrategyError,
+)
 from engine.logs import get_logger
-from engine.model.candle import Bars
+from engine.model.candle import Bars, timeframe_ns
 from engine.model.entries import BotEntry, BotState
-from engine.model.ids import AccountId, InstrumentId, Owner
-from engine.strategy.runner import STATE_MISMATCH, StrategyRunner
+from engine.model.ids import AccountId, Owner
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from decimal import Decimal
 
+    from engine.bots.bot import Bot, Sizer
     from engine.clock import Clock
     from engine.execution.desk import Desk
     from engine.ledger import Ledger
     from engine.market.hub import BarListener, MarketHub
     from engine.model.candle import Candle
-    from engine.strategy.contract import Strategy
+    from engine.model.ids import InstrumentId
 
-__all__ = ["MAX_RUNNING", "BotManager", "Library", "StopPolicy"]
+__all__ = ["MAX_RUNNING", "RESERVED_NAMES", "BotManager", "Library", "StopPolicy"]
 
 log = get_logger(__name__)
 
 MAX_RUNNING = 10
-"""Strategies that may run at once."""
+"""Bots that may run at once, unless the settings say otherwise."""
+RESERVED_NAMES = frozenset({"manual", "external", "unknown", "engine"})
+"""Owners that are no bots."""
 
 LEAVE, CANCEL, CLOSE = "leave", "cancel_orders", "close"
 StopPolicy = str
 """What a stop does: `leave` everything, `cancel_orders` (protective ones too), or `close` positions."""
 
 _ACTIVE = frozenset({BotState.STARTING, BotState.RUNNING, BotState.PAUSED, BotState.STOPPING, BotState.RECOVERING})
-
-
-class Library(Protocol):
-    """Where strategies come from."""
-
-    def make(self, name: str, file: str | None, params: dict[str, bool | int | float | str]) -> Strategy:
-        """Build a strategy. Raises StrategyLoadError, NotFoundError or ConfigurationError."""
 
 
 class BotManager:
@@ -62,17 +64,18 @@ class BotManager:
         history: Callable[[InstrumentId, str, int], Awaitable[Sequence[Candle]]],
         clock: Clock,
         free_capital: Callable[[], Decimal | None],
+        max_running: int = MAX_RUNNING,
     ) -> None:
         self.running: dict[Owner, Bot] = {}
         self._account = account
         self._ledger = ledger
         self._desk = desk
         self._hub = hub
-        self._sizer = sizer
         self._library = library
-        self._history = history
+        self._builder = BotBuilder(account, ledger, desk, hub, sizer, library, history, clock)
         self._clock = clock
         self._free_capital = free_capital
+        self._max_running = max_running
         self._listeners: dict[Owner, BarListener] = {}
         self._stopping: dict[Owner, StopPolicy] = {}
         self.heartbeats: dict[Owner, int] = {}
@@ -108,7 +111,8 @@ class BotManager:
             StrategyLoadError, NotFoundError: The strategy cannot be had.
         """
         state = self._ledger.state
-        if any(entry.name.lower() == config.name.lower() for entry in state.bots.values()):
+        name = config.name.lower()
+        if name in RESERVED_NAMES or any(name in (entry.name.lower(), entry.id) for entry in state.bots.values()):
             raise ConfigurationError(f"A bot named {config.name!r} exists already; choose another name.")
         self._check(config)
         account = state.accounts[self._account]
@@ -124,19 +128,16 @@ class BotManager:
         )
         return state.bots[owner]
 
-    def _check(self, config: BotConfig, replacing: BotEntry | None = None) -> Strategy:
-        instrument = self._ledger.state.instruments.get(InstrumentId(config.instrument))
-        if instrument is None:
-            known = ", ".join(sorted(self._ledger.state.instruments))
-            raise ConfigurationError(f"The instrument {config.instrument} is not known; known are {known}.")
+    def _check(self, config: BotConfig, replacing: BotEntry | None = None) -> None:
+        self._builder.instrument(config)
         free = self._free_capital()
         if free is not None and replacing is not None:
             free += replacing.capital
         check_allocation(config.capital, free)
-        return self._library.make(config.strategy, config.strategy_file, dict(config.params))
+        self._library.make(config.strategy, config.strategy_file, dict(config.params))
 
     async def start(self, entry: BotEntry) -> None:
-        """Warm a bot up from history and let it trade.
+        """Warm a bot up from history and let it trade. What it holds is protected first of all.
 
         Raises:
             ConflictError: It is running, or too many are.
@@ -144,50 +145,29 @@ class BotManager:
         """
         if entry.state in _ACTIVE:
             raise ConflictError(f"The bot {entry.name} is already {entry.state}.")
-        if len(self.running) >= MAX_RUNNING:
-            raise ConflictError(f"{MAX_RUNNING} bots are running, the most allowed; stop one first.")
+        if sum(bot.state in _ACTIVE for bot in self._ledger.state.bots.values()) >= self._max_running:
+            raise ConflictError(
+                f"{self._max_running} bots are running, the most allowed; stop one first, or raise "
+                "strategies.max_concurrent_strategies."
+            )
         self._move(entry, BotState.STARTING)
         try:
-            bot = await self._warm(entry)
+            bot = await self._builder.build(entry, self.config(entry))
+        except JournalError:
+            raise
         except QuarterdeckError as error:
             self._move(entry, BotState.ERROR, error.message)
             raise
-        if entry.state is not BotState.STARTING:
-            return
+        except Exception as error:
+            # A strategy's file and a venue's history are outside: whatever they raise, this bot alone does not start.
+            log.exception("a bot could not be started", bot=entry.id)
+            words = f"It could not be started ({type(error).__name__}: {error}). The log has the details."
+            self._move(entry, BotState.ERROR, words)
+            raise StrategyError(words) from error
         self._attach(entry, bot)
         self._move(entry, BotState.RUNNING)
         # What the position needs now may differ from what rests at the venue after a restart.
         self._guarded(entry.id, bot.protect)
-
-    async def _warm(self, entry: BotEntry) -> Bot:
-        config = self.config(entry)
-        strategy = self._check(config, entry)
-        instrument = self._ledger.state.instruments[InstrumentId(config.instrument)]
-        runner = StrategyRunner(strategy, instrument.id, timeframe=config.timeframe, timer=self._clock.monotonic)
-        bot = Bot(
-            entry.id,
-            self._account,
-            instrument,
-            runner,
-            self._desk,
-            self._ledger,
-            self._hub,
-            self._sizer,
-            runner.params_hash,
-        )
-        if entry.memory:
-            try:
-                bot.restore(entry.memory)
-            except StrategyError as error:
-                if error.error_code != STATE_MISMATCH:
-                    raise
-                log.warning("a bot starts without its memory", bot=entry.id, problem=error.message)
-        candles = await self._history(instrument.id, config.timeframe, runner.history)
-        if candles:
-            runner.warm_up(Bars.from_candles(config.timeframe, list(candles)))
-            bot.last_bar_ts = candles[-1].ts
-            self._hub.series(instrument.id, config.timeframe).seed(candles)
-        return bot
 
     def _attach(self, entry: BotEntry, bot: Bot) -> None:
         def listener(candle: Candle, owner: Owner = entry.id) -> None:
@@ -215,9 +195,7 @@ class BotManager:
             raise ConflictError(f"The bot {entry.name} is {entry.state}; only a running bot can be paused.")
         bot = self.running[entry.id]
         bot.entries_allowed = False
-        for order in bot.orders():
-            if not order.reduce_only:
-                self._desk.cancel(order.client_id, "the bot is paused")
+        bot.cancel_entries("the bot is paused")
         self._move(entry, BotState.PAUSED)
 
     def resume(self, entry: BotEntry) -> None:
@@ -240,28 +218,59 @@ class BotManager:
         bot = self.running.get(entry.id)
         if bot is None:
             if entry.state is BotState.ERROR:
-                self._move(entry, BotState.STOPPED, reason)
+                self._stop_failed(entry, policy, reason)
                 return
             raise ConflictError(f"The bot {entry.name} is {entry.state}; there is nothing to stop.")
         bot.entries_allowed = False
         self._stopping[entry.id] = policy
         self._move(entry, BotState.STOPPING, reason)
         if policy == CLOSE:
-            self._guarded(entry.id, lambda: bot.close("the bot is stopped"))
+            self._close(entry, bot, "the bot is stopped")
         elif policy == CANCEL:
             bot.cancel_all("the bot is stopped")
         self._finish_stopping(entry.id)
+
+    def _stop_failed(self, entry: BotEntry, policy: StopPolicy, reason: str) -> None:
+        if policy == CLOSE and self._holds(entry):
+            raise ConflictError(
+                f"The bot {entry.name} has failed and cannot close its position; close it on Portfolio, or start the "
+                "bot again."
+            )
+        if policy == CANCEL:
+            self._desk.cancel_matching(lambda order: order.owner == entry.id, "the bot is stopped")
+        self._move(entry, BotState.STOPPED, reason)
+
+    def close_position(self, entry: BotEntry, reason: str) -> None:
+        """Let a running bot close its position and go on.
+
+        Raises:
+            ConflictError: It is not running.
+        """
+        bot = self.running.get(entry.id)
+        if bot is None:
+            raise ConflictError(f"The bot {entry.name} is {entry.state} and closes nothing by itself.")
+        self._close(entry, bot, reason)
+
+    def _close(self, entry: BotEntry, bot: Bot, reason: str) -> None:
+        # Saved at once: a restart in between goes on closing.
+        if self._guarded(entry.id, lambda: bot.close(reason)) and bot.memory.closing:
+            self._save(entry, bot)
 
     def _finish_stopping(self, owner: Owner) -> None:
         policy, bot = self._stopping.get(owner), self.running.get(owner)
         if policy is None or bot is None:
             return
-        if policy != LEAVE and any(order.is_open for order in bot.orders()):
-            return
         if policy == CLOSE and bot.quantity:
+            if not bot.memory.closing:
+                # An entry that was being cancelled has filled after all.
+                self._guarded(owner, lambda: bot.close("the bot is stopped"))
+            return
+        if policy != LEAVE and bot.orders():
             return
         entry = self._ledger.state.bots[owner]
         self._save(entry, bot)
+        if owner not in self.running:
+            return
         self._detach(owner)
         self._move(entry, BotState.STOPPED, entry.reason)
 
@@ -273,11 +282,24 @@ class BotManager:
         """
         if entry.state in _ACTIVE:
             raise ConflictError(f"The bot {entry.name} is {entry.state}; stop it before deleting it.")
-        state = self._ledger.state
-        holds = any(p.lots for (owner, _, _), p in state.owned.items() if owner == entry.id)
-        if holds or any(order.owner == entry.id for order in state.orders.values()):
-            raise ConflictError(f"The bot {entry.name} still has a position or orders; stop it with `close` first.")
+        if self._holds(entry):
+            raise ConflictError(
+                f"The bot {entry.name} still has a position or orders; start it and stop it with `close`, or close the "
+                "position on Portfolio."
+            )
         self._ledger.record(ev.BotDeleted(bot=entry.id))
+
+    def _holds(self, entry: BotEntry) -> bool:
+        """Whether a bot has orders, or a position that is large enough to be traded."""
+        state = self._ledger.state
+        if any(order.owner == entry.id for order in state.orders.values()):
+            return True
+        for (owner, _, instrument), position in state.owned.items():
+            if owner == entry.id and position.lots:
+                rules = state.instruments[instrument].current_rules
+                if abs(position.quantity) >= max(rules.lot, rules.min_quantity):
+                    return True
+        return False
 
     def configure(self, entry: BotEntry, config: BotConfig) -> None:
         """Replace a stopped bot's configuration as a whole.
@@ -290,6 +312,11 @@ class BotManager:
             raise ConflictError(f"The bot {entry.name} is {entry.state}; stop it before changing its configuration.")
         if config.name != entry.name:
             raise ConfigurationError("A bot keeps its name; create a new one under the other name.")
+        if config.instrument != self.config(entry).instrument and self._holds(entry):
+            raise ConflictError(
+                f"The bot {entry.name} still has a position or orders in {self.config(entry).instrument}, which nobody "
+                "would look after any more; close them first."
+            )
         self._check(config, entry)
         self._ledger.record(ev.BotConfigured(bot=entry.id, config=config.encode(), capital=config.capital))
 
@@ -301,19 +328,25 @@ class BotManager:
             return
         self.heartbeats[owner] = self._clock.now()
         bars = Bars.from_candles(candle.timeframe, [candle])
-        if self._guarded(owner, lambda: bot.on_bars(bars)):
+        length = timeframe_ns(candle.timeframe)
+        # A bar that ended more than a bar ago came late, after a gap: it is history, not a reason to trade now.
+        late = self._clock.now() - (candle.ts + length) > length
+        if self._guarded(owner, lambda: bot.miss(bars) if late else bot.on_bars(bars)):
             self._save(entry, bot)
 
     def _save(self, entry: BotEntry, bot: Bot) -> None:
-        self._ledger.record(
-            ev.BotMemorySaved(
-                bot=entry.id,
-                strategy=bot.runner.strategy.name,
-                schema=bot.runner.strategy.Memory.schema,
-                memory=bot.save(),
-                bar_ts=bot.last_bar_ts,
+        def save() -> None:
+            self._ledger.record(
+                ev.BotMemorySaved(
+                    bot=entry.id,
+                    strategy=bot.runner.strategy.name,
+                    schema=bot.runner.strategy.Memory.schema,
+                    memory=bot.save(),
+                    bar_ts=bot.last_bar_ts,
+                )
             )
-        )
+
+        self._guarded(entry.id, save)
 
     def _on_record(self, record: ev.Record) -> None:
         event = record.event
@@ -334,6 +367,9 @@ class BotManager:
         """Run a bot's code; whatever it raises ends this bot and nothing else."""
         try:
             call()
+        except JournalError:
+            # Not the bot's fault, and nothing can be booked about it: the whole engine has halted.
+            log.error("a bot waits: the journal failed", bot=owner)
         except QuarterdeckError as error:
             self._fail(owner, error.message)
         except Exception as error:
@@ -346,11 +382,11 @@ class BotManager:
     def _fail(self, owner: Owner, reason: str) -> None:
         """End a bot that failed: no more entries, its protective orders stay where they are."""
         bot, entry = self.running.get(owner), self._ledger.state.bots.get(owner)
-        if bot is not None:
-            for order in bot.orders():
-                if not order.reduce_only and not order.cancel_requested:
-                    self._desk.cancel(order.client_id, "the bot failed")
         self._detach(owner)
+        if self._ledger.failed is not None:
+            return
+        if bot is not None:
+            bot.cancel_entries("the bot failed")
         if entry is not None:
             self._move(entry, BotState.ERROR, reason)
 
@@ -360,17 +396,34 @@ class BotManager:
     # --- the engine's life -------------------------------------------------------------------------------------------
 
     async def recover(self) -> None:
-        """After a restart: bots that ran run again (paused ones stay paused), those with autostart start."""
+        """After a restart: bots that ran run again (paused ones stay paused), those with autostart start.
+
+        One that was being stopped is stopped for good, its position closed if that had begun. Never raises for a bot.
+
+        Raises:
+            JournalError: Nothing can be booked any more.
+        """
         for entry in list(self._ledger.state.bots.values()):
             was = entry.state
-            if was not in _ACTIVE and not (was is BotState.STOPPED and self.config(entry).autostart):
+            if was not in _ACTIVE and not (was is BotState.STOPPED and self._autostarts(entry)):
                 continue
-            self._move(entry, BotState.STOPPED, "the engine restarted")
-            if was is BotState.STOPPING:
-                continue
+            if was in _ACTIVE:
+                self._move(entry, BotState.STOPPED, "the engine restarted")
             try:
                 await self.start(entry)
+                bot = self.running.get(entry.id)
                 if was is BotState.PAUSED:
                     self.pause(entry)
+                elif was is BotState.STOPPING and bot is not None:
+                    self.stop(entry, CLOSE if bot.memory.closing else CANCEL, "it was being stopped at the restart")
+            except JournalError:
+                raise
             except QuarterdeckError as error:
                 log.warning("a bot could not be restarted", bot=entry.id, problem=error.message)
+
+    def _autostarts(self, entry: BotEntry) -> bool:
+        try:
+            return self.config(entry).autostart
+        except ConfigurationError as error:
+            log.warning("a bot's configuration cannot be used", bot=entry.id, problem=error.message)
+            return False

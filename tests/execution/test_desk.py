@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal as D
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 import pytest
@@ -17,6 +18,9 @@ from engine.model.ids import ClientOrderId, TradeId, VenueOrderId
 from engine.model.order import Liquidity, Order, OrderSide, OrderStatus, OrderType, TimeInForce
 from engine.state import EXTERNAL
 from tests.execution.house import BTC, BUY, MARKET, PAPER, SELL, USDT, VENUE, House
+
+if TYPE_CHECKING:
+    from engine.execution.desk import Desk
 
 
 @pytest.fixture
@@ -141,7 +145,13 @@ def test_judging_books_nothing(house: House) -> None:
 # --- reports ---------------------------------------------------------------------------------------------------------
 
 
-def fill(house: House, order: Order, quantity: str, trade: str = "T1", price: str = "90") -> ev.OrderFilled:
+class Booking(Protocol):
+    """A house with a desk."""
+
+    desk: Desk
+
+
+def fill(house: Booking, order: Order, quantity: str, trade: str = "T1", price: str = "90") -> ev.OrderFilled:
     """Report an execution as a venue would."""
     event = ev.OrderFilled(
         fill=Fill(

@@ -1,0 +1,139 @@
+"""Builds bots ready to trade: strategy, memory of a former run, and warm-up from history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from engine.bots.bot import Bot, Sizer
+from engine.errors import ConfigurationError, StrategyError
+from engine.logs import get_logger
+from engine.model.candle import Bars, timeframe_ns
+from engine.model.ids import InstrumentId
+from engine.strategy.runner import STATE_MISMATCH, StrategyRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from engine.bots.config import BotConfig
+    from engine.clock import Clock
+    from engine.execution.desk import Desk
+    from engine.ledger import Ledger
+    from engine.market.hub import MarketHub
+    from engine.model.candle import Candle
+    from engine.model.entries import BotEntry
+    from engine.model.ids import AccountId
+    from engine.model.instrument import Instrument
+    from engine.strategy.contract import Strategy
+
+__all__ = ["BotBuilder", "Library"]
+
+log = get_logger(__name__)
+
+
+class Library(Protocol):
+    """Where strategies come from."""
+
+    def make(self, name: str, file: str | None, params: dict[str, bool | int | float | str]) -> Strategy:
+        """Build a strategy. Raises StrategyLoadError, NotFoundError or ConfigurationError."""
+
+
+class BotBuilder:
+    """Makes bots of one account.
+
+    Args:
+        account: Where they trade.
+        ledger: What they read and book.
+        desk: Takes their orders.
+        hub: Their market, and the bars they hear.
+        sizer: Sizes their entries.
+        library: Gives their strategies.
+        history: Gives the newest closed candles of an instrument and timeframe, oldest first.
+        clock: Measures how long strategies take.
+    """
+
+    def __init__(
+        self,
+        account: AccountId,
+        ledger: Ledger,
+        desk: Desk,
+        hub: MarketHub,
+        sizer: Sizer,
+        library: Library,
+        history: Callable[[InstrumentId, str, int], Awaitable[Sequence[Candle]]],
+        clock: Clock,
+    ) -> None:
+        self._account = account
+        self._ledger = ledger
+        self._desk = desk
+        self._hub = hub
+        self._sizer = sizer
+        self._library = library
+        self._history = history
+        self._clock = clock
+
+    def instrument(self, config: BotConfig) -> Instrument:
+        """The instrument of a configuration.
+
+        Raises:
+            ConfigurationError: It is not known.
+        """
+        instruments = self._ledger.state.instruments
+        instrument = instruments.get(InstrumentId(config.instrument))
+        if instrument is None:
+            known = ", ".join(sorted(instruments))
+            raise ConfigurationError(f"The instrument {config.instrument} is not known; known are {known}.")
+        return instrument
+
+    async def build(self, entry: BotEntry, config: BotConfig) -> Bot:
+        """A bot that has seen its history and remembers its former run.
+
+        Raises:
+            ConfigurationError: The instrument is not known, or a parameter does not fit.
+            StrategyError: The strategy cannot be had, fails, or cannot read its memory.
+            ExchangeError: The history cannot be had.
+        """
+        instrument = self.instrument(config)
+        bot = self._make(entry, config, instrument)
+        candles = list(await self._history(instrument.id, config.timeframe, bot.runner.history))
+        if entry.memory:
+            self._restore(entry, bot)
+            if candles and bot.runner.seen and candles[0].ts > bot.runner.last_ts + timeframe_ns(config.timeframe):
+                # Averages cannot be carried over bars that nobody has: they begin anew, what it remembers stays.
+                bot = self._make(entry, config, instrument)
+                self._restore(entry, bot, memory_only=True)
+        series = self._hub.series(instrument.id, config.timeframe)
+        series.seed(candles)
+        if candles:
+            # Bars that closed while the history was under way are in the series and not in the history.
+            last = candles[-1].ts
+            candles += [candle for candle in series.closed if candle.ts > last]
+            bot.runner.warm_up(Bars.from_candles(config.timeframe, candles))
+            bot.last_bar_ts = candles[-1].ts
+        return bot
+
+    def _make(self, entry: BotEntry, config: BotConfig, instrument: Instrument) -> Bot:
+        strategy = self._library.make(config.strategy, config.strategy_file, dict(config.params))
+        runner = StrategyRunner(strategy, instrument.id, timeframe=config.timeframe, timer=self._clock.monotonic)
+        return Bot(
+            entry.id,
+            self._account,
+            instrument,
+            runner,
+            self._desk,
+            self._ledger,
+            self._hub,
+            self._sizer,
+            runner.params_hash,
+        )
+
+    def _restore(self, entry: BotEntry, bot: Bot, *, memory_only: bool = False) -> None:
+        try:
+            bot.restore(entry.memory, memory_only=memory_only)
+        except StrategyError as error:
+            if error.error_code != STATE_MISMATCH:
+                raise
+            what = "memory" if memory_only else "indicators"
+            log.warning("a bot starts without its strategy's " + what, bot=entry.id, problem=error.message)
+            if not memory_only:
+                # Other parameters or a new version may still understand what was remembered of the position.
+                self._restore(entry, bot, memory_only=True)

@@ -111,6 +111,8 @@ class EngineHost:
             projector=Projector(reports, self.home / "journal.db", self.clock, lambda: journal.durable_seq),
             request_stop=lambda reason: self._stopping.set(),
         )
+        # Loading strategies later would hold the loop.
+        await asyncio.to_thread(registry.scan)
         self.engine, self.context = engine, context
         self.service, self.topics = Service(context), Topics(context)
         await engine.start()

@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_app(app_class: Any, host: Any, lease: TerminalLease) -> ConsoleApp:
-    """Build the app as the settings of the engine's home want it; a scene begins on the market."""
+    """Build the app as the settings of the engine's home want it; a scene of a market begins on that screen."""
     from console.preferences import Preferences
 
     wanted = host.settings.console
@@ -135,7 +135,7 @@ def make_app(app_class: Any, host: Any, lease: TerminalLease) -> ConsoleApp:
         frames_per_second=wanted.frames_per_second,
         keys=wanted.keys,
         time_zone=wanted.time_zone,
-        screen="market" if host.scene is not None else "dashboard",
+        screen="market" if (host.scene or "").startswith("market") else "dashboard",
     )
     app: ConsoleApp = app_class(host.link(), driver_class=driver_for(lease), preferences=preferences)
     return app

@@ -1,7 +1,7 @@
 """The dashboard: the account, its curve, the markets, the bots, the positions and what happened, at one look.
 
 What is one's own (equity, profit, positions, bots) is drawn as soon as it moves. Markets move always, so here they are
-drawn every two seconds, and the pane's heading says so: a console at rest must cost next to nothing on a thin line.
+drawn once a second, and the pane's heading says so: a console at rest must cost next to nothing on a thin line.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MARKETS_EVERY_S", "DashboardScreen"]
 
-MARKETS_EVERY_S = 2.0
+MARKETS_EVERY_S = 1.0
 """How often the markets' figures are drawn here."""
 HISTORY_EVERY_S = 60.0
 """How old the recorded curve may be when the screen comes to be shown; what happened since is seen live."""
@@ -88,7 +88,7 @@ class DashboardScreen(DeckScreen):
     BINDINGS: ClassVar[list[BindingType]] = bindings("focus", "dashboard")
     HELP = (
         "The account, its bots, its positions and what happened lately. Enter opens the chosen market, bot or position "
-        "on its own screen. Your own figures are drawn as they move, the markets every two seconds."
+        "on its own screen. Your own figures are drawn as they move, the markets once a second."
     )
     AUTO_FOCUS = "#markets"
     DEFAULT_CSS: ClassVar[str] = """
@@ -125,9 +125,7 @@ class DashboardScreen(DeckScreen):
         with Container(id="panes"):
             yield Welcome(id="welcome")
             yield EquityCurve(title="Equity", empty="The curve begins with the first trade.", id="equity")
-            yield LiveTable(
-                figures.MARKETS, title=f"Markets, every {MARKETS_EVERY_S:.0f} s", empty="No market yet.", id="markets"
-            )
+            yield LiveTable(figures.MARKETS, title="Markets, once a second", empty="No market yet.", id="markets")
             yield LiveTable(figures.BOT_STRIP, title="Bots", empty="No bots. n = new bot", id="bots")
             yield LiveTable(POSITION_STRIP, title="Positions", empty="No open positions. b = buy", id="positions")
             yield ActivityLog(title="Activity", empty="Nothing has happened yet. b = buy, n = new bot", id="activity")

@@ -91,16 +91,18 @@ def _data(
     first, last = iso_time(int(bars.ts[0])), iso_time(int(bars.ts[-1]) + length)
     holes, missing = count_gaps(bars.ts, length)
     gaps = (
-        f"{missing} bars are missing in {holes} places; they are skipped, and orders wait for the next bar there is."
+        f"{_count(missing, 'bar')} missing in {_count(holes, 'gap')}: skipped; orders wait for the next bar there is."
         if holes
         else "No bar is missing."
     )
-    before = f"{history} bars before the first one warm the strategy up. " if history else ""
+    before = f"{_count(history, 'bar')} before the first one warm the strategy up. " if history else ""
     waits = (
-        f"The first {result.warmup} bars are warm-up" if result.warmup else "The strategy decides from the first bar"
+        f"The first {_count(result.warmup, 'bar')} of the range are warm-up"
+        if result.warmup
+        else "The strategy decides from the first bar"
     )
     return {
-        "data": f"{len(bars)} bars of {spec.timeframe} of {instrument.id} from {first} to {last}.",
+        "data": f"{_count(len(bars), 'bar')} of {spec.timeframe} of {instrument.id} from {first} to {last}.",
         "gaps": gaps,
         "warm_up": f"{before}{waits}; what it sees of a bar ends with that bar's close.",
     }
@@ -202,11 +204,11 @@ def _warnings(spec: BacktestSpec, settings: BarFillSettings, bars: Bars, result:
         ),
         "gaps": (
             missing * 100 > len(bars),
-            f"{missing} of {len(bars) + missing} bars are missing; what happened meanwhile is not known.",
+            f"{missing:,} of {len(bars) + missing:,} bars are missing; what happened meanwhile is not known.",
         ),
         "no_volume": (
             idle > 0 and settings.participation is not None,
-            f"{idle} bars have no volume: no order fills on them.",
+            f"{_count(idle, 'bar')} without volume, on which no order fills.",
         ),
         "breaker": (
             bool(result.halts),
@@ -215,10 +217,14 @@ def _warnings(spec: BacktestSpec, settings: BarFillSettings, bars: Bars, result:
         ),
         "few_trades": (
             len(result.trades) < _FEW_TRADES,
-            f"{len(result.trades)} trades are too few to tell skill from chance.",
+            f"{_count(len(result.trades), 'trade')}: too few to tell skill from chance.",
         ),
     }
     return {f"warning_{name}": text for name, (holds, text) in checks.items() if holds}
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _percent(fraction: float | Decimal) -> str:

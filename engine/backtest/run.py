@@ -222,7 +222,7 @@ class _Run:
             self.trades.add(event.fill, order.decision.reason if order is not None else "")
             self._note_change()
         elif isinstance(event, ev.OrderRefused):
-            for code in event.codes:
+            for code in dict.fromkeys(event.codes):
                 self._refused(code)
         elif isinstance(event, ev.OrderRejected):
             self._refused(event.code)
@@ -285,8 +285,8 @@ class _Run:
             count, missing = count_gaps(self.bars.ts, self.length)
             first = datetime.fromtimestamp(holes[0].start // 10**9, UTC)
             raise DataError(
-                f"{missing} bars are missing in {count} places, the most ({holes[0].bars}) from "
-                f"{first:%Y-%m-%d %H:%M} UTC on. Choose a range without gaps, or let gaps be skipped.",
+                f"{missing} bars are missing in {count} gap{'' if count == 1 else 's'}, the longest ({holes[0].bars}) "
+                f"from {first:%Y-%m-%d %H:%M} UTC on. Choose a range without gaps, or let gaps be skipped.",
                 error_code="gaps",
                 details={"gaps": count, "missing": missing},
             )

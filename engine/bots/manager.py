@@ -395,6 +395,12 @@ class BotManager:
 
     # --- the engine's life -------------------------------------------------------------------------------------------
 
+    def suspend(self) -> None:
+        """Let go of all bots as they are: the engine is about to end, and they go on at its next start."""
+        for owner, bot in tuple(self.running.items()):
+            self._save(self._ledger.state.bots[owner], bot)
+            self._detach(owner)
+
     async def recover(self) -> None:
         """After a restart: bots that ran run again (paused ones stay paused), those with autostart start.
 
@@ -405,6 +411,8 @@ class BotManager:
         """
         for entry in list(self._ledger.state.bots.values()):
             was = entry.state
+            if entry.id in self.running:
+                continue
             if was not in _ACTIVE and not (was is BotState.STOPPED and self._autostarts(entry)):
                 continue
             if was in _ACTIVE:

@@ -73,7 +73,9 @@ class Context:
             raise ConflictError("No heavy work can be done here; ask a running engine, or the command line.")
         return self.jobs
 
-    def audit(self, operation: str, summary: str) -> None:
+    def audit(self, operation: str, summary: str, request_id: str = "") -> None:
         """Book who asked for what; nothing secret may be in the summary."""
         if self.engine is not None and self.engine.ledger.failed is None:
-            self.engine.ledger.record(OperatorActed(actor=self.actor, operation=operation, summary=summary))
+            self.engine.ledger.record(
+                OperatorActed(actor=self.actor, operation=operation, summary=summary, request_id=request_id)
+            )

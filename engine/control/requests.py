@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from engine.errors import QuarterdeckError
 from engine.model.decimals import parse_decimal
 from engine.model.order import OrderSide, OrderType, TimeInForce
 
@@ -39,6 +40,30 @@ __all__ = [
 
 StopPolicy = Literal["leave", "cancel_orders", "close"]
 Amount = Decimal
+
+
+MOST_DIGITS = 18
+"""Digits before, and digits behind the decimal point that an amount may have."""
+
+
+def exact_amount(value: Any) -> Any:
+    """An amount as a person or a file wrote it; None for none.
+
+    A binary float from JSON is not what the person wrote; text, integers and decimals are.
+
+    Raises:
+        ValueError: It is no exact decimal, or has more digits than any instrument knows.
+    """
+    if value is None or value == "":
+        return None
+    try:
+        amount = parse_decimal(value, "an amount")
+    except QuarterdeckError as error:
+        raise ValueError(error.message.rstrip(".")) from None
+    exponent = amount.as_tuple().exponent
+    if amount.adjusted() >= MOST_DIGITS or (isinstance(exponent, int) and -exponent > MOST_DIGITS):
+        raise ValueError(f"an amount has at most {MOST_DIGITS} digits before and behind the point")
+    return amount
 
 
 class Request(BaseModel):
@@ -90,8 +115,7 @@ class PreviewOrder(Request):
     @field_validator("quantity", "percent", "price", "stop_price", mode="before")
     @classmethod
     def _exact(cls, value: Any) -> Any:
-        # A binary float from JSON is not what the person wrote; text, integers and decimals are.
-        return None if value is None or value == "" else parse_decimal(value, "An amount")
+        return exact_amount(value)
 
 
 class PlaceOrder(PreviewOrder):
@@ -115,6 +139,11 @@ class ReplaceOrder(Request):
     quantity: Amount | None = Field(None, gt=0, description="New quantity, base units, what is filled included.")
     price: Amount | None = Field(None, gt=0, description="New limit price.")
     stop_price: Amount | None = Field(None, gt=0, description="New trigger price.")
+
+    @field_validator("quantity", "price", "stop_price", mode="before")
+    @classmethod
+    def _exact(cls, value: Any) -> Any:
+        return exact_amount(value)
 
 
 class CancelAll(Request):
@@ -168,6 +197,11 @@ class CreateBot(Request):
     capital: Amount = Field(Decimal(2000), gt=0, description="What it may use, in base currency.")
     params: dict[str, bool | int | float | str] = Field(default_factory=dict, description="Strategy parameters.")
     autostart: bool = Field(default=False, description="Start together with the engine.")
+
+    @field_validator("capital", mode="before")
+    @classmethod
+    def _exact(cls, value: Any) -> Any:
+        return exact_amount(value)
 
 
 class ConfigureBot(CreateBot):

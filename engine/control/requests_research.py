@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from engine.control.requests import Amount, Request
-from engine.model.decimals import parse_decimal
+from engine.control.requests import Amount, Request, exact_amount
 
 __all__ = [
     "BacktestId",
@@ -110,7 +109,7 @@ class RunBacktest(_Ranged):
     @field_validator("capital", "maker_fee", "taker_fee", "price_tick", "lot", "min_notional", mode="before")
     @classmethod
     def _exact(cls, value: Any) -> Any:
-        return None if value is None else parse_decimal(value, "An amount")
+        return exact_amount(value)
 
 
 class ListBacktests(Request):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -11,14 +13,15 @@ from pydantic import ValidationError as PydanticError
 
 from engine.control.ops import all as _all_operations
 from engine.control.registry import OPERATIONS, Operation, Role, find_operation
-from engine.errors import AuthorizationError, QuarterdeckError, ValidationError
-from engine.logs import get_logger
+from engine.errors import AuthorizationError, ConflictError, JournalError, QuarterdeckError, ValidationError
+from engine.logs import get_logger, redact
 from engine.logs import operation as log_operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine.control.context import Context
+    from engine.engine import Engine
 
 __all__ = ["REMEMBERED", "Service"]
 
@@ -30,12 +33,21 @@ REMEMBERED = 10_000
 _ENTERED = _all_operations.__all__
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """A mutating request and what comes of it."""
+
+    operation: str
+    request: BaseModel
+    result: asyncio.Task[Any]
+
+
 class Service:
     """Runs operations in one context."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self._outcomes: OrderedDict[str, asyncio.Future[Any]] = OrderedDict()
+        self._outcomes: OrderedDict[str, _Outcome] = OrderedDict()
         self._count = 0
 
     async def call(
@@ -53,43 +65,76 @@ class Service:
 
         Raises:
             NotFoundError: There is no such operation.
-            ValidationError: The request does not fit; every fault is listed.
+            ValidationError: The request does not fit, every fault is listed; or its id was used for another one.
             AuthorizationError: The role may not do this.
+            ConflictError: A request of this id was begun before the engine restarted; it is not done again.
+            JournalError: What was booked may not have been kept.
             QuarterdeckError: What the operation refuses with.
         """
         entry = find_operation(name)
         if role < entry.role:
-            raise AuthorizationError(f"{name} needs the role {entry.role.name.lower()}; this connection may only look.")
+            raise AuthorizationError(
+                f"{name} needs the role {entry.role.name.lower()}; this connection has the role {role.name.lower()}."
+            )
         request = _parse(entry, params)
         if not entry.mutates:
-            return await entry.handler(self.context, request)
+            return await self._run(entry, request)
         if request_id is None:
-            return await self._mutate(entry, request)
+            return await self._mutate(entry, request, "")
+        return await self._once(entry, request, request_id)
+
+    async def _once(self, entry: Operation, request: BaseModel, request_id: str) -> Any:
         known = self._outcomes.get(request_id)
         if known is None:
+            self._check_unused(request_id)
             # Owned by the table of outcomes: the caller may go, what was begun is finished.
-            known = asyncio.get_running_loop().create_task(self._mutate(entry, request), name=entry.name)
-            known.add_done_callback(_seen)
-            self._outcomes[request_id] = known
+            task = asyncio.get_running_loop().create_task(self._mutate(entry, request, request_id), name=entry.name)
+            task.add_done_callback(_seen)
+            known = self._outcomes[request_id] = _Outcome(entry.name, request, task)
             while len(self._outcomes) > REMEMBERED:
                 self._outcomes.popitem(last=False)
-        return await asyncio.shield(known)
+        elif (known.operation, known.request) != (entry.name, request):
+            raise ValidationError(
+                f"The request id {request_id} was used for another request ({known.operation}); choose a new one."
+            )
+        return await asyncio.shield(known.result)
 
-    async def _mutate(self, entry: Operation, request: Any) -> Any:
-        self._count += 1
-        correlation = f"{entry.name}-{self._count}"
+    def _check_unused(self, request_id: str) -> None:
         engine = self.context.engine
-        with log_operation(correlation):
+        begun = engine.state.requests.get(request_id) if engine is not None else None
+        if begun is not None:
+            when = datetime.fromtimestamp(begun // 10**9, UTC)
+            raise ConflictError(
+                f"The request {request_id} was begun at {when:%Y-%m-%d %H:%M:%S} UTC, before the engine restarted, and "
+                "is not done again. Look at what became of it, then ask anew.",
+                error_code="request_known",
+            )
+
+    async def _run(self, entry: Operation, request: BaseModel) -> Any:
+        try:
+            return await entry.handler(self.context, request)
+        except QuarterdeckError as error:
+            log.info("operation refused", operation=entry.name, kind=error.kind, problem=error.message)
+            raise
+        except Exception as error:
+            # A fault of ours: the person gets a sentence, the trace goes to the log.
+            log.exception("operation failed", operation=entry.name)
+            raise QuarterdeckError(
+                f"{entry.name} failed unexpectedly ({type(error).__name__}). The log has the details."
+            ) from error
+
+    async def _mutate(self, entry: Operation, request: BaseModel, request_id: str) -> Any:
+        self._count += 1
+        engine = self.context.engine
+        before = engine.ledger.seq if engine is not None else 0
+        with log_operation(f"{entry.name}-{request_id or self._count}"):
             try:
-                self.context.audit(entry.name, _summary(request))
-                return await entry.handler(self.context, request)
-            except QuarterdeckError as error:
-                log.info("operation refused", operation=entry.name, kind=error.kind, problem=error.message)
-                raise
+                self.context.audit(entry.name, _summary(request), request_id)
+                return await self._run(entry, request)
             finally:
                 # What is answered, also a refusal, must survive a power loss.
-                if engine is not None and engine.ledger.failed is None and not engine.stopped:
-                    await engine.journal.wait_durable(engine.ledger.seq)
+                if engine is not None:
+                    await _kept(engine, before)
 
     @staticmethod
     def describe() -> list[dict[str, Any]]:
@@ -108,6 +153,17 @@ class Service:
         ]
 
 
+async def _kept(engine: Engine, before: int) -> None:
+    ledger = engine.ledger
+    if ledger.failed is not None:
+        if ledger.seq > before:
+            raise JournalError(
+                f"The request was begun and may not have been kept: {ledger.failed} After the next start it shows."
+            )
+    elif not engine.stopped:
+        await engine.journal.wait_durable(ledger.seq)
+
+
 def _seen(future: asyncio.Future[Any]) -> None:
     """Take notice of a failure that nobody waited for; the log has it already."""
     if not future.cancelled():
@@ -121,10 +177,13 @@ def _parse(entry: Operation, params: Mapping[str, Any] | BaseModel | None) -> Ba
     try:
         return entry.request.model_validate(values)
     except PydanticError as error:
-        faults = [f"{'.'.join(str(part) for part in f['loc']) or 'request'}: {f['msg']}" for f in error.errors()]
+        faults = [
+            f"{'.'.join(str(part) for part in f['loc']) or 'request'}: {f['msg'].removeprefix('Value error, ')}"
+            for f in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
         raise ValidationError(f"{entry.name}: {'; '.join(faults)}.", details={"faults": faults}) from None
 
 
 def _summary(request: BaseModel) -> str:
     said = request.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
-    return ", ".join(f"{key}={value}" for key, value in said.items())[:500]
+    return ", ".join(f"{key}={value}" for key, value in redact(said).items())[:500]

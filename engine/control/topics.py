@@ -41,6 +41,10 @@ OWN_S = 0.04
 quarter of a second old, and drawing five times a second takes most of that."""
 KEPT_FACTS = 500
 """Facts told to a new watcher at once."""
+FAILED_S = 1.0
+"""Pause before a view that could not be made is tried again."""
+MOST = 5_000
+"""Largest number that a filter may ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,13 @@ def _market(context: Context, filters: dict[str, Any]) -> object:
 
 def _trades(context: Context, filters: dict[str, Any]) -> object:
     return context.need_engine().hub.market(InstrumentId(filters["instrument"])).trades
+
+
+def _candles(context: Context, filters: dict[str, Any]) -> object:
+    hub, instrument = context.need_engine().hub, InstrumentId(filters["instrument"])
+    series = hub.series(instrument, str(filters["timeframe"]))
+    # A bar also closes by time alone.
+    return hub.market(instrument).trades, series.closed[-1] if series.closed else None, series.growing
 
 
 def _markets(context: Context, _: dict[str, Any]) -> object:
@@ -102,7 +113,7 @@ STATE_TOPICS: dict[str, StateTopic] = {
     "market.candles": StateTopic(
         0.25,
         lambda c, f: candle_view(c.need_engine(), InstrumentId(f["instrument"]), str(f["timeframe"])),
-        _trades,
+        _candles,
         {"instrument": None, "timeframe": "1m"},
     ),
     "market.tickers": StateTopic(
@@ -168,6 +179,7 @@ class _Shared:
     version: object = None
     data: Any = None
     due: int = 0
+    failed: bool = False
 
 
 class Topics:
@@ -193,14 +205,14 @@ class Topics:
             ValidationError: A filter is unknown or missing.
         """
         if topic in self._facts:
-            watcher = Watcher(self, topic, handler, {})
+            watcher = Watcher(self, topic, handler, _filters(topic, {}, filters))
             self._fresh.append((topic, watcher))
             return watcher
         found = STATE_TOPICS.get(topic)
         if found is None:
             known = ", ".join(sorted([*STATE_TOPICS, *FACT_TOPICS]))
             raise NotFoundError(f"There is no topic {topic!r}; there are {known}.")
-        wanted = _filters(topic, found, filters)
+        wanted = _filters(topic, found.filters, filters)
         watcher = Watcher(self, topic, handler, wanted)
         # A wrong instrument or timeframe is the caller's fault and said at once.
         found.build(self._context, wanted)
@@ -239,12 +251,14 @@ class Topics:
             if version == shared.version:
                 return
             data = shared.topic.build(self._context, shared.filters)
-        except QuarterdeckError as error:
-            log.warning("a topic cannot be shown", problem=error.message)
-            shared.due = now + 1_000_000_000
+        except Exception as error:  # one view that cannot be made must not stop the others
+            if not shared.failed:
+                log.warning("a topic cannot be shown", problem=str(error), exc_info=_trace(error))
+            shared.failed = True
+            shared.due = now + int(FAILED_S * 1e9)
             return
         changed = data != shared.data
-        shared.version, shared.data = version, data
+        shared.version, shared.data, shared.failed = version, data, False
         shared.due = now + int(shared.topic.interval_s * 1e9)
         for watcher in tuple(shared.watchers):
             if changed or not watcher.seq:
@@ -254,11 +268,16 @@ class Topics:
 
     def _on_record(self, record: ev.Record) -> None:
         engine = self._context.need_engine()
-        said = activity(engine.state, record)
+        try:
+            said = activity(engine.state, record)
+            fill = fill_row(engine, record.seq, record.event) if isinstance(record.event, ev.OrderFilled) else None
+        except Exception:  # a fact that cannot be put into words must not harm whoever booked it
+            log.exception("a fact cannot be told", fact=ev.event_name(record.event), seq=record.seq)
+            return
         if said is not None:
             self._waiting.append((record.seq, "facts.activity", said))
-        if isinstance(record.event, ev.OrderFilled):
-            self._waiting.append((record.seq, "orders.fills", fill_row(engine, record.seq, record.event)))
+        if fill is not None:
+            self._waiting.append((record.seq, "orders.fills", fill))
 
     def _on_durable(self, durable: int) -> None:
         while self._waiting and self._waiting[0][0] <= durable:
@@ -276,12 +295,23 @@ class Topics:
                 self._facts[topic].append(watcher)
 
 
-def _filters(name: str, topic: StateTopic, given: dict[str, Any]) -> dict[str, Any]:
-    unknown = set(given) - set(topic.filters)
+def _trace(error: Exception) -> Exception | None:
+    return None if isinstance(error, QuarterdeckError) else error
+
+
+def _filters(name: str, known: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    unknown = set(given) - set(known)
     if unknown:
-        raise ValidationError(f"The topic {name} has no filter {', '.join(sorted(unknown))}.")
-    wanted = {**topic.filters, **{key: value for key, value in given.items() if value is not None}}
+        there = f"; it has {', '.join(sorted(known))}" if known else ""
+        raise ValidationError(f"The topic {name} has no filter {', '.join(sorted(unknown))}{there}.")
+    wanted = {**known, **{key: value for key, value in given.items() if value is not None}}
     missing = [key for key, value in wanted.items() if value is None]
     if missing:
         raise ValidationError(f"The topic {name} needs {', '.join(missing)}.")
+    for key, value in wanted.items():
+        wants_number = isinstance(known[key], int)
+        if isinstance(value, bool) or not isinstance(value, int if wants_number else str):
+            raise ValidationError(f"The filter {key} of {name} is a {'number' if wants_number else 'text'}.")
+        if isinstance(value, int) and not 1 <= value <= MOST:
+            raise ValidationError(f"The filter {key} of {name} is between 1 and {MOST}, not {value}.")
     return wanted

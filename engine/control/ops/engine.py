@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from engine.control.present.activity import activity
@@ -21,8 +20,12 @@ from engine.model.candle import timeframe_ns
 from engine.model.ids import InstrumentId
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from engine.control.context import Context
     from engine.control.views import Activity, BookView, EngineStatus, FeedRow, InstrumentRow, TickerRow, TradesView
+    from engine.engine import Engine
+    from engine.events import Record
     from engine.model.candle import Candle
 
 CLOSE_DEADLINE_S = 20.0
@@ -49,9 +52,16 @@ async def stop(context: Context, request: StopEngine) -> str:
     if request.positions == "close":
         engine.risk.emergency(context.actor, "the engine is being stopped with all positions closed")
     elif request.positions == "cancel_orders":
+        # A bot at work would put its protective orders back; they all go on at the next start.
+        engine.bots.suspend()
         engine.desk.cancel_matching(lambda order: True, "the engine is being stopped")
     if request.positions != "leave":
-        await _wait_until_quiet(context, positions=request.positions == "close")
+        try:
+            await _wait_until_quiet(context, positions=request.positions == "close")
+        except ConflictError:
+            if request.positions == "cancel_orders":
+                await engine.bots.recover()
+            raise
     context.request_stop(f"asked by {context.actor}")
     return "The engine is stopping."
 
@@ -63,7 +73,7 @@ async def _wait_until_quiet(context: Context, *, positions: bool) -> None:
         if engine.clock.monotonic() > deadline:
             left = engine.risk.emergency_words or f"{len(engine.state.orders)} orders are still open."
             raise ConflictError(f"The engine was not stopped: {left} Look at Portfolio, then stop it again.")
-        await asyncio.sleep(0.05)
+        await engine.clock.sleep(0.05)
 
 
 @operation("instruments.list", Empty)
@@ -113,9 +123,20 @@ async def facts(context: Context, request: FactsSince) -> list[Activity]:
     engine = context.need_engine()
     if context.reader is None:
         return []
-    if request.cursor:
-        records = (await context.reader.since(request.cursor, request.limit)).records
-    else:
+    if not request.cursor:
         records = await context.reader.latest(request.limit * 4)
-    said = [activity(engine.state, record) for record in sorted(records, key=lambda record: record.seq)]
-    return [row for row in said if row is not None][-request.limit :]
+        return _said(engine, reversed(records))[-request.limit :]
+    cursor = request.cursor
+    said: list[Activity] = []
+    while len(said) < request.limit:
+        page = await context.reader.since(cursor, request.limit)
+        said += _said(engine, page.records)
+        cursor = page.cursor
+        if cursor >= page.last:
+            break
+    return said[: request.limit]
+
+
+def _said(engine: Engine, records: Iterable[Record]) -> list[Activity]:
+    found = (activity(engine.state, record) for record in records)
+    return [row for row in found if row is not None]

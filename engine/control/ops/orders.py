@@ -153,7 +153,7 @@ async def close(context: Context, request: ClosePosition) -> list[OrderRow]:
         raise ConflictError(f"{request.owner} has no position in {request.instrument}.")
     bot = engine.bots.running.get(owner)
     if bot is not None:
-        bot.close(f"closed by {context.actor}")
+        engine.bots.close_position(engine.state.bots[owner], f"closed by {context.actor}")
         return [order_row(engine, order) for order in bot.orders()]
     known = engine.state.instruments[instrument]
     side = OrderSide.SELL if position.quantity > 0 else OrderSide.BUY
@@ -162,6 +162,9 @@ async def close(context: Context, request: ClosePosition) -> list[OrderRow]:
     )
     if working:
         await _until_ended(context, {order.client_id for order in working})
+    quantity = known.floor_quantity(abs(position.quantity))
+    if not quantity or (position.quantity > 0) != (side is OrderSide.SELL):
+        raise ConflictError(f"Nothing of the position in {request.instrument} is left that could be closed.")
     order = engine.desk.submit(
         OrderRequest(
             account=engine.account,
@@ -169,7 +172,7 @@ async def close(context: Context, request: ClosePosition) -> list[OrderRow]:
             owner=owner,
             side=side,
             type=OrderType.MARKET,
-            quantity=known.floor_quantity(abs(position.quantity)),
+            quantity=quantity,
             reduce_only=True,
             decision=Decision(reason=f"closed by {context.actor}"),
         )

@@ -101,7 +101,8 @@ def sharpe(returns: FloatArray, risk_free_rate: float) -> float | None:
 
 def sortino(returns: FloatArray, risk_free_rate: float) -> float | None:
     """Mean excess daily return over the downside deviation (root mean square of shortfalls), annualised."""
-    if len(returns) < 2:
+    # A curve that does not move has no ratio, although it falls short of the risk-free rate day by day.
+    if len(returns) < 2 or float(np.std(returns)) < 1e-15:
         return None
     excess = returns - risk_free_rate / DAYS_PER_YEAR
     downside = math.sqrt(float(np.mean(np.minimum(excess, 0.0) ** 2)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from engine.model.instrument import Instrument
 
 __all__ = ["ClosedTrade", "TradeBook"]
+
+_CONTEXT = decimal.Context(prec=12)
+"""Of means, which are for display, and of the parts of a fee, which add up to it all the same."""
 
 
 class ClosedTrade(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +45,10 @@ class ClosedTrade(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TradeBook:
-    """Pairs fills into round trips. A fill that turns the position closes one trade and opens the next."""
+    """Pairs fills into round trips. A fill that turns the position closes one trade and opens the next.
+
+    Such a fill's fee is shared by the quantities that it closes and opens.
+    """
 
     def __init__(self, instrument: Instrument) -> None:
         self.closed: list[ClosedTrade] = []
@@ -76,7 +83,7 @@ class TradeBook:
                 return None
             closing = min(abs(signed), abs(self._position))
             rest = abs(signed) - closing
-            part = fee if not rest else ZERO
+            part = fee if not rest else _CONTEXT.divide(fee * closing, abs(signed))
             self._exited += closing
             self._exit_value += closing * fill.price
             self._fees += part
@@ -87,7 +94,7 @@ class TradeBook:
             trade = self._close(fill, reason, long=long)
             if rest:
                 self._open(fill, reason)
-                self._enter(rest, fill.price, fee)
+                self._enter(rest, fill.price, fee - part)
             return trade
 
     def _open(self, fill: Fill, reason: str) -> None:
@@ -123,6 +130,4 @@ class TradeBook:
 
 def _mean(value: Decimal, quantity: Decimal) -> Decimal:
     """A mean for display, rounded to 12 significant digits."""
-    import decimal
-
-    return decimal.Context(prec=12).divide(value, quantity) if quantity else ZERO
+    return _CONTEXT.divide(value, quantity) if quantity else ZERO

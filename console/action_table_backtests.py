@@ -16,5 +16,6 @@ BACKTESTS = (
     A("backtests.data", "a", "data", "Data", "Show the stored candles, or the runs again.", footer=5),
     A("backtests.cancel", "c", "cancel", "Cancel job", "End the running job.", Tier.CONFIRM, footer=6, danger=True),
     A("backtests.delete", "D", "delete", "Delete", "Delete the chosen run.", Tier.CONFIRM, footer=7, danger=True),
+    A("backtests.import", "i", "import", "Import", "Import candles of a Parquet or CSV file."),
     A("backtests.back", "escape", "back", "Back", "Return to the list of runs."),
 )

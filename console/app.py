@@ -22,6 +22,7 @@ from console.modes import modes
 from console.news import News
 from console.preferences import Preferences
 from console.store import Store
+from console.warm import warm_styles
 from screens.base import DeckScreen
 from screens.dialogs import Dialog, ErrorDialog
 from themes import DEFAULT_THEME, load_themes, variable_defaults
@@ -162,6 +163,7 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Follow what every screen shows, and say what of the settings could not be taken."""
+        warm_styles(self)
         self.set_keymap(self.keymap.overrides)
         self.status.open()
         self.news.start()

@@ -5,7 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
+from console.palette import PaletteDialog
 from screens.base import DeckScreen
+from screens.emergency import EmergencyDialog, halt_dialog, resume_dialog
+from screens.help import HelpDialog
+from screens.quit import QuitDialog
+from screens.theme import ThemeDialog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,28 +35,20 @@ class Commands:
 
     def action_help(self) -> None:
         """Show the keys that work here."""
-        from screens.help import HelpDialog
-
-        self._deck.push_screen(HelpDialog(self._deck._deck.screen, self._deck.focused))
+        self._deck.push_screen(HelpDialog(self._deck.screen, self._deck.focused))
 
     def action_palette(self, prefix: str) -> None:
         """Find an action, an instrument or a bot by name."""
-        from console.palette import PaletteDialog
-
         dialog = PaletteDialog(self._deck, prefix)
         self._deck.push_screen(dialog, dialog.do)
 
     def action_emergency(self) -> None:
         """Ask for the emergency stop; one dialog, whatever is open."""
-        from screens.emergency import EmergencyDialog
-
         if not any(isinstance(screen, EmergencyDialog) for screen in self._deck.stack()):
             self._deck.push_screen(EmergencyDialog(self._deck))
 
     def action_quit(self) -> Any:
         """Ask how to leave; one dialog, whatever is open."""
-        from screens.quit import QuitDialog
-
         if not any(isinstance(screen, QuitDialog) for screen in self._deck.stack()):
             return self._deck.push_screen(QuitDialog(self._deck))
         return None
@@ -70,8 +67,6 @@ class Commands:
 
     def action_theme(self) -> None:
         """Choose the theme."""
-        from screens.theme import ThemeDialog
-
         self._deck.push_screen(ThemeDialog(self._deck))
 
     async def action_picture(self) -> None:
@@ -91,14 +86,10 @@ class Commands:
 
     def action_halt(self) -> None:
         """Stop new orders."""
-        from screens.emergency import halt_dialog
-
         self._deck.push_screen(halt_dialog(self._deck))
 
     def action_resume(self) -> None:
         """Allow new orders again."""
-        from screens.emergency import resume_dialog
-
         self._deck.push_screen(resume_dialog(self._deck))
 
     def action_zoom(self) -> None:

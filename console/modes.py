@@ -1,37 +1,29 @@
-"""The six screens by name; each is imported when it is first shown."""
+"""The six screens by name, imported together: importing one takes longer than a loop that trades may be held."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from console.actions import SCREENS
+from screens.placeholder import PlaceholderScreen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from textual.screen import Screen
 
-__all__ = ["CLASSES", "modes"]
-
-CLASSES = {name: f"screens.{name}:{name.capitalize()}Screen" for name in SCREENS}
-"""Screen -> `module:class`."""
+__all__ = ["modes"]
 
 
 def modes() -> dict[str, str | Callable[[], Screen[Any]]]:
-    """What Textual wants as the app's modes."""
-    return {name: _maker(name) for name in SCREENS}
-
-
-def _maker(name: str) -> Callable[[], Screen[Any]]:
-    def make() -> Screen[Any]:
-        module, _, attribute = CLASSES[name].partition(":")
-        if importlib.util.find_spec(module) is None:
-            from screens.placeholder import PlaceholderScreen
-
-            return PlaceholderScreen(name)
-        screen: Screen[Any] = getattr(importlib.import_module(module), attribute)()
-        return screen
-
-    return make
+    """Import the screens; what Textual wants as the app's modes."""
+    found: dict[str, str | Callable[[], Screen[Any]]] = {}
+    for name in SCREENS:
+        if importlib.util.find_spec(f"screens.{name}") is None:
+            found[name] = partial(PlaceholderScreen, name)
+        else:
+            found[name] = getattr(importlib.import_module(f"screens.{name}"), f"{name.capitalize()}Screen")
+    return found

@@ -39,7 +39,7 @@ DEBOUNCE_S = 0.15
 AGAIN_S = 1.0
 """While the ticket is open the market moves on: the preview is asked for again."""
 VERDICT_LINES = 4
-WIDTH = 40
+WIDTH = 42
 HUNDRED = Decimal(100)
 TYPES = [(kind.value, word, "text") for kind, word in (
     (OrderType.LIMIT, "limit"), (OrderType.MARKET, "market"), (OrderType.STOP_LOSS, "stop"),
@@ -105,7 +105,7 @@ class TicketDialog(Dialog[Any]):
     AUTO_FOCUS = "#quantity"
     DEFAULT_CSS: ClassVar[str] = """
     TicketDialog { align: right middle; background: $background 0%; }
-    TicketDialog > #box { width: 46; padding: 0 1; }
+    TicketDialog > #box { width: 48; padding: 0 1; }
     TicketDialog.-buy > #box { border: round $bid; border-title-color: $bid; }
     TicketDialog.-sell > #box { border: round $ask; border-title-color: $ask; }
     TicketDialog Horizontal { height: 1; }
@@ -136,6 +136,8 @@ class TicketDialog(Dialog[Any]):
         self._preview_of: dict[str, Any] = {}
         self._error = ""
         self._review_wanted = False
+        # Before there is anything in it a class costs nothing; later it restyles the whole ticket.
+        self.add_class(f"-{side.value}")
 
     # --- what it looks like
 
@@ -170,8 +172,8 @@ class TicketDialog(Dialog[Any]):
     def _shape(self) -> None:
         """Show side and type by title, colour and fields."""
         side, kind = self.query_one("#side", ChoiceField).value, self._kind
-        self.set_class(side == "buy", "-buy")
-        self.set_class(side == "sell", "-sell")
+        if not self.has_class(f"-{side}"):
+            self.remove_class("-buy", "-sell").add_class(f"-{side}")
         self.query_one("#box").border_title = Content(f"{side.upper()} {clean(self._instrument.symbol)}")
         stops = kind in {OrderType.STOP_LOSS, OrderType.TAKE_PROFIT}
         self.query_one("#row-price").display = kind is OrderType.LIMIT

@@ -31,7 +31,7 @@ def test_a_free_key_is_taken_and_shown() -> None:
         ("market.buy", "s", "s of market.buy is taken by market.sell (Sell)"),
         ("market.buy", "3", "3 of market.buy is taken by app.portfolio"),
         ("market.buy", "j", "j of market.buy is taken by move.down"),
-        ("table.sort", "c", "c of table.sort is taken by market.cancel"),
+        ("table.sort", "c", "c of table.sort is taken by portfolio.cancel"),
         ("app.help", "ctrl+x", "taken by app.emergency"),
         ("market.buy", " ", "is given no key"),
     ],

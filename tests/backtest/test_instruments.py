@@ -1,3 +1,5 @@
+"""Tick, lot and smallest order of the market that stored candles are traded on."""
+
 from __future__ import annotations
 
 from decimal import Decimal

@@ -1,3 +1,5 @@
+"""What a backtest reads, and the hash that tells one run from another."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any

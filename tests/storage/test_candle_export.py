@@ -1,3 +1,5 @@
+"""Stored candles become files that are read back unchanged."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

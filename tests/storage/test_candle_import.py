@@ -1,3 +1,5 @@
+"""Recorded and hostile files of candles: what is understood, what is refused, and how it is said."""
+
 from __future__ import annotations
 
 import gzip

@@ -1,3 +1,5 @@
+"""The candle store: what goes in comes back, whole or not at all."""
+
 from __future__ import annotations
 
 import fcntl

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.containers import Container
+from textual.containers import Vertical
 
 from console.actions import bindings, find_action
 from engine.model.entries import BotState, TradingState
@@ -16,7 +16,7 @@ from screens import dashboard_figures as figures
 from screens.base import DeckScreen
 from screens.bot_questions import start_or_pause
 from screens.equity import EquityHistory, range_words, start_label
-from screens.overview import OverviewStrip, account_tiles, bots_tile, risk_tile
+from screens.overview import OverviewStrip, show_account, show_equity
 from screens.portfolio_figures import POSITION_STRIP, position_key, position_strip_cells
 from widgets.activity_log import ActivityLog
 from widgets.equity_curve import EquityCurve
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from textual.strip import Strip
 
     from console.store import Slice
-    from engine.control.views import BotRow, EquityPoint, PortfolioOverview, PositionRow, RiskView, TickerRow
+    from engine.control.views import BotRow, EquityPoint, PositionRow, TickerRow
 
 __all__ = ["MARKETS_EVERY_S", "DashboardScreen"]
 
@@ -122,7 +122,7 @@ class DashboardScreen(DeckScreen):
     def body(self) -> ComposeResult:
         """Yield the strip and the panes."""
         yield OverviewStrip()
-        with Container(id="panes"):
+        with Vertical(id="panes"):
             yield Welcome(id="welcome")
             yield EquityCurve(title="Equity", empty="The curve begins with the first trade.", id="equity")
             yield LiveTable(figures.MARKETS, title="Markets, once a second", empty="No market yet.", id="markets")
@@ -166,7 +166,8 @@ class DashboardScreen(DeckScreen):
         if overview is not None and overview.equity is not None:
             moved = self._history.live(engine_now, float(overview.equity))
         if overview is not None or bots is not None or risk is not None:
-            self._fill_strip(self._overview.data, self._bots.data, self._risk.data)
+            show_account(self, self._overview.data, self._bots.data, self._risk.data)
+        show_equity(self, self._overview.data)
         if bots is not None:
             self._fill_bots(bots)
         if positions is not None:
@@ -183,13 +184,6 @@ class DashboardScreen(DeckScreen):
             self._fill_activity()
         if any(view is not None for view in fresh):
             self._greet()
-
-    def _fill_strip(
-        self, overview: PortfolioOverview | None, bots: Sequence[BotRow] | None, risk: RiskView | None
-    ) -> None:
-        strip = self.query_one(OverviewStrip)
-        account = account_tiles(overview, strip.glyphs, private=self.deck.privacy)
-        strip.show([*account, bots_tile(bots), risk_tile(risk)])
 
     def _fill_bots(self, bots: Sequence[BotRow]) -> None:
         table = self.query_one("#bots", LiveTable)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from engine.model.entries import BotState, TradingState
 from screens.formats import DASH, MASK, number, percent
 from widgets.line_widget import LineBuilder, LineWidget
+from widgets.status_line import StatusLine
 from widgets.text import clean, fit, width_of
 
 if TYPE_CHECKING:
@@ -21,10 +22,21 @@ if TYPE_CHECKING:
     from textual.strip import Strip
 
     from engine.control.views import BotRow, PortfolioOverview, RiskView
+    from screens.base import DeckScreen
     from widgets.glyphs import Glyphs
     from widgets.palette import Palette
 
-__all__ = ["OverviewStrip", "Tile", "account_tiles", "bots_tile", "direction", "risk_tile", "strip_rows"]
+__all__ = [
+    "OverviewStrip",
+    "Tile",
+    "account_tiles",
+    "bots_tile",
+    "direction",
+    "risk_tile",
+    "show_account",
+    "show_equity",
+    "strip_rows",
+]
 
 GAP = 2
 """Cells between two tiles: the rule and a blank."""
@@ -88,6 +100,21 @@ def account_tiles(view: PortfolioOverview | None, glyphs: Glyphs, *, private: bo
             width=8,
         ),
     ]
+
+
+def show_account(
+    screen: DeckScreen, account: PortfolioOverview | None, bots: Sequence[BotRow] | None, risk: RiskView | None
+) -> None:
+    """Fill a screen's strip."""
+    strip = screen.query_one(OverviewStrip)
+    private = screen.deck.privacy
+    strip.show([*account_tiles(account, strip.glyphs, private=private), bots_tile(bots), risk_tile(risk)])
+
+
+def show_equity(screen: DeckScreen, account: PortfolioOverview | None) -> None:
+    """Let the status line say the same equity as the strip: its own is half a second older."""
+    if account is not None and account.equity is not None and screen.live:
+        screen.query_one(StatusLine).show(equity=f"{screen.money(account.equity)} {account.currency}")
 
 
 def bots_tile(rows: Sequence[BotRow] | None) -> Tile:

@@ -14,7 +14,7 @@ from screens.dashboard_figures import room_of
 from screens.equity import RANGES, EquityHistory, range_words, start_label
 from screens.market_figures import ORDER_COLUMNS, order_cells
 from screens.order_dialogs import ReplaceDialog, cancel_dialog
-from screens.overview import OverviewStrip, account_tiles, bots_tile, risk_tile
+from screens.overview import OverviewStrip, show_account, show_equity
 from screens.portfolio_dialogs import close_dialog
 from widgets.equity_curve import EquityCurve
 from widgets.live_table import LiveTable
@@ -136,9 +136,8 @@ class PortfolioScreen(DeckScreen):
         if overview is not None and overview.equity is not None:
             moved = self._history.live(self.deck.now(), float(overview.equity))
         if overview is not None or bots is not None or risk is not None:
-            strip = self.query_one(OverviewStrip)
-            tiles = account_tiles(self._overview.data, strip.glyphs, private=self.deck.privacy)
-            strip.show([*tiles, bots_tile(self._bots.data), risk_tile(self._risk.data)])
+            show_account(self, self._overview.data, self._bots.data, self._risk.data)
+        show_equity(self, self._overview.data)
         if self._positions.fresh or steady - self._ages_at >= OPEN_FOR_EVERY_S:
             self._ages_at = steady
             self._positions.take()

@@ -13,29 +13,32 @@ from widgets.text import clean
 
 if TYPE_CHECKING:
     from console.app import QuarterdeckApp
-    from engine.control.views import PositionRow
+    from engine.control.views import InstrumentRow, PositionRow
     from screens.sheet import Line
 
 __all__ = ["close_dialog", "closing_words"]
 
 
-def closing_words(row: PositionRow) -> str:
-    """Return the order that closes a position, in words."""
+def closing_words(row: PositionRow, instrument: InstrumentRow | None) -> str:
+    """Return the order that closes a position, in words; whole lots are sent, what is less stays."""
+    quantity = abs(row.quantity)
+    if instrument is not None:
+        quantity = quantity // instrument.lot * instrument.lot
     side = "Sell" if row.quantity > 0 else "Buy"
-    return f"{side} {exact(abs(row.quantity))} {symbol_of(row.instrument)} at the market, reducing only."
+    return f"{side} {exact(quantity)} {symbol_of(row.instrument)} at the market, reducing only."
 
 
 def close_dialog(app: QuarterdeckApp, row: PositionRow) -> ConfirmDialog:
     """Ask whether one owner's position shall be closed at the market."""
     request_id, manual = new_request_id(), row.owner == MANUAL
-    owner = "you" if manual else clean(row.owner_name)
+    owner = "yours" if manual else f"of the bot {clean(row.owner_name)}"
 
     async def run() -> Any:
         asked = {"instrument": row.instrument, "owner": row.owner}
         return await app.link.call("portfolio.close", asked, request_id=request_id)
 
     details: list[Line] = [
-        [("Position  ", "muted"), (f"{position_words(row)} of {owner}", "text")],
+        [("Position  ", "muted"), (f"{position_words(row)}, {owner}", "text")],
         [("Entry     ", "muted"), (f"{exact(row.entry_price)}, now {exact(row.mark)}", "text")],
     ]
     if row.value is not None:
@@ -46,7 +49,13 @@ def close_dialog(app: QuarterdeckApp, row: PositionRow) -> ConfirmDialog:
     if manual:
         details.append([("Your working orders on that side are cancelled first.", "muted")])
     else:
-        details.append([(f"The position belongs to the bot {owner}, which goes on and may enter again.", "warn")])
+        details.append([(f"{clean(row.owner_name)} goes on and may enter again; pause it to keep it out.", "warn")])
     return ConfirmDialog(
-        "Close position", closing_words(row), details, run=run, verb="Close it", busy="Closing…", danger=True
+        "Close position",
+        closing_words(row, app.instruments.get(row.instrument)),
+        details,
+        run=run,
+        verb="Close it",
+        busy="Closing…",
+        danger=True,
     )

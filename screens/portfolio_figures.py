@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_DOWN, Decimal
 from typing import TYPE_CHECKING
 
 from engine.model.ids import symbol_of
@@ -13,7 +14,6 @@ from widgets.table_cells import Cell, Column, signed
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import tzinfo
-    from decimal import Decimal
 
     from engine.control.views import BalanceRow, FillRow, InstrumentRow, PositionRow
     from widgets.glyphs import Glyphs
@@ -23,6 +23,7 @@ __all__ = [
     "FILL_COLUMNS",
     "POSITION_COLUMNS",
     "POSITION_STRIP",
+    "amount_text",
     "balance_cells",
     "fill_cells",
     "position_cells",
@@ -99,8 +100,19 @@ def _percent(value: float | None) -> Cell:
     return Cell(percent(value, signed=True), ink, value=value)
 
 
-def _amount(value: Decimal, *, private: bool) -> Cell:
-    return Cell(MASK if private else exact(value), value=value)
+def amount_text(value: Decimal, room: int) -> str:
+    """Return a quantity with all of its decimals, or with as many as there is room for, never rounded up."""
+    text = exact(value)
+    if len(text) <= room:
+        return text
+    whole = len(f"{int(value):,}") + (value < 0 and int(value) == 0)
+    step = Decimal(1).scaleb(-max(0, room - whole - 1))
+    # Fees in kind leave amounts with a dozen decimals; who owns 0.0149… must not read 0.015.
+    return exact(value.quantize(step, rounding=ROUND_DOWN))
+
+
+def _amount(value: Decimal, room: int, *, private: bool) -> Cell:
+    return Cell(MASK if private else amount_text(value, room), value=value)
 
 
 def position_cells(
@@ -111,7 +123,7 @@ def position_cells(
     return (
         Cell(symbol_of(row.instrument)),
         Cell("long" if long else "short", "bid" if long else "ask"),
-        _amount(row.quantity, private=private),
+        _amount(row.quantity, 9, private=private),
         Cell(price_text(row.entry_price, instrument), value=row.entry_price),
         Cell(price_text(row.mark, instrument), value=row.mark),
         _profit(row.unrealised, glyphs, private=private),
@@ -131,7 +143,7 @@ def position_strip_cells(
     """Return an open position as a row of the dashboard's short list."""
     return (
         Cell(symbol_of(row.instrument)),
-        _amount(row.quantity, private=private),
+        _amount(row.quantity, 7, private=private),
         _profit(row.unrealised, glyphs, private=private),
         Cell(row.owner_name, "muted"),
         _percent(row.unrealised_pct),
@@ -161,9 +173,9 @@ def balance_cells(row: BalanceRow, glyphs: Glyphs, bar: int, *, private: bool = 
     known = row.share is not None
     return (
         Cell(row.currency, "strong"),
-        _amount(row.total, private=private),
-        _amount(row.reserved, private=private) if row.reserved else Cell(DASH, "muted"),
-        _amount(row.free, private=private),
+        _amount(row.total, 10, private=private),
+        _amount(row.reserved, 10, private=private) if row.reserved else Cell(DASH, "muted"),
+        _amount(row.free, 10, private=private),
         _money(row.value, private=private) if row.value is not None else Cell("no price", "warn"),
         Cell(percent(row.share, 1), "text" if known else "muted", value=row.share),
         Cell(share_bar(row.share, bar, glyphs), "volume", value=row.share),
@@ -185,7 +197,7 @@ def fill_cells(
     return (
         Cell(clock(row.ts, zone) if today else day(row.ts, zone)[2:], "muted", value=row.ts),
         side_cell(OrderSide(row.side), glyphs),
-        _amount(row.quantity, private=private),
+        _amount(row.quantity, 9, private=private),
         Cell(symbol_of(row.instrument)),
         Cell(price_text(row.price, instruments.get(row.instrument)), value=row.price),
         _money(row.price * row.quantity, private=private),

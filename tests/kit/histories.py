@@ -92,8 +92,7 @@ class HistoryMaker:
         self._wanted_open = wanted_open
         self._ts = START
         self._epoch = 1
-        self._orders = self._trades = self._groups = 0
-        self._correlation = ""
+        self._orders, self._trades, self._groups, self._correlation = 0, 0, 0, ""
         self._prices = {instrument.id: ticks for instrument, ticks in INSTRUMENTS}
         self._fills: list[Fill] = []
         self._owners: list[Owner] = [Owner("manual")]
@@ -116,9 +115,8 @@ class HistoryMaker:
         self.book(ev.EpochOpened(epoch=1, instance="q1w2e3r4"))
         self.book(ev.EngineStarted(instance="q1w2e3r4", release="2.0.0", pid=4242))
         for account in (PAPER, SPARE):
-            self.book(
-                ev.AccountOpened(account=Account(id=account, venue=VENUE, mode=TradingMode.PAPER, base_currency=USDT))
-            )
+            opened = Account(id=account, venue=VENUE, mode=TradingMode.PAPER, base_currency=USDT)
+            self.book(ev.AccountOpened(account=opened))
         for instrument, _ in INSTRUMENTS:
             self.book(ev.InstrumentDefined(instrument=instrument))
         for currency, amount in (("USDT", "1000000"), ("BTC", "20"), ("ETH", "300"), ("SOL", "5000"), ("BNB", "50")):
@@ -470,16 +468,15 @@ class HistoryMaker:
         choice = self.rng.randrange(3)
         if choice == 0:
             request_id = f"r{self.rng.randrange(10**6)}" if self.rng.random() < 0.5 else ""
-            self.book(
-                ev.OperatorActed(actor="operator", operation="bots.start", summary="trend-1", request_id=request_id)
-            )
+            acted = ev.OperatorActed(actor="operator", operation="bots.start", summary="trend-1", request_id=request_id)
+            self.book(acted)
         elif choice == 1:
             instrument = INSTRUMENTS[-1][0]
-            self.book(
-                ev.PositionLiquidated(
-                    account=PAPER, instrument=instrument.id, owner=Owner("manual"), reason="margin", ts=self._ts
-                )
+            owner = Owner("manual")
+            event = ev.PositionLiquidated(
+                account=PAPER, instrument=instrument.id, owner=owner, reason="margin", ts=self._ts
             )
+            self.book(event)
         else:
             self.book(ev.EngineStopped(reason="asked for"))
             self._epoch += 1

@@ -122,9 +122,10 @@ def balance(**changes: Any) -> t.BalanceSnapshotRow:
 
 def examples(bot_id: UUID, run_id: UUID) -> list[t.Record]:
     """A valid row of every table but bots and runs, which these refer to."""
-    who, day = t.LOCAL_OPERATOR_ID, timedelta(days=1)
-    seen = {"first_seen": NOON, "last_seen": NOON + day, "expires_at": NOON + 90 * day}
-    amount = Decimal("100.000000000000000001")
+    return [*_of_bots(bot_id), *_of_history(bot_id, run_id), *_of_incidents(), *_of_capital(bot_id)]
+
+
+def _of_bots(bot_id: UUID) -> list[t.Record]:
     return [
         make(t.UserRow, username="gateway", email="one@example.org", password_hash="x" * 60),
         trade(bot_id=bot_id),
@@ -157,6 +158,12 @@ def examples(bot_id: UUID, run_id: UUID) -> list[t.Record]:
             volume=Decimal(1000),
             win_rate=2 / 3,
         ),
+    ]
+
+
+def _of_history(bot_id: UUID, run_id: UUID) -> list[t.Record]:
+    who = t.LOCAL_OPERATOR_ID
+    return [
         make(t.AlertRow, user_id=who, bot_id=bot_id, alert_type="risk", severity="high", title="T", message="M"),
         make(
             t.AuditLogRow, user_id=who, action="bots.start", resource_type="bot", resource_id="b", new_value={"a": None}
@@ -180,6 +187,13 @@ def examples(bot_id: UUID, run_id: UUID) -> list[t.Record]:
         order(),
         fill(),
         make(t.ProjectionCursorRow, view="history", instance="k3", epoch=1, seq=2**53 + 1),
+    ]
+
+
+def _of_incidents() -> list[t.Record]:
+    day = timedelta(days=1)
+    seen = {"first_seen": NOON, "last_seen": NOON + day, "expires_at": NOON + 90 * day}
+    return [
         make(
             t.ErrorRecordRow,
             severity="low",
@@ -200,6 +214,12 @@ def examples(bot_id: UUID, run_id: UUID) -> list[t.Record]:
         ),
         make(t.StateAuditRow, check_name="position_quantity_sync", passed=False, discrepancy=Decimal("0.01")),
         make(t.PendingOperationRow, operation="cancel", payload={"id": "q1"}, status="pending"),
+    ]
+
+
+def _of_capital(bot_id: UUID) -> list[t.Record]:
+    who, day, amount = t.LOCAL_OPERATOR_ID, timedelta(days=1), Decimal("100.000000000000000001")
+    return [
         make(
             t.CapitalAllocationRow,
             strategy_id="s",

@@ -124,8 +124,6 @@ class HistoryMaker:
         for _ in range(bots):
             self._new_bot()
 
-    # --- drawing -----------------------------------------------------------------------------------------------------
-
     def _pick_instrument(self) -> Instrument:
         instrument, _ = self.rng.choice(INSTRUMENTS)
         return instrument

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.containers import Grid
-
 from console.actions import bindings
 from console.errands import new_request_id
 from screens import backtest_figures as figures
@@ -15,10 +13,8 @@ from screens.base import DeckScreen
 from screens.dialogs import ConfirmDialog, SheetDialog
 from screens.formats import at
 from screens.job_line import JobLine
-from screens.pane import Pane
-from widgets.line_widget import LineWidget
+from screens.run_result import RunResult
 from widgets.live_table import LiveTable
-from widgets.result_curve import ResultCurve
 from widgets.text import clean
 
 if TYPE_CHECKING:
@@ -35,8 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["BacktestsScreen"]
 
 NS = 1_000_000_000
-PAGES = {"figures": ("metrics", "curve"), "trades": ("trades",), "assumptions": ("assumptions",)}
-"""Pages of a run -> the panes each shows where not all fit."""
 KEPT = 8
 """Runs kept as a whole."""
 PAUSE_S = 0.12
@@ -68,11 +62,6 @@ class BacktestsScreen(DeckScreen):
     BacktestsScreen.-data #data { display: block; }
     BacktestsScreen JobLine { display: none; }
     BacktestsScreen.-jobs JobLine { display: block; }
-    BacktestsScreen #result { height: 1fr; min-height: 6; grid-size: 1 1; }
-    BacktestsScreen.-pair #result { grid-size: 2 1; grid-columns: 38 1fr; }
-    BacktestsScreen.-wide.-pair #result { grid-columns: 60 1fr; }
-    BacktestsScreen.-all #result { grid-size: 2 2; grid-columns: 1fr 1fr; grid-rows: 3fr 2fr; }
-    BacktestsScreen.-all.-xwide #result { grid-columns: 90 1fr; }
     BacktestsScreen.-open #runs, BacktestsScreen.-open #data { display: none; }
     """
 
@@ -83,9 +72,7 @@ class BacktestsScreen(DeckScreen):
         self._data: dict[str, DatasetRow] = {}
         self._asked = False
         self._views: OrderedDict[str, BacktestView] = OrderedDict()
-        self._shown = ""
         self._marked = ""
-        self._page = "figures"
         self._timer: Timer | None = None
         self._asked_at = float("-inf")
         self._states: dict[str, str] | None = None
@@ -99,11 +86,7 @@ class BacktestsScreen(DeckScreen):
         yield RunsTable(figures.RUN_COLUMNS, title="Backtests", empty=f"No runs yet. {new} runs one.", id="runs")
         yield LiveTable(figures.DATA_COLUMNS, title="Candles", empty=f"No candles yet. {load} imports some.", id="data")
         yield JobLine()
-        with Grid(id="result"):
-            yield Pane("Result", empty="No run is chosen.", id="metrics")
-            yield ResultCurve(title="Equity against holding", empty="No run is chosen.", id="curve")
-            yield Pane("Assumptions", empty="No run is chosen.", id="assumptions")
-            yield LiveTable(figures.TRADE_COLUMNS, title="Trades", empty="No trades.", id="trades")
+        yield RunResult(id="result")
 
     def _key(self, action: str) -> str:
         return self.deck.keymap.label(action)
@@ -111,7 +94,7 @@ class BacktestsScreen(DeckScreen):
     def on_mount(self) -> None:
         """Show the first page."""
         super().on_mount()
-        self._turn_to(self._page)
+        self._turn()
 
     # --- what is followed
 
@@ -212,7 +195,7 @@ class BacktestsScreen(DeckScreen):
             return
         view = self._views.get(row.id)
         if view is not None:
-            self._show(view)
+            self.query_one(RunResult).show(view)
             return
         if self._timer is not None:
             self._timer.stop()
@@ -231,35 +214,10 @@ class BacktestsScreen(DeckScreen):
             self._views.popitem(last=False)
         row = self.chosen()
         if row is not None and row.id == view.row.id:
-            self._show(view)
-
-    def _show(self, view: BacktestView) -> None:
-        row, metrics = view.row, self.query_one("#metrics", Pane)
-        fresh, self._shown = self._shown != row.id, row.id
-        self.query_one(ResultCurve).show(
-            [point.equity for point in view.equity],
-            [point.equity for point in view.benchmark],
-            first_label=figures.day_label(row.start),
-            last_label=figures.day_label(row.end),
-        )
-        metrics.set_title(f"{row.strategy} {row.timeframe}")
-        metrics.show(figures.metric_lines(view, max(20, metrics.content_size.width), metrics.glyphs))
-        pane, trades = self.query_one("#assumptions", Pane), self.query_one("#trades", LiveTable)
-        pane.show(figures.assumption_lines(view, max(20, pane.content_size.width)))
-        trades.title = f"Trades · {len(view.trades):,}"
-        trades.set_rows([(f"{n}", figures.trade_cells(trade, trades.glyphs)) for n, trade in enumerate(view.trades)])
-        if fresh:
-            metrics.to_top()
-            pane.to_top()
+            self.query_one(RunResult).show(view)
 
     def _show_nothing(self) -> None:
-        self._shown = ""
-        self.query_one(ResultCurve).show([], [])
-        self.query_one("#trades", LiveTable).set_rows([])
-        self.query_one("#assumptions", Pane).show([])
-        metrics = self.query_one("#metrics", Pane)
-        metrics.set_title("Result")
-        metrics.show(self._first_steps() if self._asked else [])
+        self.query_one(RunResult).show_nothing(self._first_steps() if self._asked else [])
 
     def _first_steps(self) -> list[Line]:
         if not self._data:
@@ -295,36 +253,28 @@ class BacktestsScreen(DeckScreen):
 
     # --- pages
 
-    def _turn_to(self, page: str) -> None:
-        """Show one page of the run, or all of it where there is room."""
-        self._page = page
+    def _turn(self, pages: int = 0) -> None:
+        """Show the page of the run so many pages on, or all of it where there is room."""
         everything = self.has_class("-tall") or self.has_class("-xtall")
-        shown = [pane for panes in PAGES.values() for pane in panes] if everything else list(PAGES[page])
+        wide = self.has_class("-wide") or self.has_class("-xwide")
         focused = self.focused
-        self.set_class(everything, "-all")
-        self.set_class(not everything and len(shown) == 2, "-pair")
-        for panes in PAGES.values():
-            for name in panes:
-                self.query_one(f"#{name}", LineWidget).display = name in shown
-        if (focused is not None and not focused.display) or (focused is None and self.is_current):
+        self.query_one(RunResult).turn(pages, everything=everything, wide=wide)
+        if focused is None or not focused.display:
             self._focus_page()
-        view = self._views.get(self._shown)
-        if view is not None:
-            # Text is wrapped for the width that a pane has once it is laid out.
-            self.call_after_refresh(self._show, view)
 
     def _focus_page(self) -> None:
-        first = self.query_one(f"#{PAGES[self._page][0]}", LineWidget)
-        (first if self.has_class("-open") else self.query_one("#data" if self.has_class("-data") else "#runs")).focus()
+        if self.has_class("-open"):
+            self.query_one(RunResult).first_pane.focus()
+        else:
+            self.query_one("#data" if self.has_class("-data") else "#runs").focus()
 
     def on_resize(self) -> None:
         """Show as much as there is room for."""
-        self.call_after_refresh(self._turn_to, self._page)
+        self.call_after_refresh(self._turn)
 
     def action_page(self) -> None:
         """Show the next page of the run."""
-        names = list(PAGES)
-        self._turn_to(names[(names.index(self._page) + 1) % len(names)])
+        self._turn(1)
         if self.has_class("-open"):
             self._focus_page()
 
@@ -332,13 +282,13 @@ class BacktestsScreen(DeckScreen):
         """Give the chosen run the whole screen."""
         if self.chosen() is not None:
             self.set_class(True, "-open")
-            self._turn_to(self._page)
+            self._turn()
             self._focus_page()
 
     def action_back(self) -> None:
         """Return to the list."""
         self.set_class(False, "-open")
-        self._turn_to(self._page)
+        self._turn()
         self._focus_page()
 
     def action_data(self) -> None:

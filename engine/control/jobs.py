@@ -43,6 +43,8 @@ SHOWN = 500
 """Characters of a message that are kept."""
 LAST_WORDS = 4_000
 """Characters of a worker's standard error that are kept for the log."""
+GONE_STEP_S = 0.02
+"""How often it is looked whether a process has ended."""
 GRACE_S = 2.0
 """How long a worker that shall end may take."""
 
@@ -197,7 +199,7 @@ class Jobs:
                 process = job.process
                 if process is not None and process.returncode is None:
                     _signal_group(process, signal.SIGKILL)
-                    await process.wait()
+                    await self._gone(process)
 
     def _command(self, kind: str) -> list[str]:
         # -P: a folder named `engine` where the person happens to be is none of ours.
@@ -225,13 +227,17 @@ class Jobs:
         hearing = loop.create_task(self._listen(job, process.stdout), name=f"{job.id} hearing")
         complaints = loop.create_task(_last_words(process.stderr), name=f"{job.id} complaints")
         ended = loop.create_task(job.ended.wait(), name=f"{job.id} ended")
-        gone = loop.create_task(process.wait(), name=f"{job.id} gone")
+        gone = loop.create_task(self._gone(process), name=f"{job.id} gone")
         try:
             await asyncio.wait({hearing, ended, gone}, return_when=asyncio.FIRST_COMPLETED)
             # The pipe may still hold its last line, and a process that has said everything may still be leaving.
             await asyncio.wait({hearing, gone, complaints}, timeout=GRACE_S)
             if hearing.done():
                 hearing.result()
+            else:
+                # Whatever holds the pipe open is still there, so the group's number is not another's yet.
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
             if not job.finished:
                 said = complaints.result() if complaints.done() else ""
                 log.error("a worker ended without a result", job=job.id, code=process.returncode, errors=said)
@@ -239,6 +245,13 @@ class Jobs:
         finally:
             for task in (hearing, complaints, ended, gone):
                 task.cancel()
+
+    @staticmethod
+    async def _gone(process: asyncio.subprocess.Process) -> None:
+        """Return when a process has ended; asyncio's own wait also waits for whoever else holds its pipes."""
+        while process.returncode is None:  # noqa: ASYNC110 - nobody tells
+            # Real time, whatever the engine's clock says: processes are real.
+            await asyncio.sleep(GONE_STEP_S)
 
     async def _listen(self, job: _Job, pipe: asyncio.StreamReader) -> None:
         async for line in pipe:

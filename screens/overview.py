@@ -38,8 +38,18 @@ __all__ = [
     "strip_rows",
 ]
 
+DEEP = 0.1
+"""A fall below the peak that deserves a warning."""
 GAP = 2
 """Cells between two tiles: the rule and a blank."""
+ACCOUNT = (
+    (("Equity",), 10),
+    (("Profit today", "Today"), 10),
+    (("Profit in total", "Total"), 10),
+    (("Exposure",), 10),
+    (("Drawdown",), 8),
+)
+"""Names and least widths of the account's tiles."""
 LEVEL_INKS = {"low": "ok", "medium": "text", "high": "warn", "critical": "breach"}
 
 
@@ -72,7 +82,7 @@ def _profit(value: Decimal | None, glyphs: Glyphs, *, private: bool) -> tuple[tu
 def account_tiles(view: PortfolioOverview | None, glyphs: Glyphs, *, private: bool = False) -> list[Tile]:
     """Return equity, profit of today and in total, exposure and drawdown; dashes before the engine has spoken."""
     if view is None:
-        return [Tile((label,), (DASH,)) for label in ("Equity", "Today", "Total", "Exposure", "Drawdown")]
+        return [Tile(labels, (DASH,), width=width) for labels, width in ACCOUNT]
 
     def amount(value: Decimal | None) -> tuple[str, ...]:
         return (MASK,) if private else tuple(number(value, places) for places in (2, 0))
@@ -87,18 +97,22 @@ def account_tiles(view: PortfolioOverview | None, glyphs: Glyphs, *, private: bo
     fees = f"{share}, fees {amount(view.fees)[0]}"
     exposure = percent(view.exposure_pct, 1)
     held = f"{view.open_positions} open"
-    return [
-        Tile(("Equity",), amount(view.equity), "strong", tuple(clean(text) for text in notes), note_ink),
-        Tile(("Profit today", "Today"), today, today_ink, (percent(view.day_change_pct, signed=True),)),
-        Tile(("Profit in total", "Total"), total, total_ink, (fees, share)),
-        Tile(("Exposure",), amount(view.exposure), "strong", (f"{exposure}, {held}", exposure)),
-        Tile(
-            ("Drawdown",),
+    fall = view.drawdown_pct or 0
+    told: tuple[tuple[tuple[str, ...], str, tuple[str, ...], str], ...] = (
+        (amount(view.equity), "strong", tuple(clean(text) for text in notes), note_ink),
+        (today, today_ink, (percent(view.day_change_pct, signed=True),), "muted"),
+        (total, total_ink, (fees, share), "muted"),
+        (amount(view.exposure), "strong", (f"{exposure}, {held}", exposure), "muted"),
+        (
             (percent(view.drawdown_pct),),
-            "warn" if (view.drawdown_pct or 0) >= 0.1 else "strong",
+            "warn" if fall >= DEEP else "strong",
             (f"peak {amount(view.peak)[0]}", "of peak"),
-            width=8,
+            "muted",
         ),
+    )
+    return [
+        Tile(labels, values, ink, words, words_ink, width)
+        for (labels, width), (values, ink, words, words_ink) in zip(ACCOUNT, told, strict=True)
     ]
 
 

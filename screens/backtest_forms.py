@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from engine.errors import ValidationError
 from engine.model.candle import timeframe_ns
 from screens.bot_forms import TIMEFRAMES, StrategyPicker
-from screens.form import FormDialog
+from screens.form_dialog import FormDialog
 from screens.form_fields import NO, YES, YES_NO, Field, Kind, date_of, day_text
 from widgets.text import clean
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.errors import QuarterdeckError
 from engine.model.ids import symbol_of
-from screens.form import FormDialog
+from screens.form_dialog import FormDialog
 from screens.form_fields import NO, YES, YES_NO, Field, Kind, param_fields, params_of
 from screens.formats import exact
 from widgets.text import clean

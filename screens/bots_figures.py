@@ -127,7 +127,7 @@ def about_lines(row: BotRow, look: Look, width: int) -> list[Line]:
     since = f"  since {moment(row.since, look)}, {age(row.since, look.now)}"
     lines: list[Line] = [[(state.text, state.ink), (since, "muted")]]
     if row.reason:
-        reason_ink = "breach" if row.state is BotState.ERROR else "warn"
+        reason_ink = {BotState.ERROR: "breach", BotState.STOPPED: "muted"}.get(row.state, "warn")
         lines += [[("  ", "text"), *line] for line in wrap(row.reason, max(10, width - 2), reason_ink)]
     version = f" {row.strategy_version}" if row.strategy_version else ""
     auto = "  starts with the engine" if row.autostart else ""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NO",
+    "PARAM",
     "YES",
     "YES_NO",
     "Field",
@@ -40,6 +41,8 @@ __all__ = [
 
 FieldValue: TypeAlias = str | int | Decimal | bool | date | None
 NS = 1_000_000_000
+PARAM = "param "
+"""Before the names of fields that are a strategy's parameters: theirs may be those of other fields too."""
 YES, NO = "yes", "no"
 YES_NO = ((NO, "no"), (YES, "yes"))
 TRUE_WORDS = frozenset({"yes", "true", "1", "on"})
@@ -204,7 +207,7 @@ def _param_field(row: ParamRow, value: object) -> Field:
         choices = tuple((choice, choice) for choice in row.choices)
         default = row.default if value is None else str(value)
     return Field(
-        row.name,
+        f"{PARAM}{row.name}",
         row.name,
         kind,
         default,
@@ -221,7 +224,7 @@ def params_of(rows: Sequence[ParamRow], texts: Mapping[str, str]) -> dict[str, b
     found: dict[str, bool | int | float | str] = {}
     for row in rows:
         field = _param_field(row, None)
-        text = texts.get(row.name, field.value)
+        text = texts.get(field.name, field.value)
         if not changed(field, text):
             continue
         value = read(field, text)

@@ -129,7 +129,12 @@ class RiskScreen(DeckScreen):
             self._fill_state(self._view, self._second * NS)
         if self._news != self.deck.news.version:
             self._news = self.deck.news.version
-            self.query_one("#facts", Pane).show(figures.fact_lines(self.deck.news.facts, INKS, self.deck.zone))
+            self._fill_facts()
+
+    def _fill_facts(self) -> None:
+        pane = self.query_one("#facts", Pane)
+        width = max(20, pane.content_size.width)
+        pane.show(figures.fact_lines(self.deck.news.facts, INKS, self.deck.zone, width))
 
     def _fill_limits(self, view: RiskView) -> None:
         status = self.deck.status.data
@@ -155,6 +160,8 @@ class RiskScreen(DeckScreen):
             if pane is focused and not shown:
                 self.query_one(f"#{page}", LineWidget).focus()
             pane.display = shown
+        # Text is wrapped for the width that the pane has once it is laid out.
+        self.call_after_refresh(self._fill_facts)
 
     def on_resize(self) -> None:
         """Show as much as there is room for."""

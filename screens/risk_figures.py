@@ -9,6 +9,7 @@ from engine.model.entries import TradingState
 from engine.model.limits import RiskLimits, SizeMethod
 from screens.form_fields import NO, YES, YES_NO, Field, Kind, changed, read
 from screens.formats import DASH, MASK, age, clock
+from screens.sheet import Line, wrap
 from widgets.limit_bar import LimitState
 from widgets.live_table import Cell, Column
 from widgets.text import clean, width_of
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from engine.control.views import Activity, BreakerRow, LimitRow, RiskView
-    from screens.sheet import Line
     from widgets.glyphs import Glyphs
 
 __all__ = [
@@ -152,16 +152,15 @@ def breaker_cells(row: BreakerRow, glyphs: Glyphs, now: int) -> tuple[Cell, ...]
     )
 
 
-def fact_lines(facts: Iterable[Activity], inks: Mapping[str, str], zone: tzinfo) -> list[Line]:
-    """Return what happened to risk lately, the newest first."""
-    return [
-        [
-            (f"{clock(fact.ts, zone)} ", "muted"),
-            (f"{SIGNS.get(fact.severity, ' ')} ", inks.get(fact.severity, "text")),
-            (clean(fact.text), "text" if fact.severity == "info" else inks.get(fact.severity, "text")),
-        ]
-        for fact in reversed([fact for fact in facts if fact.kind in RISK_FACTS])
-    ]
+def fact_lines(facts: Iterable[Activity], inks: Mapping[str, str], zone: tzinfo, width: int) -> list[Line]:
+    """Return what happened to risk lately, the newest first, each in as many lines as it takes."""
+    lines: list[Line] = []
+    for fact in reversed([fact for fact in facts if fact.kind in RISK_FACTS]):
+        ink = inks.get(fact.severity, "text")
+        first, *rest = wrap(fact.text, max(10, width - 11), "text" if fact.severity == "info" else ink) or [[]]
+        lines.append([(f"{clock(fact.ts, zone)} ", "muted"), (f"{SIGNS.get(fact.severity, ' ')} ", ink), *first])
+        lines += [[(" " * 11, "text"), *line] for line in rest]
+    return lines
 
 
 # --- editing

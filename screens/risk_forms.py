@@ -8,7 +8,7 @@ from console.errands import new_request_id
 from engine.errors import ConfigurationError
 from engine.model.limits import RiskLimits
 from screens.dialogs import ConfirmDialog
-from screens.form import FormDialog
+from screens.form_dialog import FormDialog
 from screens.form_fields import NO, YES, YES_NO, Field, Kind
 from screens.risk_figures import changed_limits, difference_lines, limit_fields
 from widgets.text import clean

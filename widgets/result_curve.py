@@ -68,7 +68,7 @@ def _draw(canvas: Canvas, values: Sequence[float], columns: int, scale: Scale, i
     places = [(round(index * spread), scale.part(value)) for index, value in enumerate(points)]
     for number, (before, here) in enumerate(zip([places[0], *places], places, strict=False)):
         # What is only compared with is drawn with gaps: without colour the two could not be told apart.
-        if not dashed or number % 4 < 2:
+        if not dashed or number % 3 != 2:
             canvas.line(before, here, ink)
 
 

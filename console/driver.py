@@ -99,7 +99,9 @@ class QuarterdeckDriver(LinuxDriver):
         self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         # Textual's own constructor takes the standard streams and installs handlers that stop the whole process.
-        Driver.__init__(self, app, debug=debug, mouse=mouse and self.lease.mouse, size=size or window_size(self.lease.fd))
+        Driver.__init__(
+            self, app, debug=debug, mouse=mouse and self.lease.mouse, size=size or window_size(self.lease.fd)
+        )
         self.fileno = self.lease.fd
         self.input_tty = True
         self._in_band_window_resize = False

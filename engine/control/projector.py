@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from engine import events as ev
-from engine.errors import DataError, QuarterdeckError
+from engine.errors import DataError, DataValidationError, QuarterdeckError
 from engine.logs import get_logger
 from storage.journal.pacing import Pacer
 from storage.journal.reader import Query, Reader
@@ -117,7 +117,7 @@ class Projector:
                     await _write(session, rows)
                     await _move_cursor(session, page.cursor)
             except DataError as error:
-                if error.retryable or not self._step_aside(page.records, error):
+                if not _refused(error) or not self._step_aside(page.records, error):
                     raise
                 return True
             self._stored = page.cursor
@@ -156,6 +156,11 @@ class Projector:
                 await _clear(session)
                 _point(found, 0, meta.instance, meta.epoch)
             return 0
+
+
+def _refused(error: DataError) -> bool:
+    """A row itself was at fault; a full disk or a lost connection is no reason to leave anything out."""
+    return isinstance(error, DataValidationError) or error.error_code == "constraint"
 
 
 def _point(cursor: ProjectionCursorRow, seq: int, instance: str, epoch: int) -> None:

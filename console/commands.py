@@ -28,7 +28,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "backtest": CommandEntry(
         "console.backtest_commands:backtest", "Run backtests on stored candles, show stored runs."
     ),
-    "data": CommandEntry("console.data_commands:data", "Import, list and export candles."),
+    "data": CommandEntry("console.data_commands:data", "Import, list, export and delete candles."),
     "strategies": CommandEntry("console.home_commands:strategies", "List the strategies that can be used."),
     "storage": CommandEntry("console.home_commands:storage", "Look after the report database."),
     "config": CommandEntry("console.home_commands:config", "Show and check the settings."),

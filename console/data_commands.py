@@ -31,7 +31,7 @@ def _set_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group()
 def data() -> None:
-    """Import, list and export candles."""
+    """Import, list, export and delete candles."""
 
 
 @data.command("import")
@@ -148,3 +148,13 @@ def export(
         "overwrite": force,
     }
     click.echo(str(call(invocation.home, "data.export", request)))
+
+
+@data.command()
+@_set_options
+@click.confirmation_option("--yes", prompt="Remove these candles?", help="Do not ask.")
+@click.pass_obj
+def delete(invocation: Invocation, venue: str, symbol: str, timeframe: str) -> None:
+    """Remove stored candles; results of backtests on them stay."""
+    request = {"venue": venue, "symbol": symbol, "timeframe": timeframe}
+    click.echo(str(call(invocation.home, "data.delete", request)))

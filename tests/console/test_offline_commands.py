@@ -162,6 +162,14 @@ def test_a_list_and_an_export_show_what_is_stored(stored: Callable[..., Said], t
     assert len(out.read_text().splitlines()) == 1 + 3000
 
 
+def test_candles_are_deleted_only_when_that_is_confirmed(stored: Callable[..., Said]) -> None:
+    assert stored("data", "delete", *NAMES).status == 1, "nobody was there to answer"
+    assert "3,000" in stored("data", "list").out
+
+    assert stored("data", "delete", *NAMES, "--yes").status == 0
+    assert "No candles are stored yet" in stored("data", "list").out
+
+
 # --- backtests -------------------------------------------------------------------------------------------------------
 
 

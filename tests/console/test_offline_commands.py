@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import subprocess
@@ -162,7 +163,10 @@ def test_a_list_and_an_export_show_what_is_stored(stored: Callable[..., Said], t
     assert len(out.read_text().splitlines()) == 1 + 3000
 
 
-def test_candles_are_deleted_only_when_that_is_confirmed(stored: Callable[..., Said]) -> None:
+def test_candles_are_deleted_only_when_that_is_confirmed(
+    stored: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
     assert stored("data", "delete", *NAMES).status == 1, "nobody was there to answer"
     assert "3,000" in stored("data", "list").out
 

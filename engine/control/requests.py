@@ -86,7 +86,14 @@ class InstrumentQuery(Request):
     """One instrument's market."""
 
     instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
-    depth: int = Field(25, ge=1, le=1000, description="Levels a side, or entries.")
+    depth: int = Field(25, ge=1, le=1000, description="Levels a side.")
+
+
+class TradesQuery(Request):
+    """One instrument's public trades."""
+
+    instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
+    limit: int = Field(50, ge=1, le=1000, description="Most entries, newest first.")
 
 
 class CandlesQuery(Request):

@@ -51,6 +51,8 @@ MOST = 5_000
 class StateTopic:
     """One newest-wins topic."""
 
+    doc: str
+    """What it shows, in one sentence."""
     interval_s: float
     """Shortest time between two views."""
     build: Callable[[Context, dict[str, Any]], Any]
@@ -97,46 +99,69 @@ def _jobs(context: Context, _: dict[str, Any]) -> tuple[Any, ...]:
 
 
 STATE_TOPICS: dict[str, StateTopic] = {
-    "engine.status": StateTopic(0.5, lambda c, f: engine_status(c.need_engine()), _always),
+    "engine.status": StateTopic(
+        "The engine as a whole: mode, age, lag, halts, equity.",
+        0.5,
+        lambda c, f: engine_status(c.need_engine()),
+        _always,
+    ),
     "market.book": StateTopic(
+        "The top of a book with our own orders in it.",
         0.1,
         lambda c, f: book_view(c.need_engine(), InstrumentId(f["instrument"]), int(f["depth"])),
         _market,
         {"instrument": None, "depth": 25},
     ),
     "market.trades": StateTopic(
+        "Recent public trades, newest first.",
         0.2,
         lambda c, f: trades_view(c.need_engine(), InstrumentId(f["instrument"]), int(f["limit"])),
         _trades,
         {"instrument": None, "limit": 50},
     ),
     "market.candles": StateTopic(
+        "The last closed and the growing candle of a timeframe.",
         0.25,
         lambda c, f: candle_view(c.need_engine(), InstrumentId(f["instrument"]), str(f["timeframe"])),
         _candles,
         {"instrument": None, "timeframe": "1m"},
     ),
     "market.tickers": StateTopic(
-        0.5, lambda c, f: tuple(ticker_row(m) for m in c.need_engine().hub.markets.values()), _markets
+        "Every market in a line.",
+        0.5,
+        lambda c, f: tuple(ticker_row(m) for m in c.need_engine().hub.markets.values()),
+        _markets,
     ),
     "orders.open": StateTopic(
+        "Open orders, newest first.",
         0.1,
         lambda c, f: tuple(order_row(c.need_engine(), o) for o in reversed(c.need_engine().state.orders.values())),
         _facts,
     ),
-    "portfolio.overview": StateTopic(OWN_S, lambda c, f: overview(c.need_engine()), _valued),
-    "portfolio.positions": StateTopic(OWN_S, lambda c, f: tuple(position_rows(c.need_engine())), _valued),
-    "portfolio.balances": StateTopic(OWN_S, lambda c, f: tuple(balance_rows(c.need_engine())), _valued),
+    "portfolio.overview": StateTopic("The account in figures.", OWN_S, lambda c, f: overview(c.need_engine()), _valued),
+    "portfolio.positions": StateTopic(
+        "Open positions by owner.", OWN_S, lambda c, f: tuple(position_rows(c.need_engine())), _valued
+    ),
+    "portfolio.balances": StateTopic(
+        "Balances by currency.", OWN_S, lambda c, f: tuple(balance_rows(c.need_engine())), _valued
+    ),
     "bots.state": StateTopic(
+        "All bots, the newest first.",
         OWN_S,
         lambda c, f: tuple(bot_row(c.need_engine(), b) for b in reversed(c.need_engine().state.bots.values())),
         _valued,
     ),
-    "risk.state": StateTopic(1.0, lambda c, f: risk_view(c.need_engine()), _always),
-    "jobs.state": StateTopic(0.25, _jobs, _jobs),
+    "risk.state": StateTopic(
+        "Trading state, limits in use and breakers.", 1.0, lambda c, f: risk_view(c.need_engine()), _always
+    ),
+    "jobs.state": StateTopic("Jobs that wait, run or have ended.", 0.25, _jobs, _jobs),
 }
 
-FACT_TOPICS = ("facts.activity", "orders.fills")
+FACT_TOPICS = {
+    "facts.activity": "What happened, in words; the number is the cursor of facts.since.",
+    "orders.fills": "Executions of ours.",
+}
+"""Topics of facts, in order and complete, with what they tell."""
 
 
 class Watcher:

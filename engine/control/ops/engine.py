@@ -14,7 +14,7 @@ from engine.control.present.market import (
 )
 from engine.control.present.status import engine_status
 from engine.control.registry import Role, Tier, operation
-from engine.control.requests import CandlesQuery, Empty, FactsSince, InstrumentQuery, StopEngine
+from engine.control.requests import CandlesQuery, Empty, FactsSince, InstrumentQuery, StopEngine, TradesQuery
 from engine.errors import ConflictError
 from engine.model.candle import timeframe_ns
 from engine.model.ids import InstrumentId
@@ -88,10 +88,10 @@ async def book(context: Context, request: InstrumentQuery) -> BookView:
     return book_view(context.need_engine(), InstrumentId(request.instrument), request.depth)
 
 
-@operation("market.trades", InstrumentQuery)
-async def trades(context: Context, request: InstrumentQuery) -> TradesView:
+@operation("market.trades", TradesQuery)
+async def trades(context: Context, request: TradesQuery) -> TradesView:
     """Recent public trades, newest first."""
-    return trades_view(context.need_engine(), InstrumentId(request.instrument), request.depth)
+    return trades_view(context.need_engine(), InstrumentId(request.instrument), request.limit)
 
 
 @operation("market.tickers", Empty)

@@ -101,6 +101,8 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
             self.register_theme(theme)
         wanted = self.preferences.theme
         self.theme = wanted if wanted in self.available_themes else DEFAULT_THEME
+        self._css_variables = self.get_css_variables()
+        self.stylesheet.set_variables(self._css_variables)
 
     # --- what screens use
 
@@ -161,9 +163,21 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
 
     # --- for Textual
 
+    async def on_load(self) -> None:
+        """Read all style sheets before there is anything to style."""
+        await warm_styles(self)
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Style everything again; the style sheets themselves are read again only when a colour has changed."""
+        variables = self.get_css_variables()
+        if variables != self._css_variables:
+            self._css_variables = variables
+            super().refresh_css(animate)
+        elif self._screen_stack:
+            self.stylesheet.update(self, animate=animate)
+
     def on_mount(self) -> None:
         """Follow what every screen shows, and say what of the settings could not be taken."""
-        warm_styles(self)
         self.set_keymap(self.keymap.overrides)
         self.status.open()
         self.news.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from textual.message import Message
 from textual.widgets import Static
 
 from console.actions import bindings
@@ -45,6 +46,13 @@ class OptionList(VimNavigation):
     OptionList { height: auto; width: 1fr; }
     """
 
+    class Moved(Message):
+        """The cursor came to another answer."""
+
+        def __init__(self, option: Option) -> None:
+            super().__init__()
+            self.option = option
+
     def __init__(self, options: Sequence[Option]) -> None:
         super().__init__()
         self.options = list(options)
@@ -68,8 +76,11 @@ class OptionList(VimNavigation):
 
     def move_by(self, rows: int) -> None:
         """Move the cursor."""
-        self.cursor = max(0, min(len(self.options) - 1, self.cursor + rows))
-        self.mark()
+        place = max(0, min(len(self.options) - 1, self.cursor + rows))
+        if place != self.cursor:
+            self.cursor = place
+            self.mark()
+            self.post_message(self.Moved(self.options[place]))
 
     def move_to_end(self, direction: int) -> None:
         """Go to the first or last answer."""

@@ -34,13 +34,10 @@ class ThemeDialog(OptionsDialog):
         names = [option.key for option in self.options]
         chosen.cursor = names.index(self._before) if self._before in names else 0
         chosen.mark()
-        self.set_interval(0.1, self._preview, name="preview")
 
-    def _preview(self) -> None:
-        chosen = self.query_one(OptionList)
-        name = chosen.options[chosen.cursor].key
-        if name != self.app.theme:
-            self.app.theme = name
+    def on_option_list_moved(self, event: OptionList.Moved) -> None:
+        """Wear the theme under the cursor."""
+        self.app.theme = event.option.key
 
     def action_dismiss_dialog(self) -> None:
         """Give back the theme worn before."""

@@ -7,6 +7,7 @@ refused definitely does the ticket take another.
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.containers import Horizontal
@@ -132,6 +133,7 @@ class TicketDialog(Dialog[Any]):
         self._price = _first_price(instrument, side, book, price)
         self._request_id = new_request_id()
         self._timer: Timer | None = None
+        self._asked = 0
         self._preview: OrderPreview | None = None
         self._preview_of: dict[str, Any] = {}
         self._error = ""
@@ -224,7 +226,13 @@ class TicketDialog(Dialog[Any]):
             self._timer.stop()
         self._timer = self.set_timer(DEBOUNCE_S, self._ask, name="preview")
 
+    @property
+    def pending(self) -> bool:
+        """Whether the verdict on what the fields say is still to come."""
+        return self._timer is not None or self._asked > 0
+
     def _ask(self) -> None:
+        self._timer = None
         if not self.is_current and not self._review_wanted:
             # What the person is reading above the ticket must not change below it.
             return
@@ -232,14 +240,19 @@ class TicketDialog(Dialog[Any]):
         if isinstance(asked, str):
             self._show(None, asked, {})
             return
-        self.run_worker(self._ask_engine(asked), name="preview", group="preview", exclusive=True, exit_on_error=False)
+        # A function and not a coroutine: the next question may cancel this one before it has begun.
+        work = partial(self._ask_engine, asked)
+        self.run_worker(work, name="preview", group="preview", exclusive=True, exit_on_error=False)
 
     async def _ask_engine(self, asked: dict[str, Any]) -> None:
+        self._asked += 1
         try:
             preview = await self._link.call("orders.preview", asked)
         except QuarterdeckError as error:
             self._show(None, f"{error.title}: {error.message}", asked)
             return
+        finally:
+            self._asked -= 1
         self._show(preview, "", asked)
         if self._review_wanted and asked == self.asked():
             self._review()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from screens.ticket import TicketDialog
 from tests.kit.console import Console, FakeTime, make_app
 from tests.kit.fake_link import FakeLink
 
@@ -20,6 +22,11 @@ Compare = Callable[..., bool]
 SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
 
 
+def judged(deck: Console) -> bool:
+    """Tell whether the ticket's verdict has come."""
+    return isinstance(deck.app.screen, TicketDialog) and not deck.app.screen.pending
+
+
 def drawn(link: FakeLink, time: FakeTime, keys: str = "", *, lost: bool = False) -> Callable[..., Awaitable[None]]:
     """Return what is done before a picture: let everything arrive, press, draw."""
 
@@ -31,7 +38,7 @@ def drawn(link: FakeLink, time: FakeTime, keys: str = "", *, lost: bool = False)
             if key == "@guard":
                 deck.pass_guard()
             elif key == "@preview":
-                await pilot.pause(0.17)
+                await deck.until(partial(judged, deck))
                 await deck.settle()
             else:
                 await deck.press(key)

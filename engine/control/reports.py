@@ -63,13 +63,15 @@ class Reports:
             StorageError: The database cannot be opened, or refused; nothing of the work was kept.
             QuarterdeckError: Whatever the work raised.
         """
-        future = asyncio.run_coroutine_threadsafe(self._do(work), self._started())
+        loop = self._started()
+        future = asyncio.run_coroutine_threadsafe(self._do(work), loop)
         return await asyncio.wrap_future(future)
 
     def warm_up(self) -> None:
         """Begin to open the database without waiting for it, so that it is ready when it is asked."""
         if self._database is None:
-            asyncio.run_coroutine_threadsafe(self._quietly_opened(), self._started())
+            loop = self._started()
+            asyncio.run_coroutine_threadsafe(self._quietly_opened(), loop)
 
     async def close(self) -> None:
         """Close the database and end the thread; what is under way is cancelled."""
@@ -77,6 +79,7 @@ class Reports:
         loop, thread = self._loop, self._thread
         if loop is None or thread is None:
             return
+        self._loop = None
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._end(), loop))
         await asyncio.to_thread(thread.join)
 

@@ -26,6 +26,7 @@ APP = (
     A("app.risk", "5", "app.show('risk')", "Risk", "Show limits, breakers and the trading state."),
     A("app.backtests", "6", "app.show('backtests')", "Backtests", "Show stored backtests and run new ones."),
     A("app.help", "question_mark", "app.help", "Help", "Show the keys that work here.", footer=90),
+    A("app.help_anywhere", "f1", "app.help", "Help", "Show the keys, also from within a dialog.", priority=True),
     A("app.palette", "ctrl+p", "app.palette('')", "Palette", "Find any action, instrument or bot by name.", footer=91),
     A("app.command", "colon", "app.palette(':')", "Command", "Type a command, such as :bots, :eth or :quit."),
     A(

@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 
 NS = 1_000_000_000
 SILENT_S = 5.0
+CATCH_UP_S = 1.0
 FAILURES_KEPT = 20
 
 
@@ -87,6 +88,7 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
         self.keymap = Keymap(self.preferences.keys)
         self.errands = Errands(self)
         self.news = News(self)
+        self.paint_hz = max(1.0, min(10.0, self.preferences.frames_per_second))
         self.privacy = self.preferences.privacy
         self.ascii_glyphs = self.preferences.ascii_glyphs
         self.instruments: dict[str, InstrumentRow] = {}
@@ -182,6 +184,7 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
         self.status.open()
         self.news.start()
         self.load_instruments()
+        self.set_interval(CATCH_UP_S, self._catch_up, name="catch up")
         for problem in self.keymap.problems:
             self.notify(problem, title="Keys", severity="warning", timeout=15, markup=False)
         if self.preferences.theme != self.theme:
@@ -196,6 +199,11 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
                 self.instrument = next(iter(self.instruments), "")
 
         self.ask(self, "instruments.list", then=take)
+
+    def _catch_up(self) -> None:
+        """Ask again for what could not be had while the link was lost."""
+        if not self.instruments and self.link.state != "lost":
+            self.load_instruments()
 
     def on_unmount(self) -> None:
         """Leave every topic."""

@@ -35,7 +35,8 @@ class Commands:
 
     def action_help(self) -> None:
         """Show the keys that work here."""
-        self._deck.push_screen(HelpDialog(self._deck.screen, self._deck.focused))
+        if not isinstance(self._deck.screen, HelpDialog):
+            self._deck.push_screen(HelpDialog(self._deck.screen, self._deck.focused))
 
     def action_palette(self, prefix: str) -> None:
         """Find an action, an instrument or a bot by name."""

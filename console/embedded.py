@@ -135,6 +135,7 @@ def make_app(app_class: Any, host: Any, lease: TerminalLease) -> ConsoleApp:
         frames_per_second=wanted.frames_per_second,
         keys=wanted.keys,
         time_zone=wanted.time_zone,
+        pictures=host.home / "pictures",
         screen="market" if (host.scene or "").startswith("market") else "dashboard",
     )
     app: ConsoleApp = app_class(host.link(), driver_class=driver_for(lease), preferences=preferences)

@@ -29,7 +29,7 @@ COLUMNS = (
     Column("where", "Where", 10),
     Column("key", "Key", 3),
 )
-HIDDEN = frozenset({"app.command", "app.palette", "app.quit_anywhere"})
+HIDDEN = frozenset({"app.command", "app.palette", "app.quit_anywhere", "app.help_anywhere"})
 
 
 class PaletteDialog(Finder):

@@ -12,6 +12,7 @@ from widgets.text import clean, fit, width_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from textual import events
     from textual.strip import Strip
 
     from console.app import QuarterdeckApp
@@ -35,6 +36,7 @@ class NavBar(LineWidget):
         super().__init__()
         self._current = current
         self._warning = ""
+        self._ends: list[tuple[int, str]] = []
 
     def warn(self, text: str) -> None:
         """Show a warning at the right; empty takes it back."""
@@ -50,17 +52,27 @@ class NavBar(LineWidget):
         # A warning must be read whole: the other screens' names give way to it.
         brief = sum(width_of(key) + width_of(label) + 3 for _, key, label in names) + width_of(warning) > width
         line, used = LineBuilder(self.palette), 0
+        self._ends.clear()
         for name, key, label in names:
             here = name == self._current
             shown = f"{label} " if here or not (brief and warning) else ""
             line.add(f" {key} ", "cursor" if here else "accent").add(shown, "cursor" if here else "muted")
             used += width_of(key) + width_of(shown) + 2
+            self._ends.append((used, name))
         room = max(0, width - used - 1)
         if warning:
             line.add(" ").add(fit(warning, min(room, width_of(warning))), "breach")
         elif width_of(HOUSE) <= room:
             line.add(fit(HOUSE, room + 1, "right"), "faint")
         return [line.strip(width)]
+
+    async def on_click(self, event: events.Click) -> None:
+        """Show the screen whose name is under the mouse."""
+        offset = event.get_content_offset(self)
+        if offset is not None:
+            name = next((name for end, name in self._ends if offset.x < end), "")
+            if name:
+                await self.app.run_action(find_action(f"app.{name}").handler)
 
 
 class KeyBar(LineWidget):

@@ -227,8 +227,9 @@ class ConfirmDialog(Dialog[Any]):
         except Exception as error:
             # Task root: whatever the call raised, the person must see that nothing is known.
             self._under_way = False
-            self.deck.report(error, where=self._verb)
+            deck = self.deck
             self.dismiss(None)
+            deck.report(error, where=self._verb)
         else:
             self.dismiss(True if result is None else result)
 

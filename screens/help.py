@@ -11,7 +11,7 @@ from screens.sheet import Line, Sheet, wrap
 from widgets.text import fit, width_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from textual.app import ComposeResult
     from textual.screen import Screen
@@ -42,15 +42,24 @@ def scopes_of(widget: Widget | None) -> list[str]:
 
 
 def help_lines(
-    keymap: Keymap, screen_scope: str, screen_help: str | None, widget_help: str | None, widget_scopes: Iterable[str]
+    keymap: Keymap,
+    screen_scope: str,
+    screen_help: str | None,
+    widget_help: str | None,
+    widget_scopes: Sequence[str],
+    *,
+    modal: bool = False,
 ) -> list[Line]:
-    """Return the page for one place: what it is, its screen's keys, the focused pane's, those of everywhere."""
+    """Return the page for one place: what it is, its screen's keys, the focused pane's, those of everywhere.
+
+    From within a dialog only those keys of everywhere work that are made for it.
+    """
     lines: list[Line] = []
     if screen_help:
         lines += [*wrap(screen_help, WIDTH), []]
-    sections = [screen_scope, *widget_scopes, "app", "focus"]
+    sections = [screen_scope, *(["dialog"] if modal else []), *widget_scopes, "app", "focus"]
     for scope in dict.fromkeys(sections):
-        actions = actions_of(scope)
+        actions = [action for action in actions_of(scope) if scope != "app" or action.priority or not modal]
         if not actions:
             continue
         lines.append([(SCOPE_TITLES.get(scope, scope.capitalize()), "title")])
@@ -82,12 +91,12 @@ class HelpDialog(Dialog[None]):
         self._screen_help = screen.HELP if isinstance(screen, HasHelp) else None
         self._widget_help = focused.HELP if isinstance(focused, HasHelp) else None
         self._widget_scopes = scopes_of(focused)
+        self._from_dialog = screen.is_modal
 
     def body(self) -> ComposeResult:
         """Yield the page."""
-        yield Sheet(
-            help_lines(self.deck.keymap, self._scope, self._screen_help, self._widget_help, self._widget_scopes)
-        )
+        helps = (self._screen_help, self._widget_help)
+        yield Sheet(help_lines(self.deck.keymap, self._scope, *helps, self._widget_scopes, modal=self._from_dialog))
 
     def on_mount(self) -> None:
         """Name the keys in the border."""

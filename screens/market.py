@@ -116,6 +116,7 @@ class MarketScreen(DeckScreen):
         self._rows: dict[str, OrderRow] = {}
         self._news = 0
         self._has_bars = False
+        self._was_live = True
 
     def body(self) -> ComposeResult:
         """Yield the panes."""
@@ -189,6 +190,10 @@ class MarketScreen(DeckScreen):
 
     def pull(self, now: float) -> None:
         """Hand the panes what changed."""
+        if self.live and not self._was_live and self._instrument:
+            # Bars that closed while the link was lost are in no delta.
+            self._watch_candles()
+        self._was_live = self.live
         chosen = self.deck.instrument
         if chosen != self._instrument and chosen in self.deck.instruments:
             self._watch(chosen)

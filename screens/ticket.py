@@ -7,7 +7,6 @@ refused definitely does the ticket take another.
 from __future__ import annotations
 
 from decimal import Decimal
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.containers import Horizontal
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
     from textual.timer import Timer
+    from textual.worker import WorkType
 
     from console.app import QuarterdeckApp
     from engine.control.views import BookView, InstrumentRow, OrderPreview
@@ -241,8 +241,11 @@ class TicketDialog(Dialog[Any]):
             self._show(None, asked, {})
             return
         # A function and not a coroutine: the next question may cancel this one before it has begun.
-        work = partial(self._ask_engine, asked)
-        self.run_worker(work, name="preview", group="preview", exclusive=True, exit_on_error=False)
+        async def work() -> None:
+            await self._ask_engine(asked)
+
+        task: WorkType[None] = work
+        self.run_worker(task, name="preview", group="preview", exclusive=True, exit_on_error=False)
 
     async def _ask_engine(self, asked: dict[str, Any]) -> None:
         self._asked += 1

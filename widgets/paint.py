@@ -22,8 +22,9 @@ __all__ = ["PaintedScreen"]
 class PaintedScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
     """A screen whose live widgets are drained by one timer.
 
-    ``PAINT_HZ`` is the rate; 10 is the most that is useful over a thin line. Override :meth:`pull` to hand the
-    store's changes to the widgets: it is called before each drawing, only while the screen is shown.
+    ``PAINT_HZ`` is the rate, unless the app has a ``paint_hz``; 10 is the most that is useful over a thin line.
+    Override :meth:`pull` to hand the store's changes to the widgets: it is called before each drawing, only while the
+    screen is shown.
     """
 
     PAINT_HZ: ClassVar[float] = 5.0
@@ -42,7 +43,8 @@ class PaintedScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
 
     def on_mount(self) -> None:
         """Start the paint timer."""
-        self._paint_timer = self.set_interval(1 / self.PAINT_HZ, self._tick, name="paint")
+        rate = float(getattr(self.app, "paint_hz", self.PAINT_HZ))
+        self._paint_timer = self.set_interval(1 / rate, self._tick, name="paint")
 
     def _tick(self) -> None:
         if self._is_seen():

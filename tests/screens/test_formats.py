@@ -1,0 +1,80 @@
+"""Figures and times as people read them; what is not known is a dash and never a zero."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from screens.formats import DASH, age, at, clock, compact, day, decimals_of, exact, number, percent, scaled
+
+NS = 1_000_000_000
+NOON = 1_773_489_600 * NS
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "signed", "text"),
+    [
+        (Decimal("1234567.891"), 2, False, "1,234,567.89"),
+        (Decimal("-0.001"), 2, True, "0.00"),
+        (Decimal("-0.01"), 2, True, "-0.01"),
+        (Decimal("5"), 0, True, "+5"),
+        (0.5, 1, False, "0.5"),
+        (None, 2, False, DASH),
+        (math.nan, 2, False, DASH),
+    ],
+)
+def test_a_figure_has_its_decimals_and_a_sign_only_when_there_is_one(
+    value: Decimal | float | None, decimals: int, signed: bool, text: str
+) -> None:
+    assert number(value, decimals, signed=signed) == text
+
+
+@given(st.decimals(min_value=-(10**12), max_value=10**12, allow_nan=False, allow_infinity=False, places=8))
+def test_an_exact_figure_loses_nothing(value: Decimal) -> None:
+    assert Decimal(exact(value).replace(",", "")) == value
+
+
+@given(st.integers(min_value=0, max_value=10**15), st.integers(min_value=0, max_value=8))
+def test_a_scaled_figure_with_all_its_places_loses_nothing(value: int, scale: int) -> None:
+    assert Decimal(scaled(value, scale, scale).replace(",", "")).scaleb(scale) == value
+
+
+@pytest.mark.parametrize(("step", "decimals"), [("0.10", 1), ("0.00001", 5), ("1", 0), ("10", 0), ("0.05", 2)])
+def test_a_step_says_how_many_decimals_there_are(step: str, decimals: int) -> None:
+    assert decimals_of(Decimal(step)) == decimals
+
+
+def test_a_share_is_a_percentage() -> None:
+    assert percent(0.0124, signed=True) == "+1.24 %"
+    assert percent(Decimal("0.4"), 0) == "40 %"
+    assert percent(None) == DASH
+
+
+def test_large_figures_are_short() -> None:
+    assert [compact(value) for value in (1284.5, 2.5e6, 3e9, 12.0, None)] == ["1.28k", "2.50M", "3.00G", "12.00", DASH]
+
+
+def test_times_are_shown_in_their_zone() -> None:
+    assert clock(NOON, UTC) == "12:00:00"
+    assert clock(NOON, ZoneInfo("Asia/Tokyo")) == "21:00:00"
+    assert day(NOON, UTC) == "2026-03-14"
+    assert at(NOON, UTC) == "2026-03-14 12:00"
+    assert (clock(0, UTC), day(0, UTC), at(0, UTC)) == (DASH, DASH, DASH)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0s"), (99, "99s"), (100, "1m"), (5_999, "99m"), (6_000, "1h 40m"), (200_000, "2d")]
+)
+def test_an_age_is_told_in_its_largest_unit(seconds: int, text: str) -> None:
+    assert age(NOON - seconds * NS, NOON) == text
+
+
+def test_an_age_from_the_future_is_none_and_an_unknown_one_is_a_dash() -> None:
+    assert age(NOON + NS, NOON) == "0s"
+    assert age(0, NOON) == DASH

@@ -198,6 +198,7 @@ def _trade_figures(trades: Sequence[ClosedTrade]) -> dict[str, float | None]:
         "worst_trade": min(profits, default=None),
         "average_holding_hours": sum(hours) / len(hours) if hours else None,
         "fees": sum(float(trade.fees) for trade in trades),
+        "slippage": sum(float(trade.slippage) for trade in trades),
     }
 
 

@@ -252,6 +252,7 @@ def trade_to_json(trade: ClosedTrade) -> dict[str, Any]:
         "exit_price": float(trade.exit_price),
         "quantity": float(trade.quantity),
         "fees": float(trade.fees),
+        "slippage": float(trade.slippage),
         "pnl": float(trade.pnl),
         "reason": trade.reason,
         "entry_reason": trade.entry_reason,

@@ -219,7 +219,11 @@ class _Run:
         event = record.event
         if isinstance(event, ev.OrderFilled):
             order = self.state.order(event.fill.client_id)
-            self.trades.add(event.fill, order.decision.reason if order is not None else "")
+            if order is None:
+                self.trades.add(event.fill, "")
+            else:
+                wanted = order.decision.mark if order.stop_price is None else order.stop_price
+                self.trades.add(event.fill, order.decision.reason, wanted)
             self._note_change()
         elif isinstance(event, ev.OrderRefused):
             for code in dict.fromkeys(event.codes):

@@ -39,6 +39,9 @@ class ClosedTrade(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     """Why it was closed."""
     entry_reason: str
+    slippage: Decimal = ZERO
+    """What worse prices than those of the decisions have cost, in the settle currency; part of the result. Negative
+    where the market came towards the orders."""
     excursion_for: float = 0.0
     """Farthest move in its favour while it was open, as a fraction of the entry price."""
     excursion_against: float = 0.0
@@ -58,7 +61,7 @@ class TradeBook:
 
     def _clear(self) -> None:
         self._entered = self._exited = ZERO
-        self._entry_value = self._exit_value = self._fees = ZERO
+        self._entry_value = self._exit_value = self._fees = self._slippage = ZERO
         self._entry_time = 0
         self._entry_reason = ""
 
@@ -67,9 +70,18 @@ class TradeBook:
         """When the open trade began; 0 when flat."""
         return self._entry_time
 
-    def add(self, fill: Fill, reason: str) -> ClosedTrade | None:
-        """Take a fill in; gives the trade that it closed."""
+    def add(self, fill: Fill, reason: str, reference: Decimal | None = None) -> ClosedTrade | None:
+        """Take a fill in; gives the trade that it closed.
+
+        Args:
+            fill: The execution.
+            reason: Why it was ordered.
+            reference: The price at which it was wanted: a trigger, or the market at the decision; None where that is
+                not known, which counts as no slippage.
+        """
         with exact():
+            worse = ZERO if reference is None else fill.side.sign * (fill.price - reference)
+            worse *= self._instrument.multiplier
             signed = fill.side.sign * fill.quantity
             fee = fill.fee
             if fill.fee_currency == self._instrument.base:
@@ -78,7 +90,7 @@ class TradeBook:
             if not self._position:
                 self._open(fill, reason)
             if (self._position >= 0) == (signed > 0) or not self._position:
-                self._enter(abs(signed), fill.price, fee)
+                self._enter(abs(signed), fill.price, fee, worse)
                 self._position += signed
                 return None
             closing = min(abs(signed), abs(self._position))
@@ -87,6 +99,7 @@ class TradeBook:
             self._exited += closing
             self._exit_value += closing * fill.price
             self._fees += part
+            self._slippage += worse * closing
             long = self._position > 0
             self._position += signed
             if self._position and not rest:
@@ -94,7 +107,7 @@ class TradeBook:
             trade = self._close(fill, reason, long=long)
             if rest:
                 self._open(fill, reason)
-                self._enter(rest, fill.price, fee - part)
+                self._enter(rest, fill.price, fee - part, worse)
             return trade
 
     def _open(self, fill: Fill, reason: str) -> None:
@@ -102,26 +115,27 @@ class TradeBook:
         self._entry_time = fill.ts
         self._entry_reason = reason
 
-    def _enter(self, quantity: Decimal, price: Decimal, fee: Decimal) -> None:
+    def _enter(self, quantity: Decimal, price: Decimal, fee: Decimal, worse: Decimal) -> None:
         self._entered += quantity
         self._entry_value += quantity * price
         self._fees += fee
+        self._slippage += worse * quantity
 
     def _close(self, fill: Fill, reason: str, *, long: bool) -> ClosedTrade:
         gross = (self._exit_value - self._entry_value) * self._instrument.multiplier
         pnl = (gross if long else -gross) - self._fees
-        fees, entered, entry_value = self._fees, self._entered, self._entry_value
         trade = ClosedTrade(
             entry_time=self._entry_time,
             exit_time=fill.ts,
             side=OrderSide.BUY if long else OrderSide.SELL,
-            entry_price=_mean(entry_value, entered),
+            entry_price=_mean(self._entry_value, self._entered),
             exit_price=_mean(self._exit_value, self._exited),
-            quantity=entered,
-            fees=fees,
+            quantity=self._entered,
+            fees=self._fees,
             pnl=pnl,
             reason=reason,
             entry_reason=self._entry_reason,
+            slippage=self._slippage,
         )
         self.closed.append(trade)
         self._clear()

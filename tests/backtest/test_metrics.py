@@ -56,6 +56,7 @@ def trade(pnl: str, hours: float = 1.0, fees: str = "1") -> ClosedTrade:
         pnl=D(pnl),
         reason="out",
         entry_reason="in",
+        slippage=D("0.5"),
     )
 
 
@@ -255,6 +256,7 @@ def test_all_figures_of_a_run() -> None:
         "worst_trade": -40,
         "average_holding_hours": 5 / 3,
         "fees": 3,
+        "slippage": 1.5,
         "passed": 1.0,
     }
     assert set(figures) == set(expected)

@@ -146,6 +146,8 @@ def test_one_object_holds_hash_assumptions_figures_and_trades() -> None:
             "exit_price": 99.88,
             "quantity": 50.0,
             "fees": 10.05,
+            # 50 units bought at 101.12 when 100 was the market, sold at 99.88 when 100 was
+            "slippage": 62.0,
             "pnl": -72.05,
             "reason": "out",
             "entry_reason": "in",

@@ -257,6 +257,13 @@ def test_the_strategy_is_told_what_it_holds_at_each_close() -> None:
     assert seen == [(0, Holding()), (1, inside), (2, inside), (3, Holding()), (4, Holding())]
 
 
+def test_slippage_is_measured_from_the_close_of_the_decision_or_the_trigger() -> None:
+    (trade,) = play([FLAT, at(101), (90, 92, 89, 91)], {0: enter(stop=95)}).trades
+    assert trade.slippage == 50 * (D("101.12") - 100) + 50 * (95 - D("89.89"))
+    (forced,) = play([FLAT, FLAT, at(103)], {0: enter()}).trades
+    assert forced.slippage == 50 * D("0.12")
+
+
 def test_excursions_are_the_farthest_moves_between_entry_and_exit() -> None:
     rows = [FLAT, (100, 104, 98, 101), (101, 110.132, 99, 105), (105, 150, 50, 100)]
     (long,) = play(rows, {0: enter(), 2: leave()}).trades

@@ -87,6 +87,17 @@ def test_a_fee_in_base_units_is_a_sale_of_them_at_the_price_of_the_fill() -> Non
     assert trade.fees == D("0.1") + D("0.10989")
 
 
+def test_slippage_is_what_worse_prices_than_wanted_have_cost() -> None:
+    trades = TradeBook(INSTRUMENT)
+    trades.add(fill(1, "2", "100.5"), "in", D(100))
+    trades.add(fill(2, "1", "101"), "in", None)
+    # wanted at 98, sold half a unit of price lower; then half a unit better than wanted, and a short of one opened
+    trades.add(fill(3, "-1", "97.5"), "stop", D(98))
+    trades.add(fill(4, "-3", "99.5"), "turn", D(99))
+    trades.add(fill(5, "1", "90"), "out", D(91))
+    assert [trade.slippage for trade in trades.closed] == [D(1) + D("0.5") - D(1), D("-0.5") - D(1)]
+
+
 def test_what_is_still_open_is_no_trade_yet() -> None:
     trades = TradeBook(INSTRUMENT)
     assert trades.open_since == 0

@@ -1,93 +1,152 @@
-"""How fast a backtest walks bars on the event path: a recorded year of minutes, with every shortcut and without any."""
+"""The event-path backtest: bars per second of whole runs, with the shortcuts and with every step taken at every bar.
+
+Measured without loading the bars: preparing columns, matching, ledger, risk and figures are all in. Each run is in this
+one process; a figure is the median of three.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import statistics
 import time
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.backtest.instruments import instrument_for
 from engine.backtest.run import run_backtest
 from engine.backtest.spec import BacktestSpec
 from engine.model.candle import Bars
-from engine.strategy.loader import StrategyRegistry
 from storage.candle_sets import CandleSet
+from strategies.static.mean_reversion import MeanReversion
+from strategies.static.trend_following import TrendFollowing
 from tests.bench.table import Row
-from tests.kit.candles import walk_bars
+from tests.kit.candles import recorded_bars
+from tests.kit.workloads import Band, Crossing, plain_crossing, workload_spec
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from engine.backtest.run import BacktestResult
+    from engine.model.instrument import Instrument
+    from engine.strategy.contract import Strategy
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "candles" / "bitfinex_BTCUSD_1m_2016-2018.parquet"
-KEY = CandleSet.of("bitfinex", "BTC/USD", "1m")
-YEAR = 525_600
-FROM, TO = 1_483_228_800 * 10**9, 1_514_764_800 * 10**9
-"""2017, UTC."""
+SHARED = Path(__file__).resolve().parents[3] / "shared"
 BAR = 20_000
 ROUNDS = 3
-BUSY: dict[str, Any] = {
-    "fast_ma": 300, "slow_ma": 900, "trail_atr": 20.0, "max_bars": 0, "volume_factor": 0.0, "rsi_long": 30.0
-}  # fmt: skip
-"""Parameters with which the strategy holds something much of the time and keeps moving its stop."""
+YEAR_2017 = (1_483_228_800 * 10**9, 1_514_764_800 * 10**9)
 
 
-def _bars() -> tuple[Bars, str]:
-    """The year and what it is; a made-up one where the recorded candles are not at hand."""
-    if not SHARED.is_file():
-        return walk_bars(3, YEAR, "1m"), "made-up"
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(SHARED)
-    ts = table["timestamp"].to_numpy() * 1_000_000
-    first, last = np.searchsorted(ts, [FROM, TO])
-    columns = [table[name].to_numpy()[first:last] for name in ("open", "high", "low", "close", "volume")]
-    return Bars("1m", ts[first:last], *columns), "recorded"
-
-
-def _spec(*, shortcuts: bool = True, params: dict[str, Any] | None = None) -> BacktestSpec:
-    return BacktestSpec(
-        strategy="trend_following",
-        venue="bitfinex",
-        symbol="BTC/USD",
-        timeframe="1m",
-        capital=Decimal(10_000),
-        shortcuts=shortcuts,
-        params=params or {},
-    )
-
-
-def _once(spec: BacktestSpec, bars: Bars) -> tuple[float, BacktestResult]:
-    """Seconds of a whole run without loading, and its result."""
-    strategy = StrategyRegistry().get(spec.strategy).build(spec.params)
-    instrument = instrument_for(spec, KEY, bars)
-    began = time.perf_counter()
-    result = run_backtest(spec, strategy, instrument, bars)
-    return time.perf_counter() - began, result
-
-
-def _same(one: BacktestResult, other: BacktestResult) -> bool:
-    return one.trades == other.trades and bool(np.array_equal(one.equity, other.equity))
+class _Measured(NamedTuple):
+    wall: float
+    """Bars per second."""
+    cpu: float
+    """Bars per second of processor time."""
+    result: BacktestResult
 
 
 def run() -> list[Row]:
-    """Trend following over a year of minutes, from columns to metrics, as the median of some runs."""
-    bars, kind = _bars()
-    what = f"event-path backtest, {len(bars):,} {kind} 1m bars"
-    runs = [_once(_spec(), bars) for _ in range(ROUNDS)]
-    rate = len(bars) / statistics.median(seconds for seconds, _ in runs)
-    seconds, whole = _once(_spec(shortcuts=False), bars)
-    same = _same(runs[0][1], whole) and all(_same(runs[0][1], result) for _, result in runs)
-    busy_s, busy = _once(_spec(params=BUSY), bars)
-    held = busy.metrics["exposure"] or 0.0
+    """Measure."""
+    if not (SHARED / "data").is_dir():
+        return [Row("event-path backtest", f"no recorded candles at {SHARED / 'data'}", f"≥ {BAR:,} bars/s")]
+    rows = _trend()
+    rows += _pair("mean reversion, okx ETH 5m", _recorded("okx_ETH-USDT-SWAP_5m", "okx", "ETH/USDT", MeanReversion))
+    generator = SHARED / "bench" / "gen_data.py"
+    return rows + (_workloads(generator) if generator.is_file() else [])
+
+
+def _trend() -> list[Row]:
+    bars = recorded_bars(SHARED / "data", "bitfinex_BTCUSD_1m_2016-2018")
+    first, last = (int(bars.ts.searchsorted(moment)) for moment in YEAR_2017)
+    case = _case(bars.slice(first, last), "bitfinex", "BTC/USD", TrendFollowing)
+    fast, every = _median(case, shortcuts=True), _median(case, shortcuts=False)
+    alike = _alike(fast.result, every.result)
+    count = len(fast.result.trades)
     return [
-        Row(f"{what}, {len(whole.trades):,} trades", f"{rate:,.0f} bars/s", f"≥ {BAR:,}", rate >= BAR),
-        Row("  every shortcut switched off", f"{len(bars) / seconds:,.0f} bars/s"),
-        Row("  the same trades and equity", "yes" if same else "no", "yes", same),
-        Row(f"  holding {held:.0%} of the time", f"{len(bars) / busy_s:,.0f} bars/s"),
+        Row(
+            f"event-path backtest, trend following, bitfinex BTC 1m of 2017 ({fast.result.bars:,} bars)",
+            f"{fast.wall:,.0f} bars/s ({fast.cpu:,.0f} per CPU second)",
+            f"≥ {BAR:,} bars/s",
+            fast.wall >= BAR,
+        ),
+        Row(
+            "  with every shortcut switched off",
+            f"{every.wall:,.0f} bars/s ({every.cpu:,.0f} per CPU second)",
+            f"≥ {BAR:,} bars/s",
+            every.wall >= BAR,
+        ),
+        Row(
+            "  same trades, equity and figures",
+            f"{'yes' if alike else 'NO'}, {count:,} trades, {fast.result.orders:,} orders",
+            "the same",
+            alike,
+        ),
     ]
+
+
+def _pair(what: str, case: tuple[type[Strategy], Bars, BacktestSpec, Instrument]) -> list[Row]:
+    fast, every = _median(case, shortcuts=True), _median(case, shortcuts=False)
+    alike = "same trades" if _alike(fast.result, every.result) else "OTHER TRADES"
+    held = f"{len(fast.result.trades):,} trades, in the market {fast.result.metrics['exposure']:.0%}"
+    speed = f"{fast.wall:,.0f} bars/s ({fast.cpu:,.0f} per CPU second)"
+    return [Row(f"{what} ({held})", f"{speed}; every step {every.wall:,.0f} ({every.cpu:,.0f}), {alike}")]
+
+
+def _workloads(generator: Path) -> list[Row]:
+    spec = importlib.util.spec_from_file_location("gen_data", generator)
+    if spec is None or spec.loader is None:
+        return []
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    frame = module.bars(200_000)
+    ts = frame["timestamp"].to_numpy() * 1_000_000
+    bars = Bars("1m", ts, *(frame[name].to_numpy() for name in ("open", "high", "low", "close", "volume")))
+    rows = []
+    for name, strategy in (("W1", Crossing), ("W2", Band)):
+        instrument = _instrument(workload_spec(strategy, "1m"), bars, "SIM", "BTC/USDT")
+        case = (strategy, bars, workload_spec(strategy, "1m"), instrument)
+        rows += _pair(f"{name} on 200,000 generated 1m bars", case)
+        if strategy is Crossing:
+            trades, equity = plain_crossing(bars, str(instrument.current_rules.lot))
+            ours = _once(case, shortcuts=True).result
+            agree = len(ours.trades) == len(trades) and abs(float(ours.equity[-1]) - equity) < 1e-6
+            rows.append(Row("  trades and final equity as a plain loop's", "yes" if agree else "NO", "the same", agree))
+    return rows
+
+
+def _recorded(
+    name: str, venue: str, symbol: str, strategy: type[Strategy]
+) -> tuple[type[Strategy], Bars, BacktestSpec, Instrument]:
+    return _case(recorded_bars(SHARED / "data", name), venue, symbol, strategy)
+
+
+def _case(
+    bars: Bars, venue: str, symbol: str, strategy: type[Strategy]
+) -> tuple[type[Strategy], Bars, BacktestSpec, Instrument]:
+    spec = BacktestSpec(strategy=strategy.name, venue=venue, symbol=symbol, timeframe=bars.timeframe)
+    return strategy, bars, spec, _instrument(spec, bars, venue, symbol)
+
+
+def _instrument(spec: BacktestSpec, bars: Bars, venue: str, symbol: str) -> Instrument:
+    # The generator's lots are finer than what its volumes show.
+    chosen: dict[str, Any] = {"price_tick": Decimal("0.01"), "lot": Decimal("0.0001")} if venue == "SIM" else {}
+    return instrument_for(spec.model_copy(update=chosen), CandleSet.of(venue, symbol, bars.timeframe), bars)
+
+
+def _once(case: tuple[type[Strategy], Bars, BacktestSpec, Instrument], *, shortcuts: bool) -> _Measured:
+    strategy, bars, spec, instrument = case
+    wanted = spec.model_copy(update={"shortcuts": shortcuts})
+    built = strategy.build({})
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = run_backtest(wanted, built, instrument, bars)
+    return _Measured(len(bars) / (time.perf_counter() - wall), len(bars) / max(time.process_time() - cpu, 1e-9), result)
+
+
+def _median(case: tuple[type[Strategy], Bars, BacktestSpec, Instrument], *, shortcuts: bool) -> _Measured:
+    rounds = [_once(case, shortcuts=shortcuts) for _ in range(ROUNDS)]
+    wall = statistics.median(measured.wall for measured in rounds)
+    return _Measured(wall, statistics.median(measured.cpu for measured in rounds), rounds[0].result)
+
+
+def _alike(one: BacktestResult, other: BacktestResult) -> bool:
+    return (
+        one.trades == other.trades and one.equity.tobytes() == other.equity.tobytes() and one.metrics == other.metrics
+    )

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic import ValidationError as PydanticError
 
 from engine.errors import ConfigurationError
+from engine.logs import redact
 from engine.model.limits import RiskLimits
 from storage.settings import DatabaseSettings
 
@@ -37,8 +38,10 @@ __all__ = [
     "LogSettings",
     "PaperSettings",
     "Settings",
+    "changes",
     "json_schema",
     "load_settings",
+    "shown",
 ]
 
 
@@ -204,6 +207,22 @@ def load_settings(
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of the whole configuration."""
     return Settings.model_json_schema()
+
+
+def shown(settings: Settings) -> dict[str, str]:
+    """Every setting as text, by `group.setting`; secrets are masked."""
+    found: dict[str, str] = {}
+    for name, value in settings.model_dump(mode="json").items():
+        if isinstance(value, dict) and name in _GROUPS:
+            found |= {f"{name}.{inner}": json.dumps(redact(held, inner)) for inner, held in value.items()}
+        else:
+            found[name] = json.dumps(value)
+    return found
+
+
+def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """What differs between two `shown` settings, `key: old -> new` each; settings that came or went are left out."""
+    return [f"{key}: {before[key]} -> {now[key]}" for key in sorted({*before} & {*now}) if before[key] != now[key]]
 
 
 def known_keys() -> list[str]:

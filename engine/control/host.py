@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import shutil
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.clock import SystemClock
-from engine.config import Settings, load_settings
+from engine.config import Settings, changes, load_settings, shown
 from engine.control.context import Context
 from engine.control.jobs import Jobs
 from engine.control.local import LocalLink
@@ -20,7 +21,8 @@ from engine.control.service import Service
 from engine.control.topics import Topics
 from engine.engine import Engine
 from engine.errors import QuarterdeckError
-from engine.logs import configure_logs, get_logger
+from engine.events import OperatorActed
+from engine.logs import add_secret, configure_logs, get_logger
 from engine.model.ids import AccountId
 from engine.strategy.loader import StrategyRegistry
 from storage.candles import CandleStore
@@ -40,6 +42,8 @@ log = get_logger(__name__)
 
 PAPER_ACCOUNT = AccountId("paper")
 SCENES = "scenes"
+SETTINGS_SEEN = "settings-seen.json"
+"""The settings of the last start, to tell what has changed since."""
 PROJECTION_AFTER_S = 2.0
 
 
@@ -88,11 +92,15 @@ class EngineHost:
         """
         await asyncio.to_thread(self._prepare_home)
         configure_logs(self.home / "logs", self.settings.logging, self.clock)
+        password = self.settings.database.postgresql_password
+        if password is not None:
+            add_secret(password.get_secret_value())
+        venue = await asyncio.to_thread(self._make_venue)
         journal = await asyncio.to_thread(self._open_journal)
         engine = Engine(
             settings=self.settings,
             journal=journal,
-            venue=await asyncio.to_thread(self._make_venue),
+            venue=venue,
             account=PAPER_ACCOUNT,
             library=Library(registry := StrategyRegistry(self.home / "strategies")),
             clock=self.clock,
@@ -116,6 +124,7 @@ class EngineHost:
         self.engine, self.context = engine, context
         self.service, self.topics = Service(context), Topics(context)
         await engine.start()
+        await self._note_settings(engine)
         # What lives from now on for good need not be looked through by every full collection of garbage.
         gc.collect()
         gc.freeze()
@@ -124,6 +133,18 @@ class EngineHost:
 
     def _own(self, work: Any, name: str) -> None:
         self._tasks.append(asyncio.get_running_loop().create_task(work, name=name))
+
+    async def _note_settings(self, engine: Engine) -> None:
+        """Book which settings are others than at the last start; secrets are masked."""
+        file, now = self.home / SETTINGS_SEEN, shown(self.settings)
+        before = await asyncio.to_thread(_read_seen, file)
+        for line in changes(before, now):
+            engine.ledger.record(OperatorActed(actor="settings", operation="settings.changed", summary=line[:500]))
+        await engine.journal.wait_durable(engine.ledger.seq)
+        try:
+            await asyncio.to_thread(file.write_text, json.dumps(now, indent=2), encoding="utf-8")
+        except OSError as error:
+            log.warning("the settings of this start were not kept", problem=str(error))
 
     def _prepare_home(self) -> None:
         if self.scene is not None and self.home.exists():
@@ -226,6 +247,15 @@ class EngineHost:
         if self.service is None or self.topics is None:
             raise QuarterdeckError("The engine has not been started yet.")
         return LocalLink(self.service, self.topics, wire=wire)
+
+
+def _read_seen(file: Path) -> dict[str, str]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        # The first start, or a file that was cut short: there is nothing to compare with.
+        return {}
+    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
 
 
 def build_engine(home: Path, overrides: Mapping[str, Any] | None = None) -> EngineHost:

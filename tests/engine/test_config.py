@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import ValidationError
 
-from engine.config import ENV_NAMES, Settings, json_schema, known_keys, load_settings
+from engine.config import ENV_NAMES, Settings, changes, json_schema, known_keys, load_settings, shown
 from engine.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -219,6 +219,15 @@ def test_no_message_ever_repeats_a_secret(home: Path) -> None:
     good = load_settings(home / "none", {"DB_PASSWORD": SECRET})
     assert SECRET not in repr(good)
     assert SECRET not in good.model_dump_json()
+
+
+def test_what_changed_between_two_starts_is_told_without_secrets(home: Path) -> None:
+    before = shown(load_settings(home, {"DB_PASSWORD": SECRET, "QUARTERDECK_PAPER_SEED": "1"}))
+    now = shown(load_settings(home, {"DB_PASSWORD": SECRET + "2", "QUARTERDECK_DEBUG": "true"}))
+    assert {*before} == {*known_keys()}
+    assert changes(before, now) == ["debug: false -> true", "paper.seed: 1 -> 42"]
+    assert SECRET not in "".join(before.values())
+    assert changes({}, now) == []
 
 
 def test_settings_cannot_be_changed_afterwards() -> None:

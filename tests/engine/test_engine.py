@@ -451,6 +451,18 @@ async def test_a_bar_that_the_venue_never_has_goes_on_as_it_was_heard(
     await eventually(lambda: series.closed and series.closed[-1].ts == far)
 
 
+async def test_settings_that_changed_since_the_last_start_are_in_the_audit(tmp_path: Path) -> None:
+    async with deck(tmp_path) as on:
+        assert not [fact for fact in await facts(on, ev.OperatorActed) if fact.actor == "settings"]
+    (tmp_path / "settings-seen.json").write_text("not json", encoding="utf-8")
+    async with deck(tmp_path):
+        pass
+    async with deck(tmp_path, strategies__max_concurrent_strategies=3) as on:
+        (audit,) = [fact for fact in await facts(on, ev.OperatorActed) if fact.actor == "settings"]
+        assert audit.summary == "strategies.max_concurrent_strategies: 10 -> 3"
+        assert on.engine.bots._max_running == 3
+
+
 async def test_an_engine_that_is_stopped_twice_stops_once(on: Deck) -> None:
     await asyncio.gather(on.engine.stop(), on.engine.stop())
     await on.engine.wait_stopped()

@@ -11,6 +11,7 @@ from console.ending import ExitIntent
 from engine.errors import OrderRejectionError
 from engine.model.account import TradingMode
 from engine.model.entries import TradingState
+from screens.chrome import NavBar
 from screens.dialogs import ErrorDialog
 from tests.kit.console import console
 from tests.kit.fake_link import FakeLink
@@ -32,6 +33,13 @@ async def test_each_number_shows_its_screen_and_the_status_line_is_on_all_of_the
             assert "embedded" in first
             assert "15:09:26 UTC" in first
             assert "10,040.44 USDT" in first
+
+
+async def test_a_click_on_a_screens_name_shows_it() -> None:
+    async with console() as deck:
+        await deck.pilot.click(NavBar, offset=(30, 0))
+        await deck.settle()
+        assert deck.screen.SCOPE == "portfolio"
 
 
 async def test_only_the_shown_screen_follows_its_topics() -> None:

@@ -125,6 +125,43 @@ async def test_a_silent_market_is_marked_as_old() -> None:
         assert "OLD: 12s" in deck.text()
 
 
+async def test_bars_that_were_missed_while_the_link_was_lost_are_asked_for() -> None:
+    async with console(screen="market") as deck:
+        asked = len(deck.link.called("market.candles"))
+        deck.link.lose()
+        await deck.settle()
+        deck.link.restore()
+        await deck.settle()
+        assert len(deck.link.called("market.candles")) == asked + 1
+
+
+async def test_a_market_that_has_no_price_yet_is_said_to_have_none() -> None:
+    async with console(FakeLink("empty"), screen="market") as deck:
+        page = deck.text()
+        assert "no price yet" in page
+        assert "No book yet. Waiting for the feed." in page
+        assert "No candles yet. Waiting for the feed." in page
+        await deck.press("b")
+        assert "BUY BTC/USDT" in deck.words()
+
+
+@pytest.mark.parametrize("size", [(100, 30), (60, 15), (20, 6)], ids=str)
+async def test_other_sizes_of_a_terminal_are_no_reason_to_fail(size: tuple[int, int]) -> None:
+    async with console(size=size, screen="market") as deck:
+        for keys in ("b escape", "question_mark escape", "ctrl+p escape", "ctrl+x escape", "v z z", "q"):
+            await deck.press(*keys.split())
+            deck.text()
+
+
+async def test_a_resize_moves_the_panes() -> None:
+    async with console(screen="market") as deck:
+        assert "Trades" not in deck.text()
+        await deck.pilot.resize_terminal(200, 50)
+        await deck.settle()
+        assert "Trades" in deck.text()
+        assert "Markets" in deck.text()
+
+
 # --- orders
 
 

@@ -114,23 +114,56 @@ Cell = tuple[str, Pen]
 _UNKNOWN: Cell = ("\0", _DEFAULT)
 
 
+class _Signs(dict[str, Cell]):
+    """The cells of single-width characters in one pen, each made once: equal cells are then the same object."""
+
+    def __init__(self, pen: Pen) -> None:
+        super().__init__({" ": (" ", blank_pen(pen))})
+        self._pen = pen
+
+    def __missing__(self, char: str) -> Cell:
+        cell = self[char] = (char, self._pen)
+        return cell
+
+
+@lru_cache(maxsize=2048)
+def _signs(pen: Pen) -> _Signs:
+    return _Signs(pen)
+
+
 @lru_cache(maxsize=8192)
 def _cells(text: str, pen: Pen) -> tuple[Cell, ...]:
     """Split one segment into cells; the right half of a wide character is an empty string."""
+    signs = _signs(pen)
     if text.isascii():
-        blank = (" ", blank_pen(pen))
-        return tuple(blank if char == " " else (char, pen) for char in text)
+        return tuple(map(signs.__getitem__, text))
     cells: list[Cell] = []
     for char in text:
         width = get_character_cell_size(char)
         if width == 1:
-            cells.append((char, blank_pen(pen) if char == " " else pen))
+            cells.append(signs[char])
         elif width == 2:
             cells += [(char, pen), ("", pen)]
         else:
             # A joiner or a combining mark: the whole segment is one unit that can only be sent as it is.
             return ((text, pen), *[("", pen)] * (cell_len(text) - 1))
     return tuple(cells)
+
+
+def _cut(cells: list[Cell], start: int, end: int) -> list[Cell]:
+    """Return the cells of a stretch; of a wide character that the cut goes through, blanks remain."""
+    part = cells[start:end]
+    for index, (sign, pen) in enumerate(part):
+        if sign:
+            break
+        part[index] = (" ", blank_pen(pen))
+    if part and end < len(cells) and not cells[end][0]:
+        for index in range(len(part) - 1, -1, -1):
+            sign, pen = part[index]
+            part[index] = (" ", blank_pen(pen))
+            if sign:
+                break
+    return part
 
 
 class TerminalShadow:
@@ -161,7 +194,7 @@ class TerminalShadow:
         """Return what to write so that the terminal shows ``update``, and remember it as shown."""
         system = COLOR_SYSTEMS[console.color_system or "truecolor"]
         brush = _Brush()
-        for y, x, strips in _placed(update):
+        for y, x, strips, left, right in _placed(update):
             if y >= len(self._rows):
                 continue
             fresh: list[Cell] = []
@@ -169,6 +202,9 @@ class TerminalShadow:
                 for text, style, control in strip:
                     if not control:
                         fresh += _cells(text, pen_of(style, system))
+            if x < left or x + len(fresh) > right:
+                fresh = _cut(fresh, max(0, left - x), right - x)
+                x = max(x, left)
             self._paint(brush, y, x, fresh)
         return brush.finish()
 
@@ -285,17 +321,16 @@ def _sequence(runs: Iterable[_Run]) -> str:
     return "".join(parts)
 
 
-def _placed(update: CompositorUpdate) -> Iterator[tuple[int, int, Iterable[Strip]]]:
-    """Yield row, column and strips of everything an update wants drawn."""
+def _placed(update: CompositorUpdate) -> Iterator[tuple[int, int, Iterable[Strip], int, int]]:
+    """Yield row, column and strips of everything an update wants drawn, and the columns it is limited to."""
     if isinstance(update, LayoutUpdate):
         for y, strips in enumerate(update.strips, update.region.y):
-            yield y, update.region.x, strips
+            yield y, update.region.x, strips, update.region.x, update.region.right
     elif isinstance(update, ChopsUpdate):
         for y, left, right in update.spans:
             for end, (x, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
                 if strip is not None and x < right and end > left:
-                    first, last = max(x, left), min(end, right)
-                    yield y, first, [strip.crop(first - x, last - x)]
+                    yield y, x, [strip], left, right
 
 
 class _Ready(CompositorUpdate):

@@ -6,13 +6,13 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from console.actions import bindings
-from console.errands import new_request_id
 from screens import backtest_figures as figures
 from screens.backtest_forms import ImportDialog, RunDialog, data_key
 from screens.base import DeckScreen
 from screens.dialogs import ConfirmDialog, SheetDialog
 from screens.formats import at
 from screens.job_line import JobLine
+from screens.request import request
 from screens.run_result import RunResult
 from widgets.live_table import LiveTable
 from widgets.text import clean
@@ -36,7 +36,7 @@ KEPT = 8
 PAUSE_S = 0.12
 """The cursor rests so long on a run before it is asked for."""
 LEAST_ROWS = 4
-IMPORT = "quarterdeck data import FILE --venue binance --symbol BTC/USDT --timeframe 1h"
+IMPORT = ("quarterdeck data import FILE", "  --venue binance --symbol BTC/USDT --timeframe 1h")
 
 
 class RunsTable(LiveTable):
@@ -319,7 +319,7 @@ class BacktestsScreen(DeckScreen):
                 [("There are no candles to run on.", "text")],
                 [],
                 [(f"{self._key('backtests.import')} imports a file here, or in a shell:", "muted")],
-                [(IMPORT, "strong")],
+                *([(part, "strong")] for part in IMPORT),
             ]
             self.app.push_screen(SheetDialog("No candles", lines))
             return
@@ -409,10 +409,6 @@ class BacktestsScreen(DeckScreen):
     def _confirm(self, title: str, sentence: str, operation: str, params: dict[str, Any], verb: str) -> None:
         if not self.deck.may_act():
             return
-        link, request_id = self.deck.link, new_request_id()
-
-        async def run() -> Any:
-            return await link.call(operation, params, request_id=request_id)
 
         def done(reply: Any) -> None:
             if reply is not None:
@@ -420,6 +416,7 @@ class BacktestsScreen(DeckScreen):
                 self.set_class(False, "-open")
                 self._ask_lists()
 
+        run = request(self.deck.link, operation, params)
         self.app.push_screen(ConfirmDialog(title, sentence, run=run, verb=verb, danger=True), done)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from console.errands import new_request_id
 from engine.model.ids import symbol_of
 from screens.dialogs import ConfirmDialog
 from screens.options import Option, OptionsDialog
+from screens.request import request
 from widgets.text import clean
 
 if TYPE_CHECKING:
@@ -44,11 +44,7 @@ def stop_dialog(row: BotRow, orders: int, units: str) -> OptionsDialog:
 
 def delete_dialog(app: QuarterdeckApp, row: BotRow) -> ConfirmDialog:
     """Ask whether a stopped bot shall be deleted."""
-    request_id = new_request_id()
-
-    async def run() -> Any:
-        return await app.link.call("bots.delete", {"bot": row.id}, request_id=request_id)
-
+    run = request(app.link, "bots.delete", {"bot": row.id})
     details: list[Line] = [[("Its orders, fills and profit stay in the history.", "muted")]]
     sentence = f"Delete the bot {clean(row.name)} ({clean(row.strategy)} on {symbol_of(row.instrument)})."
     return ConfirmDialog("Delete bot", sentence, details, run=run, verb="Delete it", busy="Deleting…", danger=True)
@@ -66,12 +62,11 @@ def all_dialog(
         sentence: What becomes of their orders and positions.
         params: What is asked for one of them.
     """
-    ids = {row.id: new_request_id() for row in rows}
+    calls = [request(app.link, f"bots.{verb}", params(row)) for row in rows]
     word = verb.capitalize()
 
     async def run() -> Any:
-        calls = [app.link.call(f"bots.{verb}", params(row), request_id=ids[row.id]) for row in rows]
-        answers = await asyncio.gather(*calls, return_exceptions=True)
+        answers = await asyncio.gather(*(call() for call in calls), return_exceptions=True)
         refused = [answer for answer in answers if isinstance(answer, Exception)]
         if refused:
             raise refused[0]

@@ -43,6 +43,7 @@ FieldValue: TypeAlias = str | int | Decimal | bool | date | None
 NS = 1_000_000_000
 PARAM = "param "
 """Before the names of fields that are a strategy's parameters: theirs may be those of other fields too."""
+MOST_DIGITS = 30
 YES, NO = "yes", "no"
 YES_NO = ((NO, "no"), (YES, "yes"))
 TRUE_WORDS = frozenset({"yes", "true", "1", "on"})
@@ -85,7 +86,9 @@ def _figure(text: str) -> Decimal | None:
         value = Decimal(text.replace(",", "").replace("_", "").strip())
     except InvalidOperation:
         return None
-    return value if value.is_finite() else None
+    # Written out, 1e999999 would be a million digits.
+    usual = value.is_finite() and abs(value.adjusted()) <= MOST_DIGITS and len(value.as_tuple().digits) <= MOST_DIGITS
+    return value if usual else None
 
 
 def date_of(text: str) -> date | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from console.errands import new_request_id
 from engine.errors import ConfigurationError
 from engine.model.limits import RiskLimits
 from screens.dialogs import ConfirmDialog
 from screens.form_dialog import FormDialog
 from screens.form_fields import NO, YES, YES_NO, Field, Kind
+from screens.request import request
 from screens.risk_figures import changed_limits, difference_lines, limit_fields
 from widgets.text import clean
 
@@ -138,17 +138,13 @@ class LimitsForm(FormDialog):
 
     def accepted(self, texts: Mapping[str, str]) -> None:
         """Show exactly what would change, and ask once."""
-        changes, request_id = changed_limits(self._fields, texts), new_request_id()
-
-        async def run() -> Any:
-            return await self._link.call("risk.set_limits", {"limits": changes}, request_id=request_id)
-
+        changes = changed_limits(self._fields, texts)
         count = "1 limit" if len(changes) == 1 else f"{len(changes)} limits"
         dialog = ConfirmDialog(
             "Change risk limits",
             f"Change {count}; the new values hold from the next check on:",
             difference_lines(self._fields, texts),
-            run=run,
+            run=request(self._link, "risk.set_limits", {"limits": changes}),
             verb="Change",
             busy="Changing…",
             danger=True,

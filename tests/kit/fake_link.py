@@ -22,7 +22,7 @@ from engine.control import views
 from engine.control.link import Delta
 from engine.errors import EngineNotRunningError, NotFoundError
 from engine.model.entries import BotState, TradingState
-from engine.model.ids import ClientOrderId, Currency, InstrumentId
+from engine.model.ids import ClientOrderId, Currency, InstrumentId, Owner
 from engine.model.order import OrderSide, OrderStatus, OrderType
 from engine.model.risk import Refusal, RefusalCode
 from tests.kit import fake_data, fake_market
@@ -226,9 +226,14 @@ class FakeLink:
             "orders.list": lambda asked: list(self.data["orders.open"]) if asked.get("open", True) else [],
             "portfolio.close": lambda _: [],
             "bots.list": lambda _: list(self.data["bots.list"]),
-            "bots.create": lambda _: self.data["bots.list"][0] if self.data["bots.list"] else None,
+            "bots.create": self._create,
+            "strategies.load": self._load,
+            "orders.fill_history": lambda _: views.FillHistoryView(rows=(), page=1, pages=0, total=0),
             "backtests.get": lambda asked: fake_data.backtest(self._row("backtests.list", asked["id"])),
-            "backtests.run": lambda _: fake_data.jobs()[0],
+            "backtests.run": self._run,
+            "data.import": lambda asked: self._queue("import", f"{asked['file']} {asked['symbol']}"),
+            "jobs.cancel": self._cancel_job,
+            "backtests.delete": lambda asked: self._forget("backtests.list", asked["id"]),
             "jobs.get": lambda asked: self._row("jobs.list", asked["id"]),
             "facts.since": lambda asked: [row for row in self.data["activity"] if row.seq > asked.get("cursor", 0)],
             "health.components": lambda _: [],
@@ -239,7 +244,7 @@ class FakeLink:
             return self._bot(operation.partition(".")[2], asked)
         if operation.startswith("risk.") and operation != "risk.overview":
             return self._risk(operation.partition(".")[2], asked)
-        if operation in {"engine.stop", "data.import", "data.export", "jobs.cancel", "backtests.delete"}:
+        if operation in {"engine.stop", "data.export", "data.delete"}:
             return None
         if operation in self.data:
             data = self.data[operation]
@@ -258,6 +263,67 @@ class FakeLink:
         symbol = asked["instrument"].partition(":")[2]
         return fake_market.candles(symbol, asked["timeframe"], min(300, asked.get("limit", 300)))
 
+    def _create(self, asked: dict[str, Any]) -> views.BotRow:
+        bot = msgspec.structs.replace(
+            fake_data.bots()[-1],
+            id=Owner(f"bot-{next(self._numbers)}"),
+            name=asked["name"],
+            strategy=asked["strategy"],
+            instrument=InstrumentId(asked["instrument"]),
+            timeframe=asked["timeframe"],
+            capital=D(asked["capital"]),
+            params=asked["params"],
+            autostart=asked["autostart"],
+            strategy_file=asked.get("strategy_file") or "",
+            since=NOW,
+        )
+        self.publish("bots.state", (bot, *self.data["bots.list"]))
+        return bot
+
+    def _load(self, asked: dict[str, Any]) -> views.StrategyRow:
+        if not asked["file"].endswith(".py"):
+            raise NotFoundError(f"The strategy file {asked['file']} cannot be read. Check the path.")
+        row = fake_data.strategies()[1]
+        return msgspec.structs.replace(row, name="my_idea", source=asked["file"], description="An idea of one's own.")
+
+    def _queue(self, kind: str, title: str, **more: Any) -> views.JobRow:
+        number = next(self._numbers)
+        job = msgspec.structs.replace(
+            fake_data.jobs()[0],
+            id=f"job-{number}",
+            kind=kind,
+            title=title,
+            progress=0.0,
+            message="",
+            started=NOW,
+            **more,
+        )
+        self.publish("jobs.state", (job, *self.data["jobs.list"]))
+        return job
+
+    def _run(self, asked: dict[str, Any]) -> views.JobRow:
+        return self._queue("backtest", f"{asked['strategy']} {asked['symbol']} {asked['timeframe']}")
+
+    def finish(self, job: str, state: str = "done", result: str = "", message: str = "") -> None:
+        """Let a job end."""
+        rows = [
+            msgspec.structs.replace(row, state=state, result=result, message=message, progress=1.0, finished=NOW)
+            if row.id == job
+            else row
+            for row in self.data["jobs.list"]
+        ]
+        self.publish("jobs.state", tuple(rows))
+
+    def _cancel_job(self, asked: dict[str, Any]) -> views.JobRow:
+        self.finish(asked["id"], "cancelled")
+        job = self._row("jobs.list", asked["id"])
+        assert isinstance(job, views.JobRow)
+        return job
+
+    def _forget(self, name: str, key: str) -> str:
+        self.data[name] = [row for row in self.data[name] if row.id != key]
+        return f"{key} is deleted."
+
     def _bot(self, verb: str, asked: dict[str, Any]) -> Any:
         bot = self._row("bots.list", asked["bot"])
         if verb == "get":
@@ -265,15 +331,27 @@ class FakeLink:
         state = {"start": BotState.RUNNING, "resume": BotState.RUNNING, "pause": BotState.PAUSED}.get(verb)
         rows = [row for row in self.data["bots.list"] if row.id != bot.id]
         if verb != "delete":
-            bot = msgspec.structs.replace(bot, state=state or BotState.STOPPED, since=NOW)
+            wanted = {"capital": D(asked["capital"]), "params": asked["params"]} if verb == "configure" else {}
+            bot = msgspec.structs.replace(bot, state=state or BotState.STOPPED, since=NOW, **wanted)
             rows = [bot if row.id == bot.id else row for row in self.data["bots.list"]]
         self.publish("bots.state", tuple(rows))
         return bot
 
     def _risk(self, verb: str, asked: dict[str, Any]) -> Any:
         risk = self.data["risk.overview"]
+        if verb == "set_limits":
+            risk = msgspec.structs.replace(risk, values=risk.values | asked["limits"])
+            self.publish("risk.state", risk)
+        if verb == "reset_breaker":
+            closed = [
+                msgspec.structs.replace(row, open=False, since=0, reason="") if row.name == asked["breaker"] else row
+                for row in risk.breakers
+            ]
+            risk = msgspec.structs.replace(risk, breakers=tuple(closed))
+            self.publish("risk.state", risk)
         if verb in {"halt", "emergency_stop", "resume"}:
-            state = TradingState.ACTIVE if verb == "resume" else TradingState.HALTED
+            softer = TradingState.REDUCING if asked.get("reducing") else TradingState.HALTED
+            state = TradingState.ACTIVE if verb == "resume" else softer
             reason = asked.get("reason", "")
             risk = msgspec.structs.replace(risk, trading=state, reason=reason, actor="manual", since=NOW)
             self.publish("risk.state", risk)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from console.actions import SCREENS
-from screens.placeholder import PlaceholderScreen
+from screens.backtests import BacktestsScreen
+from screens.bots import BotsScreen
+from screens.dashboard import DashboardScreen
+from screens.market import MarketScreen
+from screens.portfolio import PortfolioScreen
+from screens.risk import RiskScreen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,11 +21,6 @@ __all__ = ["modes"]
 
 
 def modes() -> dict[str, str | Callable[[], Screen[Any]]]:
-    """Import the screens; what Textual wants as the app's modes."""
-    found: dict[str, str | Callable[[], Screen[Any]]] = {}
-    for name in SCREENS:
-        if importlib.util.find_spec(f"screens.{name}") is None:
-            found[name] = partial(PlaceholderScreen, name)
-        else:
-            found[name] = getattr(importlib.import_module(f"screens.{name}"), f"{name.capitalize()}Screen")
-    return found
+    """What Textual wants as the app's modes."""
+    classes = (DashboardScreen, BotsScreen, PortfolioScreen, MarketScreen, RiskScreen, BacktestsScreen)
+    return dict(zip(SCREENS, classes, strict=True))

@@ -96,7 +96,13 @@ class KeyBar(LineWidget):
     def lines(self, width: int, height: int) -> Sequence[Strip]:
         """Return the bar: the screen's keys at the left, those of every screen at the right."""
         app: QuarterdeckApp = self.app  # type: ignore[assignment]  # the bar hangs in no other app
-        own = sorted((action for action in actions_of(self._scope) if action.footer), key=lambda action: action.footer)
+        # What cannot be done here at all is not offered.
+        own = [
+            action
+            for action in actions_of(self._scope)
+            if action.footer and app._check_action_state(action.handler, self.screen) is not False
+        ]
+        own.sort(key=lambda action: action.footer)
         common = sorted((action for action in actions_of("app") if action.footer), key=lambda action: action.footer)
         right = [(app.keymap.label(action.id), action.label, action.danger) for action in common]
         left = [(app.keymap.label(action.id), action.label, action.danger) for action in own]

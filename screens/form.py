@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
+    from textual.geometry import Size
     from textual.strip import Strip
 
 __all__ = ["Form"]
@@ -150,6 +151,10 @@ class Form(LineWidget, can_focus=True):
     def rows_wanted(self) -> int:
         """Lines that all fields with their headings take."""
         return len(self._rows())
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Ask for a line a field and for the headings."""
+        return self.rows_wanted
 
     def _rows(self) -> list[int | str]:
         """Places of fields, and headings; a blank line stands above every heading but the first."""

@@ -66,10 +66,12 @@ def _draw(canvas: Canvas, values: Sequence[float], columns: int, scale: Scale, i
     points = thinned(values, columns * 2)
     spread = (columns * 2 - 1) / max(1, len(points) - 1)
     places = [(round(index * spread), scale.part(value)) for index, value in enumerate(points)]
-    for number, (before, here) in enumerate(zip([places[0], *places], places, strict=False)):
-        # What is only compared with is drawn with gaps: without colour the two could not be told apart.
-        if not dashed or number % 3 != 2:
+    for before, here in zip([places[0], *places], places, strict=False):
+        # What is only compared with is drawn with every third cell left out: colour alone would not tell the two apart.
+        if not dashed:
             canvas.line(before, here, ink)
+        elif here[0] // 2 % 3 != 2:
+            canvas.line((here[0], before[1]), here, ink)
 
 
 def _names(canvas: Canvas, ends: Sequence[tuple[int, str, str]], x: int, glyphs: Glyphs) -> None:

@@ -1,0 +1,68 @@
+"""Pictures of bots, risk and backtests with their forms: fixed data, a clock that stands still."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.kit.console import FakeTime, make_app
+from tests.kit.fake_link import FakeLink
+from tests.screens.test_market_snapshots import SIZES, drawn
+from tests.screens.test_risk import tripped
+
+Compare = Callable[..., bool]
+SCREENS = ("bots", "risk", "backtests")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("kind", ["full", "empty", "lost"])
+@pytest.mark.parametrize("screen", SCREENS)
+def test_a_screen(snap_compare: Compare, screen: str, kind: str, size: str) -> None:
+    link, time = FakeLink("empty" if kind == "empty" else "full"), FakeTime()
+    before = drawn(link, time, lost=kind == "lost")
+    assert snap_compare(make_app(link, time, screen=screen), terminal_size=SIZES[size], run_before=before)
+
+
+@pytest.mark.parametrize(
+    ("screen", "keys"),
+    [
+        ("bots", "j j"),
+        ("bots", "n down down"),
+        ("bots", "x"),
+        ("risk", "e down ctrl+u 3"),
+        ("risk", "x"),
+        ("backtests", "n"),
+        ("backtests", "enter v"),
+        ("backtests", "m j m"),
+        ("backtests", "a"),
+    ],
+)
+def test_after_some_keys(snap_compare: Compare, screen: str, keys: str) -> None:
+    link, time = FakeLink(), FakeTime()
+    app = make_app(link, time, screen=screen)
+    assert snap_compare(app, terminal_size=(80, 24), run_before=drawn(link, time, keys))
+
+
+def test_risk_with_a_breaker_open(snap_compare: Compare) -> None:
+    link, time = FakeLink(), FakeTime()
+    link.data["risk.overview"] = tripped(emergency="2 orders and 1 position are left.")
+    app = make_app(link, time, screen="risk")
+    assert snap_compare(app, terminal_size=(120, 40), run_before=drawn(link, time))
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_without_colours_and_with_plain_signs(
+    snap_compare: Compare, screen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    link, time = FakeLink(), FakeTime()
+    app = make_app(link, time, screen=screen, ascii_glyphs=True)
+    assert snap_compare(app, terminal_size=(80, 24), run_before=drawn(link, time))
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_in_the_light(snap_compare: Compare, screen: str) -> None:
+    link, time = FakeLink(), FakeTime()
+    app = make_app(link, time, screen=screen, theme="quarterdeck-light")
+    assert snap_compare(app, terminal_size=(120, 40), run_before=drawn(link, time))

@@ -107,8 +107,11 @@ class Dispatcher:
     async def _send_all(self, tasks: asyncio.TaskGroup) -> None:
         while True:
             while self.waiting:
-                effect = self._urgent.popleft() if self._urgent else self._normal.popleft()
+                queue = self._urgent or self._normal
+                effect = queue[0]
                 await self._ledger.journal.wait_durable(effect.seq)
+                # Taken out only now: a wait that is cancelled loses nothing.
+                queue.popleft()
                 tasks.create_task(self._carry(effect), name=f"send {type(effect).__name__}")
             while self._doubtful:
                 self._ask_later(tasks, self._doubtful.popleft())

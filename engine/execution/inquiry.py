@@ -217,7 +217,7 @@ class Inquiry:
         await asyncio.gather(*asked)
 
     async def compare(self, venue: Venue, account: AccountId) -> list[ClientOrderId]:
-        """Look for executions that were never reported and for orders that only one side knows.
+        """Look for executions and changes that were never reported, and for orders that only one side knows.
 
         Returns:
             Orders that work here and not at the venue: ask for each.
@@ -226,19 +226,25 @@ class Inquiry:
             ExchangeError: The venue did not answer.
             JournalError: An answer cannot be booked.
         """
-        # Whatever changed while the question was under way is not judged by its answer.
         asked_at = self._clock.now() - int(venue.capabilities.visibility_delay_s * 1e9)
-        before = {order.client_id for order in self.orders_at(venue, account) if order.updated < asked_at}
+        before = {order.client_id: order.updated for order in self.orders_at(venue, account)}
         async with asyncio.timeout(self._timeout_s):
             found = await venue.open_orders(account)
             await self.catch_up(venue, account)
         self._note_strangers(account, found)
-        working = {order.client_id for order in found}
-        return [
-            order.client_id
-            for order in self.orders_at(venue, account)
-            if order.client_id in before and order.client_id not in working and order.status is not OrderStatus.PENDING
-        ]
+        working = {order.client_id: order for order in found}
+        missing = []
+        for order in self.orders_at(venue, account):
+            updated = before.get(order.client_id)
+            # Whatever changed shortly before or while the question was under way is not judged by its answer.
+            if updated != order.updated or updated >= asked_at or order.status is OrderStatus.PENDING:
+                continue
+            there = working.get(order.client_id)
+            if there is not None:
+                self.settle(account, there)
+            else:
+                missing.append(order.client_id)
+        return missing
 
     def orders_at(self, venue: Venue, account: AccountId) -> list[Order]:
         """Our open orders of an account at a venue."""

@@ -137,7 +137,11 @@ class ActivityLog(VimNavigation):
         text = f"{self._back} newer below, G follows" if self._back else ""
         if text != self._subtitle:
             self._subtitle = text
-            self.border_subtitle = Content(text) if text else None
+            # Lines are asked for while the screen is being drawn: a border changed then would not be drawn again.
+            self.call_next(self._show_label)
+
+    def _show_label(self) -> None:
+        self.border_subtitle = Content(self._subtitle) if self._subtitle else None
 
     def move_by(self, rows: int) -> None:
         """Look back (negative) or forward by so many lines."""

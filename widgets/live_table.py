@@ -274,8 +274,16 @@ class LiveTable(VimNavigation):
             title = f"{title} {sign}{clean(self._rows.filter.pattern)}{caret}".strip()
         if self._labels != (title, position):
             self._labels = (title, position)
-            self.border_title = Content(title) if title else None
-            self.border_subtitle = Content(position) if position else None
+            if self.is_mounted:
+                # Lines are asked for while the screen is being drawn: a border changed then would not be drawn again.
+                self.call_next(self._show_labels)
+            else:
+                self._show_labels()
+
+    def _show_labels(self) -> None:
+        title, position = self._labels
+        self.border_title = Content(title) if title else None
+        self.border_subtitle = Content(position) if position else None
 
     # -------------------------------------------------------------------------------------------------------- movement
 

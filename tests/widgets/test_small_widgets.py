@@ -254,6 +254,7 @@ async def test_the_log_follows_until_one_looks_back() -> None:
         log.append(entry(50))
         log.drain()
         assert seen(log)[-1].endswith("line 47")
+        await pilot.pause()
         assert "3 newer" in (log.border_subtitle or "")
         await pilot.press("G")
         assert log.following

@@ -118,6 +118,7 @@ class DashboardScreen(DeckScreen):
         self._history = EquityHistory("day")
         self._news = -1
         self._markets_at = self._curve_at = float("-inf")
+        self._known = (0, False)
 
     def body(self) -> ComposeResult:
         """Yield the strip and the panes."""
@@ -161,6 +162,10 @@ class DashboardScreen(DeckScreen):
         """Hand the panes what changed."""
         deck, engine_now = self.deck, self.deck.now()
         moved = False
+        # Rows that came before the instruments or the clock were known lack decimals and ages.
+        if self._known != (known := (len(deck.instruments), engine_now > 0)):
+            self._known = known
+            self.refill()
         fresh = [self._overview.take(), self._bots.take(), self._risk.take(), self._positions.take()]
         overview, bots, risk, positions = fresh
         if overview is not None and overview.equity is not None:

@@ -33,7 +33,7 @@ __all__ = ["PortfolioScreen"]
 FILLS = 200
 CURVE_EVERY_S = 10.0
 OPEN_FOR_EVERY_S = 10.0
-"""How often the time that positions are open for is told again."""
+"""How often the time that positions are open for, and the day of fills, are told again."""
 
 
 class PortfolioScreen(DeckScreen):
@@ -73,6 +73,8 @@ class PortfolioScreen(DeckScreen):
         self._fills: list[FillRow] = []
         self._news = -1
         self._curve_at = self._ages_at = float("-inf")
+        self._wanted = ""
+        self._known = (0, False)
 
     def body(self) -> ComposeResult:
         """Yield the strip and the panes."""
@@ -132,16 +134,22 @@ class PortfolioScreen(DeckScreen):
     def pull(self, now: float) -> None:
         """Hand the panes what changed."""
         steady, moved = self.deck.steady(), False
+        # Rows that came before the instruments or the clock were known lack decimals and dates.
+        if self._known != (known := (len(self.deck.instruments), self.deck.now() > 0)):
+            self._known = known
+            self.refill()
         overview, bots, risk = self._overview.take(), self._bots.take(), self._risk.take()
         if overview is not None and overview.equity is not None:
             moved = self._history.live(self.deck.now(), float(overview.equity))
         if overview is not None or bots is not None or risk is not None:
             show_account(self, self._overview.data, self._bots.data, self._risk.data)
         show_equity(self, self._overview.data)
-        if self._positions.fresh or steady - self._ages_at >= OPEN_FOR_EVERY_S:
+        if steady - self._ages_at >= OPEN_FOR_EVERY_S:
             self._ages_at = steady
-            self._positions.take()
-            self._fill_positions(self._positions.data or ())
+            self._positions.touch()
+            self._fill_fills()
+        if (positions := self._positions.take()) is not None:
+            self._fill_positions(positions)
         if (balances := self._balances.take()) is not None:
             self._fill_balances(balances)
         if (orders := self._orders.take()) is not None:
@@ -164,6 +172,8 @@ class PortfolioScreen(DeckScreen):
                 for row in positions
             ]
         )
+        if self._wanted and positions:
+            table.cursor_key, self._wanted = self._wanted, ""
         self._entitle(table, f"Positions {len(positions)}" if positions else "Positions")
 
     def _fill_balances(self, balances: Sequence[BalanceRow]) -> None:
@@ -234,15 +244,15 @@ class PortfolioScreen(DeckScreen):
 
     def choose(self, key: str) -> None:
         """Put the cursor on a position."""
-        self._fill_positions(self._positions.data or ())
-        table = self.query_one("#positions", LiveTable)
-        table.cursor_key = key
-        table.focus()
+        self._wanted = key
+        self.query_one("#positions", LiveTable).focus()
+        self._positions.touch()
 
     def action_range(self, step: int) -> None:
         """Show a longer or a shorter range of the curve."""
         names = list(RANGES)
         self._history.choose(names[(names.index(self._history.name) + step) % len(names)])
+        self._curve_at = float("-inf")
         self._ask_history()
 
     def action_pane(self) -> None:

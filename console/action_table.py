@@ -1,6 +1,6 @@
 """The table of actions: every key of the console, what it does, and how much is asked before.
 
-Letters that end or destroy something (c, C, d, x, X, D) do nothing harmless anywhere.
+Letters that end or destroy something (c, C, d, x, X, D, H) do nothing harmless anywhere.
 """
 
 from __future__ import annotations

@@ -240,6 +240,7 @@ class TicketDialog(Dialog[Any]):
         if isinstance(asked, str):
             self._show(None, asked, {})
             return
+
         # A function and not a coroutine: the next question may cancel this one before it has begun.
         async def work() -> None:
             await self._ask_engine(asked)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal as D
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 import pytest
 
-from engine import events as ev
 from engine.bots.config import BotConfig
-from engine.bots.manager import BotManager
 from engine.errors import (
     CapitalManagementError,
     ConfigurationError,
@@ -22,143 +20,17 @@ from engine.errors import (
     StrategyError,
     StrategyLoadError,
 )
-from engine.market.hub import MarketHub
-from engine.model.candle import Candle
-from engine.model.entries import BotEntry, BotState
+from engine.model.entries import BotState
 from engine.model.order import OrderType
-from engine.strategy.contract import Holding, Strategy, Wish
-from tests.bots.house import MARKET, MINUTE, PAPER, Fixed, House, Quiet
+from engine.strategy.contract import Wish
+from tests.bots.house import MARKET, MINUTE
+from tests.bots.yard import Told, Yard, candle
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
+    from engine.model.candle import Candle
     from engine.model.ids import InstrumentId
-
-
-class Told(Quiet):
-    """Wishes for what the test says, at the next bar."""
-
-    name = "told"
-    wishes: ClassVar[list[Any]] = []
-
-    def decide(self, row: Any, memory: Any, holding: Holding) -> Wish | None:
-        """What the test says, once."""
-        memory.asked += 1
-        if not Told.wishes:
-            return None
-        wish = Told.wishes.pop(0)
-        if isinstance(wish, Exception):
-            raise wish
-        assert wish is None or isinstance(wish, Wish)
-        return wish
-
-
-class Library:
-    """Strategies by name; what is an exception is raised."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, Any] = {"quiet": Quiet, "told": Told}
-
-    def make(self, name: str, file: str | None, params: Mapping[str, bool | int | float | str]) -> Strategy:
-        found = self.known.get(name)
-        if found is None:
-            raise NotFoundError(f"There is no strategy named {name!r}.")
-        if isinstance(found, Exception):
-            raise found
-        made: Strategy = found.build(params)
-        return made
-
-
-class Yard(House):
-    """A house whose bots are managed."""
-
-    def __init__(self, *, slow: bool = False) -> None:
-        super().__init__(slow=slow)
-        self.ledger.unsubscribe(self._tell_bot)
-        self.ledger.record(ev.BotDeleted(bot=next(iter(self.state.bots))))
-        self.hub = MarketHub()
-        self.hub.add(self.instrument)
-        # The hub hears no books here; what it would say of them is the house's own market.
-        self.hub.quote = self.quote  # type: ignore[method-assign]
-        self.library = Library()
-        self.past: list[Candle] = [candle(self.clock.now() - n * MINUTE) for n in range(20, 0, -1)]
-        self.history: Callable[[InstrumentId, str, int], Awaitable[Sequence[Candle]]] = self._history
-        self.free: D | None = D(100_000)
-        self.manager = self.new_manager()
-        Told.wishes.clear()
-
-    def new_manager(self, most: int = 3) -> BotManager:
-        return BotManager(
-            PAPER,
-            self.ledger,
-            self.desk,
-            self.hub,
-            Fixed(),
-            self.library,
-            lambda *wanted: self.history(*wanted),
-            self.clock,
-            lambda: self.free,
-            most,
-        )
-
-    async def _history(self, instrument: InstrumentId, timeframe: str, limit: int) -> Sequence[Candle]:
-        return self.past[-limit:]
-
-    def create(self, name: str = "a", strategy: str = "told", **more: Any) -> BotEntry:
-        more.setdefault("capital", D(1000))
-        config = BotConfig(name=name, strategy=strategy, instrument=MARKET, timeframe="1m", **more)
-        return self.manager.create(config)
-
-    async def started(self, name: str = "a", strategy: str = "told") -> BotEntry:
-        entry = self.create(name, strategy)
-        await self.manager.start(entry)
-        return entry
-
-    def minute(self, *path: float) -> None:
-        """A bar at the venue and in the hub: open, high, low, close, or one price."""
-        o, h, low, c = path if len(path) == 4 else (path[0],) * 4
-        opened = self.clock.now()
-        self.exchange.on_bar(MARKET, opened, opened + MINUTE, o, h, low, c, 1e6, self._report)
-        self.clock.set(opened + MINUTE)
-        self.last, self.heard = c, self.clock.now()
-        closed = Candle(MARKET, "1m", opened, o, h, low, c, 1.0)
-        self.past.append(closed)
-        self.hub.on_market(closed, self.clock.now())
-
-    def owned(self, entry: BotEntry) -> D:
-        position = self.state.owned.get((entry.id, PAPER, MARKET))
-        return position.quantity if position is not None else D(0)
-
-    def orders(self, entry: BotEntry, kind: OrderType | None = None) -> list[Any]:
-        return [
-            order
-            for order in self.state.orders.values()
-            if order.owner == entry.id and (kind is None or order.type is kind)
-        ]
-
-    async def holding(self, name: str = "a", stop: float = 95.0) -> BotEntry:
-        """A bot that has bought 1 at 100 and is protected."""
-        entry = await self.started(name)
-        Told.wishes.append(Wish.enter(1, 1.0, "go", stop=stop))
-        self.minute(100)
-        self.deliver()
-        self.minute(100)
-        self.deliver()
-        assert self.owned(entry) == 1
-        assert len(self.orders(entry, OrderType.STOP_LOSS)) == 1
-        return entry
-
-    def restarted(self, most: int = 3) -> BotManager:
-        """Another manager over the same state, as after a crash."""
-        self.ledger._subscribers = [s for s in self.ledger._subscribers if s != self.manager._on_record]
-        for series in self.hub.market(MARKET).series.values():
-            series.listeners.clear()
-        self.manager = self.new_manager(most)
-        return self.manager
-
-
-def candle(ts: int, price: float = 100.0) -> Candle:
-    return Candle(MARKET, "1m", ts, price, price, price, price, 1.0)
 
 
 @pytest.fixture
@@ -519,125 +391,3 @@ async def test_a_bot_that_holds_something_keeps_its_instrument(yard: Yard) -> No
     config = yard.manager.config(entry).model_copy(update={"instrument": "SIM:ETH/USDT"})
     with pytest.raises(ConflictError, match="nobody would look after"):
         yard.manager.configure(entry, config)
-
-
-# --- restarting ------------------------------------------------------------------------------------------------------
-
-
-async def test_after_a_restart_bots_run_pause_or_stay_stopped_as_before(yard: Yard) -> None:
-    running, paused, stopped = await yard.holding("a"), await yard.started("b", "quiet"), yard.create("c")
-    yard.manager.pause(paused)
-    before = len(yard.orders(running))
-    await yard.restarted().recover()
-    assert [yard.state.bots[e.id].state for e in (running, paused, stopped)] == [
-        BotState.RUNNING,
-        BotState.PAUSED,
-        BotState.STOPPED,
-    ]
-    assert not yard.manager.running[paused.id].entries_allowed
-    assert len(yard.orders(running)) == before
-    assert yard.manager.running[running.id].memory.stop == D(95)
-    Told.wishes.append(Wish.protect("trail", stop=98.0))
-    yard.minute(100)
-    assert yard.orders(running)[0].stop_price == D(98)
-
-
-async def test_a_restarted_bot_puts_a_stop_back_that_was_lost_meanwhile(yard: Yard) -> None:
-    entry = await yard.holding()
-    manager = yard.restarted()
-    for order in yard.orders(entry):
-        yard.desk.cancel(order.client_id, "by the venue, while nobody looked")
-    await manager.recover()
-    assert [order.stop_price for order in yard.orders(entry)] == [D(95)]
-
-
-async def test_a_restart_in_the_middle_of_closing_goes_on_closing(slow: Yard) -> None:
-    entry = await slow.holding()
-    slow.manager.stop(entry, "close")
-    slow.effects.clear()
-    await slow.restarted().recover()
-    for order in slow.orders(entry):
-        slow.desk.cancel(order.client_id, "asked for again by the dispatcher")
-    for _ in range(3):
-        slow.deliver()
-        slow.minute(100)
-    assert (slow.owned(entry), entry.state) == (D(0), BotState.STOPPED)
-
-
-async def test_a_restart_in_the_middle_of_a_stop_ends_it(slow: Yard) -> None:
-    entry = await slow.holding()
-    slow.manager.stop(entry, "cancel_orders")
-    slow.effects.clear()
-    await slow.restarted().recover()
-    for order in slow.orders(entry):
-        slow.desk.cancel(order.client_id, "asked for again by the dispatcher")
-    slow.deliver()
-    assert (slow.owned(entry), entry.state) == (D(1), BotState.STOPPED)
-
-
-async def test_bots_with_autostart_start_with_the_engine(yard: Yard) -> None:
-    entry = yard.create(autostart=True)
-    await yard.restarted().recover()
-    assert entry.state is BotState.RUNNING
-
-
-async def test_one_bot_that_cannot_come_back_keeps_nobody_else_from_it(yard: Yard) -> None:
-    first, second = await yard.started("a"), await yard.started("b", "quiet")
-    broken = yard.create("c")
-    yard.ledger.record(ev.BotConfigured(bot=broken.id, config=b"{}", capital=D(1)))
-    yard.library.known["told"] = RuntimeError("their module")
-    await yard.restarted().recover()
-    assert (first.state, second.state) == (BotState.ERROR, BotState.RUNNING)
-    assert "their module" in first.reason
-    assert broken.state is BotState.STOPPED
-
-
-async def test_after_a_short_absence_indicators_go_on_where_they_were(yard: Yard) -> None:
-    entry = await yard.started("a", "quiet")
-    yard.minute(101)
-    seen = yard.manager.running[entry.id].runner.seen
-    manager = yard.restarted()
-    yard.minute(102)
-    await manager.recover()
-    runner = manager.running[entry.id].runner
-    assert runner.seen == seen + 1
-    assert runner.memory.asked == 1  # type: ignore[attr-defined]
-
-
-async def test_after_a_long_absence_indicators_begin_anew_and_the_memory_stays(yard: Yard) -> None:
-    entry = await yard.started("a", "quiet")
-    yard.minute(101)
-    asked = yard.manager.running[entry.id].runner.memory.asked  # type: ignore[attr-defined]
-    manager = yard.restarted()
-    now = yard.clock.now() + 5_000 * MINUTE
-    yard.clock.set(now)
-    yard.past[:] = [candle(now - n * MINUTE) for n in range(10, 0, -1)]
-    await manager.recover()
-    runner = manager.running[entry.id].runner
-    assert runner.seen <= 10
-    assert runner.last_ts == yard.past[-1].ts
-    assert runner.memory.asked == asked  # type: ignore[attr-defined]
-
-
-async def test_other_parameters_keep_the_levels_of_the_position(yard: Yard) -> None:
-    entry = await yard.holding()
-    yard.manager.stop(entry, "cancel_orders")
-    config = yard.manager.config(entry).model_copy(update={"params": {"stop_loss_pct": 0.05}})
-    yard.manager.configure(entry, config)
-    await yard.manager.start(entry)
-    assert [order.stop_price for order in yard.orders(entry)] == [D(95)]
-    yard.manager.stop(entry, "cancel_orders")
-    other = config.model_copy(update={"strategy": "quiet"})
-    yard.manager.configure(entry, other)
-    await yard.manager.start(entry)
-    assert [order.stop_price for order in yard.orders(entry)] == [D(95)]
-
-
-async def test_a_memory_that_cannot_be_read_keeps_the_bot_from_starting(yard: Yard) -> None:
-    entry = await yard.holding()
-    yard.manager.stop(entry, "leave")
-    yard.ledger.record(ev.BotMemorySaved(bot=entry.id, strategy="told", schema=1, memory=b"?", bar_ts=0))
-    with pytest.raises(StrategyError, match="cannot be read"):
-        await yard.manager.start(entry)
-    assert entry.state is BotState.ERROR
-    assert len(yard.orders(entry)) == 1, "its stop stays where it is"

@@ -404,6 +404,19 @@ class House:
         return House(self.venue, kept, self.ledger.epoch + 1)
 
 
+def command(client_id: str) -> OrderCommand:
+    """A limit order to buy 1 at 90."""
+    return OrderCommand(
+        client_id=ClientOrderId(client_id),
+        account=PAPER,
+        instrument=MARKET,
+        side=BUY,
+        type=OrderType.LIMIT,
+        quantity=D(1),
+        price=D(90),
+    )
+
+
 async def turns(count: int = 30) -> None:
     """Let everybody on the loop do what can be done now."""
     for _ in range(count):

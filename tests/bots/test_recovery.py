@@ -1,0 +1,149 @@
+"""A restart forgets no bot, no level and no position."""
+
+from __future__ import annotations
+
+from decimal import Decimal as D
+
+import pytest
+
+from engine import events as ev
+from engine.errors import (
+    StrategyError,
+)
+from engine.model.entries import BotState
+from engine.strategy.contract import Wish
+from tests.bots.house import MINUTE
+from tests.bots.yard import Told, Yard, candle
+
+
+@pytest.fixture
+def yard() -> Yard:
+    return Yard()
+
+
+@pytest.fixture
+def slow() -> Yard:
+    """Where the venue's answers come when they are delivered."""
+    return Yard(slow=True)
+
+
+# --- restarting ------------------------------------------------------------------------------------------------------
+
+
+async def test_after_a_restart_bots_run_pause_or_stay_stopped_as_before(yard: Yard) -> None:
+    running, paused, stopped = await yard.holding("a"), await yard.started("b", "quiet"), yard.create("c")
+    yard.manager.pause(paused)
+    before = len(yard.orders(running))
+    await yard.restarted().recover()
+    assert [yard.state.bots[e.id].state for e in (running, paused, stopped)] == [
+        BotState.RUNNING,
+        BotState.PAUSED,
+        BotState.STOPPED,
+    ]
+    assert not yard.manager.running[paused.id].entries_allowed
+    assert len(yard.orders(running)) == before
+    assert yard.manager.running[running.id].memory.stop == D(95)
+    Told.wishes.append(Wish.protect("trail", stop=98.0))
+    yard.minute(100)
+    assert yard.orders(running)[0].stop_price == D(98)
+
+
+async def test_a_restarted_bot_puts_a_stop_back_that_was_lost_meanwhile(yard: Yard) -> None:
+    entry = await yard.holding()
+    manager = yard.restarted()
+    for order in yard.orders(entry):
+        yard.desk.cancel(order.client_id, "by the venue, while nobody looked")
+    await manager.recover()
+    assert [order.stop_price for order in yard.orders(entry)] == [D(95)]
+
+
+async def test_a_restart_in_the_middle_of_closing_goes_on_closing(slow: Yard) -> None:
+    entry = await slow.holding()
+    slow.manager.stop(entry, "close")
+    slow.effects.clear()
+    await slow.restarted().recover()
+    for order in slow.orders(entry):
+        slow.desk.cancel(order.client_id, "asked for again by the dispatcher")
+    for _ in range(3):
+        slow.deliver()
+        slow.minute(100)
+    assert (slow.owned(entry), entry.state) == (D(0), BotState.STOPPED)
+
+
+async def test_a_restart_in_the_middle_of_a_stop_ends_it(slow: Yard) -> None:
+    entry = await slow.holding()
+    slow.manager.stop(entry, "cancel_orders")
+    slow.effects.clear()
+    await slow.restarted().recover()
+    for order in slow.orders(entry):
+        slow.desk.cancel(order.client_id, "asked for again by the dispatcher")
+    slow.deliver()
+    assert (slow.owned(entry), entry.state) == (D(1), BotState.STOPPED)
+
+
+async def test_bots_with_autostart_start_with_the_engine(yard: Yard) -> None:
+    entry = yard.create(autostart=True)
+    await yard.restarted().recover()
+    assert entry.state is BotState.RUNNING
+
+
+async def test_one_bot_that_cannot_come_back_keeps_nobody_else_from_it(yard: Yard) -> None:
+    first, second = await yard.started("a"), await yard.started("b", "quiet")
+    broken = yard.create("c")
+    yard.ledger.record(ev.BotConfigured(bot=broken.id, config=b"{}", capital=D(1)))
+    yard.library.known["told"] = RuntimeError("their module")
+    await yard.restarted().recover()
+    assert (first.state, second.state) == (BotState.ERROR, BotState.RUNNING)
+    assert "their module" in first.reason
+    assert broken.state is BotState.STOPPED
+
+
+async def test_after_a_short_absence_indicators_go_on_where_they_were(yard: Yard) -> None:
+    entry = await yard.started("a", "quiet")
+    yard.minute(101)
+    seen = yard.manager.running[entry.id].runner.seen
+    manager = yard.restarted()
+    yard.minute(102)
+    await manager.recover()
+    runner = manager.running[entry.id].runner
+    assert runner.seen == seen + 1
+    assert runner.memory.asked == 1  # type: ignore[attr-defined]
+
+
+async def test_after_a_long_absence_indicators_begin_anew_and_the_memory_stays(yard: Yard) -> None:
+    entry = await yard.started("a", "quiet")
+    yard.minute(101)
+    asked = yard.manager.running[entry.id].runner.memory.asked  # type: ignore[attr-defined]
+    manager = yard.restarted()
+    now = yard.clock.now() + 5_000 * MINUTE
+    yard.clock.set(now)
+    yard.past[:] = [candle(now - n * MINUTE) for n in range(10, 0, -1)]
+    await manager.recover()
+    runner = manager.running[entry.id].runner
+    assert runner.seen <= 10
+    assert runner.last_ts == yard.past[-1].ts
+    assert runner.memory.asked == asked  # type: ignore[attr-defined]
+
+
+async def test_other_parameters_keep_the_levels_of_the_position(yard: Yard) -> None:
+    entry = await yard.holding()
+    yard.manager.stop(entry, "cancel_orders")
+    config = yard.manager.config(entry).model_copy(update={"params": {"stop_loss_pct": 0.05}})
+    yard.manager.configure(entry, config)
+    await yard.manager.start(entry)
+    assert [order.stop_price for order in yard.orders(entry)] == [D(95)]
+    yard.manager.stop(entry, "cancel_orders")
+    other = config.model_copy(update={"strategy": "quiet"})
+    yard.manager.configure(entry, other)
+    await yard.manager.start(entry)
+    assert [order.stop_price for order in yard.orders(entry)] == [D(95)]
+
+
+async def test_a_memory_that_cannot_be_read_keeps_the_bot_from_starting(yard: Yard) -> None:
+    entry = await yard.holding()
+    yard.manager.stop(entry, "leave")
+    yard.ledger.record(ev.BotMemorySaved(bot=entry.id, strategy="told", schema=1, memory=b"?", bar_ts=0))
+    with pytest.raises(StrategyError, match="cannot be read"):
+        await yard.manager.start(entry)
+    assert entry.state is BotState.ERROR
+    assert len(yard.orders(entry)) == 1, "its stop stays where it is"

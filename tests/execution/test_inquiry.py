@@ -1,0 +1,208 @@
+"""What became of orders is found out: by comparing now and then, and after a restart; nothing is booked twice."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal as D
+
+import pytest
+
+from engine import events as ev
+from engine.errors import ExchangeConnectionError, UnknownOutcomeError
+from engine.execution.dispatcher import COMPARE_EVERY_S
+from engine.model.order import OrderStatus
+from tests.execution.house import PAPER, USDT, House, command, fails, never_answers, takes_effect_then_fails, turns
+
+LOST = UnknownOutcomeError("The venue did not answer.")
+
+
+@pytest.fixture
+async def house() -> House:
+    return House()
+
+
+# --- comparing -------------------------------------------------------------------------------------------------------
+
+
+async def test_an_execution_that_was_never_reported_is_found_by_comparing(house: House) -> None:
+    async with house.running():
+        order = house.submit(quantity="2")
+        await turns()
+        house.venue.silent = True
+        house.venue.execute(order.client_id, "0.5")
+        await house.clock.advance(COMPARE_EVERY_S)
+        assert order.filled == D("0.5")
+
+
+async def test_an_end_that_was_never_reported_is_found_by_comparing(house: House) -> None:
+    async with house.running():
+        order = house.submit()
+        await turns()
+        house.venue.silent = True
+        house.venue.end(order.client_id, "by the venue")
+        await house.clock.advance(2 * COMPARE_EVERY_S)
+        assert (house.status(order), order.reason) == (OrderStatus.CANCELED, "by the venue")
+
+
+async def test_an_order_that_the_venue_forgot_is_over(house: House) -> None:
+    async with house.running():
+        order = house.submit()
+        await turns()
+        house.venue.orders.clear()
+        await house.clock.advance(3 * COMPARE_EVERY_S)
+        assert house.status(order) is OrderStatus.CANCELED
+        assert order.reason == "The venue does not know this order."
+
+
+async def test_a_comparison_judges_nothing_that_changed_meanwhile(house: House) -> None:
+    async with house.running():
+        house.venue.silent = True
+        await house.clock.advance(COMPARE_EVERY_S - 10)
+        order = house.submit()
+        house.venue.on("place", takes_effect_then_fails(LOST))
+        await turns()
+        house.venue.orders.clear()
+        await house.clock.advance(10)
+        assert order.is_open, "it was placed 10 s before, within the visibility delay"
+
+
+async def test_a_comparison_that_fails_is_made_again(house: House) -> None:
+    async with house.running():
+        order = house.submit(quantity="2")
+        await turns()
+        house.venue.silent = True
+        house.venue.on("open_orders", fails(OSError("down")))
+        house.venue.execute(order.client_id, "0.5")
+        await house.clock.advance(COMPARE_EVERY_S)
+        assert order.filled == 0
+        await house.clock.advance(COMPARE_EVERY_S)
+        assert order.filled == D("0.5")
+
+
+async def test_orders_of_others_are_shown_while_they_work(house: House) -> None:
+    async with house.running():
+        stranger = command("web-1")
+        house.venue.accept(stranger)
+        await house.clock.advance(COMPARE_EVERY_S)
+        assert [order.client_id for order in house.state.external_orders.values()] == ["web-1"]
+        await house.clock.advance(COMPARE_EVERY_S)
+        assert len(house.facts(ev.ExternalOrderSeen)) == 1
+        house.venue.end(stranger.client_id)
+        await house.clock.advance(COMPARE_EVERY_S)
+        assert house.state.external_orders == {}
+        assert house.venue.requests("cancel") == []
+
+
+async def test_an_order_of_ours_that_was_given_up_too_early_is_taken_back(house: House) -> None:
+    async with house.running():
+        house.venue.on("place", fails(LOST))
+        order = house.submit()
+        await turns()
+        await house.clock.advance(70)
+        assert house.status(order) is OrderStatus.REJECTED
+        house.venue.silent = True
+        house.venue.accept(command(order.client_id))
+        await house.clock.advance(COMPARE_EVERY_S)
+        assert house.status(order) is OrderStatus.ACCEPTED
+
+
+# --- after a restart -------------------------------------------------------------------------------------------------
+
+
+async def restarted(house: House, durable: int | None = None) -> House:
+    again = house.crashed(durable)
+    await again.dispatcher.recover(again.venue, PAPER)
+    return again
+
+
+async def test_an_intent_that_never_left_is_given_up_after_a_restart(house: House) -> None:
+    order = house.submit()
+    house.clock.set(house.clock.now() + 40 * 10**9)
+    again = await restarted(house)
+    assert again.names(order)[-2:] == ["OutcomeUnknown", "Rejected"]
+    assert again.state.balance(PAPER, USDT).reserved == 0
+    assert again.venue.requests("place") == []
+
+
+async def test_an_intent_of_which_nobody_knows_whether_it_left_waits_for_the_visibility_delay(house: House) -> None:
+    order = house.submit()
+    again = house.crashed()
+    recovering = asyncio.ensure_future(again.dispatcher.recover(again.venue, PAPER))
+    await turns()
+    await again.clock.advance(20)
+    assert not recovering.done()
+    again.venue.silent = True
+    again.venue.accept(command(order.client_id))
+    await again.clock.advance(31)
+    await recovering
+    assert again.status(order) is OrderStatus.ACCEPTED
+    assert again.venue.requests("place") == []
+
+
+async def test_everything_that_happened_while_the_engine_was_away_is_booked(house: House) -> None:
+    async with house.running():
+        rests, fills_up, partly, ends = (house.submit(quantity="2", price=str(90 + n)) for n in range(4))
+        await turns()
+    venue = house.venue
+    venue.silent = True
+    venue.execute(fills_up.client_id, "2")
+    venue.execute(partly.client_id, "0.5")
+    venue.end(ends.client_id, "by the venue")
+    again = await restarted(house)
+    assert again.status(rests) is OrderStatus.ACCEPTED
+    assert again.status(fills_up) is OrderStatus.FILLED
+    assert again.status(partly) is OrderStatus.PARTIALLY_FILLED
+    assert again.status(ends) is OrderStatus.CANCELED
+    position = again.state.position(PAPER, rests.instrument)
+    assert position is not None
+    assert position.quantity == D("2.5")
+    assert again.venue.requests("place") == house.venue.requests("place")
+
+
+async def test_executions_are_asked_for_once_and_never_booked_twice(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even those of orders that were forgotten since: the venue keeps them longer than we do."""
+    monkeypatch.setattr("engine.state.orders.RECENT_ORDERS", 2)
+    async with house.running():
+        for _ in range(6):
+            order = house.submit()
+            await turns()
+            house.venue.execute(order.client_id, "1")
+            await house.clock.advance(COMPARE_EVERY_S)
+        held = house.state.balance(PAPER, USDT).total
+        again = await restarted(house)
+    assert again.state.balance(PAPER, USDT).total == held
+    assert again.facts(ev.ExternalFillSeen) == []
+    assert again.venue.requests("fills")[-1] == ("fills", "6")
+
+
+async def test_a_cancel_asked_for_before_the_crash_is_sent_after_it(house: House) -> None:
+    async with house.running():
+        order = house.submit()
+        await turns()
+        house.venue.on("cancel", never_answers)
+        house.desk.cancel(order.client_id, "no more")
+        await turns()
+    again = await restarted(house)
+    assert again.status(order) is OrderStatus.ACCEPTED
+    async with again.running():
+        await turns()
+        assert again.status(order) is OrderStatus.CANCELED
+
+
+async def test_what_was_not_durable_at_the_crash_never_happened_and_its_order_is_a_strangers(house: House) -> None:
+    """Nothing leaves before it is durable, so this cannot come about by a crash; a restored older journal does it."""
+    async with house.running():
+        kept = house.ledger.seq
+        order = house.submit()
+        await turns()
+    again = await restarted(house, durable=kept)
+    assert again.state.order(order.client_id) is None
+    assert again.venue.requests("cancel") == []
+
+
+async def test_a_venue_that_cannot_be_asked_stops_the_start(house: House) -> None:
+    house.venue.on("open_orders", fails(ExchangeConnectionError("down")))
+    with pytest.raises(ExchangeConnectionError):
+        await house.dispatcher.recover(house.venue, PAPER)

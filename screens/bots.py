@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from console.store import Slice
-    from engine.control.views import BotRow, FillRow, OrderRow, StrategyRow
+    from engine.control.views import BotRow, FillHistoryView, FillRow, OrderRow, StrategyRow
     from screens.sheet import Line
 
 __all__ = ["BotsScreen"]
@@ -169,6 +169,16 @@ class BotsScreen(DeckScreen):
 
     def _take_fills(self, fills: Sequence[FillRow]) -> None:
         self._fills = list(fills)
+        row = self.chosen()
+        if row is None:
+            return
+        self._fill_pages(row, self._look())
+        if row.fills and not any(fill.owner == row.id for fill in fills):
+            # Its executions are older than the newest of all: the history has them.
+            self.ask("orders.fill_history", {"owner": row.id, "size": FILLS}, then=self._take_history)
+
+    def _take_history(self, history: FillHistoryView) -> None:
+        self._fills += history.rows
         if (row := self.chosen()) is not None:
             self._fill_pages(row, self._look())
 

@@ -76,7 +76,9 @@ class Look:
 def _amount(value: Decimal | None, look: Look) -> Cell:
     if value is None:
         return Cell(DASH, "muted", "right", float("nan"))
-    return signed(look.money(value), value, look.glyphs)
+    text = look.money(value)
+    # A loss too small for the decimals is no loss: minus zero would puzzle.
+    return signed(text, value if text.strip("-0.,") else 0, look.glyphs)
 
 
 def bot_cells(row: BotRow, look: Look) -> tuple[Cell, ...]:
@@ -143,8 +145,10 @@ def about_lines(row: BotRow, look: Look, width: int) -> list[Line]:
         _line("Signals", (str(row.signals), "text"), (f"  refused {row.refusals}  fills {row.fills}", "muted")),
     ]
     if row.last_signal:
-        ago = f"  {age(row.last_signal_ts, look.now)} ago"
-        lines.append(_line("Last signal", (row.last_signal, "text"), (ago, "muted")))
+        ago = f"{age(row.last_signal_ts, look.now)} ago"
+        first, *rest = wrap(f"{row.last_signal}, {ago}", max(10, width - LABEL)) or [[]]
+        lines.append([(fit("Last signal", LABEL), "muted"), *first])
+        lines += [[(" " * LABEL, "text"), *line] for line in rest]
     bar = moment(row.last_bar_ts, look)
     beat = f"  active {age(row.heartbeat, look.now)} ago" if row.heartbeat else ""
     return [*lines, _line("Last bar", (bar, "text"), (beat, "muted"))]

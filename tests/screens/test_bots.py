@@ -394,3 +394,19 @@ async def test_the_cursor_stays_with_its_bot_while_figures_move() -> None:
 )
 def test_a_name_that_nobody_has_is_proposed(taken: list[str], name: str) -> None:
     assert free_name("trend_following", "BTC/USDT", taken) == name
+
+
+async def test_executions_older_than_the_newest_of_all_come_from_the_history() -> None:
+    async with console(screen="bots") as deck:
+        deck.link.data["orders.fills"] = []
+        await deck.press("j", "k")
+        await deck.settle()
+        assert {"owner": "bot-trend", "size": 200} in [call.params for call in deck.link.called("orders.fill_history")]
+
+
+async def test_a_loss_too_small_to_be_shown_is_no_loss() -> None:
+    link = FakeLink()
+    first, *others = link.data["bots.list"]
+    link.data["bots.list"] = (msgspec.structs.replace(first, pnl=Decimal("-0.001")), *others)
+    async with console(link, screen="bots") as deck:
+        assert "-0.00" not in deck.text()

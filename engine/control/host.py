@@ -25,6 +25,8 @@ from engine.events import OperatorActed
 from engine.logs import add_secret, configure_logs, get_logger
 from engine.model.ids import AccountId
 from engine.strategy.loader import StrategyRegistry
+from engine.venues.markets.sim_profile import SimulatedSettings
+from engine.venues.markets.sim_profile import scene as find_scene
 from storage.candles import CandleStore
 from storage.journal import AsyncReader, Journal, JournalOptions
 
@@ -67,9 +69,14 @@ class EngineHost:
         settings: Validated settings.
         scene: Name of a scene with a fixed seed; it lives in a folder of its own that is emptied first.
         clock: The engine's clock.
+
+    Raises:
+        NotFoundError: There is no such scene.
     """
 
     def __init__(self, home: Path, settings: Settings, *, scene: str | None = None, clock: Clock | None = None) -> None:
+        # A scene's folder is emptied at its start: only a name that is in the table may ever become one.
+        self._market = find_scene(scene) if scene is not None else None
         self.home = home if scene is None else home / SCENES / scene
         self.settings = settings
         self.scene = scene
@@ -187,19 +194,14 @@ class EngineHost:
 
     def _make_market(self) -> Market:
         wanted = self.settings.paper
-        if wanted.market == "replay" and wanted.replay_file is not None:
+        if self._market is None and wanted.market == "replay" and wanted.replay_file is not None:
             from engine.venues.markets.recording import open_recording
             from engine.venues.markets.replay import ReplayMarket
 
             return ReplayMarket(open_recording(wanted.replay_file), begin=self.clock.now(), speed=wanted.replay_speed)
-        from engine.venues.markets.sim_profile import SimulatedSettings, scene
         from engine.venues.markets.simulated import SimulatedMarket
 
-        chosen = (
-            scene(self.scene)
-            if self.scene is not None
-            else SimulatedSettings(seed=wanted.seed, rate=wanted.updates_per_second)
-        )
+        chosen = self._market or SimulatedSettings(seed=wanted.seed, rate=wanted.updates_per_second)
         return SimulatedMarket(chosen, self.clock.now())
 
     async def _project(self, context: Context) -> None:

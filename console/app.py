@@ -221,7 +221,7 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         held = bool(self._batch_count)
         super()._display(screen, renderable)
-        if isinstance(screen, Dialog) and renderable is not None and not held:
+        if isinstance(screen, Dialog) and renderable is not None and screen.is_drawn and not held:
             screen.note_drawn()
 
     async def _dispatch_action(self, namespace: DOMNode, action_name: str, params: Any) -> bool:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from console.driver import QuarterdeckDriver
 from console.ending import ExitIntent
+from widgets.composing import SLICE_S
 from widgets.shadow import ShadowedApp
+from widgets.stylesheet import KeptStylesheet
 
 if TYPE_CHECKING:
     from textual.driver import Driver
+    from textual.message import Message
 
 __all__ = ["HostedApp"]
 
@@ -23,11 +28,19 @@ class HostedApp(ShadowedApp[ExitIntent]):
 
     def __init__(self, driver_class: type[Driver] | None = None) -> None:
         super().__init__(driver_class=driver_class)
+        self.stylesheet = KeptStylesheet(variables=self.get_css_variables())
 
     @property
     def failure(self) -> Exception | None:
         """The exception that ended the app; None while it runs and after an orderly end."""
         return self._exception
+
+    async def _dispatch_message(self, message: Message) -> None:
+        began = time.monotonic()
+        await super()._dispatch_message(message)
+        # Messages are worked off without a turn of the loop between them.
+        if time.monotonic() - began > SLICE_S:
+            await asyncio.sleep(0)
 
     def post_display_hook(self) -> None:
         """Tell the driver about each display, so that it knows which ones it held back."""

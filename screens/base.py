@@ -28,7 +28,7 @@ from widgets.paint import PaintedScreen
 from widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from decimal import Decimal
 
     from textual.app import ComposeResult
@@ -145,7 +145,7 @@ class DeckScreen(PaintedScreen[None], inherit_bindings=False):
         yield from self.body()
         yield KeyBar(self.SCOPE)
 
-    def paint(self) -> None:
+    def paint_steps(self) -> Iterator[None]:
         """Show the frame's figures, pull the screen's and draw; a failure is shown and does not end the console."""
         deck = self.deck
         now = deck.steady()
@@ -154,7 +154,7 @@ class DeckScreen(PaintedScreen[None], inherit_bindings=False):
         self.query_one(NavBar).warn(warning)
         self.set_class(not self.live, "-stale")
         try:
-            super().paint()
+            yield from super().paint_steps()
         except Exception as error:
             # The paint timer is a task root: whatever a view brings must not take the console with it.
             deck.report(error, where=f"drawing {self.SCOPE}")

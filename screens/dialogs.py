@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, cast
 
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen, ScreenResultType
+from textual.screen import ScreenResultType
 from textual.widgets import Input, Static
 
 from console.actions import bindings
 from engine.errors import QuarterdeckError
 from screens.sheet import Line, Sheet
 from widgets.text import clean
+from widgets.veil import VeiledScreen
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -33,7 +34,7 @@ GUARD_S = 0.25
 """Seconds after the first frame before a dialog can be confirmed."""
 
 
-class Dialog(ModalScreen[ScreenResultType], Generic[ScreenResultType], inherit_bindings=False):
+class Dialog(VeiledScreen[ScreenResultType], Generic[ScreenResultType], inherit_bindings=False):
     """The base of all dialogs: a titled box, Esc to leave, and the guard against keys typed ahead."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("focus", "dialog")

@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, ClassVar, Generic
 
-from textual.screen import Screen, ScreenResultType
+from textual.screen import ScreenResultType
 
+from widgets.composing import SLICE_S, SlicedScreen
 from widgets.line_widget import LineWidget
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from textual.timer import Timer
 
 __all__ = ["PaintedScreen"]
 
 
-class PaintedScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
+class PaintedScreen(SlicedScreen[ScreenResultType], Generic[ScreenResultType]):
     """A screen whose live widgets are drained by one timer.
 
     ``PAINT_HZ`` is the rate, unless the app has a ``paint_hz``; 10 is the most that is useful over a thin line.
@@ -34,11 +37,17 @@ class PaintedScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
         """Hand the widgets what changed; ``now`` is in seconds on a steady scale."""
 
     def paint(self) -> None:
-        """Pull and draw once; the timer calls this, and an action that wants its result seen at once may."""
+        """Pull and draw once; an action that wants its result seen at once calls this."""
+        for _ in self.paint_steps():
+            pass
+
+    def paint_steps(self) -> Iterator[None]:
+        """Pull and draw, widget by widget."""
         now = asyncio.get_running_loop().time()
         self.pull(now)
         for widget in self.query(LineWidget):
-            if widget.display:
+            yield
+            if widget.display and widget.is_attached:
                 widget.drain(now)
 
     def on_mount(self) -> None:
@@ -46,9 +55,16 @@ class PaintedScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
         rate = float(getattr(self.app, "paint_hz", self.PAINT_HZ))
         self._paint_timer = self.set_interval(1 / rate, self._tick, name="paint")
 
-    def _tick(self) -> None:
-        if self._is_seen():
-            self.paint()
+    async def _tick(self) -> None:
+        """Paint, and let the loop turn whenever it has been held for long."""
+        if not self._is_seen():
+            return
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for _ in self.paint_steps():
+            if loop.time() - began > SLICE_S:
+                await asyncio.sleep(0)
+                began = loop.time()
 
     def _is_seen(self) -> bool:
         """Tell whether the screen is on top or shows behind dialogs only."""
@@ -68,4 +84,4 @@ class PaintedScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
         """Draw at once what happened meanwhile, and go on."""
         if self._paint_timer is not None:
             self._paint_timer.resume()
-        self.call_after_refresh(self.paint)
+        self.call_after_refresh(self._tick)

@@ -108,7 +108,14 @@ class RiskDepartment:
         stop = self._stops.get(scope.key)
         if stop is None:
             stop = self._stops[scope.key] = EmergencyStop(
-                self._state, self.picture, self._port, self._ledger.record, scope, actor, reason
+                self._state,
+                self.picture,
+                self._port,
+                self._ledger.record,
+                self.gate.closers,
+                scope,
+                actor,
+                reason,
             )
         self.gate.closing.add(scope)
         progress = stop.begin(now)

@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 __all__ = [
     "EMERGENCY_ACTOR",
     "EMERGENCY_REASON",
+    "Closers",
     "EmergencyStop",
     "OrderPort",
     "Progress",
     "is_closing",
-    "is_emergency",
 ]
 
 log = get_logger(__name__)
@@ -62,7 +62,7 @@ _Key = tuple[Owner, AccountId, InstrumentId]
 class OrderPort(Protocol):
     """The part of the order desk that the emergency stop needs."""
 
-    def submit(self, request: OrderRequest) -> object:
+    def submit(self, request: OrderRequest) -> Order:
         """Check, book and queue an order. Raises OrderRejectionError when risk refuses it."""
 
     def cancel(self, client_id: ClientOrderId, reason: str) -> object:
@@ -99,9 +99,32 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
         return " ".join((text, *self.problems, *self.left))
 
 
-def is_emergency(reason: str) -> bool:
-    """True for the reason of an order that an emergency stop sent."""
-    return reason.startswith(EMERGENCY_REASON)
+class Closers:
+    """The orders that emergency stops sent themselves, known by identity and not by what they say of themselves.
+
+    They are remembered by this process only: after a restart those still open count as anybody's, are cancelled, and
+    what they leave is closed anew.
+    """
+
+    def __init__(self) -> None:
+        self._sending: OrderRequest | None = None
+        self._ids: set[ClientOrderId] = set()
+
+    def submit(self, port: OrderPort, request: OrderRequest) -> None:
+        """Submit a closing order and remember it. Raises what the port raises."""
+        self._sending = request
+        try:
+            self._ids.add(port.submit(request).client_id)
+        finally:
+            self._sending = None
+
+    def sends(self, request: OrderRequest) -> bool:
+        """True while an emergency stop is submitting this very request."""
+        return request is self._sending
+
+    def sent(self, order: Order) -> bool:
+        """True for an order that an emergency stop submitted."""
+        return order.client_id in self._ids
 
 
 def is_closing(state: EngineState, instrument: InstrumentId, owner: Owner) -> bool:
@@ -120,6 +143,7 @@ class EmergencyStop:
         picture: Values of the moment.
         port: Where orders are submitted and cancelled.
         record: Books a fact.
+        closers: Orders of emergency stops, shared with the gate and all other stops.
         scope: What is stopped.
         actor: Who asked.
         reason: Why.
@@ -131,6 +155,7 @@ class EmergencyStop:
         picture: Picture,
         port: OrderPort,
         record: Callable[[ev.Event], object],
+        closers: Closers,
         scope: Scope,
         actor: str,
         reason: str,
@@ -141,6 +166,7 @@ class EmergencyStop:
         self._picture = picture
         self._port = port
         self._record = record
+        self._closers = closers
         self._actor = actor if actor.startswith(EMERGENCY_ACTOR) else EMERGENCY_ACTOR + actor
         self._began = 0
         self._asked: dict[ClientOrderId, int] = {}
@@ -191,7 +217,7 @@ class EmergencyStop:
 
     def _to_cancel(self) -> list[Order]:
         orders = self._state.orders.values()
-        return [order for order in orders if self._covers(order) and not is_emergency(order.decision.reason)]
+        return [order for order in orders if self._covers(order) and not self._closers.sent(order)]
 
     def _cancel(self, order: Order, now: int) -> None:
         asked = self._asked.get(order.client_id)
@@ -221,7 +247,7 @@ class EmergencyStop:
             for order in self._state.orders.values()
             if (order.owner, order.account, order.instrument) == key and self._covers(order)
         ]
-        if any(is_emergency(order.decision.reason) for order in working) or now < self._next_try.get(key, 0):
+        if any(self._closers.sent(order) for order in working) or now < self._next_try.get(key, 0):
             return
         if working and now - self._began < CANCEL_WAIT_NS:
             return
@@ -246,7 +272,7 @@ class EmergencyStop:
         # Whether the venue takes it is known later; a rejected order is simply followed by the next one.
         tries = self._tries[key] = self._tries.get(key, 0) + 1
         self._next_try[key] = now + _PAUSES_S[min(tries, len(_PAUSES_S)) - 1] * NS_PER_S
-        self._try(f"{owner} {instrument_id}", lambda: self._port.submit(request))
+        self._try(f"{owner} {instrument_id}", lambda: self._closers.submit(self._port, request))
 
     def _closable(self, key: _Key, instrument: Instrument, side: OrderSide) -> tuple[Decimal, str]:
         """Quantity that can be closed by one order now; with 0, why there is none."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from engine.logs import get_logger
 from engine.model.risk import Refusal, RefusalCode, Verdict
 from engine.model.valuation import VIEW
-from engine.risk.emergency import is_emergency
+from engine.risk.emergency import Closers
 from engine.risk.picture import Picture
 from engine.risk.rules import ENTRY_RULES, Case
 from engine.risk.shape import shape_refusals
@@ -67,6 +67,8 @@ class RiskGate:
         self.throttle = Throttle()
         self.closing: set[Scope] = set()
         """Scopes that an emergency stop is closing right now; nobody else may order there, not even reductions."""
+        self.closers = Closers()
+        """The closing orders of emergency stops."""
         self._state = state
         self._limits = limits
         self._budgets = budgets
@@ -144,7 +146,7 @@ class RiskGate:
 
     def _being_closed(self, request: OrderRequest) -> Refusal | None:
         # A protective order placed anew for every one that is cancelled would hold the funds that closing needs.
-        if is_emergency(request.decision.reason):
+        if self.closers.sends(request):
             return None
         for scope in self.closing:
             if scope.covers(request.instrument, request.owner):

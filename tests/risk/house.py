@@ -89,6 +89,13 @@ class House:
         for key, price in ((BTC, "50000"), (ETH, "2500"), (SOL, "100"), (ETHBTC, "0.05"), (PERP, "50000")):
             self.price(key, price)
 
+    def restart(self, limits: RiskLimits) -> None:
+        """Risk and desk begin again with nothing but the booked facts."""
+        self.risk = RiskDepartment(self.ledger, self, limits, PAPER)
+        self.gate = self.risk.gate
+        self.desk = Desk(self.ledger, self.gate, self, ClientIds("abcdefgh", 2), self)
+        self.risk.attach(self.desk)
+
     # the house is its own market and outbox
 
     def quote(self, key: InstrumentId) -> Quote | None:

@@ -240,10 +240,15 @@ def test_it_goes_on_after_a_restart() -> None:
     house = busy()
     house.risk.emergency("anna", "crash in between")
     confirm_cancels(house)
-    again = RiskDepartment(house.ledger, house, WIDE, PAPER)
-    again.attach(house.desk)
-    again.tick(house.now)
+    before = {order.client_id for order in closing(house)}
+    house.restart(WIDE)
+    house.risk.tick(house.now)
+    # whose an order from before was cannot be proven, so it is cancelled and its position closed anew
+    assert all(house.state.orders[client_id].cancel_requested for client_id in before)
+    confirm_cancels(house)
+    tick(house)
     assert {order.instrument for order in closing(house)} == {BTC, ETH, PERP}
+    assert before.isdisjoint(order.client_id for order in closing(house))
     assert len(house.facts(ev.TradingStateChanged)) == 1
 
 
@@ -339,3 +344,20 @@ def test_after_a_hard_drawdown_trading_begins_again_step_by_step() -> None:
     tick(house)
     assert house.state.trading_state() is TradingState.ACTIVE
     assert house.codes(BUY, "0.001") == []
+
+
+def test_an_order_that_only_says_it_is_the_stop_is_cancelled_like_any_other() -> None:
+    house = House(WIDE)
+    house.trade(BUY, "0.01")
+    sly = house.accept(house.submit(SELL, "0.01", price="90000", reason="emergency stop at my level"))
+    house.risk.emergency("anna", "fat finger")
+    assert house.state.orders[sly.client_id].cancel_requested
+    assert house.codes(SELL, "0.01", reason="emergency stop: me too") == [RefusalCode.HALTED]
+    confirm_cancels(house)
+    tick(house)
+    (order,) = closing(house)
+    house.fill(order)
+    tick(house)
+    assert house.risk.emergency_words == ""
+    assert not house.state.orders
+    assert not house.held()

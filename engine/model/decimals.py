@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import re
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXACT", "ONE", "ZERO", "exact", "floor_to", "parse_decimal", "round_to"]
 
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,})")
 ZERO = Decimal(0)
 ONE = Decimal(1)
 
@@ -44,21 +46,32 @@ def parse_decimal(text: object, what: str) -> Decimal:
     """Read a finite decimal that a person or a file wrote.
 
     Args:
-        text: A string, int or Decimal; thousands separators `_` and `,` are accepted in strings.
+        text: A string, int or Decimal. A string may group thousands with `_`, or with commas where nobody could take
+            them for decimal commas (`1,234.50`, `1,234,567`).
         what: Name of the value, used in the error.
 
     Raises:
-        ValidationError: It is not a finite decimal number, or it is a binary float.
+        ValidationError: It is not a finite decimal number, or it is a binary float, or a comma in it is ambiguous.
     """
-    if isinstance(text, float):
-        raise ValidationError(f"{what} must be an exact decimal, not the binary float {text!r}; pass it as text.")
+    if isinstance(text, float | bool):
+        raise ValidationError(f"{what} must be an exact decimal, not {_kind(text)} {text!r}; pass it as text.")
+    plain = str(text).strip().replace("_", "")
+    if "," in plain:
+        # Half the world writes 1,5 for one and a half: taking the comma for decoration would order ten times as much.
+        if not _GROUPED.fullmatch(plain):
+            raise ValidationError(f"{what} must be a number without a comma, such as 1500 or 1.5, not {plain[:40]!r}.")
+        plain = plain.replace(",", "")
     try:
-        value = Decimal(str(text).strip().replace(",", "").replace("_", ""))
+        value = Decimal(plain)
     except decimal.InvalidOperation:
         raise ValidationError(f"{what} must be a number, not {str(text)[:40]!r}.") from None
     if not value.is_finite():
         raise ValidationError(f"{what} must be a finite number, not {str(text)[:40]!r}.")
     return value
+
+
+def _kind(value: float | bool) -> str:
+    return "the truth value" if isinstance(value, bool) else "the binary float"
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:

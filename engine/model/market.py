@@ -74,8 +74,8 @@ class OrderBook:
     def apply(self, update: BookUpdate) -> bool:
         """Apply an update; False when its sequence does not follow (the book is unchanged and needs a snapshot)."""
         if update.snapshot:
-            self.bids = {p: q for p, q in update.bids if q}
-            self.asks = {p: q for p, q in update.asks if q}
+            self.bids = {p: q for p, q in dict(update.bids).items() if q}
+            self.asks = {p: q for p, q in dict(update.asks).items() if q}
             self._bid_prices = sorted(-p for p in self.bids)
             self._ask_prices = sorted(self.asks)
         else:

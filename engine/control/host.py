@@ -46,6 +46,8 @@ PAPER_ACCOUNT = AccountId("paper")
 SCENES = "scenes"
 SETTINGS_SEEN = "settings-seen.json"
 """The settings of the last start, to tell what has changed since."""
+ANSWERS_S = 3.0
+"""Seconds that calls under way have to be answered when the engine ends."""
 PROJECTION_AFTER_S = 2.0
 
 
@@ -219,6 +221,9 @@ class EngineHost:
         context = self.context
         if context is not None and context.jobs is not None:
             await context.jobs.close()
+        if self.service is not None:
+            # Who asked before the end is answered: the journal takes nothing once it is closed.
+            await self.service.finish(ANSWERS_S)
         if self.engine is not None:
             await self.engine.stop()
         if context is not None:

@@ -49,6 +49,18 @@ class Service:
         self.context = context
         self._outcomes: OrderedDict[str, _Outcome] = OrderedDict()
         self._count = 0
+        self._changing = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def finish(self, seconds: float) -> bool:
+        """Wait so long for the mutating calls under way; False when some are still not answered."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            log.warning("the engine ends although calls are under way", calls=self._changing)
+        return self._idle.is_set()
 
     async def call(
         self,
@@ -124,6 +136,16 @@ class Service:
             ) from error
 
     async def _mutate(self, entry: Operation, request: BaseModel, request_id: str) -> Any:
+        self._changing += 1
+        self._idle.clear()
+        try:
+            return await self._change(entry, request, request_id)
+        finally:
+            self._changing -= 1
+            if not self._changing:
+                self._idle.set()
+
+    async def _change(self, entry: Operation, request: BaseModel, request_id: str) -> Any:
         self._count += 1
         engine = self.context.engine
         before = engine.ledger.seq if engine is not None else 0
@@ -160,7 +182,7 @@ async def _kept(engine: Engine, before: int) -> None:
             raise JournalError(
                 f"The request was begun and may not have been kept: {ledger.failed} After the next start it shows."
             )
-    elif not engine.stopped:
+    elif not engine.stopped or ledger.seq > before:
         await engine.journal.wait_durable(ledger.seq)
 
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from engine import events as ev
 from engine.errors import JournalError
 from engine.logs import get_logger
+from engine.model.entries import TradingState
 from engine.model.ids import ClientOrderId, venue_of
 from engine.model.order import OrderStatus
+from engine.state.core import ENGINE_SCOPE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,6 +121,8 @@ class Inquiry:
             False when it says that more was executed than is booked, and the order has no end without those executions.
         """
         desk, client_id, now = self._need_desk(), found.client_id, self._clock.now()
+        if self._is_another(found):
+            return True
         if found.status is not OrderStatus.REJECTED:
             desk.on_event(
                 account, ev.OrderAccepted(client_id=client_id, venue_order_id=found.venue_order_id, ts=found.created)
@@ -141,6 +145,28 @@ class Inquiry:
                 )
             case _:
                 self._align(account, order, found, now, changed=changed)
+        return True
+
+    def _is_another(self, found: VenueOrder) -> bool:
+        """Whether what the venue has under our id is not what was asked for; it is not booked then, trading halts."""
+        meant = self._ledger.state.order(found.client_id)
+        if meant is None:
+            return False
+        same = (found.instrument, found.side, found.type) == (meant.instrument, meant.side, meant.type)
+        # Only an amendment makes an order larger; before the venue named it, there was none.
+        larger = meant.venue_order_id is None and found.quantity > meant.quantity
+        if same and not larger:
+            return False
+        reason = (
+            f"The venue has another order under the id {found.client_id}: {found.side} {found.quantity} "
+            f"{found.instrument} ({found.type}), where {meant.side} {meant.quantity} {meant.instrument} ({meant.type}) "
+            "was asked for. It was not taken over; look at the venue, then resume on Risk."
+        )
+        log.critical("an order at the venue is not the one that was asked for", client_id=found.client_id, why=reason)
+        if self._ledger.state.trading_state() is not TradingState.HALTED:
+            self._ledger.record(
+                ev.TradingStateChanged(scope=ENGINE_SCOPE, state=TradingState.HALTED, reason=reason, actor="recovery")
+            )
         return True
 
     def _align(self, account: AccountId, order: Order, found: VenueOrder, now: int, *, changed: bool) -> None:
@@ -259,7 +285,8 @@ class Inquiry:
         desk, state = self._need_desk(), self._ledger.state
         seen = set()
         for order in found:
-            if desk.is_ours(order.client_id):
+            # A journal that lost its end goes on under another instance: what it still books is ours all the same.
+            if order.client_id in state.orders or desk.is_ours(order.client_id):
                 if order.client_id not in state.orders:
                     log.error("an order of ours works at the venue and was thought to be over", order=order.client_id)
                     self.settle(account, order)

@@ -48,6 +48,7 @@ class Journal:
         self._appended = recovered.state.seq
         self._durable = recovered.state.seq
         self._failure: JournalError | StaleEpochError | None = None
+        self._closing = False
         self._on_durable: list[DurableCallback] = []
         self._on_failure: list[FailureCallback] = []
         self._on_note: list[Callable[[str], None]] = []
@@ -152,9 +153,11 @@ class Journal:
         self._writer.start()
 
     async def close(self) -> None:
-        """Write what is queued, store the mark, end the threads and close the file."""
+        """Write what is queued, store the mark, end the threads and close the file; nothing is taken from now on."""
+        self._closing = True
         await asyncio.to_thread(self._join)
         self._tell()
+        self._refuse_waiters(self._ended())
 
     def _join(self) -> None:
         for thread in (self._writer, self._snapshotter, self._keeper):
@@ -198,12 +201,14 @@ class Journal:
         """Queue the next fact; never blocks.
 
         Raises:
-            JournalError: The journal has failed, fails now because too much is queued, or is not started.
+            JournalError: The journal has failed, fails now because too much is queued, is not started or is closed.
             StateConsistencyError: The number or epoch is not the next one.
         """
         writer = self._writer
         if self._failure is not None:
             raise self._halted()
+        if self._closing:
+            raise self._ended()
         if writer is None:
             raise JournalError("The journal is not started; nothing can be booked.")
         if record.seq != self._appended + 1 or record.epoch != self._epoch:
@@ -228,6 +233,8 @@ class Journal:
             return
         if self._failure is not None:
             raise self._halted()
+        if self._closing and seq > self._appended:
+            raise self._ended()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiter_count += 1
         heapq.heappush(self._waiters, (seq, self._waiter_count, future))
@@ -252,6 +259,20 @@ class Journal:
         assert failure is not None
         return JournalError(failure.message, error_code=failure.error_code or failure.kind)
 
+    @staticmethod
+    def _ended() -> JournalError:
+        return JournalError(
+            "The journal is closed: the engine has stopped, and this was not kept. Start the engine, look at what "
+            "became of it, then ask again.",
+            error_code="closed",
+        )
+
+    def _refuse_waiters(self, error: JournalError) -> None:
+        for _, _, future in self._waiters:
+            if not future.done():
+                future.set_exception(error)
+        self._waiters.clear()
+
     def _tell(self) -> None:
         # Cleared first: a commit from here on asks for another turn.
         self._telling = False
@@ -268,10 +289,7 @@ class Journal:
     def _tell_failure(self) -> None:
         failure = self._failure
         assert failure is not None
-        for _, _, future in self._waiters:
-            if not future.done():
-                future.set_exception(self._halted())
-        self._waiters.clear()
+        self._refuse_waiters(self._halted())
         for callback in tuple(self._on_failure):
             self._call(callback, failure)
 

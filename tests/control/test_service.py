@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine import events as ev
+from engine.control import host as host_module
 from engine.control import service as service_module
 from engine.control.registry import OPERATIONS, Role, operation
 from engine.control.requests import BotName, Empty, PlaceOrder, exact_amount
@@ -172,6 +173,52 @@ async def test_a_journal_that_fails_under_a_request_is_never_answered_with_succe
         await on.call("orders.place", **MARKET_BUY)
     with pytest.raises(JournalError):
         await on.call("risk.emergency_stop", reason="now")
+
+
+async def test_a_call_under_way_at_the_end_is_waited_for_and_one_that_comes_too_late_gets_an_error(
+    tmp_path: Path, extra: dict[str, Any]
+) -> None:
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def waits_and_books(context: Context) -> int:
+        begun.set()
+        await go.wait()
+        return context.need_engine().ledger.record(ev.OperatorActed(actor="test", operation="x", summary=""))
+
+    extra["do"] = waits_and_books
+    async with deck(tmp_path) as on:
+        call = asyncio.ensure_future(on.call("test.change"))
+        await begun.wait()
+        ending = asyncio.ensure_future(on.host.stop())
+        await asyncio.sleep(0.01)
+        go.set()
+        booked = await call
+        await ending
+        assert on.engine.journal.durable_seq >= booked
+        assert on.host.service is not None
+        with pytest.raises(JournalError):
+            await on.host.service.call("orders.cancel_all")
+
+
+async def test_a_call_that_books_while_the_journal_closes_is_not_answered_with_success(
+    tmp_path: Path, extra: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def waits_and_books(context: Context) -> int:
+        begun.set()
+        await go.wait()
+        return context.need_engine().ledger.record(ev.OperatorActed(actor="test", operation="x", summary=""))
+
+    extra["do"] = waits_and_books
+    monkeypatch.setattr(host_module, "ANSWERS_S", 0.01)
+    async with deck(tmp_path) as on:
+        call = asyncio.ensure_future(on.call("test.change"))
+        await begun.wait()
+        await on.host.stop()
+        go.set()
+        with pytest.raises(JournalError):
+            await call
 
 
 # --- refused ---------------------------------------------------------------------------------------------------------

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal as D
+from typing import Any
 
+import msgspec
 import pytest
 
 from engine import events as ev
 from engine.errors import ExchangeConnectionError, UnknownOutcomeError
 from engine.execution.dispatcher import COMPARE_EVERY_S
-from engine.model.order import OrderStatus
+from engine.execution.ids import ClientIds
+from engine.model.order import OrderSide, OrderStatus, OrderType
 from tests.execution.house import PAPER, USDT, House, command, fails, never_answers, takes_effect_then_fails, turns
 
 LOST = UnknownOutcomeError("The venue did not answer.")
@@ -200,6 +203,35 @@ async def test_what_was_not_durable_at_the_crash_never_happened_and_its_order_is
     again = await restarted(house, durable=kept)
     assert again.state.order(order.client_id) is None
     assert again.venue.requests("cancel") == []
+
+
+async def test_after_a_restored_journal_its_orders_are_ours_under_a_former_instance_too(
+    house: House,
+) -> None:
+    async with house.running():
+        order = house.submit()
+        await turns()
+    again = house.crashed()
+    again.desk._ids = ClientIds("zzzzzzzz", 2)
+    await again.dispatcher.recover(again.venue, PAPER)
+    assert again.status(order) is OrderStatus.ACCEPTED
+    assert again.state.external_orders == {}
+
+
+@pytest.mark.parametrize("wrong", [{"side": OrderSide.SELL}, {"quantity": D(3)}, {"type": OrderType.STOP_LOSS}])
+async def test_another_order_under_our_id_is_not_taken_over_and_trading_halts(house: House, wrong: Any) -> None:
+    async with house.running():
+        house.venue.on("place", fails(LOST))
+        order = house.submit()
+        house.venue.silent = True
+        house.venue.accept(msgspec.structs.replace(command(order.client_id), **wrong))
+        await turns()
+        await house.clock.advance(2)
+        assert house.status(order) is OrderStatus.UNKNOWN
+        assert house.facts(ev.OrderAccepted) == house.facts(ev.OrderAmended) == []
+        (halted,) = house.facts(ev.TradingStateChanged)
+        assert (halted.state, halted.actor) == ("halted", "recovery")
+        assert order.client_id in halted.reason
 
 
 async def test_a_venue_that_cannot_be_asked_stops_the_start(house: House) -> None:

@@ -273,3 +273,31 @@ async def test_a_listener_of_failures_that_comes_late_hears_at_once(path: Path) 
     journal.on_failure(heard.append)
     assert heard == [journal.failure]
     await journal.close()
+
+
+async def test_what_is_queued_at_the_end_is_kept_and_what_comes_after_it_is_refused(path: Path) -> None:
+    journal = opened(path)
+    journal.start()
+    records = session(60)
+    for record in records[:50]:
+        journal.append(record)
+    closing = asyncio.ensure_future(journal.close())
+    await asyncio.sleep(0)
+    with pytest.raises(JournalError, match="closed"):
+        journal.append(records[50])
+    with pytest.raises(JournalError, match="closed"):
+        await asyncio.wait_for(journal.wait_durable(51), 5)
+    await closing
+    assert journal.durable_seq == 50
+    with pytest.raises(JournalError, match="closed"):
+        journal.append(records[50])
+
+
+async def test_whoever_still_waits_at_the_end_is_told_that_it_was_not_kept(path: Path) -> None:
+    journal = opened(path)
+    journal.start()
+    waiting = asyncio.ensure_future(journal.wait_durable(1))
+    await asyncio.sleep(0)
+    await journal.close()
+    with pytest.raises(JournalError, match="closed"):
+        await asyncio.wait_for(waiting, 5)

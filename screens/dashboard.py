@@ -6,6 +6,7 @@ drawn once a second, and the pane's heading says so: a console at rest must cost
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.containers import Vertical
@@ -16,6 +17,7 @@ from screens import dashboard_figures as figures
 from screens.base import DeckScreen
 from screens.bot_questions import start_or_pause
 from screens.equity import EquityHistory, range_words, start_label
+from screens.market import DEPTH
 from screens.overview import OverviewStrip, show_account, show_equity
 from screens.portfolio_figures import POSITION_STRIP, position_key, position_strip_cells
 from widgets.activity_log import ActivityLog
@@ -42,6 +44,8 @@ HISTORY_EVERY_S = 60.0
 """How old the recorded curve may be when the screen comes to be shown; what happened since is seen live."""
 CURVE_EVERY_S = 10.0
 """How often a curve at rest is looked at; one that moves is drawn as it moves."""
+BOOK_STEP_S, BOOK_TRIES = 0.02, 50
+"""How often, and how many times, a market's first book is looked for before a ticket opens without one."""
 TRIES = (
     ("dashboard.buy", "buy at the market"),
     ("dashboard.new_bot", "let a bot trade"),
@@ -282,7 +286,25 @@ class DashboardScreen(DeckScreen):
         chosen = self.query_one("#markets", LiveTable).cursor_key
         if chosen in self.deck.instruments:
             self.deck.instrument = chosen
-        self._lead(f"market.{side}")
+        handler = find_action(f"market.{side}").handler
+        self.deck.run_worker(self._open_ticket(handler), name="ticket", exit_on_error=False)
+
+    async def _open_ticket(self, handler: str) -> None:
+        """Open a ticket on the market once its book is there: the ticket begins at its best price."""
+        deck = self.deck
+        await deck.switch_mode("market")
+        book = deck.store.follow("market.book", instrument=deck.instrument, depth=DEPTH) if deck.instrument else None
+        for _ in range(BOOK_TRIES):
+            if book is None or book.data is not None or not self.live:
+                break
+            await asyncio.sleep(BOOK_STEP_S)
+        if book is not None:
+            book.close()
+        screen = deck.deck_screen
+        if screen is not None and screen is deck.screen and deck.current_mode == "market":
+            # The screen takes the market in when it is drawn.
+            screen.paint()
+            await deck.run_action(handler, deck.screen)
 
     def action_start_pause(self) -> None:
         """Ask whether the chosen bot shall be started, resumed or paused."""

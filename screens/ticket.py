@@ -301,6 +301,10 @@ class TicketDialog(Dialog[Any]):
         """Change between buying and selling."""
         self.query_one("#side", ChoiceField).action_turn(1)
 
+    def action_accept(self) -> None:
+        """Review, from a field in which nothing is typed as well."""
+        self.action_review()
+
     def action_review(self) -> None:
         """Show exactly what would be sent, as soon as the engine has judged it as it now stands."""
         asked = self.asked()

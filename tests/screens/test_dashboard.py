@@ -213,6 +213,8 @@ async def test_buying_opens_the_ticket_of_the_chosen_market() -> None:
         await deck.until(lambda: deck.dialog() == "TicketDialog")
         assert deck.app.current_mode == "market"
         assert "BUY SOL/USDT" in deck.text()
+        assert "148.36" in deck.words()
+        assert deck.link.topics().count("market.book") == 1
 
 
 @pytest.mark.parametrize(("key", "mode"), [("n", "bots"), ("t", "backtests")])

@@ -149,6 +149,16 @@ async def test_side_and_conditions_can_be_changed_in_the_ticket() -> None:
 # --- the one confirmation
 
 
+async def test_enter_reviews_from_a_field_in_which_nothing_is_typed_as_well() -> None:
+    async with console(screen="market") as deck:
+        await ticket(deck, "b")
+        await deck.press("up")
+        deck.pass_guard()
+        await deck.press("enter")
+        await deck.until(lambda: deck.dialog() == "ConfirmDialog")
+        assert not deck.link.called("orders.place")
+
+
 async def test_the_question_shows_exactly_the_sentence_that_is_sent() -> None:
     async with console(screen="market") as deck:
         await ticket(deck)

@@ -9,7 +9,20 @@ import msgspec
 
 from engine.model.ids import Currency, Owner
 
-__all__ = ["BotEntry", "BotState", "BreakerEntry", "EquityEntry", "HaltEntry", "MarkEntry", "Sums", "TradingState"]
+__all__ = [
+    "BREAKER_ACTOR",
+    "BotEntry",
+    "BotState",
+    "BreakerEntry",
+    "EquityEntry",
+    "HaltEntry",
+    "MarkEntry",
+    "Sums",
+    "TradingState",
+]
+
+BREAKER_ACTOR = "breaker:"
+"""Begins the actor of every halt that a breaker ordered."""
 
 
 class TradingState(enum.StrEnum):
@@ -81,6 +94,8 @@ class HaltEntry(msgspec.Struct):
     reason: str
     actor: str
     since: int
+    beneath: HaltEntry | None = None
+    """Somebody's hold that a breaker's stricter halt covers; it is in force again when the breakers are reset."""
 
 
 class BreakerEntry(msgspec.Struct):

@@ -17,7 +17,7 @@ from engine import events as ev
 from engine.errors import ConflictError, NotFoundError, ValidationError
 from engine.logs import get_logger
 from engine.model.decimals import ZERO
-from engine.model.entries import BreakerEntry, EquityEntry, TradingState
+from engine.model.entries import BREAKER_ACTOR, BreakerEntry, EquityEntry, TradingState
 from engine.model.ids import AccountId
 from engine.model.limits import RiskLimits
 from engine.model.valuation import VIEW
@@ -35,10 +35,10 @@ log = get_logger(__name__)
 
 NS_PER_S = 1_000_000_000
 NS_PER_DAY = 86_400 * NS_PER_S
-BREAKER_ACTOR = "breaker:"
-"""Begins the actor of every halt that a breaker ordered."""
 EVALUATION = "evaluation"
 """Name under which a failure outside any single breaker is tripped."""
+UNKNOWN_NS = 30 * NS_PER_S
+"""An account that holds positions and could not be valued for so long is one whose breakers failed."""
 _PLACES = Decimal("0.00000001")
 _RATIO = Decimal("0.0001")
 _PEAK_STEP = Decimal("1.001")
@@ -156,6 +156,7 @@ class Breakers:
         self._looked = -1
         """When the breakers were last judged."""
         self._seen: dict[AccountId, _Seen] = {}
+        self._unknown_since: dict[AccountId, int] = {}
         self.unknown: dict[AccountId, tuple[str, ...]] = {}
         """Accounts that could not be valued at the last look, with what has no price; entries are refused meanwhile."""
 
@@ -204,7 +205,8 @@ class Breakers:
     def _judge(self, account: AccountId, now: int, limits: RiskLimits) -> tuple[list[ev.Event], bool]:
         measured = self._measure(account, now)
         if measured is None:
-            return [], False
+            return self._blind(account, now), False
+        self._unknown_since.pop(account, None)
         trips: list[ev.Event] = []
         for breaker in self._breakers:
             if (breaker.name, account) in self._state.breakers:
@@ -240,11 +242,31 @@ class Breakers:
         )
         return [tripped, *self._order(breaker.state, reason, breaker.name)]
 
-    def _failed(self, name: str, scope: str, error: Exception) -> list[ev.Event]:
+    def _blind(self, account: AccountId, now: int) -> list[ev.Event]:
+        """What follows when an account cannot be valued: nothing at first, prices may be late; then it has failed."""
+        held = any(holder == account and position.lots for (holder, _), position in self._state.positions.items())
+        if not held:
+            self._unknown_since.pop(account, None)
+            return []
+        if now - self._unknown_since.setdefault(account, now) < UNKNOWN_NS:
+            return []
+        missing = ", ".join(self.unknown[account])
+        return self._failed(
+            EVALUATION,
+            account,
+            f"No breaker of {account} could be evaluated for {UNKNOWN_NS // NS_PER_S} seconds although positions are "
+            f"held: no price is known for {missing}.",
+        )
+
+    def _failed(self, name: str, scope: str, cause: Exception | str) -> list[ev.Event]:
         """A breaker that cannot be judged protects nothing: trading halts. Told once."""
         known = self._state.breakers.get((name, scope))
         facts: list[ev.Event] = []
-        reason = f"The breaker {name.replace('_', ' ')} could not be evaluated ({type(error).__name__})."
+        reason = (
+            cause
+            if isinstance(cause, str)
+            else f"The breaker {name.replace('_', ' ')} could not be evaluated ({type(cause).__name__})."
+        )
         if known is None or known.value != BREAKER_FAILED:
             tripped = ev.BreakerTripped(breaker=name, scope=scope, value=BREAKER_FAILED, threshold="", reason=reason)
             facts.append(tripped)
@@ -332,7 +354,7 @@ class Breakers:
 
         A reset is refused while its condition persists, for the daily loss also within 24 hours of the trip. Forcing it
         begins the comparison anew at the present equity; a breaker that cannot be evaluated cannot be forced. When the
-        last breaker closes, a halt that breakers ordered ends with it.
+        last breaker closes, a halt that breakers ordered ends with it, and a hold that it covered is in force again.
 
         Args:
             name: The breaker.
@@ -362,13 +384,14 @@ class Breakers:
         self._quiet = (-1, -1)
         halt = self._state.halts.get(ENGINE_SCOPE)
         if len(self._state.breakers) == 1 and halt is not None and halt.actor.startswith(BREAKER_ACTOR):
-            active = ev.TradingStateChanged(
+            below = halt.beneath
+            after = ev.TradingStateChanged(
                 scope=ENGINE_SCOPE,
-                state=TradingState.ACTIVE,
-                reason=f"The last breaker was reset: {reason}",
-                actor=actor,
+                state=TradingState.ACTIVE if below is None else below.state,
+                reason=f"The last breaker was reset: {reason}" if below is None else below.reason,
+                actor=actor if below is None else below.actor,
             )
-            facts.append(active)
+            facts.append(after)
         return tuple(facts)
 
     def _reset_one(
@@ -376,6 +399,8 @@ class Breakers:
     ) -> list[ev.Event]:
         breaker = next((b for b in self._breakers if b.name == name), None)
         bare = ev.BreakerReset(breaker=name, scope=scope, actor=actor, reason=reason)
+        if name == EVALUATION and scope in self._state.accounts:
+            self._must_measure(AccountId(scope), now)
         if breaker is None or scope not in self._state.accounts:
             self._must_work(now)
             return [bare]

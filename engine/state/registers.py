@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 from engine import events as ev
 from engine.errors import StateConsistencyError
-from engine.model.entries import BotEntry, BotState, BreakerEntry, EquityEntry, HaltEntry, MarkEntry, TradingState
+from engine.model.entries import (
+    BREAKER_ACTOR,
+    BotEntry,
+    BotState,
+    BreakerEntry,
+    EquityEntry,
+    HaltEntry,
+    MarkEntry,
+    TradingState,
+)
 from engine.model.ids import AccountId
 
 if TYPE_CHECKING:
@@ -94,7 +103,10 @@ def _trading_state(state: EngineState, event: ev.TradingStateChanged, ts: int) -
     if trading is TradingState.ACTIVE:
         state.halts.pop(event.scope, None)
     else:
-        state.halts[event.scope] = HaltEntry(trading, event.reason, event.actor, ts)
+        beneath = state.halts.get(event.scope) if event.actor.startswith(BREAKER_ACTOR) else None
+        if beneath is not None and beneath.actor.startswith(BREAKER_ACTOR):
+            beneath = beneath.beneath
+        state.halts[event.scope] = HaltEntry(trading, event.reason, event.actor, ts, beneath)
 
 
 def _breaker_tripped(state: EngineState, event: ev.BreakerTripped, ts: int) -> None:

@@ -348,3 +348,56 @@ def test_a_quiet_account_costs_nothing() -> None:
     house.risk.picture.commitments = None  # type: ignore[assignment]
     house.later(5)
     assert house.risk.breakers.evaluate(house.now) == ()
+
+
+def test_positions_without_a_price_halt_trading_after_half_a_minute() -> None:
+    house = exposed()
+    move(house, "50000")
+    gone = dict(house.markets)
+    house.markets.clear()
+    for _ in range(30):
+        house.risk.tick(house.now)
+        house.later(1)
+    assert tripped(house) == []
+    house.risk.tick(house.now)
+    (trip,) = house.facts(ev.BreakerTripped)
+    assert (trip.breaker, trip.scope) == ("evaluation", PAPER)
+    assert "no price is known for" in trip.reason
+    assert house.state.trading_state() is TradingState.HALTED
+    house.later(1)
+    house.risk.tick(house.now)
+    assert len(house.facts(ev.BreakerTripped)) == 1
+    with pytest.raises(ConflictError, match="cannot be valued"):
+        house.risk.reset_breaker("anna", "try", "evaluation")
+    house.markets.update(gone)
+    house.refresh()
+    house.risk.reset_breaker("anna", "prices are back", "evaluation")
+    assert house.state.trading_state() is TradingState.ACTIVE
+
+
+def test_a_gap_of_prices_that_ends_in_time_halts_nothing() -> None:
+    house = exposed()
+    for _ in range(4):
+        gone = dict(house.markets)
+        house.markets.clear()
+        house.risk.tick(house.now)
+        house.later(20)
+        house.risk.tick(house.now)
+        house.markets.update(gone)
+        move(house, "50000")
+    assert tripped(house) == []
+
+
+def test_a_reset_gives_a_hold_that_the_breaker_covered_back_to_its_operator() -> None:
+    house = exposed()
+    house.risk.hold("anna", "only reduce today", TradingState.REDUCING)
+    house.markets.clear()
+    house.risk.tick(house.now)
+    house.later(31)
+    house.risk.tick(house.now)
+    assert house.state.trading_state() is TradingState.HALTED
+    house.price(BTC, "50000")
+    house.risk.reset_breaker("ben", "prices are back", "evaluation")
+    halt = house.state.halts["engine"]
+    assert (halt.state, halt.actor, halt.reason) == (TradingState.REDUCING, "anna", "only reduce today")
+    assert halt.beneath is None

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, TypeAlias
 
+from screens.formats import figure_text
 from widgets.text import clean
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Field:
 
 def _figure(text: str) -> Decimal | None:
     try:
-        value = Decimal(text.replace(",", "").replace("_", "").strip())
+        value = Decimal(figure_text(text))
     except InvalidOperation:
         return None
     # Written out, 1e999999 would be a million digits.

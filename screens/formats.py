@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -20,6 +21,7 @@ __all__ = [
     "day",
     "decimals_of",
     "exact",
+    "figure_text",
     "number",
     "percent",
     "scaled",
@@ -29,6 +31,7 @@ DASH = "–"
 MASK = "•••••"
 """What stands for an amount while privacy is on."""
 NS = 1_000_000_000
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
 
 
 def number(value: Decimal | float | None, decimals: int = 2, *, signed: bool = False) -> str:
@@ -46,6 +49,17 @@ def exact(value: Decimal | None) -> str:
         return DASH
     text = f"{value:,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def figure_text(typed: str) -> str:
+    """Return a typed figure without thousands separators, or nothing where its comma is a decimal comma.
+
+    Whoever writes 0,5 for a half must not get five: a comma counts only where it groups thousands.
+    """
+    text = typed.strip().replace("_", "")
+    if "," not in text:
+        return text
+    return text.replace(",", "") if _GROUPED.fullmatch(text) else ""
 
 
 @lru_cache(maxsize=8192)

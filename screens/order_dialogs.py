@@ -12,7 +12,7 @@ from console.actions import bindings
 from console.errands import new_request_id
 from engine.model.ids import MANUAL, symbol_of
 from screens.dialogs import ConfirmDialog, Dialog
-from screens.formats import exact
+from screens.formats import exact, figure_text
 from screens.market_figures import order_words
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def cancel_all_dialog(app: QuarterdeckApp, instrument: str, rows: Sequence[Order
 def decimal_of(text: str) -> Decimal | None:
     """Return a typed amount, or None when it is none; thousands separators are allowed."""
     try:
-        value = Decimal(text.replace(",", "").strip())
+        value = Decimal(figure_text(text))
     except InvalidOperation:
         return None
     return value if value.is_finite() and value >= 0 else None

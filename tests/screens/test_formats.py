@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from screens.formats import DASH, age, at, clock, compact, day, decimals_of, exact, number, percent, scaled
+from screens.formats import DASH, age, at, clock, compact, day, decimals_of, exact, figure_text, number, percent, scaled
 
 NS = 1_000_000_000
 NOON = 1_773_489_600 * NS
@@ -78,3 +78,16 @@ def test_an_age_is_told_in_its_largest_unit(seconds: int, text: str) -> None:
 def test_an_age_from_the_future_is_none_and_an_unknown_one_is_a_dash() -> None:
     assert age(NOON + NS, NOON) == "0s"
     assert age(0, NOON) == DASH
+
+
+@pytest.mark.parametrize(
+    ("typed", "figure"),
+    [("1500", "1500"), (" 65,000 ", "65000"), ("1,234,567.8", "1234567.8"), ("1_000", "1000"), ("0.05", "0.05")],
+)
+def test_thousands_may_be_grouped(typed: str, figure: str) -> None:
+    assert figure_text(typed) == figure
+
+
+@pytest.mark.parametrize("typed", ["0,5", "1,5", "0,001", "12,34", "1,0000", ",5", "1.000,5"])
+def test_a_decimal_comma_is_no_figure_and_never_ten_times_as_much(typed: str) -> None:
+    assert figure_text(typed) == ""

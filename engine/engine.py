@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from engine import events as ev
 from engine.bots.manager import BotManager, Library
+from engine.bots.revival import RETRY_S
 from engine.capital.allocation import unallocated
 from engine.errors import ConflictError, JournalError, QuarterdeckError, ValidationError
 from engine.execution.desk import Desk
@@ -212,6 +213,7 @@ class Engine:
             tasks.create_task(self._tick(), name="tick")
             tasks.create_task(self._mend(), name="mend")
             tasks.create_task(self._look_back(), name="look back")
+            tasks.create_task(self._retry_bots(), name="bots")
 
     async def _tick(self) -> None:
         """Close bars by time and look after risk."""
@@ -227,6 +229,16 @@ class Engine:
                 log.exception("the tick failed")
                 self._halt(f"A check of the engine failed ({type(error).__name__}).")
             await self.clock.sleep(ROLL_S)
+
+    async def _retry_bots(self) -> None:
+        """Bring those bots back whose history could not be had at the start."""
+        while True:
+            await self.clock.sleep(RETRY_S)
+            if self._recovered and self.ledger.failed is None:
+                try:
+                    await self.bots.retry()
+                except JournalError as error:
+                    log.error("bots wait: the journal failed", problem=error.message)
 
     async def _mend(self) -> None:
         """Fetch books that have a gap and bars that were not heard as a whole."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from engine import events as ev
 from engine.bots.builder import BotBuilder, Library
 from engine.bots.config import BotConfig
+from engine.bots.revival import Revival
 from engine.capital.allocation import check_allocation
 from engine.errors import (
     ConfigurationError,
@@ -78,6 +79,7 @@ class BotManager:
         self._max_running = max_running
         self._listeners: dict[Owner, BarListener] = {}
         self._stopping: dict[Owner, StopPolicy] = {}
+        self._revival = Revival(self, ledger)
         self.heartbeats: dict[Owner, int] = {}
         """UTC nanoseconds at which each bot last did something."""
         ledger.subscribe(self._on_record)
@@ -145,31 +147,44 @@ class BotManager:
         """
         if entry.state in _ACTIVE:
             raise ConflictError(f"The bot {entry.name} is already {entry.state}.")
+        self.check_room()
+        self.move(entry, BotState.STARTING)
+        try:
+            bot = await self.build(entry)
+        except JournalError:
+            raise
+        except QuarterdeckError as error:
+            self.move(entry, BotState.ERROR, error.message)
+            raise
+        self.attach(entry, bot)
+        self.move(entry, BotState.RUNNING)
+        # What the position needs now may differ from what rests at the venue after a restart.
+        self.guarded(entry.id, bot.protect)
+
+    def check_room(self) -> None:
+        """Raise ConflictError when as many bots run as may."""
         if sum(bot.state in _ACTIVE for bot in self._ledger.state.bots.values()) >= self._max_running:
             raise ConflictError(
                 f"{self._max_running} bots are running, the most allowed; stop one first, or raise "
                 "strategies.max_concurrent_strategies."
             )
-        self._move(entry, BotState.STARTING)
+
+    async def build(self, entry: BotEntry) -> Bot:
+        """A bot that is warmed up and not attached. Raises as `start`, and books nothing."""
         try:
-            bot = await self._builder.build(entry, self.config(entry))
-        except JournalError:
-            raise
-        except QuarterdeckError as error:
-            self._move(entry, BotState.ERROR, error.message)
+            return await self._builder.build(entry, self.config(entry))
+        except QuarterdeckError:
             raise
         except Exception as error:
             # A strategy's file and a venue's history are outside: whatever they raise, this bot alone does not start.
             log.exception("a bot could not be started", bot=entry.id)
-            words = f"It could not be started ({type(error).__name__}: {error}). The log has the details."
-            self._move(entry, BotState.ERROR, words)
-            raise StrategyError(words) from error
-        self._attach(entry, bot)
-        self._move(entry, BotState.RUNNING)
-        # What the position needs now may differ from what rests at the venue after a restart.
-        self._guarded(entry.id, bot.protect)
+            raise StrategyError(
+                f"It could not be started ({type(error).__name__}: {error}). The log has the details."
+            ) from error
 
-    def _attach(self, entry: BotEntry, bot: Bot) -> None:
+    def attach(self, entry: BotEntry, bot: Bot) -> None:
+        """Let a bot hear its bars and its orders' reports."""
+
         def listener(candle: Candle, owner: Owner = entry.id) -> None:
             self._on_bar(owner, candle)
 
@@ -196,7 +211,7 @@ class BotManager:
         bot = self.running[entry.id]
         bot.entries_allowed = False
         bot.cancel_entries("the bot is paused")
-        self._move(entry, BotState.PAUSED)
+        self.move(entry, BotState.PAUSED)
 
     def resume(self, entry: BotEntry) -> None:
         """Allow entries again.
@@ -206,8 +221,11 @@ class BotManager:
         """
         if entry.state is not BotState.PAUSED:
             raise ConflictError(f"The bot {entry.name} is {entry.state}; only a paused bot can be resumed.")
-        self.running[entry.id].entries_allowed = True
-        self._move(entry, BotState.RUNNING)
+        bot = self.running.get(entry.id)
+        if bot is None:
+            raise ConflictError(f"The bot {entry.name} is still being brought back; resume it in a moment.")
+        bot.entries_allowed = True
+        self.move(entry, BotState.RUNNING)
 
     def stop(self, entry: BotEntry, policy: StopPolicy = CANCEL, reason: str = "") -> None:
         """Stop a bot; with `close` it stays STOPPING until its position is closed.
@@ -217,13 +235,13 @@ class BotManager:
         """
         bot = self.running.get(entry.id)
         if bot is None:
-            if entry.state is BotState.ERROR:
+            if entry.state is BotState.ERROR or entry.id in self._revival.waiting:
                 self._stop_failed(entry, policy, reason)
                 return
             raise ConflictError(f"The bot {entry.name} is {entry.state}; there is nothing to stop.")
         bot.entries_allowed = False
         self._stopping[entry.id] = policy
-        self._move(entry, BotState.STOPPING, reason)
+        self.move(entry, BotState.STOPPING, reason)
         if policy == CLOSE:
             self._close(entry, bot, "the bot is stopped")
         elif policy == CANCEL:
@@ -233,12 +251,13 @@ class BotManager:
     def _stop_failed(self, entry: BotEntry, policy: StopPolicy, reason: str) -> None:
         if policy == CLOSE and self._holds(entry):
             raise ConflictError(
-                f"The bot {entry.name} has failed and cannot close its position; close it on Portfolio, or start the "
-                "bot again."
+                f"The bot {entry.name} is not up and cannot close its position; close it on Portfolio, or let the bot "
+                "run again first."
             )
+        self._revival.waiting.discard(entry.id)
         if policy == CANCEL:
             self._desk.cancel_matching(lambda order: order.owner == entry.id, "the bot is stopped")
-        self._move(entry, BotState.STOPPED, reason)
+        self.move(entry, BotState.STOPPED, reason)
 
     def close_position(self, entry: BotEntry, reason: str) -> None:
         """Let a running bot close its position and go on.
@@ -253,7 +272,7 @@ class BotManager:
 
     def _close(self, entry: BotEntry, bot: Bot, reason: str) -> None:
         # Saved at once: a restart in between goes on closing.
-        if self._guarded(entry.id, lambda: bot.close(reason)) and bot.memory.closing:
+        if self.guarded(entry.id, lambda: bot.close(reason)) and bot.memory.closing:
             self._save(entry, bot)
 
     def _finish_stopping(self, owner: Owner) -> None:
@@ -263,7 +282,7 @@ class BotManager:
         if policy == CLOSE and bot.quantity:
             if not bot.memory.closing:
                 # An entry that was being cancelled has filled after all.
-                self._guarded(owner, lambda: bot.close("the bot is stopped"))
+                self.guarded(owner, lambda: bot.close("the bot is stopped"))
             return
         if policy != LEAVE and bot.orders():
             return
@@ -272,7 +291,7 @@ class BotManager:
         if owner not in self.running:
             return
         self._detach(owner)
-        self._move(entry, BotState.STOPPED, entry.reason)
+        self.move(entry, BotState.STOPPED, entry.reason)
 
     def delete(self, entry: BotEntry) -> None:
         """Remove a stopped bot; its history stays.
@@ -331,7 +350,7 @@ class BotManager:
         length = timeframe_ns(candle.timeframe)
         # A bar that ended more than a bar ago came late, after a gap: it is history, not a reason to trade now.
         late = self._clock.now() - (candle.ts + length) > length
-        if self._guarded(owner, lambda: bot.miss(bars) if late else bot.on_bars(bars)):
+        if self.guarded(owner, lambda: bot.miss(bars) if late else bot.on_bars(bars)):
             self._save(entry, bot)
 
     def _save(self, entry: BotEntry, bot: Bot) -> None:
@@ -346,7 +365,7 @@ class BotManager:
                 )
             )
 
-        self._guarded(entry.id, save)
+        self.guarded(entry.id, save)
 
     def _on_record(self, record: ev.Record) -> None:
         event = record.event
@@ -360,10 +379,10 @@ class BotManager:
         self.heartbeats[bot.owner] = self._clock.now()
         policy = self._stopping.get(bot.owner)
         if policy is None or policy == CLOSE:
-            self._guarded(bot.owner, lambda: bot.on_record(record))
+            self.guarded(bot.owner, lambda: bot.on_record(record))
         self._finish_stopping(bot.owner)
 
-    def _guarded(self, owner: Owner, call: Callable[[], None]) -> bool:
+    def guarded(self, owner: Owner, call: Callable[[], None]) -> bool:
         """Run a bot's code; whatever it raises ends this bot and nothing else."""
         try:
             call()
@@ -388,15 +407,17 @@ class BotManager:
         if bot is not None:
             bot.cancel_entries("the bot failed")
         if entry is not None:
-            self._move(entry, BotState.ERROR, reason)
+            self.move(entry, BotState.ERROR, reason)
 
-    def _move(self, entry: BotEntry, state: BotState, reason: str = "") -> None:
+    def move(self, entry: BotEntry, state: BotState, reason: str = "") -> None:
+        """Book a bot's new state."""
         self._ledger.record(ev.BotStateChanged(bot=entry.id, state=state, reason=reason))
 
     # --- the engine's life -------------------------------------------------------------------------------------------
 
     def suspend(self) -> None:
         """Let go of all bots as they are: the engine is about to end, and they go on at its next start."""
+        self._revival.waiting.clear()
         for owner, bot in tuple(self.running.items()):
             self._save(self._ledger.state.bots[owner], bot)
             self._detach(owner)
@@ -404,34 +425,14 @@ class BotManager:
     async def recover(self) -> None:
         """After a restart: bots that ran run again (paused ones stay paused), those with autostart start.
 
-        One that was being stopped is stopped for good, its position closed if that had begun. Never raises for a bot.
+        One that was being stopped is stopped for good, its position closed if that had begun. One whose history cannot
+        be had stays RECOVERING until `retry`. Never raises for a bot.
 
         Raises:
             JournalError: Nothing can be booked any more.
         """
-        for entry in list(self._ledger.state.bots.values()):
-            was = entry.state
-            if entry.id in self.running:
-                continue
-            if was not in _ACTIVE and not (was is BotState.STOPPED and self._autostarts(entry)):
-                continue
-            if was in _ACTIVE:
-                self._move(entry, BotState.STOPPED, "the engine restarted")
-            try:
-                await self.start(entry)
-                bot = self.running.get(entry.id)
-                if was is BotState.PAUSED:
-                    self.pause(entry)
-                elif was is BotState.STOPPING and bot is not None:
-                    self.stop(entry, CLOSE if bot.memory.closing else CANCEL, "it was being stopped at the restart")
-            except JournalError:
-                raise
-            except QuarterdeckError as error:
-                log.warning("a bot could not be restarted", bot=entry.id, problem=error.message)
+        await self._revival.recover(_ACTIVE)
 
-    def _autostarts(self, entry: BotEntry) -> bool:
-        try:
-            return self.config(entry).autostart
-        except ConfigurationError as error:
-            log.warning("a bot's configuration cannot be used", bot=entry.id, problem=error.message)
-            return False
+    async def retry(self) -> None:
+        """Try those again that could not be brought back after the restart. Raises as `recover`."""
+        await self._revival.retry()

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal as D
+from typing import TYPE_CHECKING
 
 import pytest
 
 from engine import events as ev
-from engine.errors import (
-    StrategyError,
-)
+from engine.errors import ConflictError, ExchangeConnectionError, StrategyError
 from engine.model.entries import BotState
 from engine.strategy.contract import Wish
 from tests.bots.house import MINUTE
 from tests.bots.yard import Told, Yard, candle
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.model.candle import Candle
+    from engine.model.entries import BotEntry
+    from engine.model.ids import InstrumentId
 
 
 @pytest.fixture
@@ -79,6 +86,92 @@ async def test_a_restart_in_the_middle_of_a_stop_ends_it(slow: Yard) -> None:
         slow.desk.cancel(order.client_id, "asked for again by the dispatcher")
     slow.deliver()
     assert (slow.owned(entry), entry.state) == (D(1), BotState.STOPPED)
+
+
+def _moves(yard: Yard, entry: BotEntry, since: int) -> list[str]:
+    facts = [record.event for record in yard.journal.records[since:]]
+    return [fact.state for fact in facts if isinstance(fact, ev.BotStateChanged) and fact.bot == entry.id]
+
+
+async def _cut_short(yard: Yard) -> None:
+    """A restart that is killed while the first bot asks for its history."""
+    usual, asked = yard.history, asyncio.Event()
+
+    async def never(instrument: InstrumentId, timeframe: str, limit: int) -> Sequence[Candle]:
+        asked.set()
+        await asyncio.Event().wait()
+        return []
+
+    yard.history = never
+    recovering = asyncio.ensure_future(yard.restarted().recover())
+    await asked.wait()
+    recovering.cancel()
+    await asyncio.gather(recovering, return_exceptions=True)
+    yard.history = usual
+
+
+async def test_a_restart_that_is_cut_short_forgets_neither_who_ran_nor_who_was_paused(yard: Yard) -> None:
+    running, paused = await yard.started("a", "quiet"), await yard.started("b", "quiet")
+    yard.manager.pause(paused)
+    before = len(yard.journal.records)
+    for _ in range(2):
+        await _cut_short(yard)
+    await yard.restarted().recover()
+    assert (running.state, paused.state) == (BotState.RUNNING, BotState.PAUSED)
+    assert not yard.manager.running[paused.id].entries_allowed
+    assert yard.manager.running[running.id].entries_allowed
+    assert _moves(yard, paused, before) == [], "it was paused all the time"
+
+
+async def test_a_stop_goes_on_after_a_restart_that_was_cut_short(slow: Yard) -> None:
+    entry = await slow.holding()
+    slow.manager.stop(entry, "close")
+    slow.effects.clear()
+    await _cut_short(slow)
+    assert entry.state is BotState.STOPPING
+    await slow.restarted().recover()
+    for order in slow.orders(entry):
+        slow.desk.cancel(order.client_id, "asked for again by the dispatcher")
+    for _ in range(3):
+        slow.deliver()
+        slow.minute(100)
+    assert (slow.owned(entry), entry.state) == (D(0), BotState.STOPPED)
+
+
+async def test_a_bot_whose_history_cannot_be_had_at_the_restart_comes_back_later(yard: Yard) -> None:
+    running, paused = await yard.started("a", "quiet"), await yard.started("b", "quiet")
+    yard.manager.pause(paused)
+    usual = yard.history
+
+    async def away(instrument: InstrumentId, timeframe: str, limit: int) -> Sequence[Candle]:
+        raise ExchangeConnectionError("away for a moment")
+
+    yard.history = away
+    manager = yard.restarted()
+    await manager.recover()
+    await manager.retry()
+    assert (running.state, paused.state) == (BotState.RECOVERING, BotState.PAUSED)
+    with pytest.raises(ConflictError, match="being brought back"):
+        manager.resume(paused)
+    yard.history = usual
+    await manager.retry()
+    assert (running.state, paused.state) == (BotState.RUNNING, BotState.PAUSED)
+    assert not manager.running[paused.id].entries_allowed
+
+
+async def test_a_bot_that_is_stopped_before_it_is_back_stays_stopped(yard: Yard) -> None:
+    entry = await yard.started("a", "quiet")
+
+    async def away(instrument: InstrumentId, timeframe: str, limit: int) -> Sequence[Candle]:
+        raise ExchangeConnectionError("away for a moment")
+
+    usual, yard.history = yard.history, away
+    manager = yard.restarted()
+    await manager.recover()
+    manager.stop(entry)
+    yard.history = usual
+    await manager.retry()
+    assert (entry.state, entry.id in manager.running) == (BotState.STOPPED, False)
 
 
 async def test_bots_with_autostart_start_with_the_engine(yard: Yard) -> None:

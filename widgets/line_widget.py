@@ -11,9 +11,10 @@ screen and refreshes the stretches that differ. Nothing to draw costs nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
 from rich.segment import Segment
+from textual.filter import ANSIToTruecolor
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -94,6 +95,16 @@ def changed_stretch(old: Strip, new: Strip) -> tuple[int, int] | None:
     return start, max(old.cell_length, new.cell_length) - tail
 
 
+class _Edges(NamedTuple):
+    """What frames the lines of content."""
+
+    top: int
+    """The first line of content."""
+    width: int
+    left: tuple[Segment, ...]
+    right: tuple[Segment, ...]
+
+
 class LineWidget(Widget):
     """A widget made of whole lines that knows which stretches changed.
 
@@ -127,6 +138,8 @@ class LineWidget(Widget):
         self._marked = True
         self._palette: Palette | None = None
         self._base: Style | None = None
+        self._edges: _Edges | None = None
+        self._framed: dict[int, tuple[Strip, Strip]] = {}
         self.set_class(self.FRAMED, "-framed")
 
     def on_mount(self) -> None:
@@ -182,8 +195,13 @@ class LineWidget(Widget):
         self._render_lines(width, height)
         regions = []
         for y, (before, after) in enumerate(zip(old, self._lines, strict=True)):
-            if before is not after and (stretch := changed_stretch(before, after)):
+            if before is after:
+                continue
+            if stretch := changed_stretch(before, after):
                 regions.append(Region(stretch[0], y, stretch[1] - stretch[0], 1))
+            else:
+                # The same line again: what was worked out for the old one holds.
+                self._lines[y] = before
         if regions:
             self.refresh(*regions)
         return bool(regions)
@@ -196,8 +214,72 @@ class LineWidget(Widget):
 
     # ---------------------------------------------------------------------------------------------------- for Textual
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return lines of the whole widget for the compositor.
+
+        Textual works out border, padding and effects for each line anew. Where there are no effects, a line of content
+        only needs the edges that all of them have in common.
+        """
+        edges = self._find_edges()
+        if edges is None:
+            return super().render_lines(crop)
+        content = range(edges.top, edges.top + len(self._lines))
+        strips = []
+        for y in crop.line_range:
+            if y in content:
+                strips.append(self._framed_line(y, edges))
+            else:
+                strips += super().render_lines(Region(0, y, edges.width, 1))
+        if crop.column_span == (0, edges.width):
+            return strips
+        return [strip.crop(crop.x, crop.right) for strip in strips]
+
+    def _framed_line(self, y: int, edges: _Edges) -> Strip:
+        line = self._lines[y - edges.top]
+        known = self._framed.get(y)
+        if known is not None and known[0] is line:
+            return known[1]
+        content = Segment.apply_style(line, self._ground())
+        framed = Strip([*edges.left, *content, *edges.right], edges.width)
+        self._framed[y] = line, framed
+        return framed
+
+    def _find_edges(self) -> _Edges | None:
+        """Return what stands left and right of every line of content; None when lines need Textual's own care."""
+        width, content = self.outer_size.width, self.content_size
+        if not content:
+            return None
+        if self._lines_size != content:
+            self._render_lines(*content)
+            self._edges = None
+        if self._edges is None or self._edges.width != width:
+            self._framed.clear()
+            self._edges = self._cut_edges(width) if self._is_simple() else None
+        return self._edges
+
+    def _cut_edges(self, width: int) -> _Edges:
+        gutter = self.gutter
+        sample = super().render_lines(Region(0, gutter.top, width, 1))[0]
+        left, right = sample.crop(0, gutter.left), sample.crop(width - gutter.right, width)
+        return _Edges(gutter.top, width, tuple(left), tuple(right))
+
+    def _is_simple(self) -> bool:
+        """Tell whether what is drawn is what the lines say, but for the edges."""
+        styles = self.styles
+        tinted = styles.tint.a or self.opacity != 1 or styles.text_opacity != 1
+        covered = styles.hatch not in (None, "none") or any(kind for kind, _ in styles.outline)
+        filtered = not all(isinstance(found, ANSIToTruecolor) for found in self.get_line_filters())
+        return self.palette.exact and not (tinted or covered or filtered)
+
+    def _set_dirty(self, *regions: Region) -> None:
+        if not regions:
+            self._edges = None
+        super()._set_dirty(*regions)
+        # Only widgets that render themselves whole use them up; here they would become ever more.
+        self._dirty_regions.clear()
+
     def render_line(self, y: int) -> Strip:
-        """Return one line of the content area for the compositor."""
+        """Return one line of the content area."""
         width, height = self.content_size
         if self._lines_size != (width, height):
             self._render_lines(width, height)
@@ -223,5 +305,6 @@ class LineWidget(Widget):
         super().notify_style_update()
         self._palette = None
         self._base = None
+        self._edges = None
         self._lines_size = (-1, -1)
         self._marked = True

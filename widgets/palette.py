@@ -111,6 +111,9 @@ class Palette:
             raise KeyError(f"the palette lacks {', '.join(missing)}")
         self._styles = dict(styles)
         self.colourless = colourless
+        colours = [colour for style in styles.values() for colour in (style.color, style.bgcolor) if colour is not None]
+        self.exact = not colourless and all(colour.triplet is not None for colour in colours)
+        """Whether every colour is given by its components, so that no filter need look at what is drawn with it."""
 
     def __getitem__(self, ink: str) -> Style:
         """Return the style of ``ink``; raises KeyError for a name that is no ink."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from rich.segment import Segment
 from textual.geometry import Region
 from textual.strip import Strip
+from textual.widget import Widget
 
 from tests.widgets.showing import COLOURED, PLAIN, Showing, seen
 from widgets.line_widget import LineBuilder, LineWidget, changed_stretch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import pytest
 
 
 class Words(LineWidget):
@@ -73,6 +73,62 @@ async def test_only_the_changed_stretch_is_refreshed(monkeypatch: pytest.MonkeyP
         words.mark()
         assert words.drain()
         assert asked == [(Region(10, 1, 10, 1),)]
+
+
+FRAMES = {
+    "bare": "",
+    "padded": "Words { padding: 0 2; }",
+    "framed": "Words { border: round $brass; }",
+    "framed and padded": "Words { border: heavy red; padding: 1 2 0 1; background: $panel; }",
+    "one side": "Words { border-left: thick $warn; }",
+    "tinted": "Words { border: round $brass; tint: $background 45%; }",
+    "faded": "Words { opacity: 50%; }",
+    "hatched": "Words { hatch: cross $warn; }",
+}
+
+
+@pytest.mark.parametrize("css", FRAMES.values(), ids=FRAMES.keys())
+@pytest.mark.parametrize("crop", [Region(0, 0, 30, 6), Region(4, 1, 9, 3)], ids=["whole", "part"])
+async def test_lines_in_their_frame_look_as_textual_draws_them(css: str, crop: Region) -> None:
+    words = Words()
+    words.border_title = "Words"
+    async with Showing(words, css=css).run_test(size=(30, 6)) as pilot:
+        await pilot.pause()
+        for _ in range(2):
+            ours = [strip.simplify() for strip in words.render_lines(crop)]
+            words._styles_cache.clear()
+            assert ours == [strip.simplify() for strip in Widget.render_lines(words, crop)]
+
+
+async def test_a_line_that_has_not_changed_is_the_same_object_and_follows_the_focus() -> None:
+    words = Words()
+    words.can_focus = True
+    async with Showing(
+        words, css="Words { border: round red; } Words:focus { border: round blue; }"
+    ).run_test() as pilot:
+        await pilot.pause()
+        whole = Region(0, 0, *words.outer_size)
+        before = words.render_lines(whole)
+        words.words = [("one", "1"), ("two", "3")]
+        words.mark()
+        words.drain()
+        after = words.render_lines(whole)
+        assert after[1] is before[1]
+        assert after[2] is not before[2]
+        pilot.app.screen.set_focus(None)
+        await pilot.pause()
+        assert words.render_lines(whole)[1] != after[1]
+
+
+async def test_many_changes_leave_nothing_behind() -> None:
+    words = Words()
+    async with Showing(words).run_test(size=(30, 5)) as pilot:
+        await pilot.pause()
+        for number in range(30):
+            words.words = [("one", str(number)), ("two", "x" * (number % 9))]
+            words.mark()
+            words.drain()
+        assert not words._dirty_regions
 
 
 async def test_draining_without_a_mark_or_without_a_difference_draws_nothing() -> None:

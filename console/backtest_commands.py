@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.offline_call import Pair, Until, call, do_job, in_home, pairs, show_json, table, utc
+from console.offline_call import Pair, Until, call, do_job, in_home, pairs, table, utc
+from console.plain import say, say_json
 
 if TYPE_CHECKING:
     from console.cli import Invocation
@@ -110,10 +111,10 @@ def list_runs(invocation: Invocation, strategy: str | None, limit: int, as_json:
     if as_json:
         import msgspec
 
-        show_json(msgspec.to_builtins(rows))
+        say_json(msgspec.to_builtins(rows))
         return
     if not rows:
-        click.echo("No backtest is stored yet; `quarterdeck backtest run` makes one.")
+        say("No backtest is stored yet; `quarterdeck backtest run` makes one.")
         return
     head = (
         "id",
@@ -167,7 +168,7 @@ def show(invocation: Invocation, run_id: str, trades: int, as_json: bool) -> Non
 def export(invocation: Invocation, run_id: str, file: Path, force: bool) -> None:
     """Write a stored run to FILE: .json for everything, .csv for the trades."""
     request = {"id": run_id, "file": str(file.expanduser().absolute()), "overwrite": force}
-    click.echo(str(call(invocation.home, "backtests.export", request)))
+    say(call(invocation.home, "backtests.export", request))
 
 
 @backtest.command()
@@ -175,7 +176,7 @@ def export(invocation: Invocation, run_id: str, file: Path, force: bool) -> None
 @click.pass_obj
 def delete(invocation: Invocation, run_id: str) -> None:
     """Remove a stored run with its trades and equity."""
-    click.echo(str(call(invocation.home, "backtests.delete", {"id": run_id})))
+    say(call(invocation.home, "backtests.delete", {"id": run_id}))
 
 
 # --- showing ---------------------------------------------------------------------------------------------------------
@@ -187,12 +188,12 @@ def _shown_by(as_json: bool) -> str:
 
 def _show(reply: Any, trades: int, as_json: bool) -> None:
     if as_json:
-        show_json(reply)
+        say_json(reply)
         return
     view: BacktestView = reply
     row = view.row
-    click.echo(f"{row.strategy} on {row.instrument} {row.timeframe}, {utc(row.start)} to {utc(row.end)} UTC")
-    click.echo(f"id {row.id[:8]}, hash {row.hash}\n")
+    say(f"{row.strategy} on {row.instrument} {row.timeframe}, {utc(row.start)} to {utc(row.end)} UTC")
+    say(f"id {row.id[:8]}, hash {row.hash}\n")
     _show_assumptions(view)
     _show_metrics(view)
     _show_curve(view)
@@ -202,18 +203,18 @@ def _show(reply: Any, trades: int, as_json: bool) -> None:
 def _show_assumptions(view: BacktestView) -> None:
     import textwrap
 
-    click.echo("Assumptions")
+    say("Assumptions")
     width = max(_width(), NARROWEST)
     for name, text in view.assumptions.items():
         label = name.removeprefix("warning_").replace("_", " ")
         label = f"! {label}" if name.startswith("warning_") else f"  {label}"
         lines = textwrap.wrap(text, width - 20) or [""]
-        click.echo(f"{label:<18}  {lines[0]}")
+        say(f"{label:<18}  {lines[0]}")
         for line in lines[1:]:
-            click.echo(f"{'':<18}  {line}")
+            say(f"{'':<18}  {line}")
     given = ", ".join(f"{name}={value}" for name, value in view.params.items())
     for index, line in enumerate(textwrap.wrap(given, width - 20)):
-        click.echo(f"{'  parameters' if not index else '':<18}  {line}")
+        say(f"{'  parameters' if not index else '':<18}  {line}")
 
 
 _FIGURES = (
@@ -229,14 +230,14 @@ _FIGURES = (
 
 
 def _show_metrics(view: BacktestView) -> None:
-    click.echo("\nFigures")
+    say("\nFigures")
     words = {"share": _share, "number": _number, "money": _money, "count": _count}
     shown = [(name.replace("_", " "), words[kind](view.metrics.get(name))) for name, kind in _FIGURES]
     half = (len(shown) + 1) // 2
     for left, right in zip(shown[:half], [*shown[half:], ("", "")], strict=False):
-        click.echo(f"  {left[0]:<22}{left[1]:>14}    {right[0]:<24}{right[1]:>12}".rstrip())
+        say(f"  {left[0]:<22}{left[1]:>14}    {right[0]:<24}{right[1]:>12}".rstrip())
     verdict = "meets" if view.row.passed else "misses"
-    click.echo(f"  It {verdict} the required Sharpe ratio and drawdown limit.")
+    say(f"  It {verdict} the required Sharpe ratio and drawdown limit.")
 
 
 def _show_curve(view: BacktestView) -> None:
@@ -253,7 +254,7 @@ def _show_curve(view: BacktestView) -> None:
     first, last = view.equity[0].ts, view.equity[-1].ts
     ticks = [first + (last - first) * step // 4 for step in range(5)]
     plotext.xticks([tick / 1e9 for tick in ticks], [utc(tick)[:10] for tick in ticks])
-    click.echo()
+    say()
     click.echo(str(plotext.build()))
 
 
@@ -264,7 +265,7 @@ def _curve(points: tuple[EquityPoint, ...]) -> tuple[list[float], list[float]]:
 def _show_trades(trades: tuple[BacktestTradeRow, ...], most: int) -> None:
     if not trades or not most:
         return
-    click.echo(f"\nTrades (the last {min(most, len(trades))} of {len(trades):,})")
+    say(f"\nTrades (the last {min(most, len(trades))} of {len(trades):,})")
     head = ("entry (UTC)", "exit (UTC)", "side", " quantity", " entry", " exit", " fees", " profit", "closed by")
     table(
         head,

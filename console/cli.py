@@ -6,6 +6,7 @@ Nothing heavier than click is imported here, so that help and shell completion a
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import click
 
 from console.commands import COMMANDS, DEFAULT
 from console.home import HOME_VARIABLE, resolve_home
+from console.plain import say
 from engine.errors import QuarterdeckError
 
 if TYPE_CHECKING:
@@ -42,6 +44,33 @@ def load(target: str) -> Any:
 class LazyGroup(click.Group):
     """A click group whose sub-commands are the lines of `console.commands.COMMANDS`."""
 
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the command line; a refusal is printed as click prints it, but clean."""
+        try:
+            outcome: Any = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        except click.ClickException as error:
+            if not standalone_mode:
+                raise
+            page = io.StringIO()
+            error.show(page)
+            say(page.getvalue().rstrip("\n"), err=True)
+            sys.exit(error.exit_code)
+        except click.Abort:
+            if not standalone_mode:
+                raise
+            say("Aborted!", err=True)
+            sys.exit(1)
+        if standalone_mode:
+            sys.exit(outcome if isinstance(outcome, int) else 0)
+        return outcome
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names in the table's own order."""
         return list(COMMANDS)
@@ -67,7 +96,7 @@ def print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
         return
     from importlib.metadata import version
 
-    click.echo(f"quarterdeck {version('quarterdeck')}")
+    say(f"quarterdeck {version('quarterdeck')}")
     ctx.exit()
 
 
@@ -104,5 +133,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         root.main(args=None if arguments is None else list(arguments), prog_name="quarterdeck")
     except QuarterdeckError as error:
-        click.echo(f"{error.title}: {error.message}", err=True)
+        say(f"{error.title}: {error.message}", err=True)
         sys.exit(1)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.offline_call import Until, call, do_job, in_home, show_json, table, utc
+from console.offline_call import Until, call, do_job, in_home, table, utc
+from console.plain import say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +59,7 @@ def import_file(
     }
     report = in_home(invocation.home, lambda host: do_job(host, "data.import", request)).report
     if as_json:
-        show_json(report)
+        say_json(report)
     else:
         _show_report(file, report)
 
@@ -66,8 +67,8 @@ def import_file(
 def _show_report(file: Path, report: dict[str, Any]) -> None:
     key = report["key"]
     words = f"{key['venue'].lower()} {key['symbol']} {key['timeframe']}"
-    click.echo(f"{file.name}: {report['format']}, times as {report['times']}")
-    click.echo(f"{report['bars']:,} bars of {words} from {utc(report['start'])} to {utc(report['end'])} UTC")
+    say(f"{file.name}: {report['format']}, times as {report['times']}")
+    say(f"{report['bars']:,} bars of {words} from {utc(report['start'])} to {utc(report['end'])} UTC")
     facts = [
         (report["added"], "added"),
         (report["identical"], "already stored, the same"),
@@ -77,13 +78,13 @@ def _show_report(file: Path, report: dict[str, Any]) -> None:
     ]
     for count, what in facts:
         if count or what == "added":
-            click.echo(f"  {count:>9,}  {what}")
+            say(f"  {count:>9,}  {what}")
     gaps, missing = report["gaps"], report["missing"]
-    click.echo(f"  {gaps:>9,}  gaps" + (f", {missing:,} bars missing; the longest:" if gaps else ""))
+    say(f"  {gaps:>9,}  gaps" + (f", {missing:,} bars missing; the longest:" if gaps else ""))
     longest = sorted(report["longest_gaps"], key=lambda gap: -gap["bars"])[:5]
     for gap in longest:
-        click.echo(f"             from {utc(gap['start'])} UTC: {gap['bars']:,} bars")
-    click.echo(f"  {report['stored_rows']:>9,}  bars of it are stored now")
+        say(f"             from {utc(gap['start'])} UTC: {gap['bars']:,} bars")
+    say(f"  {report['stored_rows']:>9,}  bars of it are stored now")
 
 
 @data.command("list")
@@ -95,10 +96,10 @@ def list_sets(invocation: Invocation, as_json: bool) -> None:
     if as_json:
         import msgspec
 
-        show_json(msgspec.to_builtins(rows))
+        say_json(msgspec.to_builtins(rows))
         return
     if not rows:
-        click.echo("No candles are stored yet; `quarterdeck data import` brings some in.")
+        say("No candles are stored yet; `quarterdeck data import` brings some in.")
         return
     head = ("venue", "symbol", "timeframe", " bars", "from (UTC)", "to (UTC)", " gaps", " missing", " MB")
     table(
@@ -147,7 +148,7 @@ def export(
         "end": end,
         "overwrite": force,
     }
-    click.echo(str(call(invocation.home, "data.export", request)))
+    say(call(invocation.home, "data.export", request))
 
 
 @data.command()
@@ -157,4 +158,4 @@ def export(
 def delete(invocation: Invocation, venue: str, symbol: str, timeframe: str) -> None:
     """Remove stored candles; results of backtests on them stay."""
     request = {"venue": venue, "symbol": symbol, "timeframe": timeframe}
-    click.echo(str(call(invocation.home, "data.delete", request)))
+    say(call(invocation.home, "data.delete", request))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.home import prepare_home
-from console.offline_call import call, show_json, table
+from console.offline_call import call, table
+from console.plain import say, say_json
 
 if TYPE_CHECKING:
     from console.cli import Invocation
@@ -32,14 +33,14 @@ def list_strategies(invocation: Invocation, params: bool, as_json: bool) -> None
     if as_json:
         import msgspec
 
-        show_json(msgspec.to_builtins(rows))
+        say_json(msgspec.to_builtins(rows))
         return
     table(
         ("name", "version", "timeframe", "from", "what it does"),
         ((row.name, row.version, row.timeframe, row.source, row.description) for row in rows),
     )
     for row in rows if params else ():
-        click.echo(f"\n{row.name}")
+        say(f"\n{row.name}")
         head = ("  parameter", "default", "bounds", "what it is")
         table(head, ((f"  {p.name}", p.default, _bounds(p), p.help) for p in row.params))
 
@@ -63,11 +64,11 @@ def migrate(invocation: Invocation) -> None:
 
     done = asyncio.run(migrate_storage(prepare_home(invocation.home)))
     if done["before"] == done["after"]:
-        click.echo(f"{done['place']} is up to date (schema {done['after']}).")
+        say(f"{done['place']} is up to date (schema {done['after']}).")
         return
-    click.echo(f"{done['place']}: schema {done['before'] or 'none'} became {done['after']}.")
+    say(f"{done['place']}: schema {done['before'] or 'none'} became {done['after']}.")
     if done["backup"]:
-        click.echo(f"A copy from before is at {done['backup']}.")
+        say(f"A copy from before is at {done['backup']}.")
 
 
 @click.command()
@@ -79,10 +80,10 @@ def paths(invocation: Invocation, as_json: bool) -> None:
 
     found = home_paths(invocation.home)
     if as_json:
-        show_json(found)
+        say_json(found)
         return
     for name, place in found.items():
-        click.echo(f"{name:<12}  {place}")
+        say(f"{name:<12}  {place}")
 
 
 @click.group()
@@ -99,14 +100,14 @@ def show_config(invocation: Invocation, as_json: bool) -> None:
 
     values = settings_values(invocation.home)
     if as_json:
-        show_json(values)
+        say_json(values)
         return
     for name, value in values.items():
         if isinstance(value, dict):
             for inner, content in value.items():
-                click.echo(f"{name}.{inner} = {content}")
+                say(f"{name}.{inner} = {content}")
         else:
-            click.echo(f"{name} = {value}")
+            say(f"{name} = {value}")
 
 
 @config.command()
@@ -116,7 +117,7 @@ def check(invocation: Invocation) -> None:
     from engine.control.offline import settings_values
 
     settings_values(invocation.home)
-    click.echo(f"The settings of {invocation.home} can be used.")
+    say(f"The settings of {invocation.home} can be used.")
 
 
 @config.command()
@@ -124,4 +125,4 @@ def schema() -> None:
     """Print the JSON Schema of all settings."""
     from engine.control.offline import settings_schema
 
-    show_json(settings_schema())
+    say_json(settings_schema())

@@ -22,6 +22,7 @@ from console.home import command_line, prepare_home, process_log
 from console.launch_line import MAX_LINE, Words, encode
 from console.terminal import RESTORE_SCREEN, restore_attributes, save_attributes
 from engine.errors import QuarterdeckError
+from engine.model.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -255,7 +256,5 @@ def _open_log(home: Path) -> Iterator[int]:
 
 
 def _say(fd: int, text: str) -> None:
-    # Control characters of an error's text must not reach the terminal.
-    clean = "".join(character if character.isprintable() else " " for character in text)
     with suppress(OSError, termios.error):
-        os.write(fd, clean.encode("utf-8", "replace") + b"\n")
+        os.write(fd, clean(text).encode("utf-8", "replace") + b"\n")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from console.plain import say, say_json
+
 if TYPE_CHECKING:
     from console.cli import Invocation
     from engine.control.lock import LockHolder
@@ -24,13 +26,13 @@ def status(context: click.Context, as_json: bool) -> None:
     invocation: Invocation = context.obj
     holder = _holder(invocation)
     if as_json:
-        click.echo(_as_json(invocation, holder))
+        say_json(_facts(invocation, holder), indent=None)
     elif holder is None:
-        click.echo(f"No engine is running in {invocation.home}.")
+        say(f"No engine is running in {invocation.home}.")
     elif not holder.pid:
-        click.echo(f"An engine in {invocation.home} is just starting or ending.")
+        say(f"An engine in {invocation.home} is just starting or ending.")
     else:
-        click.echo(
+        say(
             f"An engine is running in {invocation.home}: process {holder.pid}, release {holder.release}, "
             f"since {_since(holder):%Y-%m-%d %H:%M:%S} UTC."
         )
@@ -47,7 +49,7 @@ def stop(context: click.Context, now: bool, wait: float) -> None:
 
     invocation: Invocation = context.obj
     if _holder(invocation) is None:
-        click.echo(f"No engine is running in {invocation.home}.")
+        say(f"No engine is running in {invocation.home}.")
         return
     from engine.errors import EngineNotRunningError
 
@@ -56,7 +58,7 @@ def stop(context: click.Context, now: bool, wait: float) -> None:
     except EngineNotRunningError as error:
         raise click.ClickException(error.message) from error
     if wait_until_free(invocation.home, wait):
-        click.echo(f"The engine has stopped (process {holder.pid}).")
+        say(f"The engine has stopped (process {holder.pid}).")
         return
     raise click.ClickException(
         f"The engine (process {holder.pid}) has not stopped within {wait:g} s. "
@@ -78,10 +80,8 @@ def _since(holder: LockHolder) -> datetime:
     return datetime.fromtimestamp(holder.started / 1e9, UTC)
 
 
-def _as_json(invocation: Invocation, holder: LockHolder | None) -> str:
-    import json
-
+def _facts(invocation: Invocation, holder: LockHolder | None) -> dict[str, object]:
     found: dict[str, object] = {"running": holder is not None, "home": str(invocation.home)}
     if holder is not None and holder.pid:
         found |= {"pid": holder.pid, "release": holder.release, "since": _since(holder).isoformat()}
-    return json.dumps(found)
+    return found

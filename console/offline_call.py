@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from console.home import prepare_home
+from engine.model.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from engine.control.offline import Offline
     from engine.control.views import JobRow
 
-__all__ = ["Pair", "Until", "call", "do_job", "in_home", "pairs", "show_json", "table", "utc"]
+__all__ = ["Pair", "Until", "call", "do_job", "in_home", "pairs", "table", "utc"]
 
 T = TypeVar("T")
 POLL_S = 0.05
@@ -53,22 +53,12 @@ async def do_job(host: Offline, operation: str, params: Mapping[str, Any]) -> Jo
         await asyncio.sleep(POLL_S)
         job = await host.call("jobs.get", {"id": job.id})
         if watched:
-            click.echo(f"\r\x1b[2K{job.progress:4.0%} {_printable(job.message)}", nl=False, err=True)
+            click.echo(f"\r\x1b[2K{job.progress:4.0%} {clean(job.message)}", nl=False, err=True)
     if watched:
         click.echo("\r\x1b[2K", nl=False, err=True)
     if job.state != "done":
-        raise click.ClickException(_printable(job.message) or f"The job was {job.state}.")
+        raise click.ClickException(clean(job.message) or f"The job was {job.state}.")
     return job
-
-
-def _printable(text: str) -> str:
-    """Words of a strategy or a file without what a terminal would take for commands."""
-    return "".join(sign if sign.isprintable() else " " for sign in text)
-
-
-def show_json(data: Any) -> None:
-    """Print one JSON object or array."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
 
 
 def utc(ns: int) -> str:
@@ -78,7 +68,7 @@ def utc(ns: int) -> str:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print aligned columns; those whose head begins with a space are set to the right."""
-    lines = [tuple(name.strip() for name in head), *(tuple(row) for row in rows)]
+    lines = [tuple(name.strip() for name in head), *(tuple(clean(cell) for cell in row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for line in lines:
         cells = (

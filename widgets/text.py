@@ -1,43 +1,21 @@
 """Text from outside, made safe to draw and cut to an exact number of terminal cells.
 
-Venue symbols, order tags, log lines and error texts are written by others. Nothing here parses markup; control
-codes, terminal escape sequences, bidirectional overrides and zero-width characters never reach the terminal, and a
-wide character counts as the two cells it takes.
+Venue symbols, order tags, log lines and error texts are written by others. Nothing here parses markup; what
+could steer the terminal is taken out by `engine.model.text.clean`, and a wide character counts as the two cells it
+takes.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from functools import lru_cache
 from typing import Literal
 
 from rich.cells import cell_len, get_character_cell_size
 
+from engine.model.text import clean
+
 __all__ = ["Align", "clean", "fit", "fuzzy_match", "width_of"]
 
 Align = Literal["left", "right", "center"]
-
-# CSI, OSC/DCS/APC/PM/SOS strings up to their terminator, and the two-character escapes.
-_ESCAPES = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
-    r"|\x1b[ -/]*[0-~]?"
-)
-_WHITE = re.compile(r"[\t\r\n\x0b\x0c\x85\u2028\u2029]+")
-# Cc control, Cf format (bidi overrides, zero-width joiners), Co private use, Cs surrogates, Cn unassigned,
-# and combining marks that NFC could not fold: all of them break cell arithmetic or the reader's trust.
-_REFUSED = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Mn", "Me"})
-
-
-@lru_cache(maxsize=8192)
-def clean(text: str) -> str:
-    """Return ``text`` as one line without anything that could move the cursor, recolour or reorder the screen."""
-    if text.isascii() and text.isprintable():
-        return text
-    text = _WHITE.sub(" ", _ESCAPES.sub("", text))
-    text = unicodedata.normalize("NFC", text)
-    return "".join(char for char in text if unicodedata.category(char) not in _REFUSED)
 
 
 def width_of(text: str) -> int:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from console import cli
+from console.offline_call import table
+from console.plain import say_json
 from storage.candle_sets import CandleSet
 from storage.candles import CandleStore
 from tests.kit.candles import walk_bars
@@ -336,3 +338,33 @@ def test_settings_are_shown_checked_and_described(quarterdeck: Callable[..., Sai
     assert refused.status == 1
     assert "paper.sed" in refused.err
     assert "paper.seed" in refused.err
+
+
+def test_words_of_a_strategys_file_never_command_the_terminal(
+    quarterdeck: Callable[..., Said], home: Path, tmp_path: Path
+) -> None:
+    evil = tmp_path / "evil.py"
+    evil.write_text(
+        '"""Evil."""\nraise ValueError("boom \\x1b]0;owned\\x07\\x1b[2J\\x9b31m\\u202eend")\n', encoding="utf-8"
+    )
+    said = quarterdeck("backtest", "run", "--strategy", str(evil), *NAMES)
+    assert said.status == 1
+    assert "boom end" in said.err
+    assert not any(sign in said.err + said.out for sign in "\x1b\x07\x9b\u202e")
+    refused = quarterdeck("data", "import", "no\x1b[2J\x9bsuch.csv", *NAMES)
+    assert refused.status != 0
+    assert not any(sign in refused.err for sign in "\x1b\x9b")
+
+
+def test_json_keeps_what_a_terminal_would_obey_as_escapes(capsys: pytest.CaptureFixture[str]) -> None:
+    data = {"reason": "a\x1b[2J\x9b1m\u202e\U000e0001é"}
+    say_json(data)
+    out = capsys.readouterr().out
+    assert not any(sign in out for sign in "\x1b\x9b\u202e\U000e0001")
+    assert "é" in out
+    assert json.loads(out) == data
+
+
+def test_cells_of_a_table_are_clean_and_aligned(capsys: pytest.CaptureFixture[str]) -> None:
+    table(("name", " n"), [("a\x1b[2Jb\n", "1"), ("abc", "22")])
+    assert capsys.readouterr().out.splitlines() == ["name   n", "ab     1", "abc   22"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import shutil
 from importlib.metadata import version
 from pathlib import Path
@@ -151,7 +152,7 @@ class EngineHost:
             engine.ledger.record(OperatorActed(actor="settings", operation="settings.changed", summary=line[:500]))
         await engine.journal.wait_durable(engine.ledger.seq)
         try:
-            await asyncio.to_thread(file.write_text, json.dumps(now, indent=2), encoding="utf-8")
+            await asyncio.to_thread(_keep_seen, file, now)
         except OSError as error:
             log.warning("the settings of this start were not kept", problem=str(error))
 
@@ -263,6 +264,15 @@ def _read_seen(file: Path) -> dict[str, str]:
         # The first start, or a file that was cut short: there is nothing to compare with.
         return {}
     return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _keep_seen(file: Path, seen: Mapping[str, str]) -> None:
+    """Write the settings down for their owner's eyes only, and all or nothing."""
+    fresh = file.with_name(file.name + ".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as target:
+        json.dump(seen, target, indent=2)
+    fresh.replace(file)
 
 
 def build_engine(home: Path, overrides: Mapping[str, Any] | None = None) -> EngineHost:

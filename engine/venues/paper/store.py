@@ -7,6 +7,7 @@ outside only after `commit` has returned (write-ahead log, synchronous=FULL: it 
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -174,6 +175,9 @@ class PaperStore:
             self._connection = None
 
     def _connect(self) -> sqlite3.Connection:
+        # For its owner's eyes only; SQLite gives its log files the mode of the database's file.
+        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        self.path.chmod(0o600)
         connection = sqlite3.connect(self.path, isolation_level=None, timeout=5.0)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")

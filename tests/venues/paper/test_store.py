@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import stat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -136,3 +137,13 @@ def test_a_closed_store_says_so(path: Path) -> None:
     store.close()
     with pytest.raises(StorageError, match="closed"):
         store.submit(store.open)
+
+
+def test_nobody_but_the_owner_reads_the_file_even_one_that_was_open_to_all(path: Path) -> None:
+    path.touch(mode=0o644)
+    store = PaperStore(path)
+    try:
+        store.submit(store.open).result()
+        assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.glob("paper.db*")} == {0o600}
+    finally:
+        store.close()

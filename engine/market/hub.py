@@ -165,7 +165,7 @@ class Market:
         self.live = False
         self.reason = ""
         self.heard = 0
-        """UTC nanoseconds (engine clock) of the last event."""
+        """UTC nanoseconds (engine clock) of the last event; stands still while the book is broken."""
         self.updates = 0
         self.gaps = 0
         self.version = 0
@@ -256,13 +256,13 @@ class MarketHub:
             case BookUpdate():
                 self._on_book(market, event, now)
             case MarketTrade():
-                market.heard = now
+                self._hear(market, now)
                 market.tape.append(event)
                 market.trades += 1
                 for series in market.series.values():
                     series.on_trade(event)
             case Candle():
-                market.heard = now
+                self._hear(market, now)
                 self.series(event.instrument, event.timeframe).on_candle(event)
             case FeedStatus():
                 # Hearing that nothing is heard does not make what is known any younger.
@@ -271,12 +271,16 @@ class MarketHub:
                     for series in market.series.values():
                         series.spoil(deaf=True)
 
+    def _hear(self, market: Market, now: int) -> None:
+        # A frozen book stays as old as it is, however much else is heard: orders are priced by it.
+        if not market.broken:
+            market.heard = now
+
     def _on_book(self, market: Market, update: BookUpdate, now: int) -> None:
         market.updates += 1
         if update.snapshot:
             self._renew(market, update, now)
         elif market.broken:
-            # A frozen book stays as old as it is, however much is heard of it.
             market.missed.append(update)
         elif market.book.apply(update):
             market.heard = now

@@ -80,6 +80,11 @@ def test_a_gap_hides_the_book_stops_its_clock_and_asks_for_a_snapshot(hub: Marke
     assert (quote.bid, quote.ask, quote.mark) == (None, None, None)
     hub.on_market(book(4, 98, 102), START + 20)
     assert (market.gaps, market.heard) == (1, START), "one gap, and the frozen book grows no younger"
+    hub.on_market(trade(START + 30, 100.5), START + 30)
+    hub.on_market(candle(START, 100.5, closed=False), START + 40)
+    quote = hub.quote(MARKET)
+    assert quote is not None
+    assert (quote.ts, quote.last) == (START, D("100.5")), "a trade is kept, and makes the market no younger"
 
 
 def test_a_snapshot_mends_the_gap_and_goes_on_with_what_was_heard_meanwhile(hub: MarketHub) -> None:

@@ -158,6 +158,45 @@ class Reader:
                 break
         return found
 
+    def thinned(self, kind: str, since: int, until: int, most: int) -> list[Record]:
+        """Facts of one kind spread evenly over a time, oldest first: the last one of each of `most` equal parts of it.
+
+        Args:
+            kind: Name of an event type.
+            since: Where the time begins, in UTC nanoseconds; it is cut to the first such fact.
+            until: Where it ends, inclusive.
+            most: Parts, and so the most facts that are returned.
+        """
+        with reading():
+            # Facts are numbered in the order of their times: what is older than the time is not looked at.
+            begin = self._number_at(since)
+            first = self._connection.execute(
+                "SELECT ts FROM events WHERE seq >= ? AND kind = ? AND ts >= ? ORDER BY seq LIMIT 1",
+                (begin, kind, since),
+            ).fetchone()
+            if first is None:
+                return []
+            part = max(0, until - first[0]) // most + 1
+            rows = self._connection.execute(
+                "SELECT body FROM events WHERE seq IN (SELECT max(seq) FROM events WHERE seq >= ? AND kind = ? "
+                "AND ts >= ? AND ts <= ? GROUP BY (ts - ?) / ?) ORDER BY seq",
+                (begin, kind, first[0], until, first[0], part),
+            ).fetchall()
+        found = []
+        for (body,) in rows:
+            found.append(decode(body))
+            self._pause()
+        return found
+
+    def _number_at(self, ts: int) -> int:
+        """Number of the first fact that is not older than a time; one past the last when all are."""
+        low, high = 1, (self._connection.execute("SELECT max(seq) FROM events").fetchone()[0] or 0) + 1
+        while low < high:
+            middle = (low + high) // 2
+            row = self._connection.execute("SELECT ts FROM events WHERE seq = ?", (middle,)).fetchone()
+            low, high = (middle + 1, high) if row is not None and row[0] < ts else (low, middle)
+        return low
+
     def order_history(self, client_id: str) -> list[Record]:
         """Everything that was booked about one order, oldest first."""
         return list(self.records(query=Query(subject=client_id)))
@@ -229,6 +268,10 @@ class AsyncReader:
     async def latest(self, limit: int, query: Query = ALL, *, before: int = _END) -> list[Record]:
         """As `Reader.latest`."""
         return await self._run(lambda reader: reader.latest(limit, query, before=before))
+
+    async def thinned(self, kind: str, since: int, until: int, most: int) -> list[Record]:
+        """As `Reader.thinned`."""
+        return await self._run(lambda reader: reader.thinned(kind, since, until, most))
 
     async def order_history(self, client_id: str) -> list[Record]:
         """As `Reader.order_history`."""

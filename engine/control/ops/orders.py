@@ -131,12 +131,13 @@ async def history(context: Context, request: HistoryQuery) -> list[EquityPoint]:
     since = now - _RANGES[request.range] if request.range in _RANGES else 0
     points: list[EquityPoint] = []
     if context.reader is not None:
-        # Equity is journalled at most every 10 s while something is held: a day is at most 8,640 facts.
-        records = await context.reader.latest(60_000, Query(kinds=("EquityRecorded",)))
-        found = [r.event for r in records if isinstance(r.event, ev.EquityRecorded)]
-        kept = sorted((e for e in found if e.account == engine.account and e.ts >= since), key=lambda e: e.ts)
-        step = max(1, len(kept) // HISTORY_POINTS)
-        points = [EquityPoint(ts=e.ts, equity=float(e.equity)) for e in kept[::step]]
+        # Thinned in the reader's thread: a month is up to a quarter of a million facts.
+        records = await context.reader.thinned("EquityRecorded", since, now, HISTORY_POINTS - 1)
+        points = [
+            EquityPoint(ts=fact.ts, equity=float(fact.equity))
+            for fact in (record.event for record in records)
+            if isinstance(fact, ev.EquityRecorded) and fact.account == engine.account
+        ]
     equity = engine.equity()
     if equity is not None:
         points.append(EquityPoint(ts=now, equity=float(equity)))

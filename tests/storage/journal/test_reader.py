@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
 from engine import events as ev
+from engine.model.ids import AccountId
 from storage.journal import AsyncReader, Query, Reader
 from tests.kit.histories import session
 from tests.storage.journal.helpers import append, opened, store
@@ -134,3 +137,24 @@ async def test_a_reader_beside_the_writer_sees_what_is_durable_and_holds_nothing
     assert len(await reader.order_history(next(iter(owners())))) >= 3
     await reader.close()
     await journal.close()
+
+
+def test_a_long_curve_is_thinned_evenly_over_its_whole_time(tmp_path: Path) -> None:
+    second, count = 10**9, 12_000
+    facts = [
+        ev.Record(n, n * second, 1, ev.EquityRecorded(account=AccountId("paper"), equity=Decimal(n), ts=n * second))
+        for n in range(1, count + 1)
+    ]
+    path = tmp_path / "journal.db"
+    store(path, facts)
+    reader = Reader(path)
+    whole = reader.thinned("EquityRecorded", 0, count * second, 999)
+    assert 900 <= len(whole) <= 999
+    assert whole[0].seq <= 13, "it begins where the facts begin"
+    assert whole[-1].seq == count, "the last of a part stands for it"
+    assert max(b.seq - a.seq for a, b in pairwise(whole)) <= 25
+    part = reader.thinned("EquityRecorded", (count - 500) * second, count * second, 999)
+    assert [record.seq for record in part] == list(range(count - 500, count + 1))
+    assert reader.thinned("EquityRecorded", (count + 1) * second, (count + 9) * second, 999) == []
+    assert reader.thinned("OrderFilled", 0, count * second, 999) == []
+    reader.close()

@@ -281,7 +281,7 @@ class EmergencyStop:
         with decimal.localcontext(VIEW):
             self._picture.look()
             open_quantity = abs(self._state.owned[key].quantity)
-            most = min(self._picture.reducible(owner, account, instrument, side), open_quantity)
+            most = min(self._picture.reducible(owner, account, instrument, side, everything=True), open_quantity)
             if rules.max_quantity:
                 most = min(most, rules.max_quantity)
             quantity = instrument.floor_quantity(most)

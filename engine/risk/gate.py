@@ -2,10 +2,10 @@
 
 An order is a *reduction* when it can only shrink the position it belongs to (the owner's; for manual orders the whole
 account's), whatever fills first: it and all other open orders of its side together are no larger than the position, and
-on spot the account has the units free. Reductions are checked for shape, tick and lot only; no limit, throttle,
-breaker, halt or stale market holds them up, so that stops work and positions can always be closed; only while an
-emergency stop closes a position itself does it close alone. Everything else is an entry and must pass every rule. A
-rule that cannot be evaluated refuses entries and lets reductions through.
+on spot the account has the units free, for manual orders beside the coins of bots. Reductions are checked for shape,
+tick and lot only; no limit, throttle, breaker, halt or stale market holds them up, so that stops work and positions can
+always be closed; only while an emergency stop closes a position itself does it close alone. Everything else is an entry
+and must pass every rule. A rule that cannot be evaluated refuses entries and lets reductions through.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class RiskGate:
             self.picture.look()
             if self.closing and (other := self._being_closed(request)) is not None:
                 return Verdict(refusals=(*refusals, other))
-            if self.picture.reduces(request, instrument, replaces):
+            if self.picture.reduces(request, instrument, replaces, everything=self.closers.sends(request)):
                 return Verdict(refusals=tuple(refusals), reduces=True) if refusals else _REDUCTION
             if request.reduce_only:
                 refusals.append(self._not_reducing(request, instrument))

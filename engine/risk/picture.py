@@ -9,6 +9,7 @@ from engine.model.ids import MANUAL
 from engine.model.instrument import InstrumentKind
 from engine.model.order import OrderSide
 from engine.model.valuation import Rates, Valuation, account_equity
+from engine.state import EXTERNAL
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -154,29 +155,69 @@ class Picture:
                 before += old.reserved
         return max(after, unit * request.quantity) - before
 
-    def reducible(self, owner: Owner, account: AccountId, instrument: Instrument, side: OrderSide) -> Decimal:
+    def bots_free(self, account: AccountId, base: Currency) -> dict[Owner, Decimal]:
+        """Units of a currency that bots hold on spot and have not offered for sale, by bot."""
+        held: dict[Owner, Decimal] = {}
+        for (owner, holder, instrument_id), line in self.commitments.owned.items():
+            if holder != account or owner in (MANUAL, EXTERNAL) or line.quantity <= line.sells:
+                continue
+            instrument = self.state.instruments[instrument_id]
+            if instrument.base == base and self.is_spot(instrument):
+                held[owner] = held.get(owner, ZERO) + line.quantity - line.sells
+        return held
+
+    def free_units(self, owner: Owner, account: AccountId, base: Currency, *, everything: bool = False) -> Decimal:
+        """Units of a currency that an owner may offer: what is free, for manual orders without the bots' coins.
+
+        Args:
+            owner: Who sells.
+            account: Where.
+            base: What.
+            everything: True for an emergency stop, which sells whatever there is.
+        """
+        free = self.state.balance(account, base).free
+        if owner != MANUAL or everything:
+            return free
+        return free - sum(self.bots_free(account, base).values(), ZERO)
+
+    def reducible(
+        self,
+        owner: Owner,
+        account: AccountId,
+        instrument: Instrument,
+        side: OrderSide,
+        *,
+        everything: bool = False,
+    ) -> Decimal:
         """Largest quantity of one more order of `side` that can only shrink the position, whatever fills first.
 
-        0 when the side does not reduce. On spot it is also limited to the units that are free in the account.
+        0 when the side does not reduce. On spot it is also limited to the units that the owner may offer.
         """
         line = self.scope_line(owner, account, instrument.id)
         if instrument.kind is InstrumentKind.SPOT:
             if side is OrderSide.BUY:
                 return ZERO
-            free = self.state.balance(account, instrument.base).free
+            free = self.free_units(owner, account, instrument.base, everything=everything)
             return max(free if owner == MANUAL else min(free, line.quantity - line.sells), ZERO)
         if line.quantity * side.sign >= ZERO:
             return ZERO
         return max(abs(line.quantity) - line.working(side), ZERO)
 
-    def reduces(self, request: OrderRequest, instrument: Instrument, replaces: ClientOrderId | None = None) -> bool:
+    def reduces(
+        self,
+        request: OrderRequest,
+        instrument: Instrument,
+        replaces: ClientOrderId | None = None,
+        *,
+        everything: bool = False,
+    ) -> bool:
         """True when an order can only shrink the position, counting every other open order of its side against it."""
         line = self.scope_line(request.owner, request.account, instrument.id)
         side = request.side
         if instrument.kind is InstrumentKind.SPOT:
             if side is OrderSide.BUY:
                 return False
-            free = self.state.balance(request.account, instrument.base).free
+            free = self.free_units(request.owner, request.account, instrument.base, everything=everything)
             if self.hold_change(request, instrument.base, ONE, replaces) > free:
                 return False
             if request.owner == MANUAL:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from engine.model.decimals import ZERO
+from engine.model.decimals import ONE, ZERO
 from engine.model.entries import TradingState
 from engine.model.ids import MANUAL, symbol_of
 from engine.model.instrument import InstrumentKind
@@ -350,5 +350,41 @@ def rate(case: Case) -> Iterator[Refusal]:
         yield refusal
 
 
-ENTRY_RULES: tuple[Rule, ...] = (trading_state, market, quantity, balance, capital, size, positions, short, rate)
+def others_coins(case: Case) -> Iterator[Refusal]:
+    """A manual order on spot sells what is the operator's, not what a bot bought."""
+    request, base = case.request, case.instrument.base
+    if request.owner != MANUAL or request.side is OrderSide.BUY or case.instrument.kind is not InstrumentKind.SPOT:
+        return
+    held = case.picture.bots_free(request.account, base)
+    most = case.picture.free_units(MANUAL, request.account, base)
+    needed = case.picture.hold_change(request, base, ONE, case.replaces)
+    # More than is free at all is the balance's business.
+    if not most < needed <= case.state.balance(request.account, base).free:
+        return
+    bots = case.state.bots
+    whose = ", ".join(
+        f"{plain(units)} {base} to the bot {bots[owner].name if owner in bots else owner}"
+        for owner, units in held.items()
+    )
+    yield Refusal(
+        code=RefusalCode.INSUFFICIENT_BALANCE,
+        message=f"By hand {plain(max(most, ZERO))} {base} can be sold: of what is free in the account belong {whose}. "
+        f"Close a bot's position as that bot's.",
+        limit=str(most),
+        value=str(needed),
+    )
+
+
+ENTRY_RULES: tuple[Rule, ...] = (
+    trading_state,
+    market,
+    quantity,
+    balance,
+    others_coins,
+    capital,
+    size,
+    positions,
+    short,
+    rate,
+)
 """All rules, in the order in which their reasons are listed."""

@@ -387,16 +387,15 @@ def test_a_partly_filled_protective_order_can_be_amended() -> None:
     assert house.desk.amend(stop.client_id, quantity=D("0.009")) is stop
 
 
-def test_a_person_may_reduce_what_the_account_holds_but_no_more() -> None:
+def test_a_person_may_reduce_what_the_account_holds_without_the_bots_and_no_more() -> None:
     house = House()
     house.trade(BUY, "0.01", owner=BOT)
     house.trade(BUY, "0.002")
-    assert house.check(SELL, "0.012").reduces
-    assert house.check(SELL, "0.01201").refusals
-    house.trade(SELL, "0.005")
-    # what the person sold the bot cannot sell again
-    assert house.codes(SELL, "0.01", owner=BOT) == [C.INSUFFICIENT_BALANCE]
-    assert house.check(SELL, "0.007", owner=BOT).reduces
+    assert house.check(SELL, "0.002").reduces
+    assert house.codes(SELL, "0.00201") == [C.INSUFFICIENT_BALANCE]
+    assert house.codes(SELL, "0.01201") == [C.INSUFFICIENT_BALANCE]
+    house.trade(SELL, "0.002")
+    assert house.check(SELL, "0.01", owner=BOT).reduces
 
 
 def test_deposited_coins_can_be_sold() -> None:
@@ -474,3 +473,21 @@ def test_changed_limits_hold_from_the_next_check_on() -> None:
     assert house.codes(BUY, "0.03", price="50000") == [C.POSITION_SIZE]
     house.risk.change_limits("anna", {"max_position_size_pct": "0.2"})
     assert house.codes(BUY, "0.03", price="50000") == []
+
+
+def test_a_manual_spot_sell_leaves_the_coins_of_bots_alone() -> None:
+    house = House(WIDE)
+    house.trade(BUY, "0.01", owner=BOT)
+    house.trade(BUY, "0.004")
+    assert house.check(SELL, "0.004").reduces
+    refusal = house.check(SELL, "0.005").refusals[-1]
+    assert refusal.code is RefusalCode.INSUFFICIENT_BALANCE
+    assert "0.004 BTC can be sold" in refusal.message
+    assert "0.01 BTC to the bot bot1" in refusal.message
+    assert RefusalCode.REDUCE_ONLY in house.codes(SELL, "0.005", reduce_only=True)
+    # what the bot itself already offers is not counted twice
+    house.submit(SELL, "0.01", owner=BOT, price="60000")
+    assert house.check(SELL, "0.004").reduces
+    order = house.submit(SELL, "0.003", price="60000")
+    assert house.check(SELL, "0.004", price="61000", replaces=order.client_id).reduces
+    assert not house.check(SELL, "0.005", price="61000", replaces=order.client_id).passed

@@ -111,7 +111,13 @@ def preview(engine: Engine, asked: PreviewOrder) -> OrderPreview:
     instrument, quote = market.instrument, market.quote()
     draft = to_request(engine, asked, asked.quantity or ONE, "preview")
     currency, unit = reservation(draft, instrument, quote)
-    free = max(engine.state.balance(engine.account, currency).free, ZERO)
+    engine.risk.picture.look()
+    free = max(
+        engine.risk.picture.free_units(MANUAL, engine.account, currency)
+        if currency == instrument.base
+        else engine.state.balance(engine.account, currency).free,
+        ZERO,
+    )
     quantity = asked.quantity
     if quantity is None:
         if asked.percent is None:

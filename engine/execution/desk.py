@@ -13,7 +13,7 @@ import msgspec
 from engine import events as ev
 from engine.errors import ConflictError, IllegalTransitionError, NotFoundError, OrderRejectionError
 from engine.execution.effects import AmendEffect, CancelEffect, Outbox, PlaceEffect
-from engine.logs import get_logger
+from engine.logs import current_operation, get_logger
 from engine.model.order import Decision, Order, OrderRequest, OrderStatus, OrderType
 from engine.model.reserve import reservation
 from engine.model.venue import OrderCommand
@@ -106,6 +106,7 @@ class Desk:
                     reduce_only=request.reduce_only,
                     oco_group=request.oco_group,
                 ),
+                correlation=correlation or current_operation(),
             )
         )
         return self._order(client_id)
@@ -121,7 +122,15 @@ class Desk:
         if not order.is_open:
             raise ConflictError(f"The order {client_id} is already {order.status}; there is nothing to cancel.")
         seq = self._ledger.record(ev.OrderCancelRequested(client_id=client_id, reason=reason), correlation)
-        self._outbox.put(CancelEffect(seq=seq, account=order.account, instrument=order.instrument, client_id=client_id))
+        self._outbox.put(
+            CancelEffect(
+                seq=seq,
+                account=order.account,
+                instrument=order.instrument,
+                client_id=client_id,
+                correlation=correlation or current_operation(),
+            )
+        )
         return order
 
     def cancel_matching(self, wanted: Callable[[Order], bool], reason: str, correlation: str = "") -> list[Order]:
@@ -163,6 +172,7 @@ class Desk:
                 quantity=quantity,
                 price=price,
                 stop_price=stop_price,
+                correlation=correlation or current_operation(),
             )
         )
         return order

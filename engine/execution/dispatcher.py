@@ -18,7 +18,7 @@ from engine.errors import (
 )
 from engine.execution.effects import AmendEffect, CancelEffect, Effect, PlaceEffect
 from engine.execution.inquiry import Inquiry
-from engine.logs import get_logger
+from engine.logs import get_logger, operation
 from engine.model.ids import ClientOrderId, VenueId, venue_of
 from engine.model.order import OrderStatus
 
@@ -140,13 +140,15 @@ class Dispatcher:
             return
         venue = self._venues[venue_of(order.instrument)]
         try:
-            match effect:
-                case PlaceEffect():
-                    await self._place(venue, effect, order)
-                case CancelEffect():
-                    await self._cancel(venue, order)
-                case AmendEffect():
-                    await self._amend(venue, effect, order)
+            # What follows from a request, in the log and in the journal, belongs to what led to it.
+            with operation(effect.correlation):
+                match effect:
+                    case PlaceEffect():
+                        await self._place(venue, effect, order)
+                    case CancelEffect():
+                        await self._cancel(venue, order)
+                    case AmendEffect():
+                        await self._amend(venue, effect, order)
         except JournalError as error:
             log.error("a request ends: the journal failed", client_id=client_id, problem=error.message)
         except Exception:  # a fault of ours about one order must not stop the sending of cancels for the others

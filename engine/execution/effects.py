@@ -19,6 +19,8 @@ class PlaceEffect(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     """The fact that must be durable first."""
     command: OrderCommand
+    correlation: str = ""
+    """Operation or signal that led to it."""
 
 
 class CancelEffect(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +30,7 @@ class CancelEffect(msgspec.Struct, frozen=True, kw_only=True):
     account: AccountId
     instrument: InstrumentId
     client_id: ClientOrderId
+    correlation: str = ""
 
 
 class AmendEffect(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +43,7 @@ class AmendEffect(msgspec.Struct, frozen=True, kw_only=True):
     quantity: Decimal | None = None
     price: Decimal | None = None
     stop_price: Decimal | None = None
+    correlation: str = ""
 
 
 Effect = PlaceEffect | CancelEffect | AmendEffect

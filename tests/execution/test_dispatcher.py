@@ -17,6 +17,7 @@ from engine.errors import (
     OrderRejectionError,
     UnknownOutcomeError,
 )
+from engine.logs import operation
 from engine.model.order import OrderStatus
 from tests.execution.house import (
     PAPER,
@@ -442,6 +443,15 @@ async def test_a_fault_of_ours_about_one_order_does_not_stop_the_others(
         await turns()
         assert house.status(good) is OrderStatus.ACCEPTED
         assert house.status(bad) is OrderStatus.PENDING
+
+
+async def test_what_a_request_leads_to_carries_the_operation_behind_it(house: House) -> None:
+    async with house.running():
+        with operation("orders.place-7"):
+            house.submit()
+        await turns()
+        booked = {type(record.event).__name__: record.correlation for record in house.journal.records[-3:]}
+        assert booked["OrderIntended"] == booked["OrderSubmitted"] == "orders.place-7"
 
 
 async def test_without_a_desk_nothing_is_sent(house: House) -> None:

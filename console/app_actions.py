@@ -10,6 +10,7 @@ from screens.base import DeckScreen
 from screens.emergency import EmergencyDialog, halt_dialog, resume_dialog
 from screens.help import HelpDialog
 from screens.quit import QuitDialog
+from screens.records import show_fills, show_health, show_orders
 from screens.theme import ThemeDialog
 
 if TYPE_CHECKING:
@@ -84,6 +85,18 @@ class Commands:
     def action_activity(self) -> None:
         """Show what has happened lately."""
         self._deck.news.open()
+
+    def action_health(self) -> None:
+        """Show how the engine's parts and markets are."""
+        show_health(self._deck)
+
+    def action_order_history(self) -> None:
+        """Show the newest ended orders."""
+        show_orders(self._deck)
+
+    def action_fill_history(self) -> None:
+        """Show the newest executions."""
+        show_fills(self._deck)
 
     def action_halt(self) -> None:
         """Stop new orders."""

@@ -228,7 +228,12 @@ class FakeLink:
             "bots.list": lambda _: list(self.data["bots.list"]),
             "bots.create": self._create,
             "strategies.load": self._load,
-            "orders.fill_history": lambda _: views.FillHistoryView(rows=(), page=1, pages=0, total=0),
+            "orders.fill_history": lambda _: self.data.get(
+                "orders.fill_history", views.FillHistoryView(rows=(), page=1, pages=0, total=0)
+            ),
+            "orders.history": lambda _: self.data.get(
+                "orders.history", views.OrderHistoryView(rows=(), page=1, pages=0, total=0)
+            ),
             "backtests.get": lambda asked: fake_data.backtest(self._row("backtests.list", asked["id"])),
             "backtests.run": self._run,
             "data.import": lambda asked: self._queue("import", f"{asked['file']} {asked['symbol']}"),
@@ -236,7 +241,7 @@ class FakeLink:
             "backtests.delete": lambda asked: self._forget("backtests.list", asked["id"]),
             "jobs.get": lambda asked: self._row("jobs.list", asked["id"]),
             "facts.since": lambda asked: [row for row in self.data["activity"] if row.seq > asked.get("cursor", 0)],
-            "health.components": lambda _: [],
+            "health.components": lambda _: list(self.data.get("health.components", [])),
         }
         if operation in handlers:
             return handlers[operation](asked)

@@ -33,6 +33,9 @@ log = get_logger(__name__)
 class Library(Protocol):
     """Where strategies come from."""
 
+    async def prepare(self, name: str, file: str | None) -> None:
+        """Load a strategy's file away from the loop, so that `make` runs none of it. Raises as `make`."""
+
     def make(self, name: str, file: str | None, params: dict[str, bool | int | float | str]) -> Strategy:
         """Build a strategy. Raises StrategyLoadError, NotFoundError or ConfigurationError."""
 
@@ -93,6 +96,7 @@ class BotBuilder:
             ExchangeError: The history cannot be had.
         """
         instrument = self.instrument(config)
+        await self._library.prepare(config.strategy, config.strategy_file)
         bot = self._make(entry, config, instrument)
         candles = list(await self._history(instrument.id, config.timeframe, bot.runner.history))
         if entry.memory:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError as PydanticError
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from storage.candle_sets import StoredSet
     from storage.candles import CandleStore
 
-__all__ = ["FinishedRun", "check_range", "day", "execute", "find_strategy", "make_spec"]
+__all__ = ["FinishedRun", "check_range", "day", "execute", "make_spec"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NS_PER_DAY = 86_400_000_000_000
@@ -36,16 +35,6 @@ NS_PER_DAY = 86_400_000_000_000
 def day(ts: int) -> str:
     """UTC nanoseconds as a person writes them, to the minute."""
     return f"{_EPOCH + timedelta(microseconds=ts // 1000):%Y-%m-%d %H:%M}"
-
-
-def find_strategy(registry: StrategyRegistry, name: str, file: str | None) -> LoadedStrategy:
-    """The strategy of a file, or of a name.
-
-    Raises:
-        NotFoundError: There is none of that name; the nearest is named.
-        StrategyLoadError: Its file cannot be loaded.
-    """
-    return registry.load_file(Path(file)) if file else registry.get(name)
 
 
 def make_spec(asked: RunBacktest, found: LoadedStrategy, limits: RiskLimits) -> BacktestSpec:

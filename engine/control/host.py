@@ -25,6 +25,7 @@ from engine.errors import QuarterdeckError
 from engine.events import OperatorActed
 from engine.logs import add_secret, configure_logs, get_logger
 from engine.model.ids import AccountId
+from engine.strategy.beside import find_beside
 from engine.strategy.loader import StrategyRegistry
 from engine.venues.markets.sim_profile import SimulatedSettings
 from engine.venues.markets.sim_profile import scene as find_scene
@@ -57,6 +58,10 @@ class Library:
 
     def __init__(self, registry: StrategyRegistry) -> None:
         self._registry = registry
+
+    async def prepare(self, name: str, file: str | None) -> None:
+        """Load a strategy's file in a thread, so that `make` need not."""
+        await find_beside(self._registry, name, file)
 
     def make(self, name: str, file: str | None, params: Mapping[str, bool | int | float | str]) -> Strategy:
         """Build a strategy by name, or from its file."""

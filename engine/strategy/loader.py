@@ -27,7 +27,7 @@ from engine.strategy.faults import THEIR_FAULTS, cause_text, line_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["BUILT_IN_PACKAGE", "LoadedStrategy", "StrategyRegistry"]
+__all__ = ["BUILT_IN_PACKAGE", "LoadedStrategy", "StrategyRegistry", "is_path", "read_strategy_file"]
 
 BUILT_IN_PACKAGE = "strategies"
 """Named, not imported: the engine does not depend on any strategy."""
@@ -109,7 +109,7 @@ class StrategyRegistry:
             StrategyLoadError: It exists and cannot be loaded; names file, line and cause.
         """
         self._ensure_scanned()
-        if name.endswith(".py") or "/" in name or "\\" in name:
+        if is_path(name):
             return self.load_file(Path(name))
         if name in self._found:
             return self._found[name]
@@ -124,17 +124,29 @@ class StrategyRegistry:
         )
 
     def load_file(self, path: Path) -> LoadedStrategy:
-        """Load the strategy of one file now, and keep it under its name; the same file again replaces it.
+        """Load the strategy of one file now, and keep it under its name; a file that has changed replaces it.
 
         Raises:
             StrategyLoadError: The file cannot be read or loaded, or its name is taken by another file.
         """
+        return self.known_file(path) or self.keep(read_strategy_file(path))
+
+    def known_file(self, path: Path) -> LoadedStrategy | None:
+        """What was loaded of a file, when the file is still the same; its code is not run again then."""
         self._ensure_scanned()
         file = path.expanduser().absolute()
         for loaded in self._found.values():
-            if loaded.origin == "built-in" and Path(loaded.path) == file:
-                return loaded
-        self._add(loaded := _load_file(str(file), "file"))
+            if Path(loaded.path) == file:
+                return loaded if loaded.origin == "built-in" or _is_still(loaded) else None
+        return None
+
+    def keep(self, loaded: LoadedStrategy) -> LoadedStrategy:
+        """Keep what `read_strategy_file` has loaded under its name.
+
+        Raises:
+            StrategyLoadError: The name is taken by another file.
+        """
+        self._add(loaded)
         return loaded
 
     def _ensure_scanned(self) -> None:
@@ -160,6 +172,31 @@ class StrategyRegistry:
             for file in sorted(self._folder.glob("*.py")):
                 if not file.name.startswith("_"):
                     yield file.stem, partial(_load_file, str(file.absolute()), "folder")
+
+
+def read_strategy_file(path: Path) -> LoadedStrategy:
+    """Run a strategy's file and check what is in it; touches no registry, so that it may be done in any thread.
+
+    Raises:
+        StrategyLoadError: The file cannot be read or loaded.
+    """
+    return _load_file(str(path.expanduser().absolute()), "file")
+
+
+def is_path(name: str) -> bool:
+    """Whether a strategy is named by its file."""
+    return name.endswith(".py") or "/" in name or "\\" in name
+
+
+def _is_still(loaded: LoadedStrategy) -> bool:
+    try:
+        return _source_hash(Path(loaded.path).read_bytes()) == loaded.source_hash
+    except OSError:
+        return False
+
+
+def _source_hash(source: bytes) -> str:
+    return hashlib.sha256(source).hexdigest()[:16]
 
 
 def _load_built_in(module_name: str) -> LoadedStrategy | None:
@@ -238,7 +275,7 @@ def _checked(classes: list[type[Strategy]], path: str, origin: Origin, source: b
         cls=cls,
         origin=origin,
         path=path,
-        source_hash=hashlib.sha256(source).hexdigest()[:16],
+        source_hash=_source_hash(source),
         summary=(inspect.getdoc(cls) or "").partition("\n")[0],
     )
 

@@ -48,6 +48,9 @@ class Library:
     def __init__(self) -> None:
         self.known: dict[str, Any] = {"quiet": Quiet, "told": Told}
 
+    async def prepare(self, name: str, file: str | None) -> None:
+        """Everything is at hand."""
+
     def make(self, name: str, file: str | None, params: Mapping[str, bool | int | float | str]) -> Strategy:
         found = self.known.get(name)
         if found is None:

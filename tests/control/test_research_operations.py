@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from engine.clock import SystemClock
 from engine.control import wire
 from engine.control.backtest_store import POINTS, save_run, thin_out
-from engine.control.backtesting import execute, find_strategy, make_spec
+from engine.control.backtesting import execute, make_spec
 from engine.control.offline import offline
 from engine.control.requests_research import RunBacktest, moment
 from engine.control.views import BacktestRow, BacktestView, DatasetRow
@@ -55,7 +55,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(stored: Path) -> FinishedRun:
     """A run, made in this process."""
     registry = StrategyRegistry(stored / "strategies")
-    spec = make_spec(RunBacktest(**ASKED), find_strategy(registry, STRATEGY, None), RiskLimits())
+    spec = make_spec(RunBacktest(**ASKED), registry.get(STRATEGY), RiskLimits())
     return execute(spec, registry, CandleStore(stored / "candles"), "2.0.0", lambda *_: None)
 
 
@@ -116,7 +116,7 @@ async def test_a_backtest_that_cannot_run_is_refused_at_once_in_a_sentence(
 
 async def test_what_is_asked_becomes_a_whole_specification(home: Path) -> None:
     registry = StrategyRegistry(home / "strategies")
-    found = find_strategy(registry, STRATEGY, None)
+    found = registry.get(STRATEGY)
     more = {"params": {"lookback_period": "12"}, "start": "2024-01-01", "taker_fee": "0.002"}
     asked = RunBacktest.model_validate({**ASKED, **more, "limits": {"max_total_positions": 2}})
     spec = make_spec(asked, found, RiskLimits())

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from engine.control.backtesting import check_range, find_strategy, make_spec
+from engine.control.backtesting import check_range, make_spec
 from engine.control.ops.data import dataset_row, local_path
 from engine.control.registry import Role, Tier, operation
 from engine.control.requests import Empty
 from engine.control.requests_research import BacktestId, ExportBacktest, ListBacktests, RunBacktest
 from engine.control.worker import settings_for_worker
 from engine.errors import ConflictError, DataError, ValidationError
+from engine.strategy.beside import find_beside
 from storage.candle_sets import CandleSet
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 @operation("backtests.run", RunBacktest, Role.TRADER, mutates=True)
 async def run(context: Context, request: RunBacktest) -> JobRow:
     """Check a backtest and queue it as a job, whose result is the id of the stored run."""
-    found = find_strategy(context.strategies, request.strategy, request.strategy_file)
+    found = await find_beside(context.strategies, request.strategy, request.strategy_file)
     spec = make_spec(request, found, context.settings.risk)
     key = CandleSet.of(spec.venue, spec.symbol, spec.timeframe)
     check_range(spec, await asyncio.to_thread(context.candles.get, key))

@@ -11,6 +11,7 @@ from engine.control.present.bots import bot_row, strategy_row
 from engine.control.registry import Role, Tier, operation
 from engine.control.requests import BotName, BotStop, ConfigureBot, CreateBot, Empty, StrategyFile
 from engine.errors import ConfigurationError
+from engine.strategy.beside import find_beside
 
 if TYPE_CHECKING:
     from engine.control.context import Context
@@ -26,9 +27,7 @@ async def strategies(context: Context, _: Empty) -> list[StrategyRow]:
 @operation("strategies.load", StrategyFile, Role.TRADER)
 async def load_strategy(context: Context, request: StrategyFile) -> StrategyRow:
     """Load the strategy of a file, so that its parameters are known and it can be used by name."""
-    from pathlib import Path
-
-    return strategy_row(context.strategies.load_file(Path(request.file)))
+    return strategy_row(await find_beside(context.strategies, "", request.file))
 
 
 @operation("bots.list", Empty)
@@ -45,10 +44,12 @@ async def get(context: Context, request: BotName) -> BotRow:
     return bot_row(engine, engine.bots.find(request.bot))
 
 
-def _config(context: Context, request: CreateBot) -> BotConfig:
+async def _config(context: Context, request: CreateBot) -> BotConfig:
     values = request.model_dump(exclude={"bot"})
+    # Whatever is asked for, the file's code has then been run in a thread, and the manager finds it loaded.
+    found = await find_beside(context.strategies, request.strategy, request.strategy_file)
     if values["timeframe"] is None:
-        values["timeframe"] = _default_timeframe(context, request)
+        values["timeframe"] = found.cls.timeframe
     try:
         return BotConfig(**values)
     except PydanticError as error:
@@ -56,27 +57,20 @@ def _config(context: Context, request: CreateBot) -> BotConfig:
         raise ConfigurationError(f"The bot's configuration cannot be used: {faults}.") from None
 
 
-def _default_timeframe(context: Context, request: CreateBot) -> str:
-    from pathlib import Path
-
-    file = request.strategy_file
-    found = context.strategies.load_file(Path(file)) if file else context.strategies.get(request.strategy)
-    return found.cls.timeframe
-
-
 @operation("bots.create", CreateBot, Role.TRADER, mutates=True)
 async def create(context: Context, request: CreateBot) -> BotRow:
     """A new, stopped bot from a validated configuration."""
     engine = context.need_engine()
-    return bot_row(engine, engine.bots.create(_config(context, request)))
+    return bot_row(engine, engine.bots.create(await _config(context, request)))
 
 
 @operation("bots.configure", ConfigureBot, Role.TRADER, mutates=True)
 async def configure(context: Context, request: ConfigureBot) -> BotRow:
     """Replace a stopped bot's configuration as a whole."""
     engine = context.need_engine()
+    config = await _config(context, request)
     entry = engine.bots.find(request.bot)
-    engine.bots.configure(entry, _config(context, request))
+    engine.bots.configure(entry, config)
     return bot_row(engine, entry)
 
 

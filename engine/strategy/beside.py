@@ -1,0 +1,82 @@
+"""Loading a strategy's file beside the event loop: its code runs in a thread, and only so long.
+
+The code is trusted, as everything is that runs inside the engine's process; what is kept away from the loop is work
+that takes its time, such as a large import.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.errors import QuarterdeckError, StrategyLoadError
+from engine.strategy.loader import is_path, read_strategy_file
+
+if TYPE_CHECKING:
+    from engine.strategy.loader import LoadedStrategy, StrategyRegistry
+
+__all__ = ["DEADLINE_S", "find_beside"]
+
+DEADLINE_S = 10.0
+
+
+async def find_beside(
+    registry: StrategyRegistry, name: str, file: str | None = None, deadline_s: float = DEADLINE_S
+) -> LoadedStrategy:
+    """A strategy by name, or from its file, which is run in a thread when it is not known as it is now.
+
+    Afterwards `StrategyRegistry.get` and `load_file` give it without running anything.
+
+    Args:
+        registry: Where it is looked for and kept; used on the loop alone.
+        name: Its name or path, where `file` does not say.
+        file: Path of its file.
+        deadline_s: Seconds that the file may take.
+
+    Raises:
+        NotFoundError: There is none of that name.
+        StrategyLoadError: The file cannot be loaded, or takes too long.
+    """
+    if not file and not is_path(name):
+        return registry.get(name)
+    path = Path(file or name)
+    known = registry.known_file(path)
+    if known is not None:
+        return known
+    try:
+        return registry.keep(await asyncio.wait_for(_in_thread(path), deadline_s))
+    except TimeoutError:
+        raise StrategyLoadError(
+            f"The strategy file {path} was not loaded: it takes more than {deadline_s:g} s. Let it do its work in "
+            "`columns` and `decide`, not while it is read."
+        ) from None
+
+
+def _in_thread(path: Path) -> asyncio.Future[LoadedStrategy]:
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[LoadedStrategy] = loop.create_future()
+
+    def tell(loaded: LoadedStrategy | None, error: Exception | None) -> None:
+        if done.done():
+            return
+        if error is not None:
+            done.set_exception(error)
+        elif loaded is not None:
+            done.set_result(loaded)
+
+    def work() -> None:
+        loaded, problem = None, None
+        try:
+            loaded = read_strategy_file(path)
+        except QuarterdeckError as error:
+            problem = error
+        except Exception as error:
+            problem = StrategyLoadError(f"The strategy file {path} was not loaded: {type(error).__name__}: {error}.")
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(tell, loaded, problem)
+
+    # A thread of its own that nobody waits for: code that never ends must not hold the engine's end.
+    threading.Thread(target=work, name="strategy-file", daemon=True).start()
+    return done

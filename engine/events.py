@@ -49,6 +49,7 @@ __all__ = [
     "MarkRecorded",
     "OperatorActed",
     "OrderAccepted",
+    "OrderAmendRequested",
     "OrderAmended",
     "OrderCancelRejected",
     "OrderCancelRequested",
@@ -303,6 +304,20 @@ class OrderTriggered(_Fact, frozen=True, kw_only=True):
     ts: int
 
 
+class OrderAmendRequested(_Fact, frozen=True, kw_only=True):
+    """We asked the venue to change a working order; until its answer the larger of both counts. None keeps the value.
+
+    Which of the two holds is not known until then, so funds and limits are held for either.
+    """
+
+    client_id: ClientOrderId
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    reserve_unit: Decimal | None = None
+    """Funds held per unit after the change; None where they stay."""
+
+
 class OrderAmended(_Fact, frozen=True, kw_only=True):
     """The venue changed a working order in place; None keeps the value."""
 
@@ -504,6 +519,7 @@ Event = (
     | OrderAccepted
     | OrderRejected
     | OrderTriggered
+    | OrderAmendRequested
     | OrderAmended
     | OrderFilled
     | OrderCancelRequested

@@ -148,6 +148,9 @@ class Desk:
     ) -> Order:
         """Ask to change a working order in place; what holds is what the venue confirms.
 
+        Until then funds and limits are held for the larger of both. A change that is no reduction counts as an order
+        for the order rate.
+
         Raises:
             NotFoundError: No such order.
             ConflictError: It has already ended or is being cancelled.
@@ -160,12 +163,25 @@ class Desk:
         request = self._as_request(order, quantity, price, stop_price)
         # What is filled has already become position; risk is asked about what would still be open.
         rest = msgspec.structs.replace(request, quantity=request.quantity - order.filled)
-        verdict = self._gate.check(rest, self._ledger.clock.now(), client_id)
+        now = self._ledger.clock.now()
+        verdict = self._gate.check(rest, now, client_id)
         if not verdict.passed:
             self._refuse(request, verdict, correlation)
+        seq = self._ledger.record(
+            ev.OrderAmendRequested(
+                client_id=client_id,
+                quantity=quantity,
+                price=price,
+                stop_price=stop_price,
+                reserve_unit=self._reserve_unit(order, request),
+            ),
+            correlation,
+        )
+        if not verdict.reduces:
+            self._gate.passed(rest, now)
         self._outbox.put(
             AmendEffect(
-                seq=self._ledger.seq,
+                seq=seq,
                 account=order.account,
                 instrument=order.instrument,
                 client_id=client_id,
@@ -263,10 +279,14 @@ class Desk:
 
     def _with_reserve(self, order: Order, event: ev.OrderAmended) -> ev.OrderAmended:
         request = self._as_request(order, event.quantity, event.price, event.stop_price)
-        instrument = self._ledger.state.instruments[order.instrument]
-        _, unit = reservation(request, instrument, self._quotes.quote(order.instrument))
+        return msgspec.structs.replace(event, reserve_unit=self._reserve_unit(order, request))
+
+    def _reserve_unit(self, order: Order, request: OrderRequest) -> Decimal | None:
         # A market order has no price of its own to reserve by; it keeps what it holds.
-        return event if order.type is OrderType.MARKET else msgspec.structs.replace(event, reserve_unit=unit)
+        if order.type is OrderType.MARKET:
+            return None
+        instrument = self._ledger.state.instruments[order.instrument]
+        return reservation(request, instrument, self._quotes.quote(order.instrument))[1]
 
     @staticmethod
     def _as_request(

@@ -238,7 +238,7 @@ class Inquiry:
             left = order.updated
             self._need_desk().unknown(order.client_id, "The engine restarted before the answer was booked.")
             found = working.get(order.client_id)
-            if found is None or not self.settle(account, found):
+            if found is None or not self.settle(account, found, changed=order.pending_amends > 0):
                 asked.append(self.ask(venue, account, order.client_id, since=left))
         await asyncio.gather(*asked)
 

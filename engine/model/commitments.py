@@ -29,7 +29,9 @@ _ORDER_FACTS = (
     ev.OrderIntended,
     ev.OrderAccepted,
     ev.OrderRejected,
+    ev.OrderAmendRequested,
     ev.OrderAmended,
+    ev.OrderCancelRejected,
     ev.OrderCanceled,
     ev.OrderExpired,
 )
@@ -173,7 +175,7 @@ class Commitments:
         if not members:
             return None
         reserved = ZERO if self._offers_base(members[0]) else max(order.reserved for order in members)
-        return _Counted(max(order.remaining for order in members), reserved, members[0].reserve_currency)
+        return _Counted(max(order.working for order in members), reserved, members[0].reserve_currency)
 
     def _offers_base(self, order: Order) -> bool:
         kind = self._state.instruments[order.instrument].kind

@@ -187,6 +187,12 @@ class Order(msgspec.Struct, kw_only=True):
     """Why the order ended, in words; empty while open or filled."""
     fill_keys: set[str] = set()
     """Natural keys of the fills already booked, so that a repeat is skipped."""
+    pending_amends: int = 0
+    """Changes asked for and not answered yet."""
+    pending_quantity: Decimal | None = None
+    """Largest quantity among the changes not answered yet; None when none changes it."""
+    pending_reserve_unit: Decimal | None = None
+    """Largest `reserve_unit` among them."""
 
     @property
     def is_open(self) -> bool:
@@ -200,6 +206,18 @@ class Order(msgspec.Struct, kw_only=True):
         return left if left > 0 else Decimal(0)
 
     @property
+    def working(self) -> Decimal:
+        """The most that may still be filled: what remains, or what would with a change not answered yet."""
+        if self.pending_quantity is None:
+            return self.remaining
+        return max(self.remaining, self.pending_quantity - self.filled)
+
+    @property
     def reserved(self) -> Decimal:
         """Funds still held for the order, in `reserve_currency`; 0 once it ended."""
-        return self.reserve_unit * self.remaining if self.is_open else Decimal(0)
+        if not self.is_open:
+            return Decimal(0)
+        unit = self.reserve_unit
+        if self.pending_reserve_unit is not None:
+            unit = max(unit, self.pending_reserve_unit)
+        return unit * self.working

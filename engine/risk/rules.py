@@ -364,7 +364,7 @@ def others_coins(case: Case) -> Iterator[Refusal]:
     bots = case.state.bots
     whose = ", ".join(
         f"{plain(units)} {base} to the bot {bots[owner].name if owner in bots else owner}"
-        for owner, units in held.items()
+        for owner, units in sorted(held.items())
     )
     yield Refusal(
         code=RefusalCode.INSUFFICIENT_BALANCE,

@@ -110,6 +110,7 @@ def _move(state: EngineState, order: Order, to: OrderStatus, ts: int, reason: st
 def _retire(state: EngineState, order: Order) -> None:
     del state.orders[order.client_id]
     state.recent[order.client_id] = order
+    _forget_amends(order)
     if order.oco_group is not None:
         members = state.oco.get(order.oco_group, [])
         if order.client_id in members:
@@ -156,9 +157,35 @@ def _order_triggered(state: EngineState, event: ev.OrderTriggered, ts: int) -> N
     order.updated = ts
 
 
+def _amend_requested(state: EngineState, event: ev.OrderAmendRequested, ts: int) -> None:
+    order = _find(state, event.client_id)
+    order.updated = ts
+    if not order.is_open:
+        return
+    before = _held(state, order)
+    order.pending_amends += 1
+    if event.quantity is not None:
+        order.pending_quantity = max(event.quantity, order.pending_quantity or ZERO)
+    if event.reserve_unit is not None:
+        order.pending_reserve_unit = max(event.reserve_unit, order.pending_reserve_unit or ZERO)
+    _reserve(state, order, before)
+
+
+def _amend_answered(order: Order) -> None:
+    if order.pending_amends > 1:
+        order.pending_amends -= 1
+    else:
+        _forget_amends(order)
+
+
+def _forget_amends(order: Order) -> None:
+    order.pending_amends, order.pending_quantity, order.pending_reserve_unit = 0, None, None
+
+
 def _order_amended(state: EngineState, event: ev.OrderAmended, ts: int) -> None:
     order = _find(state, event.client_id)
     before = _held(state, order)
+    _amend_answered(order)
     if event.quantity is not None:
         order.quantity = event.quantity
     if event.price is not None:
@@ -215,8 +242,11 @@ def _cancel_requested(state: EngineState, event: ev.OrderCancelRequested, ts: in
 
 def _cancel_rejected(state: EngineState, event: ev.OrderCancelRejected, ts: int) -> None:
     order = _find(state, event.client_id)
+    before = _held(state, order)
+    _amend_answered(order)
     order.cancel_requested = False
     order.updated = ts
+    _reserve(state, order, before)
 
 
 def _order_canceled(state: EngineState, event: ev.OrderCanceled, ts: int) -> None:
@@ -235,6 +265,7 @@ HANDLERS: Handlers = {
     ev.OrderAccepted: _order_accepted,
     ev.OrderRejected: _order_rejected,
     ev.OrderTriggered: _order_triggered,
+    ev.OrderAmendRequested: _amend_requested,
     ev.OrderAmended: _order_amended,
     ev.OrderFilled: _order_filled,
     ev.OrderCancelRequested: _cancel_requested,

@@ -36,6 +36,9 @@ def _engine_started(state: EngineState, event: ev.EngineStarted, _ts: int) -> No
 
 def _epoch_opened(state: EngineState, event: ev.EpochOpened, _ts: int) -> None:
     state.meta.instance = event.instance
+    # Nothing of an earlier run is still under way: the next answer about an order is the last one.
+    for order in state.orders.values():
+        order.pending_amends = min(order.pending_amends, 1)
 
 
 def _operator_acted(state: EngineState, event: ev.OperatorActed, ts: int) -> None:

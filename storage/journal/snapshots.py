@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STATE_FORMAT", "SnapshotHeader", "SnapshotStore"]
 
-STATE_FORMAT = 2
+STATE_FORMAT = 3
 """Raised whenever the fold or its sections change their meaning: older snapshots are then replayed instead."""
 
 _MAGIC = b"QDSNAP1\n"

@@ -14,7 +14,8 @@ from tests.kit.histories import PROPERTY_MIX, HistoryMaker
 
 SILENT = {
     "AccountOpened", "BotConfigured", "BotMemorySaved", "EpochOpened", "EquityRecorded", "FillsCaughtUp",
-    "InstrumentDefined", "MarkRecorded", "OrderAmended", "OrderCancelRequested", "OrderSubmitted", "Transferred",
+    "InstrumentDefined", "MarkRecorded", "OrderAmendRequested", "OrderAmended", "OrderCancelRequested",
+    "OrderSubmitted", "Transferred",
 }  # fmt: skip
 
 

@@ -257,14 +257,20 @@ class HistoryMaker:
         if order is None or order.status not in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED):
             return
         instrument = self.state.instruments[order.instrument]
-        self.book(
-            ev.OrderAmended(
-                client_id=order.client_id,
-                ts=self._ts,
-                quantity=order.filled + self._quantity(instrument),
-                price=self._price(instrument) if order.price is not None else None,
+        quantity = order.filled + self._quantity(instrument)
+        price = self._price(instrument) if order.price is not None else None
+        chance = self.rng.random()
+        if chance < 0.8:
+            unit = order.reserve_unit * 2 if order.reserve_unit != 1 else None
+            self.book(
+                ev.OrderAmendRequested(client_id=order.client_id, quantity=quantity, price=price, reserve_unit=unit)
             )
-        )
+        if chance < 0.1:
+            self.book(
+                ev.OrderCancelRejected(client_id=order.client_id, code="LATE", reason="cannot change", ts=self._ts)
+            )
+        elif chance > 0.3:
+            self.book(ev.OrderAmended(client_id=order.client_id, ts=self._ts, quantity=quantity, price=price))
 
     def _late(self) -> None:
         """A fill that was under way when its order ended: of what was left, of more than that, or of nothing left."""

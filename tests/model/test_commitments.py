@@ -48,7 +48,7 @@ def counted(state: EngineState) -> Sums:
         for order in state.orders.values():
             if (order.account, order.instrument, order.owner) == (account, instrument_id, owner):
                 name = order.client_id if order.oco_group is None else f"oco {order.oco_group}"
-                part = (order.remaining, order.reserved, order.reserve_currency)
+                part = (order.working, order.reserved, order.reserve_currency)
                 groups.setdefault((name, order.side), []).append(part)
         for (_, side), parts in groups.items():
             working[side] += max(part[0] for part in parts)

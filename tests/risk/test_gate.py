@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from engine import events as ev
+from engine.errors import OrderRejectionError
 from engine.model.entries import TradingState
 from engine.model.ids import MANUAL, AccountId, Currency, InstrumentId
 from engine.model.limits import RiskLimits
@@ -491,3 +492,36 @@ def test_a_manual_spot_sell_leaves_the_coins_of_bots_alone() -> None:
     order = house.submit(SELL, "0.003", price="60000")
     assert house.check(SELL, "0.004", price="61000", replaces=order.client_id).reduces
     assert not house.check(SELL, "0.005", price="61000", replaces=order.client_id).passed
+
+
+def test_changes_under_way_count_as_if_they_were_in_force() -> None:
+    house = House(RiskLimits(max_position_size_pct=D("0.5")))
+    orders = [house.accept(house.submit(BUY, "0.001", price="49000")) for _ in range(2)]
+    house.desk.amend(orders[0].client_id, quantity=D("0.09"))
+    assert orders[0].quantity == D("0.001")
+    assert house.state.balance(PAPER, USDT).reserved > D("4400")
+    with pytest.raises(OrderRejectionError) as refused:
+        house.desk.amend(orders[1].client_id, quantity=D("0.09"))
+    assert str(C.POSITION_SIZE) in str(refused.value.details["codes"])
+    rejected = ev.OrderCancelRejected(client_id=orders[0].client_id, code="LATE", reason="no", ts=house.now)
+    house.desk.on_event(PAPER, rejected)
+    assert house.state.balance(PAPER, USDT).reserved < D("110")
+    house.desk.amend(orders[1].client_id, quantity=D("0.09"))
+    house.desk.on_event(PAPER, ev.OrderAmended(client_id=orders[1].client_id, ts=house.now, quantity=D("0.09")))
+    assert (orders[1].quantity, orders[1].pending_amends) == (D("0.09"), 0)
+    effect = house.outbox[-1]
+    assert effect.seq == [r.seq for r in house.journal.records if isinstance(r.event, ev.OrderAmendRequested)][-1]
+
+
+def test_changes_count_for_the_order_rate_unless_they_protect() -> None:
+    house = House(WIDE)
+    entry = house.accept(house.submit(BUY, "0.001", price="49000"))
+    used = house.gate.throttle.used(MANUAL, house.now)[0]
+    house.desk.amend(entry.client_id, price=D(48900))
+    assert house.gate.throttle.used(MANUAL, house.now)[0] == used + 1
+    house.trade(BUY, "0.01")
+    used = house.gate.throttle.used(MANUAL, house.now)[0]
+    stop = house.submit(SELL, "0.01", type=OrderType.STOP_LOSS, stop_price="48000", reduce_only=True)
+    used = house.gate.throttle.used(MANUAL, house.now)[0]
+    house.desk.amend(house.accept(stop).client_id, stop_price=D(48500))
+    assert house.gate.throttle.used(MANUAL, house.now)[0] == used

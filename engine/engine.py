@@ -106,6 +106,8 @@ class Engine:
         self.failure = ""
         """Why the engine halted itself; empty while all is well."""
         self._tasks: asyncio.Task[None] | None = None
+        self._known = self.account in self.state.cursors
+        """Whether the journal knew the account before this start, so that the venue can only confirm the books."""
         self._recovered = False
         """Whether what is booked is known to be what the venue says; nobody judges or trades on it before."""
         self._stopping = False
@@ -193,10 +195,13 @@ class Engine:
         log.warning("balances were not compared: too much is being executed")
 
     def _adjust(self, known: dict[Currency, Decimal]) -> None:
+        """Take over what is in the account; what executions do not explain in a known one halts trading."""
+        differs = []
         for currency in {*known, *self.state.balances.get(self.account, {})}:
             difference = known.get(currency, Decimal(0)) - self.state.balance(self.account, currency).total
             if difference:
                 log.warning("a balance differs from the venue", currency=currency, difference=str(difference))
+                differs.append(f"{currency} by {difference.normalize():+f}")
                 self.ledger.record(
                     ev.BalanceAdjusted(
                         account=self.account,
@@ -205,6 +210,16 @@ class Engine:
                         reason="the venue reports another balance after the restart",
                     )
                 )
+
+        if differs and self._known:
+            reason = (
+                f"{self.venue.id} has other balances than the books ({', '.join(differs)}), unexplained by executions. "
+                "They were corrected, positions may still be wrong. Check that paper.db belongs to this journal, then "
+                "resume on Risk."
+            )
+            log.critical("the books differ from the venue; trading halts", problem=reason)
+            if self.state.trading_state() is not TradingState.HALTED:
+                self.risk.hold("recovery", reason, TradingState.HALTED)
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -39,7 +39,7 @@ def accept(core: Core, command: OrderCommand, now: int) -> tuple[PaperOrder, Lis
     order = PaperOrder(
         seq=core.counters.order + 1,
         command=command,
-        venue_order_id=VenueOrderId(f"P{core.counters.order + 1}"),
+        venue_order_id=VenueOrderId(f"P{core.run}{core.counters.order + 1}"),
         buy=command.side is OrderSide.BUY,
         quantity=size_on_grid(instrument, terms, command.quantity),
         price=on_grid(instrument, terms, command.price),
@@ -66,7 +66,7 @@ def reject(core: Core, command: OrderCommand, refused: Refused, now: int) -> Non
             PaperOrder(
                 seq=core.counters.order,
                 command=command,
-                venue_order_id=VenueOrderId(f"P{core.counters.order}"),
+                venue_order_id=VenueOrderId(f"P{core.run}{core.counters.order}"),
                 buy=command.side is OrderSide.BUY,
                 quantity=0,
                 price=None,

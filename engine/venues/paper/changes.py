@@ -51,3 +51,5 @@ class ExchangeImage(msgspec.Struct, frozen=True):
     fills: tuple[StoredFill, ...] = ()
     """The most recent, oldest first."""
     counters: Counters = msgspec.field(default_factory=Counters)
+    store: str = ""
+    """Random name of the store; numbers of fills mean something within it only. Empty without one."""

@@ -47,6 +47,10 @@ class Core:
         """Open reduce-only orders."""
         self.fills: deque[StoredFill] = deque(maxlen=FILLS_KEPT)
         self.counters = Counters()
+        self.store = ""
+        """Random name of the store that the numbers of fills belong to."""
+        self.run = ""
+        """Begins the ids of orders and trades; another one at every start, since a store may be an older copy."""
         self.out: list[Report] = []
         """Reports of the call under way."""
         self.reacted = 0
@@ -114,7 +118,7 @@ class Core:
     def new_trade_id(self) -> TradeId:
         """The next trade id."""
         self.counters.trade += 1
-        return TradeId(f"T{self.counters.trade}")
+        return TradeId(f"T{self.run}{self.counters.trade}")
 
     @property
     def changed(self) -> bool:

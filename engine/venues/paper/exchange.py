@@ -27,6 +27,7 @@ from engine.venues.paper.admission import accept, change, reject
 from engine.venues.paper.changes import Changes, Counters, ExchangeImage
 from engine.venues.paper.checks import Refused
 from engine.venues.paper.core import ENDED_KEPT, Core
+from engine.venues.paper.cursors import Cursors
 from engine.venues.paper.fill_model import FillKind
 from engine.venues.paper.listing import Listing
 from engine.venues.paper.orders import PaperOrder, RejectCode, Report
@@ -70,6 +71,7 @@ class PaperExchange:
     ) -> None:
         self._core = Core(venue, settings or PaperSettings(), track=track)
         self._listings = self._core.listings
+        self.cursors = Cursors(self._core)
         self.broken: set[InstrumentId] = set()
         """Instruments whose book lost an update and needs a snapshot through `on_book`."""
         for instrument in instruments:
@@ -341,10 +343,11 @@ class PaperExchange:
 
         Raises:
             ValidationError: The cursor is none of ours.
+            StateConsistencyError: It is of another store, or of a later time than this one.
         """
-        after = fill_number(cursor)
+        after = self.cursors.number(cursor)
         fills = [stored.fill for stored in self._core.fills if stored.number > after]
-        return [fill for fill in fills if fill.account == account], str(max(self._core.counters.fill, after))
+        return [fill for fill in fills if fill.account == account], self.cursors.of(self._core.counters.fill)
 
     @property
     def oldest_fill(self) -> int:
@@ -372,8 +375,10 @@ class PaperExchange:
         """Working orders with a place in a queue, which moves without a report."""
         return [order for order in self._core.open.values() if order.ahead]
 
-    def restore(self, image: ExchangeImage) -> None:
+    def restore(self, image: ExchangeImage, run: str = "") -> None:
         """Take up a stored exchange; call it once, before anything else, with all its instruments listed.
+
+        `run` begins the ids of orders and trades from now on.
 
         Raises:
             NotFoundError: A working order's instrument is not listed.
@@ -387,6 +392,7 @@ class PaperExchange:
                 quote = self._listing(instrument_id).instrument.quote
                 account.locked[quote] = account.locked.get(quote, ZERO) + short.held
         core.counters = Counters(image.counters.order, image.counters.trade, image.counters.fill)
+        core.store, core.run = image.store, run
         core.fills.extend(image.fills)
         for order in image.ended_orders:
             core.ended[order.command.account, order.command.client_id] = order
@@ -438,16 +444,3 @@ class PaperExchange:
         self._core.emit(
             account, OrderCancelRejected(client_id=client_id, code=refused.code, reason=refused.reason, ts=now)
         )
-
-
-def fill_number(cursor: str) -> int:
-    """The number in a cursor of `fills_since`.
-
-    Raises:
-        ValidationError: It is none.
-    """
-    if not cursor:
-        return 0
-    if not cursor.isdecimal():
-        raise ValidationError(f"The fill cursor {cursor[:40]!r} is not one of this venue's.")
-    return int(cursor)

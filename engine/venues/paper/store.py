@@ -8,6 +8,7 @@ outside only after `commit` has returned (write-ahead log, synchronous=FULL: it 
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -119,6 +120,8 @@ class PaperStore:
         """
         try:
             self._connection = self._connect()
+            name = secrets.token_hex(4).encode()
+            self._connection.execute("INSERT OR IGNORE INTO meta VALUES ('store', ?)", (name,))
             return self._read(self._connection)
         except (sqlite3.Error, msgspec.MsgspecError, OSError) as error:
             raise self._failure("be opened", error) from error
@@ -210,6 +213,7 @@ class PaperStore:
             ended_orders=tuple(_order.decode(body) for body in reversed(ended)),
             fills=tuple(StoredFill(number, _fill.decode(body)) for number, body in reversed(fills.fetchall())),
             counters=_counters.decode(meta["counters"]) if "counters" in meta else Counters(),
+            store=meta["store"].decode(),
         )
         return StoredVenue(image, meta.get("market"))
 

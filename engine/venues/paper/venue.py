@@ -8,6 +8,7 @@ store has committed it: reports, replies and answers to questions alike.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -28,7 +29,7 @@ from engine.model.market import BookUpdate, FeedStatus
 from engine.model.order import Liquidity, OrderType, TimeInForce
 from engine.model.venue import Capabilities, VenueStatus
 from engine.venues.paper.commits import Commits
-from engine.venues.paper.exchange import PaperExchange, fill_number
+from engine.venues.paper.exchange import PaperExchange
 from engine.venues.paper.faults import Fault, Operation
 from engine.venues.paper.fill_model import FillKind
 from engine.venues.paper.road import Road
@@ -150,7 +151,7 @@ class PaperVenue:
         stored = await asyncio.wrap_future(self._store.submit(self._store.open))
         if stored.market is not None:
             self._market.restore(stored.market)
-        self._exchange.restore(stored.image)
+        self._exchange.restore(stored.image, f"{secrets.token_hex(4)}-")
         for account in self._accounts:
             self._exchange.open_account(account)
         for instrument in self._market.instruments():
@@ -242,15 +243,16 @@ class PaperVenue:
 
         Raises:
             ValidationError: The cursor is none of this venue's.
+            StateConsistencyError: The venue's file is not the one, or is older than the one, that gave the cursor.
             ExchangeConnectionError: The venue is not open.
         """
-        after = fill_number(cursor)
+        after = self._exchange.cursors.number(cursor)
         found = await self._ask(lambda: self._exchange.fills_since(account, cursor))
         if after + 1 >= self._exchange.oldest_fill:
             return found
         read = self._store.submit(lambda: self._store.find_fills(account, after, _FILLS_A_PAGE))
         page = await asyncio.wrap_future(read)
-        return [stored.fill for stored in page], str(page[-1].number) if page else found[1]
+        return [stored.fill for stored in page], self._exchange.cursors.of(page[-1].number) if page else found[1]
 
     async def book(self, instrument: InstrumentId, depth: int) -> BookUpdate:
         """The present book. Raises NotFoundError, ExchangeConnectionError."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from engine.errors import NotFoundError, OrderRejectionError, ValidationError
+from engine.errors import NotFoundError, OrderRejectionError, StateConsistencyError, ValidationError
 from engine.events import OrderAccepted, OrderAmended, OrderCancelRejected, OrderRejected
 from engine.model.candle import Candle
 from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId
@@ -328,6 +328,8 @@ def test_fills_are_read_on_from_a_cursor() -> None:
     assert len(exchange.fills_since(AccountId("other"), "")[0]) == 1
     with pytest.raises(ValidationError, match="cursor"):
         exchange.fills_since(PAPER, "yesterday")
+    with pytest.raises(StateConsistencyError, match="older than the journal"):
+        exchange.fills_since(PAPER, exchange.cursors.of(1_000))
 
 
 def test_closed_candles_reach_the_instruments_that_fill_on_bars() -> None:

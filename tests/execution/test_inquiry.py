@@ -127,6 +127,19 @@ async def test_an_intent_that_never_left_is_given_up_after_a_restart(house: Hous
     assert again.venue.requests("place") == []
 
 
+async def test_a_change_whose_answer_was_lost_in_a_crash_holds_funds_only_until_the_venue_is_asked(
+    house: House,
+) -> None:
+    async with house.running():
+        order = house.submit(quantity="2", price="90")
+        await turns()
+    house.desk.amend(order.client_id, quantity=order.quantity * 2)
+    again = await restarted(house)
+    found = again.state.orders[order.client_id]
+    assert (found.quantity, found.pending_amends, found.pending_quantity) == (order.quantity, 0, None)
+    assert again.state.balance(PAPER, USDT).reserved == found.reserve_unit * found.quantity
+
+
 async def test_an_intent_of_which_nobody_knows_whether_it_left_waits_for_the_visibility_delay(house: House) -> None:
     order = house.submit()
     again = house.crashed()

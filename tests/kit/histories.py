@@ -257,20 +257,16 @@ class HistoryMaker:
         if order is None or order.status not in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED):
             return
         instrument = self.state.instruments[order.instrument]
-        quantity = order.filled + self._quantity(instrument)
+        key, quantity = order.client_id, order.filled + self._quantity(instrument)
         price = self._price(instrument) if order.price is not None else None
         chance = self.rng.random()
         if chance < 0.8:
             unit = order.reserve_unit * 2 if order.reserve_unit != 1 else None
-            self.book(
-                ev.OrderAmendRequested(client_id=order.client_id, quantity=quantity, price=price, reserve_unit=unit)
-            )
+            self.book(ev.OrderAmendRequested(client_id=key, quantity=quantity, price=price, reserve_unit=unit))
         if chance < 0.1:
-            self.book(
-                ev.OrderCancelRejected(client_id=order.client_id, code="LATE", reason="cannot change", ts=self._ts)
-            )
+            self.book(ev.OrderCancelRejected(client_id=key, code="LATE", reason="cannot change", ts=self._ts))
         elif chance > 0.3:
-            self.book(ev.OrderAmended(client_id=order.client_id, ts=self._ts, quantity=quantity, price=price))
+            self.book(ev.OrderAmended(client_id=key, ts=self._ts, quantity=quantity, price=price))
 
     def _late(self) -> None:
         """A fill that was under way when its order ended: of what was left, of more than that, or of nothing left."""
@@ -454,8 +450,7 @@ class HistoryMaker:
             )
 
     def _risk(self) -> None:
-        scope = self.rng.choice(["engine", *self._bot_ids()])
-        choice = self.rng.randrange(4)
+        scope, choice = self.rng.choice(["engine", *self._bot_ids()]), self.rng.randrange(4)
         if choice == 0:
             state = self.rng.choice(("active", "reducing", "halted"))
             self.book(ev.TradingStateChanged(scope=scope, state=state, reason="daily loss", actor="risk"))

@@ -12,6 +12,8 @@ from console.offline_call import Pair, Until, call, do_job, in_home, pairs, tabl
 from console.plain import say, say_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from console.cli import Invocation
     from engine.control.offline import Offline
     from engine.control.views import BacktestRow, BacktestTradeRow, BacktestView, EquityPoint
@@ -236,8 +238,19 @@ def _show_metrics(view: BacktestView) -> None:
     half = (len(shown) + 1) // 2
     for left, right in zip(shown[:half], [*shown[half:], ("", "")], strict=False):
         say(f"  {left[0]:<22}{left[1]:>14}    {right[0]:<24}{right[1]:>12}".rstrip())
-    verdict = "meets" if view.row.passed else "misses"
-    say(f"  It {verdict} the required Sharpe ratio and drawdown limit.")
+    say(f"  {'Passed' if view.row.passed else 'Failed'}: {_verdict(view.metrics)}.")
+
+
+def _verdict(metrics: Mapping[str, Any]) -> str:
+    """Which of the two requirements a run meets, with the figures."""
+    ratio, needed = metrics.get("sharpe"), metrics.get("required_sharpe")
+    fall, allowed = metrics.get("max_drawdown"), metrics.get("max_drawdown_limit")
+    if needed is None or allowed is None:
+        return "the requirements of this run were not stored"
+    reached = ratio is not None and ratio >= needed
+    within = fall is not None and fall <= allowed
+    first = f"the Sharpe ratio {_number(ratio)} {'reaches' if reached else 'misses'} the required {needed:g}"
+    return f"{first}, the drawdown {_share(fall)} {'is within' if within else 'exceeds'} the {allowed:.0%} allowed"
 
 
 def _show_curve(view: BacktestView) -> None:

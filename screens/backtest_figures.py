@@ -230,11 +230,24 @@ def _group(view: BacktestView, title: str) -> list[Line]:
     return [[(fit(title, GROUP), "title")], *(_metric_line(view, *entry) for entry in GROUPS[title])]
 
 
+def _verdict(view: BacktestView) -> str:
+    """Which of the two requirements the run meets."""
+    metrics = view.metrics
+    ratio, needed = metrics.get("sharpe"), metrics.get("required_sharpe")
+    fall, allowed = metrics.get("max_drawdown"), metrics.get("max_drawdown_limit")
+    if needed is None or allowed is None:
+        return "by Sharpe and drawdown"
+    reached = ratio is not None and ratio >= needed
+    within = fall is not None and fall <= allowed
+    first = f"Sharpe {'at least' if reached else 'below'} {needed:g}"
+    return f"{first}, drawdown {'within' if within else 'beyond'} {allowed:.0%}"
+
+
 def metric_lines(view: BacktestView, width: int, glyphs: Glyphs) -> list[Line]:
     """Return the verdict and all figures in as many columns as there is room for."""
     row = view.row
     word, ink = (f"{glyphs.ok} passed", "ok") if row.passed else (f"{glyphs.breach} failed", "warn")
-    lines: list[Line] = [[(word, ink), ("  by Sharpe and drawdown", "muted")], []]
+    lines: list[Line] = [[(word, ink), (f"  {_verdict(view)}", "muted")], []]
     columns = max(1, min(3, (width + GUTTER) // (GROUP + GUTTER)))
     stacks = [_group(view, title) for title in GROUPS]
     if columns == 2:

@@ -252,5 +252,7 @@ def compute_metrics(
         figures[f"expected_shortfall_{name}"] = expected_shortfall(own, level)
     figures.update(_trade_figures(trades))
     meets = ratio is not None and ratio >= settings.required_sharpe and fall.depth <= settings.max_drawdown_limit
+    figures["required_sharpe"] = settings.required_sharpe
+    figures["max_drawdown_limit"] = settings.max_drawdown_limit
     figures["passed"] = float(meets)
     return figures

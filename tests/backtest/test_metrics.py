@@ -257,6 +257,8 @@ def test_all_figures_of_a_run() -> None:
         "average_holding_hours": 5 / 3,
         "fees": 3,
         "slippage": 1.5,
+        "required_sharpe": 1.0,
+        "max_drawdown_limit": 0.15,
         "passed": 1.0,
     }
     assert set(figures) == set(expected)

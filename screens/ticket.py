@@ -100,7 +100,7 @@ class TicketDialog(Dialog[Any]):
     BINDINGS: ClassVar[list[BindingType]] = bindings("focus", "dialog", "ticket")
     SCOPE: ClassVar[str] = "ticket"
     HELP: ClassVar[str | None] = (
-        "The amount is in base units, or a share of the free funds such as 50%. Enter shows exactly what would be "
+        "The amount is in base units, or a share of the free funds such as 5%. Enter shows exactly what would be "
         "sent; nothing is sent before."
     )
     AUTO_FOCUS = "#quantity"
@@ -138,6 +138,7 @@ class TicketDialog(Dialog[Any]):
         self._preview_of: dict[str, Any] = {}
         self._error = ""
         self._review_wanted = False
+        self._reviewing = False
         # Before there is anything in it a class costs nothing; later it restyles the whole ticket.
         self.add_class(f"-{side.value}")
 
@@ -150,7 +151,7 @@ class TicketDialog(Dialog[Any]):
         price = "" if self._price is None else f"{self._price:f}"
         yield from self._field("Side", ChoiceField(sides, self._side.value, id="side"))
         yield from self._field("Type", ChoiceField(TYPES, "limit", id="type"))
-        yield from self._field("Amount", amount_field("", "quantity", "0.05 or 50%"), base)
+        yield from self._field("Amount", amount_field("", "quantity", "0.01 or 5%"), base)
         yield from self._field("Price", amount_field(price, "price"), quote)
         yield from self._field("Stop price", amount_field(price, "stop_price"), quote)
         yield from self._field("In force", ChoiceField(TIFS, "GTC", id="tif"))
@@ -197,7 +198,7 @@ class TicketDialog(Dialog[Any]):
             return ""
         amount = decimal_of(typed.removesuffix("%"))
         if not amount:
-            return "Write an amount above zero such as 0.05, or a share of the free funds such as 50%."
+            return "Write an amount above zero such as 0.01, or a share of the free funds such as 5%."
         if typed.endswith("%"):
             if amount > HUNDRED:
                 return "More than 100% of the free funds cannot be used."
@@ -309,7 +310,7 @@ class TicketDialog(Dialog[Any]):
         """Show exactly what would be sent, as soon as the engine has judged it as it now stands."""
         asked = self.asked()
         if isinstance(asked, str):
-            self._show(None, asked or "Write an amount first, such as 0.05 or 50%.", {})
+            self._show(None, asked or "Write an amount first, such as 0.01 or 5%.", {})
         elif self._preview is not None and self._preview_of == asked:
             self._review()
         else:
@@ -319,9 +320,14 @@ class TicketDialog(Dialog[Any]):
     def _review(self) -> None:
         self._review_wanted = False
         preview = self._preview
-        if preview is None or not preview.passed or not self.is_current:
+        # The ticket counts as current below its own question too, so only the flag tells a second Enter from the first.
+        if preview is None or self._reviewing or not self.is_current:
             return
-        self.app.push_screen(self._question(preview), self._sent)
+        if not preview.passed:
+            self.notify("Not sent: risk refuses it.", severity="warning", markup=False)
+            return
+        self._reviewing = True
+        self.app.push_screen(self._question(preview), self._answered)
 
     def _question(self, preview: OrderPreview) -> ConfirmDialog:
         status = self._account
@@ -346,11 +352,13 @@ class TicketDialog(Dialog[Any]):
         title = f"Send this {preview.side.value} order?"
         return ConfirmDialog(title, preview.sentence, details, run=run, verb="Send", busy="Sending…")
 
-    def _sent(self, order: Any) -> None:
+    def _answered(self, order: Any) -> None:
+        self._reviewing = False
         if order is not None:
             words = self._preview.sentence if self._preview is not None else "The order was sent."
             self.deck.news.sent(order, words)
-            self.dismiss(order)
+            if self.is_current:
+                self.dismiss(order)
 
 
 def _first_price(

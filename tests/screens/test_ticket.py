@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from textual import events
 
 from engine.errors import EngineNotRunningError, OrderRejectionError
 from screens.ticket import TicketDialog, preview_lines
@@ -110,6 +111,7 @@ async def test_an_order_that_the_gate_refuses_cannot_be_reviewed() -> None:
         await ticket(deck, "b", "3")
         await deck.press("enter")
         assert deck.dialog() == "TicketDialog"
+        assert "Not sent: risk refuses it." in [notice.message for notice in deck.app._notifications]
         assert deck.link.called("orders.place") == []
 
 
@@ -212,6 +214,20 @@ async def test_enter_twice_sends_once() -> None:
         await deck.settle()
         assert len(deck.link.called("orders.place")) == 1
         assert deck.dialog() == ""
+
+
+async def test_enter_twice_at_once_at_the_review_asks_once_and_the_next_order_works() -> None:
+    async with console(screen="market") as deck:
+        for orders in (1, 2):
+            await ticket(deck)
+            for _ in range(2):
+                deck.app.post_message(events.Key("enter", "\r"))
+            await deck.settle()
+            assert [type(screen).__name__ for screen in deck.app.stack()].count("ConfirmDialog") == 1
+            deck.pass_guard()
+            await deck.press("enter")
+            assert len(deck.link.called("orders.place")) == orders
+            assert deck.dialog() == ""
 
 
 async def test_after_sending_the_order_is_in_the_table_and_u_cancels_it() -> None:

@@ -18,6 +18,7 @@ from console.app_actions import Commands
 from console.errands import LOST, Errands
 from console.hosted import HostedApp
 from console.keymap import Keymap
+from console.keys import take_key
 from console.modes import modes
 from console.news import News
 from console.preferences import Preferences
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
     from textual.dom import DOMNode
     from textual.driver import Driver
+    from textual.events import Event
 
     from engine.control.link import EngineLink
     from engine.control.views import InstrumentRow
@@ -223,6 +225,11 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
         super()._display(screen, renderable)
         if isinstance(screen, Dialog) and renderable is not None and screen.is_drawn and not held:
             screen.note_drawn()
+
+    async def on_event(self, event: Event) -> None:
+        """Work off keys in fields in the order in which they were pressed."""
+        if not await take_key(self, event):
+            await super().on_event(event)
 
     async def _dispatch_action(self, namespace: DOMNode, action_name: str, params: Any) -> bool:
         try:

@@ -223,7 +223,8 @@ class Form(LineWidget, can_focus=True):
         self._load()
         self._editor.display = typed
         if had:
-            (self._editor if typed else self).focus()
+            # At once: the next key may already be waiting.
+            self.screen.set_focus(self._editor if typed else self)
         self.mark()
         self.drain()
         self._place()
@@ -256,13 +257,20 @@ class Form(LineWidget, can_focus=True):
         """Edit the field of this name."""
         for place, field in enumerate(self.fields):
             if field.name == name and place != self._at:
+                self._keep()
                 self._at = place
                 self._edit()
 
     def move_by(self, step: int) -> None:
         """Edit the next field or the one before, going round."""
+        self._keep()
         self._at = (self._at + step) % len(self.fields)
         self._edit()
+
+    def _keep(self) -> None:
+        """Take what was typed before another field is edited: word of it may still be on its way."""
+        if self.field.kind is not Kind.CHOICE:
+            self.put(self.field.name, self._editor.value)
 
     def step(self, steps: int) -> None:
         """Move the figure, the day or the choice being edited."""
@@ -287,7 +295,8 @@ class Form(LineWidget, can_focus=True):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Take what is typed."""
         event.stop()
-        self.put(self.field.name, event.value)
+        if self.field.kind is not Kind.CHOICE and event.value == self._editor.value:
+            self.put(self.field.name, event.value)
         self.drain()
 
     def on_click(self, event: events.Click) -> None:

@@ -148,6 +148,23 @@ async def test_side_and_conditions_can_be_changed_in_the_ticket() -> None:
         assert (asked["side"], asked["tif"], asked["post_only"]) == ("sell", "IOC", True)
 
 
+def burst(deck: Console, *keys: str) -> None:
+    """Give keys that arrive together."""
+    for key in keys:
+        deck.app.post_message(events.Key(key, {".": ".", "tab": "\t", "backspace": "\x7f"}.get(key, key[:1])))
+
+
+async def test_keys_that_arrive_together_are_taken_in_order() -> None:
+    async with console(screen="market") as deck:
+        await deck.press("b")
+        burst(deck, *"0.01", "tab", *["backspace"] * 8, *"64901", "backspace", "2", "tab", "right", "tab")
+        burst(deck, "tab", "tab", "tab", "5")
+        await deck.settle()
+        await preview(deck)
+        asked = deck.link.called("orders.preview")[-1].params
+        assert (asked["quantity"], asked["price"], asked["tif"]) == (Decimal("0.015"), Decimal(64902), "IOC")
+
+
 # --- the one confirmation
 
 

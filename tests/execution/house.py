@@ -322,7 +322,7 @@ class House:
         venue: ScriptedVenue | None = None,
         records: Sequence[ev.Record] = (),
         epoch: int = 1,
-        timeout_s: float = 0.005,
+        timeout_s: float = 20.0,
     ) -> None:
         self.clock = venue.clock if venue is not None else SimulatedClock()
         self.venue = venue or ScriptedVenue(self.clock)

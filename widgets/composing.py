@@ -189,6 +189,8 @@ class SlicedScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
     def _compositor_refresh(self) -> None:
         """Draw a slice of the screen on top, or ask that one to draw what of this one shows behind it."""
         app, dirty = self.app, self._compositor._dirty_regions
+        # Drawing takes every widget that changed for drawn; one that changed since the slice before must be in it.
+        self._compositor.update_widgets(self._dirty_widgets)
         if app.screen is self and not app._batch_count:
             super()._compositor_refresh()
             if dirty:

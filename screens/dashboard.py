@@ -293,18 +293,19 @@ class DashboardScreen(DeckScreen):
         """Open a ticket on the market once its book is there: the ticket begins at its best price."""
         deck = self.deck
         await deck.switch_mode("market")
+        # Followed here as well until the ticket is open: the screen shares what has arrived.
         book = deck.store.follow("market.book", instrument=deck.instrument, depth=DEPTH) if deck.instrument else None
         for _ in range(BOOK_TRIES):
             if book is None or book.data is not None or not self.live:
                 break
             await asyncio.sleep(BOOK_STEP_S)
-        if book is not None:
-            book.close()
         screen = deck.deck_screen
         if screen is not None and screen is deck.screen and deck.current_mode == "market":
             # The screen takes the market in when it is drawn.
             screen.paint()
-            await deck.run_action(handler, deck.screen)
+            await deck.run_action(handler, screen)
+        if book is not None:
+            book.close()
 
     def action_start_pause(self) -> None:
         """Ask whether the chosen bot shall be started, resumed or paused."""

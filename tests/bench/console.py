@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.bench.lag_child import START_S, UPDATES_PER_SECOND
+from tests.bench.person import ROUND, Person
 from tests.bench.table import Row, percentile, workplace
 from tests.conftest import ROOT
 from tests.kit.terminal import Terminal
@@ -19,9 +21,8 @@ PYTHON = sys.executable
 COMMAND = str(Path(PYTHON).with_name("quarterdeck"))
 LAG_SECONDS = float(os.environ.get("QUARTERDECK_TEST_LAG_SECONDS", "600"))
 """How long the lag is measured; the bar is stated for ten minutes."""
-KEYS = ("1", "2", "3", "5", "6", "4", "?", "\x1b", "\x10", "\x1b", "b", "\x1b", "]", "[", "t", "T")
-"""Every screen, the help, the palette, a ticket, another instrument and timeframe."""
-SIZES = ((80, 24), (120, 40), (200, 50))
+DRAWN_LEAST = 500
+"""Bytes a second below which the console cannot have been drawing what it was asked for."""
 
 
 def help_rows() -> list[Row]:
@@ -31,7 +32,7 @@ def help_rows() -> list[Row]:
         began = time.perf_counter()
         subprocess.run([COMMAND, "--help"], check=True, capture_output=True)
         times.append(time.perf_counter() - began)
-    code = "import sys, console.cli as c\ntry: c.main(['--help'])\nexcept SystemExit: pass\nprint('textual' in sys.modules)"
+    code = "import sys, console.cli as c\ntry: c.main(['--help'])\nexcept SystemExit: print('textual' in sys.modules)"
     loaded = subprocess.run([PYTHON, "-c", code], check=True, capture_output=True, text=True).stdout.split()[-1]
     middle = percentile(times, 50)
     return [
@@ -81,32 +82,35 @@ def cost_rows(home: Path) -> list[Row]:
 
 
 def lag_rows(home: Path, seconds: float) -> list[Row]:
-    """Lag of the loop while a person does everything at once."""
+    """Lag of the loop while the market runs and a person uses the console."""
     result = home / "lag.json"
     ours, theirs = socket.socketpair()
     home_folder = home / "lag"
     home_folder.mkdir()
-    os.set_inheritable(theirs.fileno(), True)
-    program = f"{PYTHON} -m tests.bench.lag_child {home_folder} {theirs.fileno()} {result}"
+    program = f"{PYTHON} -m tests.bench.lag_child {home_folder} 9 {result}"
     terminal = _with_descriptor(program, theirs)
-    end, turn = time.monotonic() + seconds + 10, 0
+    person = Person(terminal)
+    drawn = 0
+    end = time.monotonic() + seconds + START_S
     while time.monotonic() < end and terminal.process.poll() is None:
-        terminal.read(0.1)
-        turn += 1
-        if turn % 3 == 0:
-            terminal.type(KEYS[turn // 3 % len(KEYS)])
-        if turn % 50 == 0:
-            terminal.resize(*SIZES[turn // 50 % len(SIZES)])
-            _winch(terminal)
+        drawn += len(terminal.drain(0.05))
+        person.act()
     terminal.process.terminate()
     while terminal.process.poll() is None:
-        terminal.read(0.05)
+        terminal.drain(0.05)
     ours.close()
+    theirs.close()
     late = json.loads(result.read_text(encoding="utf-8"))
-    scene = f"{len(late)} beats in {seconds:g} s, 100 updates/s, 5 bots, screens, resizes, dialogs"
+    scene = (
+        f"{len(late)} beats in {seconds:g} s; 5 markets of {UPDATES_PER_SECOND:g} book updates/s, 5 bots; "
+        f"{person.acted} actions, one every 1 to 2 s in rounds of {len(ROUND)}: every screen and back to the market, "
+        f"help, palette, command line, tickets, instruments, timeframes, questions, windows of 80x24, 120x40, 200x50"
+    )
     p99, p999, worst = percentile(late, 99), percentile(late, 99.9), max(late)
+    rate = drawn / (seconds + START_S)
     return [
         Row("loop lag", scene),
+        Row("loop lag: drawn meanwhile", f"{rate / 1024:.1f} KiB/s", f"> {DRAWN_LEAST} B/s", rate > DRAWN_LEAST),
         Row("loop lag p99", f"{p99:.1f} ms", "≤ 10 ms", p99 <= 10),
         Row("loop lag p99.9", f"{p999:.1f} ms", "≤ 50 ms", p999 <= 50),
         Row("loop lag max", f"{worst:.1f} ms", "≤ 150 ms", worst <= 150),
@@ -114,17 +118,13 @@ def lag_rows(home: Path, seconds: float) -> list[Row]:
 
 
 def _with_descriptor(program: str, kept: socket.socket) -> Terminal:
-    """Run a program on a terminal that inherits one more descriptor."""
+    """Run a program on a terminal that inherits one more descriptor, 9."""
     # The shell passes every inheritable descriptor on, which Popen would close.
     os.dup2(kept.fileno(), 9, inheritable=True)
-    command = program.replace(f" {kept.fileno()} ", " 9 ")
-    return Terminal(["bash", "-c", f"exec {command}"], pass_fds=(9,))
-
-
-def _winch(terminal: Terminal) -> None:
-    import signal
-
-    terminal.process.send_signal(signal.SIGWINCH)
+    try:
+        return Terminal(["bash", "-c", f"exec {program}"], pass_fds=(9,))
+    finally:
+        os.close(9)
 
 
 def run() -> list[Row]:

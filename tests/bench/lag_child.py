@@ -2,14 +2,14 @@
 
     python -m tests.bench.lag_child HOME LAUNCHER_FD RESULT
 
-It is `console.embedded` but for one task more, which sleeps 5 ms again and again and notes by how much it woke late.
+It is `console.embedded` but for five bots, and one task more, which sleeps 5 ms again and again and notes by how much
+it woke late.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import sys
 import time
 from pathlib import Path
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from console.app import QuarterdeckApp
 from console.embedded import make_app, serve
-from engine.control.host import EngineHost, build_engine
+from engine.config import Settings, load_settings
+from engine.control.host import EngineHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,26 +27,32 @@ if TYPE_CHECKING:
     from console.host import ConsoleApp
 
 BEAT_S = 0.005
+START_S = 5.0
+"""The first seconds belong to the start, which has a bar of its own."""
+UPDATES_PER_SECOND = 100.0
+"""Of the book of every one of the five markets."""
 BOTS = ("BTC/USDT", "ETH/USDT", "ETH/BTC", "SOL/USDT", "BNB/USDT")
 
 
-class Beating:
-    """An engine host that measures its loop from the moment it runs."""
+class MeasuredHost(EngineHost):
+    """An engine host that measures its loop from the moment it runs.
 
-    def __init__(self, home: Path, result: Path) -> None:
-        self.host: EngineHost = build_engine(
-            home, {"paper.updates_per_second": 100.0, "paper.seed": 100, "paper.balances": {"USDT": "100000"}}
-        )
-        self.settings = self.host.settings
-        self.scene = "lag"
+    Args:
+        home: Home folder.
+        settings: Validated settings.
+        result: File for the lateness of every beat in milliseconds, written at the end.
+    """
+
+    def __init__(self, home: Path, settings: Settings, result: Path) -> None:
+        super().__init__(home, settings)
         self._late: list[float] = []
         self._result = result
         self._beat: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Start the engine and five bots, then begin to measure."""
-        await self.host.start()
-        link = self.host.link()
+        await super().start()
+        link = self.link()
         for number, symbol in enumerate(BOTS):
             name = f"bot-{number}"
             strategy = "trend_following" if number % 2 else "mean_reversion"
@@ -55,8 +62,7 @@ class Beating:
         self._beat = asyncio.get_running_loop().create_task(self._measure(), name="heartbeat")
 
     async def _measure(self) -> None:
-        # The first seconds belong to the start: the app mounts, the report database is imported.
-        await asyncio.sleep(5)
+        await asyncio.sleep(START_S)
         while True:
             before = time.monotonic()
             await asyncio.sleep(BEAT_S)
@@ -67,24 +73,23 @@ class Beating:
         if self._beat is not None:
             self._beat.cancel()
         self._result.write_text(json.dumps(self._late), encoding="utf-8")
-        await self.host.stop()
-
-    async def wait_stopped(self) -> None:
-        """Wait as the engine does."""
-        await self.host.wait_stopped()
-
-    def link(self) -> object:
-        """The engine's door."""
-        return self.host.link()
+        await super().stop()
 
 
 def main() -> int:
     """Serve the console until it is told to end."""
     home, launcher, result = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
-    logging.basicConfig(level=logging.WARNING)
+    market = {
+        "paper.updates_per_second": UPDATES_PER_SECOND,
+        "paper.seed": 100,
+        "paper.balances": {"USDT": "100000"},
+    }
 
-    def factories() -> tuple[Callable[[], Beating], Callable[[Beating, TerminalLease], ConsoleApp]]:
-        return lambda: Beating(home, result), lambda engine, lease: make_app(QuarterdeckApp, engine, lease)
+    def factories() -> tuple[Callable[[], MeasuredHost], Callable[[MeasuredHost, TerminalLease], ConsoleApp]]:
+        return (
+            lambda: MeasuredHost(home, load_settings(home, explicit=market), result),
+            lambda engine, lease: make_app(QuarterdeckApp, engine, lease),
+        )
 
     return serve(home, launcher, factories)
 

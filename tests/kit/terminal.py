@@ -60,8 +60,8 @@ class Terminal:
         fcntl.ioctl(self.far, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self._screen.resize(rows, columns)
 
-    def read(self, seconds: float = STEP_S) -> bytes:
-        """Read what has arrived, waiting at most that long for the first of it."""
+    def drain(self, seconds: float = STEP_S) -> bytes:
+        """Take what has arrived without understanding it, waiting at most that long for the first of it."""
         if not select.select([self.far], [], [], seconds)[0]:
             return b""
         try:
@@ -69,6 +69,11 @@ class Terminal:
         except OSError:
             return b""
         self.output += data
+        return data
+
+    def read(self, seconds: float = STEP_S) -> bytes:
+        """Read what has arrived and show it, waiting at most that long for the first of it."""
+        data = self.drain(seconds)
         # pyte takes the keyboard protocol's sequences, which it does not know, for text.
         for unknown in (b"\x1b[>25u", b"\x1b[<u", b"\x18"):
             data = data.replace(unknown, b"")

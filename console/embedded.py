@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
+import gc
 import importlib
 import logging
 import socket
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 FAILED = 1
 ALREADY_RUNNING = 3
+COLLECT_AFTER = (2000, 10, 10)
+"""Of `gc.set_threshold`: the first figure lets more of what lives for a frame die before it is looked at twice."""
 E = TypeVar("E", bound=Engine)
 
 
@@ -60,6 +63,7 @@ def serve(
     Returns:
         The exit status: 0 after an orderly stop, 3 when the home folder has an engine already, 1 after a failure.
     """
+    gc.set_threshold(*COLLECT_AFTER)
     line = LauncherLine(socket.socket(fileno=launcher))
     status = FAILED
     try:

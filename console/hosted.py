@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from textual.message import Message
 
 __all__ = ["HostedApp"]
+
+SETTLED_S = (6.0, 30.0)
+"""Seconds after the first screen by which most of what a session loads has been loaded."""
 
 
 class HostedApp(ShadowedApp[ExitIntent]):
@@ -34,6 +38,12 @@ class HostedApp(ShadowedApp[ExitIntent]):
     def failure(self) -> Exception | None:
         """The exception that ended the app; None while it runs and after an orderly end."""
         return self._exception
+
+    def on_ready(self) -> None:
+        """Spare the collector of garbage what a session loads once and keeps: to look through it holds the loop."""
+        if isinstance(self._driver, QuarterdeckDriver):
+            for seconds in SETTLED_S:
+                self.set_timer(seconds, gc.freeze, name="settled")
 
     async def _dispatch_message(self, message: Message) -> None:
         began = time.monotonic()

@@ -13,7 +13,7 @@ from engine.model.account import TradingMode
 from engine.model.entries import TradingState
 from screens.chrome import NavBar
 from screens.dialogs import ErrorDialog
-from tests.kit.console import console
+from tests.kit.deck import console
 from tests.kit.fake_link import FakeLink
 from widgets.live_table import LiveTable
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from console.store import Store
-from tests.kit.console import FakeTime
+from tests.kit.deck import FakeTime
 from tests.kit.fake_link import FakeLink
 
 

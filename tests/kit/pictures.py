@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from tests.conftest import ROOT
-from tests.kit.console import console
+from tests.kit.deck import console
 from tests.kit.fake_link import FakeLink
 
 __all__ = ["PICTURES", "main", "picture", "self_contained"]

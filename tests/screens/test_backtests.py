@@ -14,14 +14,14 @@ from screens.form import Form
 from screens.form_fields import PARAM
 from screens.formats import day
 from tests.kit import fake_data
-from tests.kit.console import console
+from tests.kit.deck import console
 from tests.kit.fake_link import FakeLink
 from tests.kit.fake_market import MINUTE, NOW
 from widgets.glyphs import UNICODE
 from widgets.live_table import LiveTable
 
 if TYPE_CHECKING:
-    from tests.kit.console import Console
+    from tests.kit.deck import Console
 
 
 async def form_of(deck: Console, *keys: str) -> Form:

@@ -14,12 +14,12 @@ from screens.bot_forms import free_name
 from screens.form import Form
 from screens.form_fields import PARAM
 from tests.kit import fake_data
-from tests.kit.console import console
+from tests.kit.deck import console
 from tests.kit.fake_link import FakeLink
 from widgets.live_table import LiveTable
 
 if TYPE_CHECKING:
-    from tests.kit.console import Console
+    from tests.kit.deck import Console
 
 
 async def choose_bot(deck: Console, name: str) -> None:

@@ -17,14 +17,14 @@ from screens.dashboard import MARKETS_EVERY_S, TRIES, DashboardScreen
 from screens.dashboard_figures import activity_line, market_strip_cells, state_cell, told
 from screens.formats import MASK
 from tests.kit import fake_data, fake_market
-from tests.kit.console import console
+from tests.kit.deck import console
 from tests.kit.fake_link import FakeLink
 from tests.kit.fake_market import NOW, NS
 from widgets.glyphs import ASCII, UNICODE
 from widgets.live_table import LiveTable
 
 if TYPE_CHECKING:
-    from tests.kit.console import Console
+    from tests.kit.deck import Console
 
 D = Decimal
 KINDS = ("OperatorActed", "OrderIntended", "OrderAccepted", "OrderFilled")

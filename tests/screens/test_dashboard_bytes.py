@@ -12,7 +12,7 @@ from rich.color import ColorSystem
 
 from console.app import QuarterdeckApp
 from console.preferences import Preferences
-from tests.kit.console import FakeTime
+from tests.kit.deck import FakeTime
 from tests.kit.fake_link import FakeLink
 from tests.kit.fake_market import NOW, NS
 from tests.widgets.counting import Counted

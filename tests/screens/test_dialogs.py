@@ -12,11 +12,11 @@ from screens.dialogs import ConfirmDialog, Dialog, ErrorDialog, SheetDialog
 from screens.finder import Choice, rank
 from screens.options import Option, OptionsDialog
 from screens.sheet import wrap
-from tests.kit.console import console
+from tests.kit.deck import console
 from widgets.table_cells import Cell
 
 if TYPE_CHECKING:
-    from tests.kit.console import Console
+    from tests.kit.deck import Console
 
 
 async def push(deck: Console, dialog: Dialog[Any], results: list[Any] | None = None) -> None:

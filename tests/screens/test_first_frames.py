@@ -11,7 +11,7 @@ from rich.color import ColorSystem
 from console.actions import SCREENS
 from console.app import QuarterdeckApp
 from console.preferences import Preferences
-from tests.kit.console import Console, FakeTime
+from tests.kit.deck import Console, FakeTime
 from tests.kit.fake_link import FakeLink
 from tests.widgets.counting import Counted
 

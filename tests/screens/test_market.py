@@ -13,7 +13,7 @@ from engine.model.ids import InstrumentId
 from engine.model.order import OrderSide, OrderStatus, OrderType
 from screens.market_figures import ORDER_COLUMNS, order_cells
 from tests.kit import fake_data, fake_market
-from tests.kit.console import console
+from tests.kit.deck import console
 from tests.kit.fake_link import FakeLink
 from widgets.candle_chart import CandleChart
 from widgets.glyphs import UNICODE
@@ -22,7 +22,7 @@ from widgets.palette import Palette
 from widgets.table_cells import place_columns, row_strip
 
 if TYPE_CHECKING:
-    from tests.kit.console import Console
+    from tests.kit.deck import Console
 
 
 async def choose_order(deck: Console, client_id: str) -> None:

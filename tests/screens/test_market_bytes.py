@@ -14,7 +14,7 @@ from engine.control import views
 from engine.model.order import OrderSide
 from screens.base import DeckScreen
 from tests.kit import fake_market
-from tests.kit.console import FakeTime
+from tests.kit.deck import FakeTime
 from tests.kit.fake_link import FakeLink
 from tests.kit.fake_market import BTC, NOW
 from tests.widgets.counting import Counted, FakeMarket

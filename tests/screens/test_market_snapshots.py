@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from screens.ticket import TicketDialog
-from tests.kit.console import Console, FakeTime, make_app
+from tests.kit.deck import Console, FakeTime, make_app
 from tests.kit.fake_link import FakeLink
 
 if TYPE_CHECKING:

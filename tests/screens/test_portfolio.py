@@ -12,12 +12,12 @@ from engine.errors import ConflictError
 from screens.formats import MASK
 from screens.portfolio_dialogs import closing_words
 from tests.kit import fake_data, fake_market
-from tests.kit.console import console
+from tests.kit.deck import console
 from tests.kit.fake_link import FakeLink
 from widgets.live_table import LiveTable
 
 if TYPE_CHECKING:
-    from tests.kit.console import Console
+    from tests.kit.deck import Console
 
 D = Decimal
 REVERT = "bot-revert SIM:ETH/USDT"

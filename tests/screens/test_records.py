@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.control.views import FillHistoryView, HealthRow, OrderHistoryView
 from engine.errors import StorageError
-from tests.kit.console import console
+from tests.kit.deck import console
 from tests.kit.fake_link import FakeLink
 
 

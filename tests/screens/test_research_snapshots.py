@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.kit.console import FakeTime, make_app
+from tests.kit.deck import FakeTime, make_app
 from tests.kit.fake_link import FakeLink
 from tests.screens.test_market_snapshots import SIZES, drawn
 from tests.screens.test_risk import tripped

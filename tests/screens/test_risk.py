@@ -14,14 +14,14 @@ from engine.model.limits import RiskLimits
 from screens.form import Form
 from screens.risk_figures import changed_limits, limit_fields, limit_states, trading_lines
 from tests.kit import fake_data
-from tests.kit.console import console
+from tests.kit.deck import console
 from tests.kit.fake_link import FakeLink
 from tests.kit.fake_market import MINUTE, NOW
 from widgets.glyphs import UNICODE
 
 if TYPE_CHECKING:
     from engine.control.views import RiskView
-    from tests.kit.console import Console
+    from tests.kit.deck import Console
 
 
 def tripped(**more: Any) -> RiskView:

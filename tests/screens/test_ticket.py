@@ -9,7 +9,7 @@ from textual import events
 
 from engine.errors import EngineNotRunningError, OrderRejectionError
 from screens.ticket import TicketDialog, preview_lines
-from tests.kit.console import Console, console
+from tests.kit.deck import Console, console
 from tests.kit.fake_link import FakeLink
 
 

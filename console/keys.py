@@ -6,7 +6,7 @@ queues of all its parents; of keys that arrive together the printable ones would
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual import events
 from textual.widgets import Input
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["take_key"]
 
 
-async def take_key(app: App[object], event: events.Event) -> bool:
+async def take_key(app: App[Any], event: events.Event) -> bool:
     """Work off a key pressed in a field before the next one is looked at; False leaves the event to Textual."""
     if not isinstance(event, events.Key) or event.is_forwarded:
         return False

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from engine.model.entries import TradingState
-from engine.model.limits import RiskLimits, SizeMethod
+from engine.model.limits import RiskLimits
 from screens.form_fields import NO, YES, YES_NO, Field, Kind, changed, read
 from screens.formats import DASH, MASK, age, clock
 from screens.sheet import Line, wrap
@@ -185,8 +185,8 @@ def _reading(name: str, value: object) -> tuple[str, Kind, tuple[tuple[str, str]
     annotation, unit = RiskLimits.model_fields[name].annotation, WORDS[name][1]
     if annotation is bool:
         return YES if value in {True, "True", "true"} else NO, Kind.CHOICE, YES_NO
-    if annotation == SizeMethod:
-        return str(value), Kind.CHOICE, tuple((method, method.replace("_", " ")) for method in get_args(SizeMethod))
+    if get_origin(annotation) is Literal:
+        return str(value), Kind.CHOICE, tuple((method, method.replace("_", " ")) for method in get_args(annotation))
     figure = Decimal(str(value)) * (HUNDRED if unit == "%" else 1)
     return _figure(figure), Kind.WHOLE if annotation is int else Kind.NUMBER, ()
 

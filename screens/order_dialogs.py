@@ -112,6 +112,7 @@ class ReplaceDialog(Dialog[Any]):
         self._row = row
         self._instrument = instrument
         self._request_id = new_request_id()
+        self._reviewing = False
 
     def body(self) -> ComposeResult:
         """Yield the order and its fields."""
@@ -165,7 +166,9 @@ class ReplaceDialog(Dialog[Any]):
         if not changes:
             self._trouble("Nothing has changed yet.")
             return
-        if self.armed:
+        # Enter may be pressed again before the question is on the screen; there is only ever one.
+        if self.armed and not self._reviewing:
+            self._reviewing = True
             self.app.push_screen(self._question(changes), self._done)
 
     def _question(self, changes: dict[str, Decimal]) -> ConfirmDialog:
@@ -186,9 +189,11 @@ class ReplaceDialog(Dialog[Any]):
         return ConfirmDialog("Change order", sentence, details, run=run, verb="Change it", busy="Changing…")
 
     def _done(self, result: Any) -> None:
+        self._reviewing = False
         if result is not None:
             self.notify("The order was changed.", markup=False)
-            self.dismiss(result)
+            if self.is_current:
+                self.dismiss(result)
 
     def _trouble(self, text: str) -> None:
         trouble = self.query_one("#trouble", Static)

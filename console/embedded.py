@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 FAILED = 1
 ALREADY_RUNNING = 3
-COLLECT_AFTER = (2000, 10, 10)
+COLLECT_AFTER = (5000, 10, 10)
 """Of `gc.set_threshold`: the first figure lets more of what lives for a frame die before it is looked at twice."""
 E = TypeVar("E", bound=Engine)
 

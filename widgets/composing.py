@@ -17,7 +17,8 @@ from textual._compositor import ChopsUpdate, Compositor
 from textual._context import visible_screen_stack
 from textual.geometry import Region
 from textual.screen import Screen, ScreenResultType
-from textual.strip import Strip
+
+from widgets.strips import LeanStrip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from textual.app import App
     from textual.events import ScreenResume
     from textual.message import Message
+    from textual.strip import Strip
     from textual.widget import Widget
 
 __all__ = ["SLICE_S", "SlicedCompositor", "SlicedScreen"]
@@ -84,13 +86,16 @@ class SlicedCompositor(Compositor):
         inside = region.intersection(self.size.region)
         chops: list[Chops] = [{} for _ in self.cuts]
         self._compose([(y, inside.x, inside.right) for y in inside.line_range], chops)
-        lines = []
+        lines: list[Strip] = []
         for y in region.line_range:
             pieces = {x: strip for x, strip in chops[y].items() if strip is not None} if y in inside.line_range else {}
             # The first piece may begin before the region.
             start = min(pieces, default=region.x)
-            line = Strip.join(pieces.values()).crop(region.x - start, region.right - start)
-            lines.append(line.adjust_cell_length(region.width))
+            cells = sum(strip.cell_length for strip in pieces.values())
+            line: Strip = LeanStrip((segment for strip in pieces.values() for segment in strip), cells)
+            if start != region.x or cells != region.width:
+                line = line.crop(region.x - start, region.right - start).adjust_cell_length(region.width)
+            lines.append(line)
         return lines
 
     def _compose(self, spans: Sequence[Span], chops: list[Chops]) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual.filter import ANSIToTruecolor
 from textual.geometry import Region
@@ -21,6 +22,7 @@ from textual.widget import Widget
 
 from widgets.glyphs import ASCII, UNICODE, Glyphs
 from widgets.palette import Palette, palette_of
+from widgets.strips import LeanStrip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +78,10 @@ class LineBuilder:
         """Return the line cut or padded to ``width`` cells."""
         self._flush()
         pad = self._palette["text"] if self._over is None else self._palette["text"] + self._over
-        return Strip(self._segments).adjust_cell_length(width, pad)
+        missing = width - sum(cell_len(segment.text) for segment in self._segments)
+        if missing < 0:
+            return LeanStrip(self._segments, width - missing).adjust_cell_length(width, pad)
+        return LeanStrip([*self._segments, Segment(" " * missing, pad)] if missing else self._segments, width)
 
 
 def changed_stretch(old: Strip, new: Strip) -> tuple[int, int] | None:
@@ -240,7 +245,7 @@ class LineWidget(Widget):
         if known is not None and known[0] is line:
             return known[1]
         content = Segment.apply_style(line, self._ground())
-        framed = Strip([*edges.left, *content, *edges.right], edges.width)
+        framed = LeanStrip([*edges.left, *content, *edges.right], edges.width)
         self._framed[y] = line, framed
         return framed
 

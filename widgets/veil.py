@@ -14,12 +14,13 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
 from textual.screen import ModalScreen, ScreenResultType
-from textual.strip import Strip
 
 from widgets.composing import SlicedScreen
+from widgets.strips import LeanStrip
 
 if TYPE_CHECKING:
     from textual.geometry import Region
+    from textual.strip import Strip
 
 __all__ = ["VeiledScreen", "veiled", "veiled_style"]
 
@@ -38,7 +39,7 @@ def veiled_style(style: Style | None, veil: Color) -> Style:
 
 def veiled(strip: Strip, veil: Color) -> Strip:
     """Return a line as it looks through the veil."""
-    return Strip(
+    return LeanStrip(
         [Segment(text, veiled_style(style, veil), control) for text, style, control in strip], strip.cell_length
     )
 

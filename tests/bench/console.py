@@ -129,5 +129,7 @@ def _with_descriptor(program: str, kept: socket.socket) -> Terminal:
 
 def run() -> list[Row]:
     """All rows."""
+    # A person's interpreter keeps what it has compiled.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with workplace("console") as home:
         return [*help_rows(), first_screen(home), *cost_rows(home), *lag_rows(home, LAG_SECONDS)]

@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from engine.crash_points import crash_point
 from engine.errors import JournalError, QuarterdeckError, StateConsistencyError
-from engine.events import Event, Record
+from engine.events import Event, OrderIntended, Record
 from engine.logs import current_operation, get_logger
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ class Ledger:
             raise JournalError(f"Nothing can be booked: {self.failed}")
         record = Record(self.state.seq + 1, self.clock.now(), self.epoch, event, correlation or current_operation())
         self._apply(record)
+        if type(event) is OrderIntended:
+            crash_point("intent.applied")
         try:
             self.journal.append(record)
         except Exception as error:

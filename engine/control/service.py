@@ -13,6 +13,7 @@ from pydantic import ValidationError as PydanticError
 
 from engine.control.ops import all as _all_operations
 from engine.control.registry import OPERATIONS, Operation, Role, find_operation
+from engine.crash_points import crash_point
 from engine.errors import AuthorizationError, ConflictError, JournalError, QuarterdeckError, ValidationError
 from engine.logs import get_logger, redact
 from engine.logs import operation as log_operation
@@ -155,8 +156,10 @@ class Service:
                 return await self._run(entry, request)
             finally:
                 # What is answered, also a refusal, must survive a power loss.
+                crash_point("call.done")
                 if engine is not None:
                     await _kept(engine, before)
+                crash_point("call.durable")
 
     @staticmethod
     def describe() -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine import events as ev
+from engine.crash_points import crash_point
 from engine.errors import ConflictError, IllegalTransitionError, NotFoundError, OrderRejectionError
 from engine.execution.effects import AmendEffect, CancelEffect, Outbox, PlaceEffect
 from engine.logs import current_operation, get_logger
@@ -67,6 +68,7 @@ class Desk:
         instrument = ledger.state.instruments[request.instrument]
         currency, unit = reservation(request, instrument, self._quotes.quote(request.instrument))
         client_id = self._ids.make(ledger.seq + 1)
+        crash_point("intent.checked")
         seq = ledger.record(
             ev.OrderIntended(
                 client_id=client_id,
@@ -88,6 +90,7 @@ class Desk:
             ),
             correlation,
         )
+        crash_point("intent.queued")
         self._gate.passed(request, now)
         self._outbox.put(
             PlaceEffect(
@@ -222,8 +225,10 @@ class Desk:
             return
         if isinstance(event, ev.OrderAmended):
             event = self._with_reserve(order, event)
+        crash_point("report.received")
         try:
             self._ledger.record(event)
+            crash_point("report.applied")
         except IllegalTransitionError as error:
             log.warning("report does not fit the order's life", client_id=event.client_id, problem=error.message)
 
@@ -237,7 +242,9 @@ class Desk:
             log.warning("execution of an order that is not ours", client_id=fill.client_id, fill=fill.key)
             self._ledger.record(ev.ExternalFillSeen(fill=fill))
             return
+        crash_point("fill.received")
         self._ledger.record(event)
+        crash_point("fill.applied")
         if order.overfilled:
             log.error("overfilled: the venue executed more than was ordered", client_id=fill.client_id)
 

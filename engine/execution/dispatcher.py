@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from engine import events as ev
+from engine.crash_points import crash_point
 from engine.errors import (
     ExchangeConnectionError,
     ExchangeInsufficientFundsError,
@@ -163,7 +164,9 @@ class Dispatcher:
         known = True
         try:
             async with asyncio.timeout(self._timeout_s):
+                crash_point("order.leaving")
                 await venue.place(effect.command)
+                crash_point("order.sent")
         except _DID_NOT_HAPPEN as error:
             log.warning("an order was not sent", client_id=client_id, problem=error.message)
             # Unless the venue has reported it all the same: then it lives, and that answer counts.
@@ -206,7 +209,9 @@ class Dispatcher:
         """Ask once for the end of an order; False when there is no answer."""
         try:
             async with asyncio.timeout(self._timeout_s):
+                crash_point("cancel.leaving")
                 await venue.cancel(order.account, order.client_id)
+                crash_point("cancel.sent")
         except Exception as error:  # asked again until answered, so nothing is lost by not knowing
             _warn("a cancel was not answered", order.client_id, error)
             return False
@@ -219,6 +224,7 @@ class Dispatcher:
                 return
             try:
                 async with asyncio.timeout(self._timeout_s):
+                    crash_point("amend.leaving")
                     await venue.amend(
                         effect.account,
                         client_id,
@@ -226,6 +232,7 @@ class Dispatcher:
                         price=effect.price,
                         stop_price=effect.stop_price,
                     )
+                    crash_point("amend.sent")
             except _DID_NOT_HAPPEN as error:
                 code, now = error.error_code or error.kind, self._clock.now()
                 self._report(

@@ -9,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from engine import events as ev
+from engine.crash_points import crash_point
 from engine.errors import JournalError
 from engine.logs import get_logger
 from engine.model.entries import TradingState
@@ -230,7 +231,9 @@ class Inquiry:
             ExchangeError: The venue cannot be asked.
             JournalError: An answer cannot be booked.
         """
+        crash_point("recover.begun")
         await self.catch_up(venue, account)
+        crash_point("recover.caught_up")
         working = {order.client_id: order for order in await venue.open_orders(account)}
         self._note_strangers(account, list(working.values()))
         asked = []
@@ -241,6 +244,7 @@ class Inquiry:
             if found is None or not self.settle(account, found, changed=order.pending_amends > 0):
                 asked.append(self.ask(venue, account, order.client_id, since=left))
         await asyncio.gather(*asked)
+        crash_point("recover.done")
 
     async def compare(self, venue: Venue, account: AccountId) -> list[ClientOrderId]:
         """Look for executions and changes that were never reported, and for orders that only one side knows.

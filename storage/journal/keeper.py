@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING
 
+from engine.crash_points import crash_point
 from engine.errors import JournalError, QuarterdeckError
 from storage.journal.mark import HighWaterMark, Mark
 from storage.journal.schema import connect
@@ -89,7 +90,9 @@ class Keeper:
         self._wake.clear()
         newest, self._newest = self._newest, None
         if newest is not None:
+            crash_point("mark.write")
             self._mark.write(newest)
+            crash_point("mark.written")
         if self._pages >= self._options.checkpoint_pages and not ending:
             self._pages = 0
             self._copy_back(connection)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.crash_points import crash_point
 from engine.errors import StateCorruptionError
 from engine.state import EngineState
 from storage.journal.schema import sync_folder
@@ -81,7 +82,9 @@ class SnapshotStore:
             with open(descriptor, "wb", buffering=0) as file:
                 _write_sections(file, header, state)
                 os.fsync(file.fileno())
+            crash_point("snapshot.written")
             fresh.rename(target)
+            crash_point("snapshot.named")
         finally:
             fresh.unlink(missing_ok=True)
         sync_folder(self.folder)

@@ -12,6 +12,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from engine.crash_points import crash_point
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -79,6 +81,7 @@ class Snapshotter:
                 continue
             # After a failure the next attempt comes after as many facts again.
             self._tried = self._durable
+            crash_point("snapshot.due")
             try:
                 self._cut()
             except (OSError, ValueError, subprocess.SubprocessError) as error:
@@ -101,6 +104,7 @@ class Snapshotter:
         with self._lock:
             code, self._process = self._process.returncode, None
         if code == 0:
+            crash_point("snapshot.cut")
             self.cut_seq = self._tried = int(output)
         elif not self._ending:
             reason = complaint.strip().splitlines()[-1] if complaint.strip() else f"exit code {code}"

@@ -8,6 +8,7 @@ from functools import cache
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from engine.crash_points import crash_point
 from engine.errors import JournalError, StaleEpochError
 from storage.journal.codec import COLUMNS, row
 from storage.journal.schema import STALE_EPOCH, immediate
@@ -114,6 +115,7 @@ class Writer:
             head = found[-1]
             values += found
         self._make_room()
+        crash_point("journal.commit")
         if len(batch) <= STATEMENT_ROWS:
             # A single statement is its own transaction, the trigger's epoch check included.
             self._connection.execute(_insert(len(batch)), values)
@@ -123,6 +125,7 @@ class Writer:
                 for start in range(0, len(values), step):
                     part = values[start : start + step]
                     self._connection.execute(_insert(len(part) // len(COLUMNS)), part)
+        crash_point("journal.committed")
         self._head = head
         self._committed(batch[-1].seq, head, len(batch))
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.crash_points import crash_point
 from engine.errors import StorageError
 from engine.model.fill import Fill
 from engine.venues.paper.accounts import AccountImage
@@ -133,6 +134,7 @@ class PaperStore:
             StorageError: Nothing of it was kept.
         """
         connection = self._ready()
+        crash_point("venue.commit")
         try:
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -143,6 +145,7 @@ class PaperStore:
                 raise
         except sqlite3.Error as error:
             raise self._failure("be written", error) from error
+        crash_point("venue.committed")
 
     def write(self, connection: sqlite3.Connection, batch: Batch) -> None:
         """Write the rows of a batch inside a transaction."""

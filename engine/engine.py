@@ -71,6 +71,7 @@ class Engine:
         library: Library,
         clock: Clock,
         release: str,
+        hub: MarketHub | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -79,9 +80,10 @@ class Engine:
         self.venue = venue
         self.journal = journal
         self.started = clock.now()
+        self.pid = os.getpid()
         self.state = journal.recovered.state
         self.ledger = Ledger(self.state, journal, clock, journal.epoch, self._on_fault)
-        self.hub = MarketHub()
+        self.hub = hub or MarketHub()
         self.dispatcher = Dispatcher(self.ledger, {venue.id: venue}, clock)
         self.risk = RiskDepartment(self.ledger, self.hub, settings.risk, account)
         self.desk = Desk(
@@ -129,7 +131,7 @@ class Engine:
         """
         self.journal.start()
         self.ledger.record(ev.EpochOpened(epoch=self.journal.epoch, instance=self.journal.meta.instance))
-        self.ledger.record(ev.EngineStarted(instance=self.journal.meta.instance, release=self.release, pid=os.getpid()))
+        self.ledger.record(ev.EngineStarted(instance=self.journal.meta.instance, release=self.release, pid=self.pid))
         await self.venue.start(self._on_venue, self._on_market)
         await self._meet_venue()
         self._tasks = asyncio.get_running_loop().create_task(self._run(), name="engine")
@@ -398,6 +400,10 @@ class Engine:
             self._refused.append(record.ts)
         elif isinstance(record.event, ev.OrderFilled | ev.ExternalFillSeen):
             self._executions += 1
+
+    def recall(self, record: ev.Record) -> None:
+        """Count a fact of the hour before that was not heard as it happened; for a replay that begins in between."""
+        self._on_record(record)
 
     def refusals_last_hour(self) -> int:
         """Orders that the gate refused within the last hour."""

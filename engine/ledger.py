@@ -108,6 +108,18 @@ class Ledger:
             self._tell()
         return record.seq
 
+    def follow(self, record: Record) -> None:
+        """Take in a fact that another writer has stored: it is applied and told, and not booked again.
+
+        Raises:
+            StateConsistencyError: It does not follow on what is known; nothing changed.
+            JournalError: The fold failed; the state is in doubt.
+        """
+        self._apply(record)
+        self._untold.append(record)
+        if not self._telling:
+            self._tell()
+
     def _apply(self, record: Record) -> None:
         try:
             self.state.apply(record)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.config import Settings
     from engine.control.jobs import Jobs
     from engine.control.projector import Projector
+    from engine.control.replay.player import Player
     from engine.control.reports import Reports
     from engine.engine import Engine
     from engine.strategy.loader import StrategyRegistry
@@ -39,6 +40,8 @@ class Context:
     reader: AsyncReader | None = None
     jobs: Jobs | None = None
     projector: Projector | None = None
+    replay: Player | None = None
+    """Where these are the means of a replay, what moves it."""
     request_stop: Callable[[str], None] | None = None
     """Asks the host to end the engine."""
     actor: str = field(default="console")
@@ -72,6 +75,16 @@ class Context:
         if self.jobs is None:
             raise ConflictError("No heavy work can be done here; ask a running engine, or the command line.")
         return self.jobs
+
+    def need_replay(self) -> Player:
+        """What moves the replay.
+
+        Raises:
+            ConflictError: This is no replay.
+        """
+        if self.replay is None:
+            raise ConflictError("This engine lives in the present; open the past with `quarterdeck replay`.")
+        return self.replay
 
     def audit(self, operation: str, summary: str, request_id: str = "") -> None:
         """Book who asked for what; nothing secret may be in the summary."""

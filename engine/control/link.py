@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Delta", "DeltaHandler", "EngineLink", "LinkState", "Subscription"]
 
-LinkState: TypeAlias = Literal["embedded", "attached", "lost"]
-"""In the same process, through a door to another one, or without an engine at present."""
+LinkState: TypeAlias = Literal["embedded", "attached", "lost", "replay"]
+"""In the same process, through a door to another one, without an engine at present, or to a replay of the past."""
 
 
 class Delta(msgspec.Struct, frozen=True, gc=False):

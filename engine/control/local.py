@@ -34,7 +34,9 @@ class LocalLink:
 
     @property
     def state(self) -> LinkState:
-        """`embedded` while the engine runs, then `lost`."""
+        """`embedded` while the engine runs, then `lost`; `replay` for the past."""
+        if self._service.context.replay is not None:
+            return "replay"
         engine = self._service.context.engine
         return "lost" if engine is None or engine.stopped else "embedded"
 

@@ -31,6 +31,8 @@ log = get_logger(__name__)
 REMEMBERED = 10_000
 """Outcomes kept by request id."""
 
+NOTHING_CHANGES = "this is a replay of the past, and nothing can be changed in it. Go back to the present to act."
+
 _ENTERED = _all_operations.__all__
 
 
@@ -89,6 +91,8 @@ class Service:
             raise AuthorizationError(
                 f"{name} needs the role {entry.role.name.lower()}; this connection has the role {role.name.lower()}."
             )
+        if entry.mutates and self.context.replay is not None:
+            raise ConflictError(f"{entry.name}: {NOTHING_CHANGES}", error_code="replay")
         request = _parse(entry, params)
         if not entry.mutates:
             return await self._run(entry, request)

@@ -26,9 +26,10 @@ from engine.logs import get_logger
 from engine.model.ids import InstrumentId
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from engine.control.context import Context
+    from engine.control.views_replay import ReplayView
 
 __all__ = ["FACT_TOPICS", "STATE_TOPICS", "StateTopic", "Topics", "Watcher"]
 
@@ -98,6 +99,10 @@ def _jobs(context: Context, _: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(context.jobs.rows()) if context.jobs is not None else ()
 
 
+def _replay(context: Context, _: dict[str, Any]) -> ReplayView:
+    return context.need_replay().view()
+
+
 STATE_TOPICS: dict[str, StateTopic] = {
     "engine.status": StateTopic(
         "The engine as a whole: mode, age, lag, halts, equity.",
@@ -154,6 +159,7 @@ STATE_TOPICS: dict[str, StateTopic] = {
     "risk.state": StateTopic(
         "Trading state, limits in use and breakers.", 1.0, lambda c, f: risk_view(c.need_engine()), _always
     ),
+    "replay.state": StateTopic("Where a replay stands; only a replay has it.", 0.1, _replay, _replay),
     "jobs.state": StateTopic("Jobs that wait, run or have ended.", 0.25, _jobs, _jobs),
 }
 
@@ -217,10 +223,35 @@ class Topics:
         self._kept: dict[str, deque[tuple[int, Any]]] = {name: deque(maxlen=KEPT_FACTS) for name in FACT_TOPICS}
         self._waiting: deque[tuple[int, str, Any]] = deque()
         self._fresh: list[tuple[str, Watcher]] = []
-        engine = context.engine
+        self._listen()
+
+    def _listen(self) -> None:
+        engine = self._context.engine
         if engine is not None:
             engine.ledger.subscribe(self._on_record)
             engine.journal.on_durable(self._on_durable)
+
+    def begin_anew(self, lately: Sequence[ev.Record] = ()) -> None:
+        """Go on with another engine that was put into the context: every watcher gets a snapshot of it.
+
+        Args:
+            lately: Facts that a new watcher is told at once, oldest first.
+        """
+        self._waiting.clear()
+        for kept in self._kept.values():
+            kept.clear()
+        for record in lately:
+            self._on_record(record)
+        while self._waiting:
+            seq, topic, data = self._waiting.popleft()
+            self._kept[topic].append((seq, data))
+        for topic, watchers in self._facts.items():
+            self._fresh += [(topic, watcher) for watcher in watchers if not watcher.closed]
+            watchers.clear()
+        for shared in self._shared.values():
+            shared.version = shared.data = None
+            shared.due = 0
+        self._listen()
 
     def subscribe(self, topic: str, handler: DeltaHandler, filters: dict[str, Any]) -> Watcher:
         """Begin to watch; the first message comes on a later turn of the loop.

@@ -188,6 +188,11 @@ class Reader:
             self._pause()
         return found
 
+    def number_at(self, ts: int) -> int:
+        """Number of the first fact that is not older than a time (UTC nanoseconds); one past the last when all are."""
+        with reading():
+            return self._number_at(ts)
+
     def _number_at(self, ts: int) -> int:
         """Number of the first fact that is not older than a time; one past the last when all are."""
         low, high = 1, (self._connection.execute("SELECT max(seq) FROM events").fetchone()[0] or 0) + 1

@@ -321,7 +321,9 @@ FILTERS = {
 
 
 async def test_every_topic_shows_something_that_survives_the_wire(on: Deck) -> None:
-    heard = {name: on.watch(name, **FILTERS.get(name, {}))[0] for name in (*STATE_TOPICS, *FACT_TOPICS)}
+    # A replay's own topic is tested with a replay.
+    names = [name for name in (*STATE_TOPICS, *FACT_TOPICS) if name != "replay.state"]
+    heard = {name: on.watch(name, **FILTERS.get(name, {}))[0] for name in names}
     await eventually(lambda: all(heard.values()))
     await on.market()
     await on.limit()

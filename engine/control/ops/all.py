@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from engine.control.ops import backtests, bots, data, engine, health, history, jobs, orders, risk
+from engine.control.ops import backtests, bots, data, engine, health, history, jobs, orders, replay, risk
 
-__all__ = ["backtests", "bots", "data", "engine", "health", "history", "jobs", "orders", "risk"]
+__all__ = ["backtests", "bots", "data", "engine", "health", "history", "jobs", "orders", "replay", "risk"]

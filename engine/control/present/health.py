@@ -30,6 +30,8 @@ def _row(component: str, state: str, summary: str, **figures: Any) -> HealthRow:
 def health_rows(context: Context) -> list[HealthRow]:
     """Every part of the engine now; without an engine only what a home folder has by itself."""
     engine = context.engine
+    if context.replay is not None:
+        return [_row("engine", OFF, "This is a replay of the past; how the engine's parts were then is not recorded.")]
     if engine is None:
         return [_row("engine", OFF, "No engine runs here."), _reports(context), _jobs(context)]
     return [

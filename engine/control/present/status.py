@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from engine.control.present.portfolio import day_change
@@ -30,7 +29,7 @@ def engine_status(engine: Engine) -> EngineStatus:
         venue=engine.venue.id,
         base_currency=account.base_currency,
         release=engine.release,
-        pid=os.getpid(),
+        pid=engine.pid,
         instance=engine.journal.meta.instance,
         epoch=engine.journal.epoch,
         started=engine.started,

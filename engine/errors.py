@@ -13,7 +13,7 @@
     ├── CapitalManagementError ── InsufficientCapitalError
     ├── StrategyError ── StrategyLoadError
     ├── NotFoundError, ConflictError
-    └── EngineError ── EngineAlreadyRunningError, EngineNotRunningError, JournalError
+    └── EngineError ── EngineAlreadyRunningError, EngineNotRunningError, HandoverError, JournalError
 
 `kind` is the stable word a program compares, `title` the heading of a dialog, `retryable` whether the same
 call may succeed later without a change. Doors and screens use these fields; nobody parses the message.
@@ -42,6 +42,7 @@ __all__ = [
     "ExchangeInsufficientFundsError",
     "ExchangeRateLimitError",
     "ExecutionError",
+    "HandoverError",
     "IllegalTransitionError",
     "InsufficientCapitalError",
     "JournalError",
@@ -328,6 +329,14 @@ class EngineNotRunningError(EngineError):
     """No engine holds this home folder."""
 
     kind = "engine_not_running"
+
+
+class HandoverError(EngineError):
+    """Nothing can be changed while another process takes the engine over; ask again with the same request id."""
+
+    kind = "handover"
+    title = "The engine is being handed over"
+    retryable = True
 
 
 class JournalError(EngineError):

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = [
     "UPCASTERS", "AccountOpened", "BalanceAdjusted", "BotConfigured", "BotCreated", "BotDeleted", "BotMemorySaved",
     "BotStateChanged", "BreakerReset", "BreakerTripped", "Deposited", "EngineStarted", "EngineStopped", "EpochOpened",
-    "EquityRecorded", "Event", "ExternalFillSeen", "ExternalOrderSeen", "FillsCaughtUp", "FundingPaid",
+    "EquityRecorded", "Event", "ExternalFillSeen", "ExternalOrderSeen", "FillsCaughtUp", "FundingPaid", "HandedOver",
+    "HandoverAbandoned",
     "InstrumentDefined", "InterestCharged", "LimitsChanged", "MarkRecorded", "OperatorActed", "OrderAccepted",
     "OrderAmendRequested", "OrderAmended", "OrderCancelRejected", "OrderCancelRequested", "OrderCanceled",
     "OrderExpired", "OrderFilled", "OrderIntended", "OrderOutcomeUnknown", "OrderRefused", "OrderRejected",
@@ -62,6 +63,27 @@ class EpochOpened(_Fact, frozen=True, kw_only=True):
 
     epoch: int
     instance: str
+
+
+class HandedOver(_Fact, frozen=True, kw_only=True):
+    """The last fact of an engine that gives its right to write to another process.
+
+    When a `HandoverAbandoned` of the same epoch follows, the other one did not take it.
+    """
+
+    pid: int
+    """Process that takes over."""
+    release: str
+    """Its version."""
+    unknown: int = 0
+    """Orders whose outcome the venue had not told yet; the successor asks for them."""
+
+
+class HandoverAbandoned(_Fact, frozen=True, kw_only=True):
+    """A process that was to take over did not; the engine goes on as it was."""
+
+    pid: int
+    reason: str
 
 
 class OperatorActed(_Fact, frozen=True, kw_only=True):
@@ -457,6 +479,8 @@ Event = (
     EngineStarted
     | EngineStopped
     | EpochOpened
+    | HandedOver
+    | HandoverAbandoned
     | OperatorActed
     | InstrumentDefined
     | AccountOpened

@@ -154,14 +154,19 @@ class EngineState:
 
     # --- snapshots ---------------------------------------------------------------------------------------------------
 
-    def sections(self) -> Iterator[tuple[str, bytes]]:
+    def sections(self, without: tuple[str, ...] = ()) -> Iterator[tuple[str, bytes]]:
         """Canonical encoding in small pieces (at most 100 entries each); the state must not change meanwhile.
+
+        Args:
+            without: Sections to leave out.
 
         Yields:
             (section name, bytes) in a fixed order; equal states yield equal pieces.
         """
         yield "meta", _encode(self.meta)
         for name in _MAPS:
+            if name in without:
+                continue
             mapping: dict[Any, Any] = getattr(self, name)
             chunk: list[tuple[Any, Any]] = []
             for item in mapping.items():

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from storage.journal.contract import FactJournal, JournalOptions
+from storage.journal.follower import JOURNAL_FORMAT, Follower
 from storage.journal.journal import Journal
 from storage.journal.memory import MemoryJournal
 from storage.journal.reader import AsyncReader, Page, Query, Reader
 from storage.journal.recovery import Recovered, replay
 
 __all__ = [
+    "JOURNAL_FORMAT",
     "AsyncReader",
     "FactJournal",
+    "Follower",
     "Journal",
     "JournalOptions",
     "MemoryJournal",

@@ -193,6 +193,12 @@ class Journal:
         return self._appended - self._durable
 
     @property
+    def marked(self) -> bool:
+        """Whether the high-water mark reaches the durable sequence; it follows within some ms of each commit."""
+        keeper = self._keeper
+        return keeper is None or keeper.marked >= self._durable
+
+    @property
     def failure(self) -> JournalError | StaleEpochError | None:
         """Why nothing becomes durable any more; None while all is well."""
         return self._failure

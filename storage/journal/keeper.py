@@ -41,6 +41,8 @@ class Keeper:
         self._mark = mark
         self._options = options
         self._failed = failed
+        self.marked = 0
+        """Number up to which the mark on the disk reaches, as far as this keeper wrote it."""
         self._newest: Mark | None = None
         self._pages = 0
         self._wake = threading.Event()
@@ -93,6 +95,7 @@ class Keeper:
             crash_point("mark.write")
             self._mark.write(newest)
             crash_point("mark.written")
+            self.marked = newest.seq
         if self._pages >= self._options.checkpoint_pages and not ending:
             self._pages = 0
             self._copy_back(connection)

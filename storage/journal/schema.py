@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["SCHEMA_VERSION", "STALE_EPOCH", "Meta", "connect", "create", "immediate", "read_meta", "upgrade"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "STALE_EPOCH",
+    "Meta",
+    "connect",
+    "create",
+    "immediate",
+    "read_meta",
+    "refuse_newer",
+    "upgrade",
+]
 
 SCHEMA_VERSION = 1
 STALE_EPOCH = "stale epoch"
@@ -149,13 +159,13 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def upgrade(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring an older schema up to date.
+def refuse_newer(connection: sqlite3.Connection, path: Path) -> int:
+    """The format of a journal that this release can read.
 
     Raises:
         StateCorruptionError: A newer release wrote the file, or it is no journal.
     """
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > SCHEMA_VERSION:
         raise StateCorruptionError(
             f"The journal {path} was written by a newer release (format {version}, this one knows {SCHEMA_VERSION}). "
@@ -163,6 +173,16 @@ def upgrade(connection: sqlite3.Connection, path: Path) -> None:
         )
     if version == 0:
         raise StateCorruptionError(f"The file {path} is no journal. Move it away and restore a backup.")
+    return version
+
+
+def upgrade(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring an older schema up to date.
+
+    Raises:
+        StateCorruptionError: A newer release wrote the file, or it is no journal.
+    """
+    version = refuse_newer(connection, path)
     while version < SCHEMA_VERSION:
         connection.executescript(f"BEGIN IMMEDIATE; {_UPGRADES[version]} PRAGMA user_version = {version + 1}; COMMIT;")
         version += 1

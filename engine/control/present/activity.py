@@ -96,6 +96,8 @@ def _money(verb: str) -> Callable[[EngineState, Any], Words]:
 TOLD: dict[type[Any], Callable[[EngineState, Any], Words]] = {
     ev.EngineStarted: lambda _s, e: (INFO, f"The engine started (release {e.release}, pid {e.pid})", "", ""),
     ev.EngineStopped: lambda _s, e: (INFO, f"The engine stopped: {e.reason}", "", ""),
+    ev.HandedOver: lambda _s, e: (INFO, f"The engine is handed over to process {e.pid} (release {e.release})", "", ""),
+    ev.HandoverAbandoned: lambda _s, e: (WARNING, f"The engine was not handed over: {e.reason}", "", ""),
     ev.OperatorActed: lambda _s, e: (INFO, f"{e.actor}: {e.operation} {e.summary}".strip(), "", ""),
     ev.Deposited: _money("Deposited"),
     ev.Withdrawn: _money("Withdrew"),

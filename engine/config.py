@@ -2,9 +2,9 @@
 
 Sources, weakest first: built-in defaults, `config.toml` (or `config.yaml`) in the home folder, `.env` there, the
 environment, explicit values. A file may refer to `.env` and the environment with `${NAME}` or `${NAME:default}`. Every
-setting is reached from both as `QUARTERDECK_<GROUP>_<SETTING>`, settings in `ENV_NAMES` also under that name; the two
-that every other program uses too (`DEBUG`, `ENVIRONMENT`) need the prefix in the environment. Settings that hold
-several values are written there as JSON.
+setting but those in `FILE_ONLY` is reached from both as `QUARTERDECK_<GROUP>_<SETTING>`, settings in `ENV_NAMES` also
+under that name; the two that every other program uses too (`DEBUG`, `ENVIRONMENT`) need the prefix in the environment.
+Settings that hold several values are written there as JSON.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from pydantic import ValidationError as PydanticError
 from engine.errors import ConfigurationError
 from engine.logs import redact
 from engine.model.limits import RiskLimits
+from engine.resilience.rules import RuleSettings
+from engine.resilience.settings import ErrorHandlingSettings
 from storage.settings import DatabaseSettings
 
 if TYPE_CHECKING:
@@ -133,6 +135,17 @@ class Settings(_Group):
     journal: JournalSettings = Field(default_factory=JournalSettings)
     logging: LogSettings = Field(default_factory=LogSettings)
     console: ConsoleSettings = Field(default_factory=ConsoleSettings)
+    error_handling: ErrorHandlingSettings = Field(default_factory=ErrorHandlingSettings)
+    rules: tuple[RuleSettings, ...] = Field((), description="What to do when a fact is booked.")
+
+    @field_validator("rules")
+    @classmethod
+    def _one_of_a_name(cls, value: tuple[RuleSettings, ...]) -> tuple[RuleSettings, ...]:
+        names = [rule.name for rule in value]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"there are several rules named {', '.join(twice)}; each needs a name of its own")
+        return value
 
 
 ENV_NAMES: dict[str, str] = {
@@ -156,6 +169,8 @@ ENV_NAMES: dict[str, str] = {
 """Names of single settings in the environment -> setting; also understood with the prefix QUARTERDECK_."""
 
 PREFIX = "QUARTERDECK_"
+FILE_ONLY = ("error_handling.", "rules")
+"""Settings that the environment does not reach."""
 _EVERYBODYS = frozenset({"DEBUG", "ENVIRONMENT"})
 """In a shell these mean somebody else's program."""
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
@@ -327,7 +342,7 @@ def _add_env(sources: _Sources, env: Mapping[str, str], source: str, *, own: boo
 
     Unknown names with our prefix are faults; in our own file all are, unless the settings file refers to them.
     """
-    by_name = {key.upper().replace(".", "_"): key for key in known_keys()}
+    by_name = {key.upper().replace(".", "_"): key for key in known_keys() if not key.startswith(FILE_ONLY)}
     for raw, value in sorted(env.items()):
         name = raw.upper()
         prefixed = name.startswith(PREFIX)

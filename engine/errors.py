@@ -13,6 +13,7 @@
     ├── CapitalManagementError ── InsufficientCapitalError
     ├── StrategyError ── StrategyLoadError
     ├── NotFoundError, ConflictError
+    ├── CircuitOpenError ── VenueCircuitOpenError, StorageCircuitOpenError
     └── EngineError ── EngineAlreadyRunningError, EngineNotRunningError, HandoverError, JournalError
 
 `kind` is the stable word a program compares, `title` the heading of a dialog, `retryable` whether the same
@@ -28,6 +29,7 @@ __all__ = [
     "AuthenticationError",
     "AuthorizationError",
     "CapitalManagementError",
+    "CircuitOpenError",
     "ConfigurationError",
     "ConflictError",
     "DataError",
@@ -60,11 +62,13 @@ __all__ = [
     "StaleEpochError",
     "StateConsistencyError",
     "StateCorruptionError",
+    "StorageCircuitOpenError",
     "StorageError",
     "StrategyError",
     "StrategyLoadError",
     "UnknownOutcomeError",
     "ValidationError",
+    "VenueCircuitOpenError",
 ]
 
 
@@ -310,6 +314,26 @@ class ConflictError(QuarterdeckError):
 
     kind = "conflict"
     title = "Not possible right now"
+
+
+class CircuitOpenError(QuarterdeckError):
+    """A dependency failed so often that it is not asked for a while; nothing was sent."""
+
+    kind = "circuit_open"
+    title = "Not asked for now"
+
+
+class VenueCircuitOpenError(CircuitOpenError, ExchangeConnectionError):
+    """A venue failed so often that questions to it wait; says nothing about what became of an order."""
+
+    kind = "venue_circuit_open"
+    retryable = False
+
+
+class StorageCircuitOpenError(CircuitOpenError, StorageError):
+    """The database failed so often that it is not asked for a while."""
+
+    kind = "storage_circuit_open"
 
 
 class EngineError(QuarterdeckError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 
+from engine.model.faults import BreakerState, Severity
+
 __all__ = [
     "BotState",
     "BreakerKind",
@@ -62,15 +64,6 @@ class RunState(enum.StrEnum):
     CANCELED = "canceled"
 
 
-class Severity(enum.StrEnum):
-    """How bad an event is."""
-
-    CRITICAL = "critical"
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
-
-
 class ReportKind(enum.StrEnum):
     """Rhythm of an error-analytics report."""
 
@@ -124,14 +117,6 @@ class BreakerKind(enum.StrEnum):
     VOLATILITY = "volatility"
     MODEL_CONFIDENCE = "model_confidence"
     ERROR_RATE = "error_rate"
-
-
-class BreakerState(enum.StrEnum):
-    """Position of a breaker."""
-
-    CLOSED = "closed"
-    OPEN = "open"
-    HALF_OPEN = "half_open"
 
 
 class StopScope(enum.StrEnum):

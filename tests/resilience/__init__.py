@@ -1,0 +1,1 @@
+"""How parts react to failure."""

@@ -30,6 +30,7 @@ from engine.resilience.settings import ErrorHandlingSettings
 from storage.settings import DatabaseSettings
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
 __all__ = [
@@ -42,7 +43,10 @@ __all__ = [
     "Settings",
     "changes",
     "json_schema",
+    "known_keys",
     "load_settings",
+    "setting_field",
+    "setting_sources",
     "shown",
 ]
 
@@ -177,7 +181,10 @@ _PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
 
 
 def load_settings(
-    home: Path, environ: Mapping[str, str] | None = None, explicit: Mapping[str, Any] | None = None
+    home: Path,
+    environ: Mapping[str, str] | None = None,
+    explicit: Mapping[str, Any] | None = None,
+    toml: str | None = None,
 ) -> Settings:
     """Read all sources and validate them as a whole.
 
@@ -185,25 +192,13 @@ def load_settings(
         home: Home folder; `config.toml`, else `config.yaml`, and `.env` are read from it when they exist.
         environ: The environment; None for this process's own.
         explicit: Setting path (`paper.seed`) -> value, the strongest source.
+        toml: Text that stands for the content of `config.toml`, to be checked before it is written.
 
     Raises:
         ConfigurationError: A file cannot be read, or settings are unknown or out of range; every fault is listed with
             its source, key and, for unknown ones, the nearest known key. No value is repeated, as it may be a secret.
     """
-    env = dict(os.environ if environ is None else environ)
-    dotenv_path = home / ".env"
-    dotenv = _read_dotenv(dotenv_path)
-    sources = _Sources()
-    referred: set[str] = set()
-    for name in ("config.toml", "config.yaml"):
-        path = home / name
-        if path.is_file():
-            sources.add(_fill(_read(path), {**dotenv, **env}, path, referred), str(path))
-            break
-    _add_env(sources, dotenv, str(dotenv_path), own=True, referred=referred)
-    _add_env(sources, env, "the environment", own=False, referred=referred)
-    for key, value in (explicit or {}).items():
-        sources.add(_nested(key, value), "the command line")
+    sources = _gather(home, environ, explicit, toml)
     settings = None
     try:
         settings = Settings.model_validate(sources.tree)
@@ -217,6 +212,36 @@ def load_settings(
             details={"faults": sources.faults},
         )
     return settings
+
+
+def setting_sources(home: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Who said each setting, by `group.setting`: a file's path or `the environment`; what nobody said is left out.
+
+    Raises:
+        ConfigurationError: A file cannot be read.
+    """
+    return dict(_gather(home, environ, None, None).origin)
+
+
+def _gather(
+    home: Path, environ: Mapping[str, str] | None, explicit: Mapping[str, Any] | None, toml: str | None
+) -> _Sources:
+    env = dict(os.environ if environ is None else environ)
+    dotenv_path = home / ".env"
+    dotenv = _read_dotenv(dotenv_path)
+    sources = _Sources()
+    referred: set[str] = set()
+    for name in ("config.toml", "config.yaml"):
+        path = home / name
+        given = toml if name == "config.toml" else None
+        if given is not None or path.is_file():
+            sources.add(_fill(_read(path, given), {**dotenv, **env}, path, referred), str(path))
+            break
+    _add_env(sources, dotenv, str(dotenv_path), own=True, referred=referred)
+    _add_env(sources, env, "the environment", own=False, referred=referred)
+    for key, value in (explicit or {}).items():
+        sources.add(_nested(key, value), "the command line")
+    return sources
 
 
 def json_schema() -> dict[str, Any]:
@@ -280,9 +305,9 @@ _GROUPS = frozenset(
 )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, given: str | None) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = given if given is not None else path.read_text(encoding="utf-8")
         if path.suffix == ".toml":
             return tomllib.loads(text)
         return _read_yaml(path, text)
@@ -360,11 +385,19 @@ def _add_env(sources: _Sources, env: Mapping[str, str], source: str, *, own: boo
             sources.faults.append(f"{source}: {raw} names no setting.{near}")
 
 
+def setting_field(key: str) -> FieldInfo | None:
+    """Declaration of a setting by its `group.setting`; None for an unknown one and for a group."""
+    group, _, name = key.partition(".")
+    top = Settings.model_fields.get(group)
+    kind = top.annotation if top is not None else None
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind.model_fields.get(name)
+    return None if name else top
+
+
 def _parsed(key: str, value: str) -> Any:
     """A text as its setting wants it: read as JSON where the setting holds several values."""
-    group, _, name = key.partition(".")
-    kind = Settings.model_fields[group].annotation
-    field = kind.model_fields[name] if name and isinstance(kind, type) and issubclass(kind, BaseModel) else None
+    field = setting_field(key)
     if field is None or get_origin(field.annotation) not in (dict, list, tuple):
         return value
     try:

@@ -95,6 +95,10 @@ class OperatorActed(_Fact, frozen=True, kw_only=True):
     """What was asked, secrets masked."""
     request_id: str = ""
     """Chosen by the caller: a repeat with the same one does nothing more."""
+    before: str = ""
+    """What was in force before, of what changed, as JSON with secrets masked; empty when that is not told."""
+    after: str = ""
+    """What is in force from now on, likewise."""
 
 
 # --- accounts and money ----------------------------------------------------------------------------------------------

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import ConflictError, EngineNotRunningError, StorageError
 from engine.events import OperatorActed
+from engine.logs import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from engine.clock import Clock
@@ -85,6 +87,31 @@ class Context:
         if self.replay is None:
             raise ConflictError("This engine lives in the present; open the past with `quarterdeck replay`.")
         return self.replay
+
+    def audit_change(
+        self, operation: str, before: Mapping[str, Any], after: Mapping[str, Any], *, subject: str = ""
+    ) -> None:
+        """Book what a change has replaced by what; only what differs, as plain values.
+
+        Args:
+            operation: Which changed it.
+            before: Name -> value that was in force.
+            after: The same names -> value in force from now on.
+            subject: What was changed, such as a bot's name.
+        """
+        if self.engine is None or self.engine.ledger.failed is not None or not after:
+            return
+        old, new = redact(dict(before)), redact(dict(after))
+        lines = ", ".join(f"{name}: {old.get(name)} -> {value}" for name, value in new.items())
+        self.engine.ledger.record(
+            OperatorActed(
+                actor=self.actor,
+                operation=operation,
+                summary=f"{subject} {lines}".strip()[:500],
+                before=json.dumps(old, default=str),
+                after=json.dumps(new, default=str),
+            )
+        )
 
     def audit(self, operation: str, summary: str, request_id: str = "") -> None:
         """Book who asked for what; nothing secret may be in the summary."""

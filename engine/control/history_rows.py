@@ -5,6 +5,7 @@ Pure, and repeatable: the same facts give the same rows with the same keys, so t
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -159,7 +160,12 @@ def audit_row(record: ev.Record, event: ev.OperatorActed) -> AuditLogRow:
         user_id=LOCAL_OPERATOR_ID,
         action=event.operation[:_NAME],
         resource_type=event.operation.partition(".")[0][:_NAME],
-        new_value={"asked": event.summary, "fact": record.seq},
+        old_value=json.loads(event.before) if event.before else None,
+        new_value={
+            "asked": event.summary,
+            "fact": record.seq,
+            **({"values": json.loads(event.after)} if event.after else {}),
+        },
         user_agent=event.actor[:256],
         timestamp=utc_from_ns(record.ts),
     )

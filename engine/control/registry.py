@@ -49,8 +49,15 @@ class Operation:
     tier: Tier
     emergency: bool
     """Never waits behind other work."""
+    offline: bool
+    """Works in a home folder without an engine too."""
     doc: str
     handler: Handler
+
+    @property
+    def starts_job(self) -> bool:
+        """True when the reply is a job that goes on after it."""
+        return self.mutates and self.handler.__annotations__.get("return") == "JobRow" and "jobs." not in self.name
 
 
 OPERATIONS: dict[str, Operation] = {}
@@ -64,6 +71,7 @@ def operation(
     mutates: bool = False,
     tier: Tier = Tier.FREE,
     emergency: bool = False,
+    offline: bool = False,
 ) -> Callable[[Callable[[Context, R], Awaitable[Any]]], Callable[[Context, R], Awaitable[Any]]]:
     """Enter a function into the table; its docstring is the operation's."""
 
@@ -77,6 +85,7 @@ def operation(
             mutates=mutates,
             tier=tier,
             emergency=emergency,
+            offline=offline,
             doc=(handler.__doc__ or "").strip(),
             handler=handler,
         )

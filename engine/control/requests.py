@@ -26,6 +26,7 @@ __all__ = [
     "Halt",
     "HistoryQuery",
     "InstrumentQuery",
+    "ListFills",
     "ListOrders",
     "PreviewOrder",
     "Reason",
@@ -164,6 +165,17 @@ class ListOrders(Request):
     """Which orders to list."""
 
     open: bool = Field(default=True, description="Open ones; else the last ended ones.")
+    owner: str | None = Field(None, description="Only this owner's: a bot's name or id, or `manual`.")
+    instrument: str | None = Field(None, description="Only this instrument's.")
+    side: OrderSide | None = Field(None, description="Only this side.")
+    limit: int = Field(100, ge=1, le=1000, description="Most entries.")
+    page: int = Field(1, ge=1, description="Page of so many entries, from 1.")
+    sort: str | None = Field(None, max_length=64, description="Field to sort by; with a - before it the largest first.")
+
+
+class ListFills(Request):
+    """How many executions to list."""
+
     limit: int = Field(100, ge=1, le=1000, description="Most entries, newest first.")
 
 

@@ -2,6 +2,36 @@
 
 from __future__ import annotations
 
-from engine.control.ops import backtests, bots, data, engine, health, history, jobs, orders, replay, risk
+from engine.control.ops import (
+    alerts,
+    backtests,
+    bots,
+    data,
+    engine,
+    health,
+    history,
+    jobs,
+    logs,
+    orders,
+    replay,
+    risk,
+    settings,
+    strategies,
+)
 
-__all__ = ["backtests", "bots", "data", "engine", "health", "history", "jobs", "orders", "replay", "risk"]
+__all__ = [
+    "alerts",
+    "backtests",
+    "bots",
+    "data",
+    "engine",
+    "health",
+    "history",
+    "jobs",
+    "logs",
+    "orders",
+    "replay",
+    "risk",
+    "settings",
+    "strategies",
+]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # The store of backtests brings the SQL layer with it: it is imported in the thread of the reports, when first needed.
 
 
-@operation("backtests.run", RunBacktest, Role.TRADER, mutates=True)
+@operation("backtests.run", RunBacktest, Role.TRADER, mutates=True, offline=True)
 async def run(context: Context, request: RunBacktest) -> JobRow:
     """Check a backtest and queue it as a job, whose result is the id of the stored run."""
     found = await find_beside(context.strategies, request.strategy, request.strategy_file)
@@ -38,7 +38,7 @@ async def run(context: Context, request: RunBacktest) -> JobRow:
     return context.need_jobs().start("backtest", f"{spec.strategy} {key.words}", task)
 
 
-@operation("backtests.list", ListBacktests)
+@operation("backtests.list", ListBacktests, offline=True)
 async def list_backtests(context: Context, request: ListBacktests) -> list[BacktestRow]:
     """Stored backtests, the newest first."""
 
@@ -50,7 +50,7 @@ async def list_backtests(context: Context, request: ListBacktests) -> list[Backt
     return await context.need_reports().run(work)
 
 
-@operation("backtests.get", BacktestId)
+@operation("backtests.get", BacktestId, offline=True)
 async def get(context: Context, request: BacktestId) -> BacktestView:
     """A stored backtest with its metrics, assumptions, equity and trades."""
 
@@ -62,7 +62,7 @@ async def get(context: Context, request: BacktestId) -> BacktestView:
     return await context.need_reports().run(work)
 
 
-@operation("backtests.report", BacktestId)
+@operation("backtests.report", BacktestId, offline=True)
 async def report(context: Context, request: BacktestId) -> dict[str, Any]:
     """A stored backtest as one object of plain values: hash, assumptions, metrics, trades; times are ISO 8601."""
 
@@ -74,7 +74,7 @@ async def report(context: Context, request: BacktestId) -> dict[str, Any]:
     return await context.need_reports().run(work)
 
 
-@operation("backtests.delete", BacktestId, Role.TRADER, mutates=True, tier=Tier.CONFIRM)
+@operation("backtests.delete", BacktestId, Role.TRADER, mutates=True, tier=Tier.CONFIRM, offline=True)
 async def delete(context: Context, request: BacktestId) -> str:
     """Remove a stored backtest with its trades and equity."""
 
@@ -87,7 +87,7 @@ async def delete(context: Context, request: BacktestId) -> str:
     return f"The backtest {row.id} of {row.strategy} is deleted."
 
 
-@operation("backtests.export", ExportBacktest, Role.TRADER)
+@operation("backtests.export", ExportBacktest, Role.TRADER, offline=True)
 async def export(context: Context, request: ExportBacktest) -> str:
     """Write a stored backtest to a .json file, or its trades to a .csv file."""
     file = local_path(request.file)
@@ -127,7 +127,7 @@ def _write(file: Path, found: dict[str, Any], *, overwrite: bool) -> None:
         raise DataError(f"The file {file} cannot be written: {error.strerror}. Check the folder.") from error
 
 
-@operation("backtests.data", Empty)
+@operation("backtests.data", Empty, offline=True)
 async def data(context: Context, _: Empty) -> list[DatasetRow]:
     """Stored candles that a backtest can run on; the same as data.list."""
     return [dataset_row(stored) for stored in await asyncio.to_thread(context.candles.all)]

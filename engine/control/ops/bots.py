@@ -1,40 +1,35 @@
-"""Operations on bots and strategies."""
+"""Operations on bots."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError as PydanticError
 
 from engine.bots.config import BotConfig
-from engine.control.present.bots import bot_row, strategy_row
+from engine.control.present.bots import bot_row
+from engine.control.present.listing import listed
 from engine.control.registry import Role, Tier, operation
-from engine.control.requests import BotName, BotStop, ConfigureBot, CreateBot, Empty, StrategyFile
+from engine.control.requests import BotName, BotStop, ConfigureBot, CreateBot
+from engine.control.requests_listing import ListBots
 from engine.errors import ConfigurationError
 from engine.strategy.beside import find_beside
 
 if TYPE_CHECKING:
     from engine.control.context import Context
-    from engine.control.views import BotRow, StrategyRow
+    from engine.control.views import BotRow
+    from engine.engine import Engine
+    from engine.model.entries import BotEntry
 
 
-@operation("strategies.list", Empty)
-async def strategies(context: Context, _: Empty) -> list[StrategyRow]:
-    """All strategies that can be used, with their declared parameters."""
-    return [strategy_row(found) for found in context.strategies.all()]
-
-
-@operation("strategies.load", StrategyFile, Role.TRADER)
-async def load_strategy(context: Context, request: StrategyFile) -> StrategyRow:
-    """Load the strategy of a file, so that its parameters are known and it can be used by name."""
-    return strategy_row(await find_beside(context.strategies, "", request.file))
-
-
-@operation("bots.list", Empty)
-async def list_bots(context: Context, _: Empty) -> list[BotRow]:
-    """All bots, the newest first."""
+@operation("bots.list", ListBots)
+async def list_bots(context: Context, request: ListBots) -> list[BotRow]:
+    """Bots, the newest first unless sorted otherwise."""
     engine = context.need_engine()
-    return [bot_row(engine, entry) for entry in reversed(engine.state.bots.values())]
+    rows = [bot_row(engine, entry) for entry in reversed(engine.state.bots.values())]
+    wanted = {"state": request.state, "strategy": request.strategy, "instrument": request.instrument}
+    asked = {name: value for name, value in wanted.items() if value is not None}
+    return listed([row for row in rows if all(getattr(row, name) == value for name, value in asked.items())], request)
 
 
 @operation("bots.get", BotName)
@@ -70,8 +65,25 @@ async def configure(context: Context, request: ConfigureBot) -> BotRow:
     engine = context.need_engine()
     config = await _config(context, request)
     entry = engine.bots.find(request.bot)
+    before = _configuration(engine, entry)
     engine.bots.configure(entry, config)
+    after = config.model_dump(mode="json")
+    changed = [name for name, value in after.items() if before.get(name) != value]
+    context.audit_change(
+        "bots.configure",
+        {name: before.get(name) for name in changed},
+        {name: after[name] for name in changed},
+        subject=entry.name,
+    )
     return bot_row(engine, entry)
+
+
+def _configuration(engine: Engine, entry: BotEntry) -> dict[str, Any]:
+    try:
+        return engine.bots.config(entry).model_dump(mode="json")
+    except ConfigurationError:
+        # One of another release cannot be read; that it is replaced is what matters.
+        return {}
 
 
 @operation("bots.start", BotName, Role.TRADER, mutates=True, tier=Tier.CONFIRM)

@@ -41,13 +41,13 @@ def dataset_row(stored: StoredSet) -> DatasetRow:
     )
 
 
-@operation("data.list", Empty)
+@operation("data.list", Empty, offline=True)
 async def list_data(context: Context, _: Empty) -> list[DatasetRow]:
     """Everything stored, by venue, symbol and length of the bar; times are the open of the first bar and the end."""
     return [dataset_row(stored) for stored in await asyncio.to_thread(context.candles.all)]
 
 
-@operation("data.import", ImportCandles, Role.TRADER, mutates=True)
+@operation("data.import", ImportCandles, Role.TRADER, mutates=True, offline=True)
 async def import_data(context: Context, request: ImportCandles) -> JobRow:
     """Check the candles of a Parquet or CSV file and store them; a job, whose report tells what was found."""
     key = CandleSet.of(request.venue, request.symbol, request.timeframe)
@@ -65,7 +65,7 @@ async def import_data(context: Context, request: ImportCandles) -> JobRow:
     return context.need_jobs().start("import", f"{file.name} as {key.words}", task)
 
 
-@operation("data.export", ExportCandles, Role.TRADER)
+@operation("data.export", ExportCandles, Role.TRADER, offline=True)
 async def export_data(context: Context, request: ExportCandles) -> str:
     """Write stored candles to a .csv, .csv.gz or .parquet file."""
     key = CandleSet.of(request.venue, request.symbol, request.timeframe)
@@ -80,7 +80,7 @@ async def export_data(context: Context, request: ExportCandles) -> str:
     return f"{count:,} bars of {key.words} are in {file}."
 
 
-@operation("data.delete", CandleSetName, Role.TRADER, mutates=True, tier=Tier.CONFIRM)
+@operation("data.delete", CandleSetName, Role.TRADER, mutates=True, tier=Tier.CONFIRM, offline=True)
 async def delete_data(context: Context, request: CandleSetName) -> str:
     """Remove the stored candles of one market and timeframe."""
     key = CandleSet.of(request.venue, request.symbol, request.timeframe)

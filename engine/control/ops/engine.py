@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.control.present.activity import activity
+from engine.control.present.listing import listed
 from engine.control.present.market import (
     book_view,
     feed_row,
@@ -15,6 +16,7 @@ from engine.control.present.market import (
 from engine.control.present.status import engine_status
 from engine.control.registry import Role, Tier, operation
 from engine.control.requests import CandlesQuery, Empty, FactsSince, InstrumentQuery, StopEngine, TradesQuery
+from engine.control.requests_listing import WholeList
 from engine.errors import ConflictError
 from engine.model.candle import timeframe_ns
 from engine.model.ids import InstrumentId
@@ -76,10 +78,10 @@ async def _wait_until_quiet(context: Context, *, positions: bool) -> None:
         await engine.clock.sleep(0.05)
 
 
-@operation("instruments.list", Empty)
-async def instruments(context: Context, _: Empty) -> list[InstrumentRow]:
+@operation("instruments.list", WholeList)
+async def instruments(context: Context, request: WholeList) -> list[InstrumentRow]:
     """All tradable instruments with their rules."""
-    return [instrument_row(instrument) for instrument in context.need_engine().state.instruments.values()]
+    return listed([instrument_row(known) for known in context.need_engine().state.instruments.values()], request)
 
 
 @operation("market.book", InstrumentQuery)
@@ -94,10 +96,10 @@ async def trades(context: Context, request: TradesQuery) -> TradesView:
     return trades_view(context.need_engine(), InstrumentId(request.instrument), request.limit)
 
 
-@operation("market.tickers", Empty)
-async def tickers(context: Context, _: Empty) -> list[TickerRow]:
+@operation("market.tickers", WholeList)
+async def tickers(context: Context, request: WholeList) -> list[TickerRow]:
     """Every market in a line."""
-    return [ticker_row(market) for market in context.need_engine().hub.markets.values()]
+    return listed([ticker_row(market) for market in context.need_engine().hub.markets.values()], request)
 
 
 @operation("market.candles", CandlesQuery)

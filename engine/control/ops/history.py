@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 
-@operation("orders.history", HistoryPage)
+@operation("orders.history", HistoryPage, offline=True)
 async def order_history(context: Context, request: HistoryPage) -> OrderHistoryView:
     """Ended orders of all time, the last ended first; while the database is away, those that the engine remembers."""
-    owner, name = _owner(context, request.owner), _names(context)
+    owner, name = owner_of(context, request.owner), owner_names(context)
 
     async def work(database: Database) -> OrderHistoryView:
         from storage.repositories.repository import Repository
@@ -51,10 +51,10 @@ async def order_history(context: Context, request: HistoryPage) -> OrderHistoryV
         return _remembered(context, request, owner)
 
 
-@operation("orders.fill_history", HistoryPage)
+@operation("orders.fill_history", HistoryPage, offline=True)
 async def fill_history(context: Context, request: HistoryPage) -> FillHistoryView:
     """Executions of all time, the newest first."""
-    owner, name = _owner(context, request.owner), _names(context)
+    owner, name = owner_of(context, request.owner), owner_names(context)
 
     async def work(database: Database) -> FillHistoryView:
         from storage.repositories.repository import Repository
@@ -74,13 +74,14 @@ async def fill_history(context: Context, request: HistoryPage) -> FillHistoryVie
     return await context.need_reports().run(work)
 
 
-def _names(context: Context) -> Callable[[str], str]:
-    """Names of owners as they are now; work in the thread of the reports must not look into the state."""
+def owner_names(context: Context) -> Callable[[str], str]:
+    """Gives names of owners as they are now; work in the thread of the reports must not look into the state."""
     bots = {} if context.engine is None else {bot.id: bot.name for bot in context.engine.state.bots.values()}
     return lambda owner: bots.get(Owner(owner), owner)
 
 
-def _owner(context: Context, name: str | None) -> str | None:
+def owner_of(context: Context, name: str | None) -> str | None:
+    """The owner whom a person named: by a bot's name or id, or `manual`; None for none."""
     if name is None or name == MANUAL or context.engine is None:
         return name
     try:

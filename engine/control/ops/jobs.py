@@ -6,8 +6,9 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from engine.control.present.listing import listed
 from engine.control.registry import Role, operation
-from engine.control.requests import Empty
+from engine.control.requests_listing import ListRows
 from engine.control.requests_research import JobId, JobQuery
 
 if TYPE_CHECKING:
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
     from engine.control.views import JobRow
 
 
-@operation("jobs.list", Empty)
-async def list_jobs(context: Context, _: Empty) -> list[JobRow]:
+@operation("jobs.list", ListRows)
+async def list_jobs(context: Context, request: ListRows) -> list[JobRow]:
     """Jobs that wait, run or have ended since the start, the newest first."""
-    return context.jobs.rows() if context.jobs is not None else []
+    return listed(context.jobs.rows() if context.jobs is not None else [], request)
 
 
 @operation("jobs.get", JobQuery)

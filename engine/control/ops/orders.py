@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine import events as ev
+from engine.control.present.listing import listed
 from engine.control.present.orders import fill_row, order_row, preview, to_request
 from engine.control.present.portfolio import balance_rows, overview, position_rows
 from engine.control.registry import Role, Tier, operation
@@ -14,11 +15,13 @@ from engine.control.requests import (
     ClosePosition,
     Empty,
     HistoryQuery,
+    ListFills,
     ListOrders,
     PlaceOrder,
     PreviewOrder,
     ReplaceOrder,
 )
+from engine.control.requests_listing import ListPositions, ListRows
 from engine.control.views import EquityPoint
 from engine.errors import ConflictError, ValidationError
 from engine.model.ids import MANUAL, ClientOrderId, InstrumentId, Owner
@@ -88,14 +91,26 @@ async def cancel_all(context: Context, request: CancelAll) -> list[OrderRow]:
 
 @operation("orders.list", ListOrders)
 async def list_orders(context: Context, request: ListOrders) -> list[OrderRow]:
-    """Open orders, or the last ended ones; newest first."""
+    """Open orders, or the last ended ones; newest first unless sorted otherwise."""
     engine = context.need_engine()
+    owner = _owner(context, request.owner) if request.owner else None
     source = engine.state.orders if request.open else engine.state.recent
-    return [order_row(engine, order) for order in list(source.values())[-request.limit :][::-1]]
+    found = [order for order in reversed(source.values()) if _fits(order, request, owner)]
+    page = ListRows(limit=request.limit, page=request.page, sort=request.sort)
+    if request.sort:
+        return listed([order_row(engine, order) for order in found], page)
+    # Without an order of one's own only the rows that are shown are made.
+    return [order_row(engine, order) for order in listed(found, page)]
 
 
-@operation("orders.fills", ListOrders)
-async def fills(context: Context, request: ListOrders) -> list[FillRow]:
+def _fits(order: Order, request: ListOrders, owner: Owner | None) -> bool:
+    fits = request.instrument is None or order.instrument == request.instrument
+    fits = fits and (request.side is None or order.side is request.side)
+    return fits and (owner is None or order.owner == owner)
+
+
+@operation("orders.fills", ListFills)
+async def fills(context: Context, request: ListFills) -> list[FillRow]:
     """The last executions, newest first."""
     engine = context.need_engine()
     if context.reader is None:
@@ -111,10 +126,16 @@ async def portfolio(context: Context, _: Empty) -> PortfolioOverview:
     return overview(context.need_engine())
 
 
-@operation("portfolio.positions", Empty)
-async def positions(context: Context, _: Empty) -> list[PositionRow]:
+@operation("portfolio.positions", ListPositions)
+async def positions(context: Context, request: ListPositions) -> list[PositionRow]:
     """Open positions by owner."""
-    return position_rows(context.need_engine())
+    owner = _owner(context, request.owner) if request.owner else None
+    rows = [
+        row
+        for row in position_rows(context.need_engine())
+        if (owner is None or row.owner == owner) and (request.instrument in (None, row.instrument))
+    ]
+    return listed(rows, request)
 
 
 @operation("portfolio.balances", Empty)

@@ -11,13 +11,19 @@ from engine.model.entries import TradingState
 
 if TYPE_CHECKING:
     from engine.control.context import Context
-    from engine.control.views import RiskView
+    from engine.control.views import LimitRow, RiskView
 
 
 @operation("risk.overview", Empty, emergency=True)
 async def view(context: Context, _: Empty) -> RiskView:
     """Trading state, limits in use and breakers."""
     return risk_view(context.need_engine())
+
+
+@operation("risk.limits", Empty)
+async def limits(context: Context, _: Empty) -> list[LimitRow]:
+    """Every limit with its value and how much of it is used."""
+    return list(risk_view(context.need_engine()).limits)
 
 
 @operation("risk.halt", Halt, Role.TRADER, mutates=True, tier=Tier.CONFIRM, emergency=True)
@@ -62,5 +68,10 @@ async def reset_breaker(context: Context, request: BreakerReset) -> RiskView:
 async def set_limits(context: Context, request: SetLimits) -> RiskView:
     """Change risk limits; they hold from the next check on."""
     engine = context.need_engine()
-    engine.risk.change_limits(context.actor, dict(request.limits))
+    before = engine.risk.limits().model_dump(mode="json")
+    after = engine.risk.change_limits(context.actor, dict(request.limits)).model_dump(mode="json")
+    changed = [name for name, value in after.items() if before[name] != value]
+    context.audit_change(
+        "risk.set_limits", {name: before[name] for name in changed}, {name: after[name] for name in changed}
+    )
     return risk_view(engine)

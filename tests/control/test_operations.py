@@ -40,11 +40,13 @@ PROMISED_OPERATIONS = [
     "risk.overview", "risk.set_limits", "risk.halt", "risk.resume", "risk.emergency_stop", "risk.reset_breaker",
     "backtests.run", "backtests.list", "backtests.get", "backtests.delete", "backtests.data", "data.list",
     "data.import", "data.export", "jobs.list", "jobs.get", "jobs.cancel", "facts.since", "health.components",
+    "health.live", "health.ready", "strategies.config", "strategies.backtest", "strategies.performance", "risk.limits",
+    "risk.alerts", "trades.list", "alerts.list", "alerts.acknowledge", "config.get", "config.set", "logs.tail",
 ]
 PROMISED_TOPICS = [
     "engine.status", "market.book", "market.trades", "market.candles", "market.tickers", "orders.open",
     "portfolio.overview", "portfolio.positions", "portfolio.balances", "bots.state", "risk.state", "jobs.state",
-    "facts.activity", "orders.fills",
+    "facts.activity", "orders.fills", "replay.state",
 ]
 # fmt: on
 

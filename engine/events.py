@@ -18,21 +18,21 @@ from engine.model.fill import Fill
 from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueOrderId
 from engine.model.instrument import Instrument
 from engine.model.order import Decision, OrderSide, OrderType, TimeInForce
+from engine.model.scenario import ScenarioBegan, ScenarioEnded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
     "UPCASTERS", "AccountOpened", "BalanceAdjusted", "BotConfigured", "BotCreated", "BotDeleted", "BotMemorySaved",
-    "BotStateChanged", "BreakerReset", "BreakerTripped", "Deposited", "EngineStarted", "EngineStopped", "EpochOpened",
-    "EquityRecorded", "Event", "ExternalFillSeen", "ExternalOrderSeen", "FillsCaughtUp", "FundingPaid", "HandedOver",
-    "HandoverAbandoned",
-    "InstrumentDefined", "InterestCharged", "LimitsChanged", "MarkRecorded", "OperatorActed", "OrderAccepted",
-    "OrderAmendRequested", "OrderAmended", "OrderCancelRejected", "OrderCancelRequested", "OrderCanceled",
-    "OrderExpired", "OrderFilled", "OrderIntended", "OrderOutcomeUnknown", "OrderRefused", "OrderRejected",
-    "OrderSubmitted", "OrderTriggered", "PositionLiquidated", "Record", "SignalRaised", "TradingStateChanged",
-    "Transferred", "VenueEvent", "Withdrawn", "decode_event", "decode_record", "encode_event", "encode_record",
-    "event_name",
+    "BotStateChanged", "BreakerReset", "BreakerTripped", "Deposited", "EngineStarted", "EngineStopped",
+    "EpochOpened", "EquityRecorded", "Event", "ExternalFillSeen", "ExternalOrderSeen", "FillsCaughtUp",
+    "FundingPaid", "HandedOver", "HandoverAbandoned", "InstrumentDefined", "InterestCharged", "LimitsChanged",
+    "MarkRecorded", "OperatorActed", "OrderAccepted", "OrderAmendRequested", "OrderAmended", "OrderCancelRejected",
+    "OrderCancelRequested", "OrderCanceled", "OrderExpired", "OrderFilled", "OrderIntended", "OrderOutcomeUnknown",
+    "OrderRefused", "OrderRejected", "OrderSubmitted", "OrderTriggered", "PositionLiquidated", "Record",
+    "ScenarioBegan", "ScenarioEnded", "SignalRaised", "TradingStateChanged", "Transferred", "VenueEvent",
+    "Withdrawn", "decode_event", "decode_record", "encode_event", "encode_record", "event_name",
 ]  # fmt: skip
 
 
@@ -480,51 +480,15 @@ VenueEvent = (
 """What a venue's private stream delivers."""
 
 Event = (
-    EngineStarted
-    | EngineStopped
-    | EpochOpened
-    | HandedOver
-    | HandoverAbandoned
-    | OperatorActed
-    | InstrumentDefined
-    | AccountOpened
-    | Deposited
-    | Withdrawn
-    | Transferred
-    | BalanceAdjusted
-    | FundingPaid
-    | InterestCharged
-    | PositionLiquidated
-    | ExternalOrderSeen
-    | ExternalFillSeen
-    | FillsCaughtUp
-    | OrderRefused
-    | OrderIntended
-    | OrderSubmitted
-    | OrderOutcomeUnknown
-    | OrderAccepted
-    | OrderRejected
-    | OrderTriggered
-    | OrderAmendRequested
-    | OrderAmended
-    | OrderFilled
-    | OrderCancelRequested
-    | OrderCancelRejected
-    | OrderCanceled
-    | OrderExpired
-    | BotCreated
-    | BotConfigured
-    | BotStateChanged
-    | BotMemorySaved
-    | BotDeleted
-    | SignalRaised
-    | TradingStateChanged
-    | BreakerTripped
-    | BreakerReset
-    | LimitsChanged
-    | MarkRecorded
-    | EquityRecorded
-)
+    EngineStarted | EngineStopped | EpochOpened | HandedOver | HandoverAbandoned | OperatorActed
+    | InstrumentDefined | AccountOpened | Deposited | Withdrawn | Transferred | BalanceAdjusted | FundingPaid
+    | InterestCharged | PositionLiquidated | ExternalOrderSeen | ExternalFillSeen | FillsCaughtUp
+    | OrderRefused | OrderIntended | OrderSubmitted | OrderOutcomeUnknown | OrderAccepted | OrderRejected
+    | OrderTriggered | OrderAmendRequested | OrderAmended | OrderFilled | OrderCancelRequested
+    | OrderCancelRejected | OrderCanceled | OrderExpired | BotCreated | BotConfigured | BotStateChanged
+    | BotMemorySaved | BotDeleted | SignalRaised | TradingStateChanged | BreakerTripped | BreakerReset
+    | LimitsChanged | MarkRecorded | EquityRecorded | ScenarioBegan | ScenarioEnded
+)  # fmt: skip
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):

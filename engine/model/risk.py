@@ -32,6 +32,8 @@ class RefusalCode(enum.StrEnum):
     MIN_NOTIONAL = "min_notional"
     PRICE_BAND = "price_band"
     STALE_MARKET = "stale_market"
+    UNAVAILABLE = "unavailable"
+    """The venue cannot be reached, is being maintained, or its market is not heard."""
     INSUFFICIENT_BALANCE = "insufficient_balance"
     INSUFFICIENT_CAPITAL = "insufficient_capital"
     POSITION_SIZE = "position_size"

@@ -16,6 +16,7 @@ from engine.model.commitments import Commitments
 from engine.model.entries import TradingState
 from engine.model.order import OrderStatus
 from engine.model.valuation import VIEW
+from engine.resilience.caution import Caution
 from engine.risk.breakers import Breakers
 from engine.risk.emergency import EMERGENCY_ACTOR, EmergencyStop, Progress
 from engine.risk.gate import RiskGate
@@ -50,18 +51,26 @@ class RiskDepartment:
         limits: The limits of the settings; those last journalled outrank them.
         account: The account that bots' entries are sized for.
         record_every_s: Equity and marks are journalled at most this often.
+        caution: What is impaired; None where nothing ever is.
     """
 
     def __init__(
-        self, ledger: Ledger, quotes: Quotes, limits: RiskLimits, account: AccountId, *, record_every_s: float = 10.0
+        self,
+        ledger: Ledger,
+        quotes: Quotes,
+        limits: RiskLimits,
+        account: AccountId,
+        *,
+        record_every_s: float = 10.0,
+        caution: Caution | None = None,
     ) -> None:
-        state = ledger.state
+        state, self.caution = ledger.state, caution or Caution()
         self.limits = StateLimits(state, limits)
         self.commitments = Commitments(state)
         ledger.subscribe(self.commitments.hear)
         self.budgets = BotBudgets(state, self.commitments, quotes)
-        self.gate = RiskGate(state, quotes, self.limits, self.commitments, self.budgets)
-        self.sizer = PositionSizer(account, state, quotes, self.limits, self.commitments, self.budgets)
+        self.gate = RiskGate(state, quotes, self.limits, self.commitments, self.budgets, self.caution)
+        self.sizer = PositionSizer(account, state, quotes, self.limits, self.commitments, self.budgets, self.caution)
         self.picture = Picture(state, quotes, self.commitments)
         self.breakers = Breakers(state, self.picture, self.limits, record_every_ns=int(record_every_s * 1_000_000_000))
         self._ledger = ledger

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from engine.logs import get_logger
 from engine.model.risk import Refusal, RefusalCode, Verdict
 from engine.model.valuation import VIEW
+from engine.resilience.caution import Caution
 from engine.risk.emergency import Closers
 from engine.risk.picture import Picture
 from engine.risk.rules import ENTRY_RULES, Case
@@ -53,6 +54,7 @@ class RiskGate:
         limits: Gives the limits in force.
         commitments: The running sums; subscribe its `hear` to the ledger to make checks cheap.
         budgets: Owners' capital; None where owners have no capital of their own.
+        caution: What is impaired; None where nothing ever is.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class RiskGate:
         limits: Callable[[], RiskLimits],
         commitments: Commitments,
         budgets: BotBudgets | None = None,
+        caution: Caution | None = None,
     ) -> None:
         self.picture = Picture(state, quotes, commitments)
         self.throttle = Throttle()
@@ -72,6 +75,7 @@ class RiskGate:
         self._state = state
         self._limits = limits
         self._budgets = budgets
+        self._caution = caution or Caution()
 
     def check(self, request: OrderRequest, now: int, replaces: ClientOrderId | None = None) -> Verdict:
         """Judge a request without side effects, as if the order `replaces` were already gone.
@@ -119,6 +123,7 @@ class RiskGate:
             picture=self.picture,
             throttle=self.throttle,
             budgets=self._budgets,
+            caution=self._caution,
         )
         for rule in rules:
             refusals.extend(rule(case))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from engine.model.order import OrderRequest
     from engine.model.risk import Quote
     from engine.model.valuation import Valuation
+    from engine.resilience.caution import Caution
     from engine.risk.picture import Picture
     from engine.risk.throttle import Throttle
     from engine.state import EngineState
@@ -52,6 +53,7 @@ class Case:
         picture: Picture,
         throttle: Throttle,
         budgets: BotBudgets | None,
+        caution: Caution,
     ) -> None:
         self.request = request
         self.replaces = replaces
@@ -62,6 +64,7 @@ class Case:
         self.picture = picture
         self.throttle = throttle
         self.budgets = budgets
+        self.caution = caution
         self.base = state.accounts[request.account].base_currency
         self.rules = instrument.rules_at(now)
 
@@ -187,6 +190,16 @@ def market(case: Case) -> Iterator[Refusal]:
         )
 
 
+def dependencies(case: Case) -> Iterator[Refusal]:
+    """The venue must be there, and its market heard."""
+    why = case.caution.obstacle(case.instrument.id)
+    if why:
+        yield Refusal(
+            code=RefusalCode.UNAVAILABLE,
+            message=f"{why} Nothing new is opened there until it is well again; closing and cancelling go on.",
+        )
+
+
 def quantity(case: Case) -> Iterator[Refusal]:
     """The venue's smallest and largest order."""
     wanted, rules, base = case.request.quantity, case.rules, case.instrument.base
@@ -271,12 +284,14 @@ def size(case: Case) -> Iterator[Refusal]:
         )
         return
     held, value, per_unit = values
-    most = case.limits.max_position_size_pct * equity.value
+    share = case.limits.max_position_size_pct * case.caution.factor
+    most = share * equity.value
     if value > most:
+        care = ", while trading with care" if case.caution.conservative else ""
         yield Refusal(
             code=RefusalCode.POSITION_SIZE,
             message=f"The position in {case.instrument.id} could come to {amount(value, case.base)}, more than "
-            f"{percent(case.limits.max_position_size_pct)} of equity ({amount(most, case.base)}); "
+            f"{percent(share)} of equity ({amount(most, case.base)}{care}); "
             f"{case.more(most - held, per_unit)}.",
             limit=str(most),
             value=str(value),
@@ -377,6 +392,7 @@ def others_coins(case: Case) -> Iterator[Refusal]:
 
 ENTRY_RULES: tuple[Rule, ...] = (
     trading_state,
+    dependencies,
     market,
     quantity,
     balance,

@@ -14,6 +14,7 @@ from engine.model.order import OrderRequest, OrderSide, OrderType
 from engine.model.reserve import expected_price, reservation
 from engine.model.signal import SignalDirection
 from engine.model.valuation import VIEW
+from engine.resilience.caution import Caution
 from engine.risk.picture import Picture
 from engine.risk.words import amount, plain
 
@@ -124,7 +125,9 @@ class PositionSizer:
         limits: Callable[[], RiskLimits],
         commitments: Commitments,
         budgets: BotBudgets,
+        caution: Caution | None = None,
     ) -> None:
+        self._caution = caution or Caution()
         self._account = account
         self._state = state
         self._limits = limits
@@ -164,7 +167,7 @@ class PositionSizer:
                 atr=_number(signal, "atr", None),
                 price=price,
             )
-            return fit(value, room, instrument)
+            return fit(value * self._caution.factor, room, instrument)
 
     def _room(
         self, instrument: Instrument, owner: Owner, side: OrderSide, equity: Decimal, rate: Decimal
@@ -197,7 +200,7 @@ class PositionSizer:
         whole = limits.max_portfolio_exposure * limits.max_leverage * equity
         room = Room(
             price=max(mark, expected_price(request, quote) or mark),
-            position=limits.max_position_size_pct * equity / rate - held,
+            position=limits.max_position_size_pct * self._caution.factor * equity / rate - held,
             exposure=(whole - others.value) / rate - held,
             funds=funds,
             funds_per_unit=per_unit,

@@ -29,6 +29,7 @@ COMMANDS: dict[str, CommandEntry] = {
         "console.backtest_commands:backtest", "Run backtests on stored candles, show stored runs."
     ),
     "data": CommandEntry("console.data_commands:data", "Import, list, export and delete candles."),
+    "venue": CommandEntry("console.venue_commands:venue", "Run the paper venue as a process of its own."),
     "strategies": CommandEntry("console.home_commands:strategies", "List the strategies that can be used."),
     "storage": CommandEntry("console.home_commands:storage", "Look after the report database."),
     "config": CommandEntry("console.home_commands:config", "Show and check the settings."),

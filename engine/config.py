@@ -76,6 +76,10 @@ class PaperSettings(_Group):
     )
     latency_jitter_ms: float = Field(5.0, ge=0, le=10_000, description="Spread of that time.")
     allow_short: bool = Field(default=False, description="Let spot accounts sell what they do not have.")
+    process: bool = Field(
+        default=False,
+        description="Run the venue as a process of its own, so that orders go on working while no engine runs.",
+    )
 
 
 class LogSettings(_Group):

@@ -16,6 +16,7 @@ from engine.config import Settings, changes, load_settings, shown
 from engine.control.context import Context
 from engine.control.jobs import Jobs
 from engine.control.local import LocalLink
+from engine.control.paper_venue import join_venue, make_venue
 from engine.control.projector import Projector
 from engine.control.reports import Reports
 from engine.control.service import Service
@@ -27,7 +28,6 @@ from engine.logs import add_secret, configure_logs, get_logger
 from engine.model.ids import AccountId
 from engine.strategy.beside import find_beside
 from engine.strategy.loader import StrategyRegistry
-from engine.venues.markets.sim_profile import SimulatedSettings
 from engine.venues.markets.sim_profile import scene as find_scene
 from storage.candles import CandleStore
 from storage.journal import AsyncReader, Journal, JournalOptions
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from engine.clock import Clock
     from engine.model.venue import Venue
     from engine.strategy.contract import Strategy
-    from engine.venues.markets.contract import Market
 
 __all__ = ["PAPER_ACCOUNT", "EngineHost", "build_engine"]
 
@@ -182,35 +181,14 @@ class EngineHost:
         return journal
 
     def _make_venue(self) -> Venue:
-        from engine.venues.paper.settings import LatencySettings, PaperSettings
-        from engine.venues.paper.store import PaperStore
-        from engine.venues.paper.venue import PaperVenue
+        # A scene is a market of its own that begins anew: nothing of it outlives the engine.
+        if self.settings.paper.process and self.scene is None:
+            return join_venue(self.home, self.clock, self.release, self._compare)
+        return make_venue(self.home, self.settings.paper, self.clock, scene=self._market)
 
-        wanted = self.settings.paper
-        settings = PaperSettings(
-            balances=wanted.balances,
-            allow_short=wanted.allow_short,
-            latency=LatencySettings(
-                request_ms=wanted.latency_ms / 2,
-                report_ms=wanted.latency_ms / 2,
-                jitter_ms=wanted.latency_jitter_ms,
-                seed=wanted.seed,
-            ),
-        )
-        store = PaperStore(self.home / "paper.db")
-        return PaperVenue(self._make_market(), store, self.clock, settings, accounts=(PAPER_ACCOUNT,))
-
-    def _make_market(self) -> Market:
-        wanted = self.settings.paper
-        if self._market is None and wanted.market == "replay" and wanted.replay_file is not None:
-            from engine.venues.markets.recording import open_recording
-            from engine.venues.markets.replay import ReplayMarket
-
-            return ReplayMarket(open_recording(wanted.replay_file), begin=self.clock.now(), speed=wanted.replay_speed)
-        from engine.venues.markets.simulated import SimulatedMarket
-
-        chosen = self._market or SimulatedSettings(seed=wanted.seed, rate=wanted.updates_per_second)
-        return SimulatedMarket(chosen, self.clock.now())
+    def _compare(self) -> None:
+        if self.engine is not None:
+            self.engine.dispatcher.compare_soon()
 
     async def _project(self, context: Context) -> None:
         """Reports live in SQL; the engine trades without them, so they come up beside it, once the start is over."""

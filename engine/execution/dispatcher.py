@@ -71,6 +71,7 @@ class Dispatcher:
         self._placing: dict[ClientOrderId, asyncio.Event] = {}
         self._amending: dict[ClientOrderId, deque[asyncio.Event]] = {}
         self._canceling: set[ClientOrderId] = set()
+        self._compare_now = asyncio.Event()
         ledger.subscribe(self._hear)
 
     def attach(self, desk: Desk) -> None:
@@ -284,10 +285,25 @@ class Dispatcher:
                     )
                 )
 
+    def compare_soon(self) -> None:
+        """Compare with the venues now and not only at the next round, because reports of theirs may have been lost."""
+        self._compare_now.set()
+
+    async def _pause(self) -> None:
+        """Return when the next comparison is due."""
+        due = asyncio.get_running_loop().create_task(self._clock.sleep(COMPARE_EVERY_S), name="comparison due")
+        asked = asyncio.get_running_loop().create_task(self._compare_now.wait(), name="comparison asked")
+        try:
+            await asyncio.wait((due, asked), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            due.cancel()
+            asked.cancel()
+        self._compare_now.clear()
+
     async def _compare_now_and_then(self, tasks: asyncio.TaskGroup) -> None:
         """A private stream's silence proves nothing, so the venue is asked now and then what is open and was filled."""
         while True:
-            await self._clock.sleep(COMPARE_EVERY_S)
+            await self._pause()
             for account in tuple(self._ledger.state.accounts.values()):
                 venue = self._venues.get(account.venue)
                 if venue is None:

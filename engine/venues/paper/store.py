@@ -23,6 +23,7 @@ from engine.venues.paper.accounts import AccountImage
 from engine.venues.paper.changes import Changes, Counters, ExchangeImage, StoredFill
 from engine.venues.paper.core import ENDED_KEPT, FILLS_KEPT
 from engine.venues.paper.orders import PaperOrder
+from engine.venues.paper.owner import OwnerLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,12 +94,17 @@ class Batch(msgspec.Struct, frozen=True):
 class PaperStore:
     """The file. All methods that touch it run on its own thread; `submit` gets them there.
 
+    It has one owner at a time: a lock beside the file, held while it is open, keeps a second one out.
+
     Args:
         path: Where the file is, or shall be.
+        program: What this process is, for whoever finds the file in use.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, program: str = "an engine") -> None:
         self.path = path
+        self._program = program
+        self._lock: OwnerLock | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="paper-store")
         self._connection: sqlite3.Connection | None = None
         self._closed = False
@@ -117,9 +123,10 @@ class PaperStore:
         """Open or create the file and read what a venue goes on from.
 
         Raises:
-            StorageError: The file cannot be used.
+            StorageError: The file cannot be used, or another process owns it.
         """
         try:
+            self._lock = OwnerLock.acquire(self.path, self._program)
             self._connection = self._connect()
             name = secrets.token_hex(4).encode()
             self._connection.execute("INSERT OR IGNORE INTO meta VALUES ('store', ?)", (name,))
@@ -179,6 +186,9 @@ class PaperStore:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def _connect(self) -> sqlite3.Connection:
         # For its owner's eyes only; SQLite gives its log files the mode of the database's file.

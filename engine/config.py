@@ -97,6 +97,15 @@ class JournalSettings(_Group):
     snapshot_events: int = Field(10_000, ge=100, le=1_000_000, description="Facts between two snapshots of the state.")
     snapshot_seconds: float = Field(900.0, ge=1, le=86_400, description="Longest time between two snapshots.")
     snapshots_kept: int = Field(3, ge=2, le=20, description="Snapshots kept.")
+    hot_days: float = Field(
+        90.0, ge=0, le=3650, description="Age in days at which facts move from the journal's file to its archive."
+    )
+    budget_megabytes: int = Field(
+        4096,
+        ge=0,
+        description="Room for journal, snapshots and archive; from 80 % on facts move to the archive whatever their "
+        "age, and a warning is shown. 0 sets no limit.",
+    )
 
 
 class BotSettings(_Group):

@@ -87,7 +87,11 @@ class Engine:
         self.dispatcher = Dispatcher(self.ledger, {venue.id: venue}, clock)
         self.risk = RiskDepartment(self.ledger, self.hub, settings.risk, account)
         self.desk = Desk(
-            self.ledger, self.risk.gate, self.hub, ClientIds(journal.meta.instance, journal.epoch), self.dispatcher
+            self.ledger,
+            self.risk.gate,
+            self.hub,
+            ClientIds(journal.meta.instance, journal.epoch, journal.nonce),
+            self.dispatcher,
         )
         self.dispatcher.attach(self.desk)
         self.risk.attach(self.desk)

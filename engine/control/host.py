@@ -30,7 +30,7 @@ from engine.strategy.beside import find_beside
 from engine.strategy.loader import StrategyRegistry
 from engine.venues.markets.sim_profile import scene as find_scene
 from storage.candles import CandleStore
-from storage.journal import AsyncReader, Journal, JournalOptions
+from storage.journal import AsyncReader, Journal, JournalOptions, MoveRules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -172,6 +172,7 @@ class EngineHost:
             snapshot_every=wanted.snapshot_events,
             snapshot_seconds=wanted.snapshot_seconds,
             snapshots_kept=wanted.snapshots_kept,
+            moves=MoveRules(hot_days=wanted.hot_days, budget_bytes=wanted.budget_megabytes * 1_000_000),
         )
         journal = Journal.open(self.home / "journal.db", options)
         for note in journal.recovered.notes:

@@ -81,6 +81,10 @@ class EngineStatus(View, frozen=True, kw_only=True):
     lag_p99_ms: float
     """99th percentile of the last minute, milliseconds."""
     rss_bytes: int
+    journal_bytes: int = 0
+    """Room that journal, snapshots and archive take."""
+    journal_budget_bytes: int = 0
+    """Room that they should take at most; 0 when there is no limit."""
     running_bots: int
     open_orders: int
     unsent: int

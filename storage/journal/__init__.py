@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from storage.journal.contract import FactJournal, JournalOptions
+from storage.journal.contract import FactJournal, JournalOptions, MoveRules
 from storage.journal.follower import JOURNAL_FORMAT, Follower
 from storage.journal.journal import Journal
 from storage.journal.memory import MemoryJournal
@@ -17,6 +17,7 @@ __all__ = [
     "Journal",
     "JournalOptions",
     "MemoryJournal",
+    "MoveRules",
     "Page",
     "Query",
     "Reader",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import StateCorruptionError
+from storage.journal.archive import Archive, archive_folder, file_of
 from storage.journal.codec import decode, genesis, link
+from storage.journal.damage import REMEDY, reading
+from storage.journal.schema import read_meta
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterator
 
     from engine.state import EngineState
@@ -21,62 +24,79 @@ PAGE = 500
 
 _WALK = "SELECT seq, ts, epoch, body, hash FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
 _END = 2**63 - 1
-_REMEDY = "Restore a backup of the home folder, or move the journal away to start afresh."
-
-
-@contextmanager
-def reading() -> Iterator[None]:
-    """Say in the house's words that SQLite found its file damaged."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        # A lock or a full disk is no damage and may pass.
-        if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
-            raise
-        raise StateCorruptionError(f"The journal's file is damaged: {error}. {_REMEDY}") from error
 
 
 def last_link(connection: sqlite3.Connection, journal_id: str) -> tuple[int, bytes]:
     """Number and hash of the last row; 0 and the first hash of an empty journal."""
     found = connection.execute("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1").fetchone()
-    return (found[0], found[1]) if found is not None else (0, genesis(journal_id))
+    if found is not None:
+        return found[0], found[1]
+    meta = read_meta(connection)
+    return (meta.archived, meta.archived_hash) if meta.archived else (0, genesis(journal_id))
 
 
 def link_at(connection: sqlite3.Connection, journal_id: str, seq: int) -> bytes | None:
-    """Hash of the chain at a number; None when that row is missing."""
+    """Hash of the chain at a number, which may be archived; None when that row is missing."""
     if seq == 0:
         return genesis(journal_id)
     found = connection.execute("SELECT hash FROM events WHERE seq = ?", (seq,)).fetchone()
-    return found[0] if found is not None else None
+    if found is not None:
+        stored: bytes = found[0]
+        return stored
+    meta = read_meta(connection)
+    if seq == meta.archived:
+        return meta.archived_hash
+    return _archive(connection).link_at(journal_id, seq) if seq < meta.archived else None
+
+
+def _archive(connection: sqlite3.Connection) -> Archive:
+    return Archive(archive_folder(Path(file_of(connection))))
 
 
 def walk(
     connection: sqlite3.Connection, seq: int, head: bytes, until: int = _END
 ) -> Iterator[tuple[int, bytes, bytes]]:
-    """Read the rows after number `seq`, whose hash is `head`, up to number `until`.
+    """Read the facts after number `seq`, whose hash is `head`, up to number `until`, archived ones as well.
+
+    Facts may be appended, and may move to the archive, meanwhile.
 
     Yields:
         (number, body, hash), each checked against the one before.
 
     Raises:
-        StateCorruptionError: A row is missing or was changed.
+        StateCorruptionError: A row is missing or was changed, or the archive is incomplete.
     """
-    while True:
+    while seq < until:
         with reading():
             rows = connection.execute(_WALK, (seq, until, PAGE)).fetchall()
-        for number, ts, epoch, body, stored in rows:
+            archived = 0 if rows and rows[0][0] == seq + 1 else read_meta(connection).archived
+        live = archived <= seq
+        for number, ts, epoch, body, stored in rows if live else _archived_rows(connection, seq, min(archived, until)):
             if number != seq + 1:
-                raise StateCorruptionError(f"The journal lacks the facts {seq + 1} to {number - 1}. {_REMEDY}")
+                raise StateCorruptionError(f"The journal lacks the facts {seq + 1} to {number - 1}. {REMEDY}")
             head = link(head, number, ts, epoch, body)
-            if head != stored:
+            if stored is not None and head != stored:
                 raise StateCorruptionError(
-                    f"Fact {number} of the journal is not what was written: its hash does not match. {_REMEDY}",
+                    f"Fact {number} of the journal is not what was written: its hash does not match. {REMEDY}",
                     details={"seq": number},
                 )
             seq = number
             yield number, body, head
-        if len(rows) < PAGE:
+        if live and len(rows) < PAGE:
             return
+
+
+def _archived_rows(
+    connection: sqlite3.Connection, after: int, until: int
+) -> Iterator[tuple[int, int, int, bytes, bytes | None]]:
+    """Archived rows as the live file would give them, hashes only where the archive knows them."""
+    archive = _archive(connection)
+    for segment, block in archive.blocks(after, until):
+        rows = archive.unpacked(segment, block)
+        last = block == segment.index.blocks[-1]
+        for number, ts, epoch, _, _, _, body in rows:
+            if after < number <= until:
+                yield number, ts, epoch, body, segment.index.after if last and number == block.last else None
 
 
 def verify(
@@ -121,7 +141,7 @@ def fold(
                 f"Fact {number} cannot be read. {error.message} Install the release that wrote it, or restore a backup."
             ) from error
         if record.seq != number:
-            raise StateCorruptionError(f"Row {number} of the journal holds fact {record.seq}. {_REMEDY}")
+            raise StateCorruptionError(f"Row {number} of the journal holds fact {record.seq}. {REMEDY}")
         state.apply(record)
         head = digest
     return head

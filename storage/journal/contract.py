@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from engine.errors import JournalError, StaleEpochError
     from engine.events import Record
 
-__all__ = ["DurableCallback", "FactJournal", "FailureCallback", "JournalOptions"]
+__all__ = ["DurableCallback", "FactJournal", "FailureCallback", "JournalOptions", "MoveRules"]
 
 DurableCallback = Callable[[int], None]
 """Called with the durable sequence after it has grown."""
@@ -43,6 +43,20 @@ class FactJournal(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MoveRules:
+    """What moves, and in which portions."""
+
+    hot_days: float = 90.0
+    """Facts that are older than this, counted from the newest one, move."""
+    budget_bytes: int = 0
+    """When the journal's files take more than 80 % of this, facts move whatever their age; 0 means no limit."""
+    segment_facts: int = 50_000
+    """Facts in a segment; fewer do not move."""
+    delete_facts: int = 200
+    """Rows deleted at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JournalOptions:
     """How the durable journal works; the defaults are what production uses."""
 
@@ -63,3 +77,5 @@ class JournalOptions:
     snapshots_kept: int = 3
     full_check_below: int = 100_000
     """Journals with no more facts than this are verified from the first fact at every start."""
+    moves: MoveRules = field(default_factory=MoveRules)
+    """Which facts move to the archive, and the disk budget."""

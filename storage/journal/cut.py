@@ -6,19 +6,15 @@ the other end, so that no orphan outlives it.
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 from pathlib import Path
 
-from engine.errors import QuarterdeckError
+from storage.journal.beside import leave, program
 from storage.journal.recovery import recover, snapshot_folder
 from storage.journal.schema import connect
 from storage.journal.snapshots import SnapshotStore
 
 __all__ = ["cut", "main"]
-
-NICENESS = 19
 
 
 def cut(path: Path, kept: int) -> int:
@@ -43,25 +39,8 @@ def cut(path: Path, kept: int) -> int:
 
 def main(arguments: list[str]) -> int:
     """Run as a program; the exit code is 1 when no snapshot was cut, and standard error says why."""
-    os.nice(NICENESS)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    try:
-        seq = cut(Path(arguments[0]), int(arguments[1]))
-    except (QuarterdeckError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    sys.stdout.write(f"{seq}\n")
-    return 0
-
-
-def _end_with_parent() -> None:
-    os.read(0, 1)
-    os._exit(2)
+    return program(lambda: str(cut(Path(arguments[0]), int(arguments[1]))))
 
 
 if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # The thread that watches the parent waits for ever; nothing is left to be cleaned up.
-    os._exit(code)
+    leave(main(sys.argv[1:]))

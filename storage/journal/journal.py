@@ -7,8 +7,9 @@ import heapq
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from engine.errors import ConflictError, JournalError, StaleEpochError, StateConsistencyError
-from storage.journal.chain import fold, last_link, reading
+from storage.journal.chain import fold, last_link
 from storage.journal.contract import DurableCallback, FailureCallback, JournalOptions
+from storage.journal.damage import using
 from storage.journal.keeper import Keeper
 from storage.journal.mark import HighWaterMark, Mark
 from storage.journal.recovery import Recovered, establish, mark_path, recover, snapshot_folder
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.events import Record
+    from storage.journal.usage import Usage
 
 __all__ = ["Journal"]
 
@@ -45,6 +47,8 @@ class Journal:
         self.options = options
         self._connection = connection
         self._epoch = 0
+        self.nonce = new_instance()[:5]
+        """Random, of this writer alone: a part of client order ids."""
         self._appended = recovered.state.seq
         self._durable = recovered.state.seq
         self._failure: JournalError | StaleEpochError | None = None
@@ -73,11 +77,19 @@ class Journal:
             JournalError: The file cannot be opened or created.
         """
         options = options or JournalOptions()
+        with using(path):
+            recovered, connection = cls._recovered(path, options)
+            store = SnapshotStore(snapshot_folder(path))
+            for seq in recovered.rejected:
+                store.path(seq).unlink(missing_ok=True)
+        return cls(path, connection, recovered, options)
+
+    @staticmethod
+    def _recovered(path: Path, options: JournalOptions) -> tuple[Recovered, sqlite3.Connection]:
         restored = establish(path)
         connection = connect(path, busy_timeout_s=options.busy_timeout_s)
         try:
-            with reading():
-                upgrade(connection, path)
+            upgrade(connection, path)
             recovered = recover(connection, path, full_check_below=options.full_check_below)
             if restored:
                 # Client order ids are made of instance, epoch and number: after a lost tail they would come again.
@@ -89,10 +101,7 @@ class Journal:
         except BaseException:
             connection.close()
             raise
-        store = SnapshotStore(snapshot_folder(path))
-        for seq in recovered.rejected:
-            store.path(seq).unlink(missing_ok=True)
-        return cls(path, connection, recovered, options)
+        return recovered, connection
 
     def catch_up(self) -> int:
         """Fold what another writer has stored since `open` into the recovered state; blocks.
@@ -118,9 +127,11 @@ class Journal:
         """
         for _ in range(10):
             self.catch_up()
-            with immediate(self._connection):
+            with using(self.path), immediate(self._connection):
                 if last_link(self._connection, self.meta.journal_id)[0] == self._appended:
-                    self._connection.execute("UPDATE meta SET epoch = epoch + 1")
+                    # An epoch is never used twice, whatever became of the number in the file.
+                    known = self.recovered.state.meta.epoch
+                    self._connection.execute("UPDATE meta SET epoch = max(epoch, ?) + 1", (known,))
                     self.recovered.meta = read_meta(self._connection)
                     self._epoch = self.meta.epoch
                     break
@@ -137,7 +148,8 @@ class Journal:
         if self._writer is not None:
             raise ConflictError("The journal is started already.")
         self._loop = asyncio.get_running_loop()
-        mark = HighWaterMark(mark_path(self.path))
+        with using(self.path):
+            mark = HighWaterMark(mark_path(self.path))
         self._keeper = Keeper(self.path, mark, self.options, self._fail)
         self._snapshotter = Snapshotter(self.path, self.recovered.snapshot_seq, self.options, self._note)
         self._writer = Writer(
@@ -186,6 +198,11 @@ class Journal:
     def snapshot_seq(self) -> int:
         """Fact at which the newest snapshot stands; 0 when there is none."""
         return self._snapshotter.cut_seq if self._snapshotter is not None else self.recovered.snapshot_seq
+
+    @property
+    def usage(self) -> Usage | None:
+        """Room that the journal's files take, as of the last look; None before `start`."""
+        return self._snapshotter.usage if self._snapshotter is not None else None
 
     @property
     def backlog(self) -> int:

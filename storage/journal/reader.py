@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from engine.events import OrderIntended
 from storage.journal.chain import PAGE, reading, verify
 from storage.journal.codec import decode, genesis, owner_of
 from storage.journal.pacing import Pacer
-from storage.journal.schema import connect, read_meta
+from storage.journal.rows import ALL, Query, Rows
+from storage.journal.schema import read_meta
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,37 +25,6 @@ __all__ = ["AsyncReader", "Page", "Query", "Reader"]
 _T = TypeVar("_T")
 _END = 2**63 - 1
 OWNERS_KEPT = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """Which facts are wanted; what is empty does not filter."""
-
-    kinds: tuple[str, ...] = ()
-    """Names of event types, such as `OrderFilled`."""
-    owner: str = ""
-    """A bot's id, `manual`, or `external`: also the facts of its orders that name only the order."""
-    subject: str = ""
-    """A client order id or a bot's id."""
-    correlation: str = ""
-
-    def where(self) -> tuple[str, list[Any]]:
-        """The part of the filter that SQL does, as a condition and its values."""
-        parts: list[str] = []
-        values: list[Any] = []
-        if self.kinds:
-            parts.append(f"kind IN ({', '.join('?' * len(self.kinds))})")
-            values += self.kinds
-        if self.subject:
-            parts.append("subject = ? AND subject <> ''")
-            values.append(self.subject)
-        if self.correlation:
-            parts.append("correlation = ?")
-            values.append(self.correlation)
-        return "".join(f" AND {part}" for part in parts), values
-
-
-ALL = Query()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,29 +47,24 @@ class Reader:
     """
 
     def __init__(self, path: Path, pause: Callable[[], None] = lambda: None) -> None:
-        self._connection = connect(path, read_only=True)
+        self._rows = Rows(path)
+        self._connection = self._rows.connection
         self._pause = pause
         self._owners: dict[str, str] = {}
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close()
+        self._rows.close()
 
     def last_seq(self) -> int:
         """Number of the newest stored fact; 0 when there is none."""
-        with reading():
-            found: int | None = self._connection.execute("SELECT max(seq) FROM events").fetchone()[0]
-        return found or 0
+        return self._rows.last_seq()
 
     def count(self, query: Query = ALL) -> int:
         """Number of stored facts that match."""
         if query.owner:
             return sum(1 for _ in self.records(query=query))
-        condition, values = query.where()
-        with reading():
-            statement = f"SELECT count(*) FROM events WHERE true{condition}"  # noqa: S608 - only places
-            found: int = self._connection.execute(statement, values).fetchone()[0]
-        return found
+        return self._rows.count(query)
 
     def records(self, after: int = 0, until: int = _END, query: Query = ALL) -> Iterator[Record]:
         """All matching facts after one number, up to another (inclusive), oldest first.
@@ -108,7 +73,7 @@ class Reader:
             StateCorruptionError: The file is damaged, or a fact is not known to this release.
         """
         while True:
-            rows = self._rows(after, until, query, PAGE)
+            rows = self._rows.after(after, until, query, PAGE)
             for seq, body in rows:
                 record = decode(body)
                 self._pause()
@@ -125,7 +90,7 @@ class Reader:
             StateCorruptionError: The file is damaged, or a fact is not known to this release.
         """
         last = self.last_seq()
-        rows = self._rows(cursor, last, query, limit * 10 if query.owner else limit)
+        rows = self._rows.after(cursor, last, query, limit * 10 if query.owner else limit)
         found: list[Record] = []
         for seq, body in rows:
             if len(found) == limit:
@@ -141,11 +106,8 @@ class Reader:
     def latest(self, limit: int, query: Query = ALL, *, before: int = _END) -> list[Record]:
         """The last matching facts before a number, newest first."""
         found: list[Record] = []
-        condition, values = query.where()
-        statement = f"SELECT seq, body FROM events WHERE seq < ?{condition} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - only places
         while len(found) < limit:
-            with reading():
-                rows = self._connection.execute(statement, [before, *values, PAGE]).fetchall()
+            rows = self._rows.before(before, query, PAGE)
             for seq, body in rows:
                 before = seq
                 record = decode(body)
@@ -167,44 +129,19 @@ class Reader:
             until: Where it ends, inclusive.
             most: Parts, and so the most facts that are returned.
         """
-        with reading():
-            # Facts are numbered in the order of their times: what is older than the time is not looked at.
-            begin = self._number_at(since)
-            first = self._connection.execute(
-                "SELECT ts FROM events WHERE seq >= ? AND kind = ? AND ts >= ? ORDER BY seq LIMIT 1",
-                (begin, kind, since),
-            ).fetchone()
-            if first is None:
-                return []
-            part = max(0, until - first[0]) // most + 1
-            rows = self._connection.execute(
-                "SELECT body FROM events WHERE seq IN (SELECT max(seq) FROM events WHERE seq >= ? AND kind = ? "
-                "AND ts >= ? AND ts <= ? GROUP BY (ts - ?) / ?) ORDER BY seq",
-                (begin, kind, first[0], until, first[0], part),
-            ).fetchall()
         found = []
-        for (body,) in rows:
+        for body in self._rows.thinned(kind, since, until, most):
             found.append(decode(body))
             self._pause()
         return found
 
     def number_at(self, ts: int) -> int:
         """Number of the first fact that is not older than a time (UTC nanoseconds); one past the last when all are."""
-        with reading():
-            return self._number_at(ts)
-
-    def _number_at(self, ts: int) -> int:
-        """Number of the first fact that is not older than a time; one past the last when all are."""
-        low, high = 1, (self._connection.execute("SELECT max(seq) FROM events").fetchone()[0] or 0) + 1
-        while low < high:
-            middle = (low + high) // 2
-            row = self._connection.execute("SELECT ts FROM events WHERE seq = ?", (middle,)).fetchone()
-            low, high = (middle + 1, high) if row is not None and row[0] < ts else (low, middle)
-        return low
+        return self._rows.number_at(ts)
 
     def order_history(self, client_id: str) -> list[Record]:
         """Everything that was booked about one order, oldest first."""
-        return list(self.records(query=Query(subject=client_id)))
+        return [decode(body) for body in self._rows.life(client_id)]
 
     def verify(self) -> tuple[int, str]:
         """Check every row of the chain.
@@ -220,12 +157,6 @@ class Reader:
         seq, head = verify(self._connection, 0, start, pause=self._pause)
         return seq, head.hex()
 
-    def _rows(self, after: int, until: int, query: Query, limit: int) -> list[tuple[int, bytes]]:
-        condition, values = query.where()
-        statement = f"SELECT seq, body FROM events WHERE seq > ? AND seq <= ?{condition} ORDER BY seq LIMIT ?"  # noqa: S608 - only places
-        with reading():
-            return self._connection.execute(statement, [after, until, *values, limit]).fetchall()
-
     def _wanted(self, event: Event, query: Query) -> bool:
         return not query.owner or self._owner(event) == query.owner
 
@@ -240,12 +171,8 @@ class Reader:
     def _owner_of_order(self, client_id: str) -> str:
         known = self._owners.get(client_id)
         if known is None:
-            with reading():
-                row = self._connection.execute(
-                    "SELECT body FROM events WHERE subject = ? AND subject <> '' AND kind = 'OrderIntended'",
-                    (client_id,),
-                ).fetchone()
-            event = decode(row[0]).event if row is not None else None
+            intended = self._rows.before(_END, Query(subject=client_id, kinds=("OrderIntended",)), 1)
+            event = decode(intended[0][1]).event if intended else None
             known = event.owner if isinstance(event, OrderIntended) else "external"
             if len(self._owners) >= OWNERS_KEPT:
                 del self._owners[next(iter(self._owners))]

@@ -132,8 +132,10 @@ def recover(
         found = Recovered(EngineState(), meta, genesis(meta.journal_id), snapshot_seq=0, replayed=0)
         _take_snapshot(connection, path, found)
         last = last_link(connection, meta.journal_id)[0]
-        if found.snapshot_seq and last <= full_check_below:
-            verify(connection, 0, genesis(meta.journal_id), found.snapshot_seq)
+        begin = meta.archived_hash if meta.archived else genesis(meta.journal_id)
+        # Archived facts have a checksum of their own and are not needed to start.
+        if meta.archived < found.snapshot_seq and last - meta.archived <= full_check_below:
+            verify(connection, meta.archived, begin, found.snapshot_seq)
         found.head = fold(connection, found.state, found.head)
     found.replayed = found.state.seq - found.snapshot_seq
     return found

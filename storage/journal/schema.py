@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.errors import JournalError, StateCorruptionError
-from storage.journal.chain import reading
+from storage.journal.damage import reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,12 +23,14 @@ __all__ = [
     "connect",
     "create",
     "immediate",
+    "new_instance",
     "read_meta",
     "refuse_newer",
+    "sync_folder",
     "upgrade",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 STALE_EPOCH = "stale epoch"
 """What the trigger below says when a writer of an older epoch commits."""
 
@@ -38,7 +40,9 @@ CREATE TABLE meta (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     journal_id TEXT NOT NULL,
     instance TEXT NOT NULL,
-    epoch INTEGER NOT NULL
+    epoch INTEGER NOT NULL,
+    archived INTEGER NOT NULL DEFAULT 0,
+    archived_hash BLOB NOT NULL DEFAULT x''
 ) STRICT;
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY,
@@ -58,7 +62,12 @@ BEGIN
 END;
 """
 
-_UPGRADES: dict[int, str] = {}
+_UPGRADES: dict[int, str] = {
+    1: (
+        "ALTER TABLE meta ADD COLUMN archived INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE meta ADD COLUMN archived_hash BLOB NOT NULL DEFAULT x'';"
+    ),
+}
 """Schema version -> statements that lead to the next one."""
 
 
@@ -72,6 +81,10 @@ class Meta:
     """Random part of client order ids; new after a restore."""
     epoch: int
     """The right to write; 0 before the first `open_epoch`."""
+    archived: int = 0
+    """Number of the last fact that has moved to the archive; 0 when all are in the file."""
+    archived_hash: bytes = b""
+    """Hash of the chain at that fact."""
 
 
 def connect(path: Path, *, read_only: bool = False, busy_timeout_s: float = 5.0) -> sqlite3.Connection:
@@ -127,6 +140,8 @@ def create(path: Path) -> None:
     os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     connection = sqlite3.connect(fresh, isolation_level=None)
     try:
+        # Pages of facts that have moved to the archive can be given back piece by piece.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
             raise JournalError(
@@ -135,7 +150,10 @@ def create(path: Path) -> None:
             )
         connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        connection.execute("INSERT INTO meta VALUES (1, ?, ?, 0)", (secrets.token_hex(16), new_instance()))
+        connection.execute(
+            "INSERT INTO meta (id, journal_id, instance, epoch) VALUES (1, ?, ?, 0)",
+            (secrets.token_hex(16), new_instance()),
+        )
     except sqlite3.Error as error:
         raise JournalError(f"The journal {path} cannot be created: {error}.") from error
     finally:
@@ -189,6 +207,8 @@ def upgrade(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def read_meta(connection: sqlite3.Connection) -> Meta:
-    """Read what the file says about itself."""
-    journal_id, instance, epoch = connection.execute("SELECT journal_id, instance, epoch FROM meta").fetchone()
-    return Meta(journal_id, instance, epoch)
+    """Read what the file says about itself; the first version of the schema had no archive."""
+    row = connection.execute("SELECT * FROM meta").fetchone()
+    if row is None:
+        raise StateCorruptionError("The journal does not say which one it is: its table `meta` is empty.")
+    return Meta(*row[1:])

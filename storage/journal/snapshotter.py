@@ -1,18 +1,16 @@
-"""The snapshot thread: starts the program that cuts a snapshot whenever one is due.
-
-A process of its own, because a second state folded in a thread would stall the loop: not by the fold, which can rest,
-but by the garbage collector, which halts every thread for a walk over all objects of both.
-"""
+"""The housekeeping thread: has snapshots cut when they are due, moves closed history, watches the disk budget."""
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import threading
 from typing import TYPE_CHECKING
 
 from engine.crash_points import crash_point
+from engine.errors import QuarterdeckError
+from storage.journal.beside import Beside
+from storage.journal.mover import worth_moving
+from storage.journal.usage import Usage, measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Snapshotter"]
 
-TIMEOUT_S = 600
+MEASURE_S = 30.0
+"""How often the disk is looked at."""
 
 
 class Snapshotter:
@@ -46,14 +45,16 @@ class Snapshotter:
         """Fact at which the newest snapshot stands."""
         self._tried = seq
         self._durable = seq
+        self.usage: Usage | None = None
+        """Room that the files take, as of the last look."""
+        self._level = 0
         self._wake = threading.Event()
-        self._lock = threading.Lock()
-        self._ending = False
-        self._process: subprocess.Popen[str] | None = None
+        self._beside = Beside()
         self._thread = threading.Thread(target=self._run, name="journal-snapshots", daemon=True)
 
     def start(self) -> None:
         """Begin to watch for snapshots that are due."""
+        self._look()
         if self._options.snapshot_every > 0:
             self._thread.start()
 
@@ -64,62 +65,58 @@ class Snapshotter:
             self._wake.set()
 
     def join(self) -> None:
-        """End, giving up a snapshot under way; blocks for a moment."""
-        with self._lock:
-            self._ending = True
-            if self._process is not None:
-                self._process.kill()
+        """End, giving up what is under way; blocks for a moment."""
+        self._beside.end()
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._ending:
-            self._wake.wait(self._options.snapshot_seconds)
+        waited = 0.0
+        while not self._beside.ending:
+            wait = min(self._options.snapshot_seconds - waited, MEASURE_S)
+            woken = self._wake.wait(wait)
+            waited += wait
             self._wake.clear()
-            if self._durable == self._tried or self._ending:
+            self._look()
+            if not woken and waited < self._options.snapshot_seconds:
+                continue
+            waited = 0.0
+            if self._durable == self._tried or self._beside.ending:
                 continue
             # After a failure the next attempt comes after as many facts again.
             self._tried = self._durable
             crash_point("snapshot.due")
-            try:
-                self._cut()
-            except (OSError, ValueError, subprocess.SubprocessError) as error:
-                self._failed(f"No snapshot was cut at fact {self._tried}: {error}.")
+            self._guarded(f"No snapshot was cut at fact {self._tried}", self._cut)
+            self._guarded("Closed history was not moved to the archive", self._move)
+
+    def _guarded(self, what: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except (OSError, ValueError, subprocess.SubprocessError, QuarterdeckError) as error:
+            self._failed(f"{what}: {error}" + ("" if str(error).endswith(".") else "."))
 
     def _cut(self) -> None:
-        with self._lock:
-            if self._ending:
-                return
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "storage.journal.cut", str(self._path), str(self._options.snapshots_kept)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                start_new_session=True,
-                text=True,
-            )
-        output, complaint = self._wait(self._process)
-        with self._lock:
-            code, self._process = self._process.returncode, None
-        if code == 0:
+        output = self._beside.run("storage.journal.cut", str(self._path), str(self._options.snapshots_kept))
+        if output:
             crash_point("snapshot.cut")
             self.cut_seq = self._tried = int(output)
-        elif not self._ending:
-            reason = complaint.strip().splitlines()[-1] if complaint.strip() else f"exit code {code}"
-            self._failed(f"No snapshot was cut at fact {self._tried}: {reason}")
 
-    @staticmethod
-    def _wait(process: subprocess.Popen[str]) -> tuple[str, str]:
-        # Standard input stays open meanwhile: its end would tell the program that its parent is gone.
-        guard = threading.Timer(TIMEOUT_S, process.kill)
-        guard.daemon = True
-        guard.start()
+    def _move(self) -> None:
+        rules = self._options.moves
+        if worth_moving(self._path, rules):
+            wanted = (rules.hot_days, rules.budget_bytes, rules.segment_facts)
+            self._beside.run("storage.journal.mover", str(self._path), *map(str, wanted))
+            self._look()
+
+    def _look(self) -> None:
+        """Measure, and say once when a limit is crossed."""
         try:
-            with process:
-                assert process.stdout is not None
-                assert process.stderr is not None
-                return process.stdout.read(), process.stderr.read()
-        finally:
-            guard.cancel()
+            usage = self.usage = measure(self._path, self._options.moves.budget_bytes)
+        except OSError:
+            # The folder cannot be listed: the writer meets the same and says it better.
+            return
+        level = bool(usage.words) + usage.alarming
+        if level > self._level:
+            self._failed(usage.words)
+        self._level = level

@@ -88,7 +88,8 @@ class Writer:
             self._failed(
                 JournalError(
                     f"The journal {self._path} could not be written: {error}. The engine has halted; nothing was sent "
-                    "that is not on the disk. Free space or repair the disk, then start again.",
+                    "that is not on the disk. Free space or repair the disk (`quarterdeck doctor` shows what is "
+                    "wrong), then start again.",
                     error_code=getattr(error, "sqlite_errorname", type(error).__name__),
                 )
             )

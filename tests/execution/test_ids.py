@@ -25,6 +25,15 @@ def test_two_facts_never_share_an_id(one: tuple[int, int], other: tuple[int, int
     assert (first == second) == (one == other)
 
 
+@given(NUMBERS, st.from_regex("[a-z][a-z0-9]{4}", fullmatch=True), st.from_regex("[a-z][a-z0-9]{4}", fullmatch=True))
+def test_an_epoch_that_is_opened_again_has_other_ids(seq: int, one: str, other: str) -> None:
+    first, second = ClientIds("abcd1234", 3, one), ClientIds("abcd1234", 3, other)
+    assert re.fullmatch(r"[A-Za-z][A-Za-z0-9]{24}", first.make(seq))
+    assert (first.make(seq) == second.make(seq)) == (one == other)
+    assert first.is_ours(second.make(seq))
+    assert first.is_ours(ClientIds("abcd1234", 3).make(seq))
+
+
 def test_ids_of_another_instance_are_not_ours() -> None:
     ours = ClientIds("abcd1234", 1)
     assert ours.is_ours(ClientIds("abcd1234", 9).make(5))

@@ -37,6 +37,7 @@ def health_rows(context: Context) -> list[HealthRow]:
     return [
         _engine(engine),
         _journal(engine),
+        _disk(engine),
         _venue(engine),
         _feeds(engine),
         _risk(engine),
@@ -65,6 +66,24 @@ def _journal(engine: Engine) -> HealthRow:
     if waiting > BACKLOG:
         return _row("journal", WARNING, f"{waiting:,} facts wait for the disk.", **figures)
     return _row("journal", OK, f"{journal.durable_seq:,} facts are safe.", **figures)
+
+
+def _disk(engine: Engine) -> HealthRow:
+    usage = engine.journal.usage
+    if usage is None:
+        return _row("disk", OFF, "The disk has not been looked at yet.")
+    figures = {
+        "journal_mb": round(usage.live / 1e6, 1),
+        "snapshots_mb": round(usage.snapshots / 1e6, 1),
+        "archive_mb": round(usage.archive / 1e6, 1),
+        "budget_mb": round(usage.budget / 1e6),
+        "free_mb": round(usage.free / 1e6),
+    }
+    if usage.words:
+        return _row("disk", FAILED if usage.alarming else WARNING, usage.words, **figures)
+    of = f" of {usage.budget / 1e6:,.0f}" if usage.budget else ""
+    words = f"The journal takes {usage.total / 1e6:,.1f}{of} MB; {usage.free / 1e9:,.0f} GB are free."
+    return _row("disk", OK, words, **figures)
 
 
 def _venue(engine: Engine) -> HealthRow:

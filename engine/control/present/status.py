@@ -23,6 +23,7 @@ def engine_status(engine: Engine) -> EngineStatus:
     halt = state.halts.get(ENGINE_SCOPE)
     equity = engine.equity()
     age = engine.hub.feed_age_ns(now)
+    usage = engine.journal.usage
     return EngineStatus(
         mode=account.mode,
         account=engine.account,
@@ -41,6 +42,8 @@ def engine_status(engine: Engine) -> EngineStatus:
         lag_ms=engine.lag.last_second_ms,
         lag_p99_ms=engine.lag.p99_ms,
         rss_bytes=resident_bytes(),
+        journal_bytes=usage.total if usage is not None else 0,
+        journal_budget_bytes=usage.budget if usage is not None else 0,
         running_bots=sum(bot.state is BotState.RUNNING for bot in state.bots.values()),
         open_orders=len(state.orders),
         unsent=engine.dispatcher.waiting,

@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import dataclasses
+import faulthandler
 import gc
 import importlib
 import logging
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from console.driver import TerminalLease, driver_for
-from console.host import TEARDOWN_S, ConsoleApp, Engine, run_embedded
+from console.host import TEARDOWN_S, ConsoleApp, run_embedded
 from console.line_end import LauncherLine
+from console.process import ALREADY_RUNNING, FAILED, E, drive, name_release
 from engine.errors import EngineAlreadyRunningError, QuarterdeckError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Sequence
 
     from console.output import Patience
 
-__all__ = ["drive", "main", "parse", "serve"]
+__all__ = ["main", "parse", "serve"]
 
 logger = logging.getLogger(__name__)
 
-FAILED = 1
-ALREADY_RUNNING = 3
 COLLECT_AFTER = (5000, 10, 10)
 """Of `gc.set_threshold`: the first figure lets more of what lives for a frame die before it is looked at twice."""
-E = TypeVar("E", bound=Engine)
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -49,6 +47,7 @@ def serve(
     factories: Callable[[], tuple[Callable[[], E], Callable[[E, TerminalLease], ConsoleApp]]],
     patience: Patience | None = None,
     teardown_deadline: float = TEARDOWN_S,
+    watched: bool = True,
 ) -> int:
     """Run engine and console on standard input's terminal; every failure becomes a sentence for the launcher.
 
@@ -59,6 +58,7 @@ def serve(
             importing takes longer than an event loop with a running engine may be held.
         patience: When a silent terminal counts as gone.
         teardown_deadline: Seconds that the app has to end before it is cancelled.
+        watched: Whether a watchdog looks after the engine once the console has ended.
 
     Returns:
         The exit status: 0 after an orderly stop, 3 when the home folder has an engine already, 1 after a failure.
@@ -73,11 +73,12 @@ def serve(
                 engine_factory,
                 app_factory,
                 home=home,
-                release=_release(),
+                release=name_release(),
                 terminal=sys.stdin.fileno(),
                 launcher=line,
                 patience=patience,
                 teardown_deadline=teardown_deadline,
+                watched=watched,
             )
         )
     except QuarterdeckError as error:
@@ -93,27 +94,11 @@ def serve(
     return status
 
 
-def drive(coroutine: Coroutine[Any, Any, int]) -> int:
-    """Run the process's one event loop to the end of this coroutine.
-
-    A `SystemExit` raised by a guest on the loop (a widget, a plug-in) is logged and does not end it: asyncio would
-    otherwise let it stop the engine with it.
-    """
-    with asyncio.Runner() as runner:
-        loop = runner.get_loop()
-        task = loop.create_task(coroutine, name="host")
-        while True:
-            try:
-                return loop.run_until_complete(task)
-            except (SystemExit, KeyboardInterrupt):
-                if task.done():
-                    raise
-                logger.exception("something on the event loop asked the process to exit; it goes on")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Start the product's engine and console in this process."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
+    # What a watchdog aborts because it hangs leaves a trace of every thread in its log.
+    faulthandler.enable()
     options = parse(arguments)
 
     def factories() -> tuple[Callable[[], Any], Callable[[Any, TerminalLease], ConsoleApp]]:
@@ -124,7 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             lambda engine, lease: make_app(app_class, engine, lease),
         )
 
-    return serve(options.home, options.launcher, factories)
+    # A scene's folder is emptied at each start: nobody would want it restarted.
+    return serve(options.home, options.launcher, factories, watched=options.scene is None)
 
 
 def make_app(app_class: Any, host: Any, lease: TerminalLease) -> ConsoleApp:
@@ -144,12 +130,6 @@ def make_app(app_class: Any, host: Any, lease: TerminalLease) -> ConsoleApp:
     )
     app: ConsoleApp = app_class(host.link(), driver_class=driver_for(lease), preferences=preferences)
     return app
-
-
-def _release() -> str:
-    from importlib.metadata import version
-
-    return version("quarterdeck")
 
 
 if __name__ == "__main__":

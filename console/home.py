@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 from typing import TYPE_CHECKING
@@ -9,11 +10,21 @@ from typing import TYPE_CHECKING
 from engine.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["HOME_VARIABLE", "command_line", "default_home", "prepare_home", "process_log", "resolve_home"]
+__all__ = [
+    "HOME_VARIABLE",
+    "command_line",
+    "default_home",
+    "open_process_log",
+    "prepare_home",
+    "process_log",
+    "resolve_home",
+]
 
 HOME_VARIABLE = "QUARTERDECK_HOME"
+LOG_LIMIT = 1024 * 1024
 
 
 def default_home() -> Path:
@@ -55,6 +66,20 @@ def prepare_home(home: Path) -> Path:
 def process_log(home: Path) -> Path:
     """Where the engine's process writes what it would have printed, such as the trace of a crash."""
     return home / "logs" / "process.log"
+
+
+@contextlib.contextmanager
+def open_process_log(home: Path) -> Iterator[int]:
+    """A descriptor of that file, for a process that is being started; it is begun anew when it has grown large."""
+    path = process_log(home)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    if path.exists() and path.stat().st_size > LOG_LIMIT:
+        path.replace(path.with_suffix(".log.1"))
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def command_line(home: Path, command: str) -> str:

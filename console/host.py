@@ -1,7 +1,7 @@
 """The process that holds engine and console: one event loop of the engine's, on which the console is a guest.
 
-However the console ends, by choice, by a crash or with its terminal, the engine goes on headless in place. Only a stop
-ends it: chosen in the console, or SIGTERM; a second SIGTERM ends the process at once.
+However the console ends, by choice, by a crash or with its terminal, the engine goes on headless in place, watched as
+one that was started without a console. SIGHUP means that the terminal is lost as long as there is one.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from console.driver import TerminalLease
 from console.ending import ConsoleEnded, ExitIntent
 from console.output import Patience
-from engine.control.lock import EngineLock
+from console.process import STOP_S, E, EngineProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,27 +22,12 @@ if TYPE_CHECKING:
 
     from console.line_end import LauncherLine
 
-__all__ = ["ConsoleApp", "Engine", "EmbeddedHost", "run_embedded"]
+__all__ = ["ConsoleApp", "EmbeddedHost", "run_embedded"]
 
 logger = logging.getLogger(__name__)
 
-FORCED = 128 + signal.SIGTERM
-STOP_S = 30.0
 TEARDOWN_S = 2.0
 LAST_WAIT_S = 0.5
-
-
-class Engine(Protocol):
-    """What the host asks of an engine."""
-
-    async def start(self) -> None:
-        """Recover and begin to trade; returns when it runs."""
-
-    async def stop(self) -> None:
-        """End in order; returns when everything durable is durable."""
-
-    async def wait_stopped(self) -> None:
-        """Return when the engine has stopped by itself; raise what made it stop."""
 
 
 class ConsoleApp(Protocol):
@@ -60,10 +44,7 @@ class ConsoleApp(Protocol):
         """Ask the app to end."""
 
 
-E = TypeVar("E", bound=Engine)
-
-
-class EmbeddedHost(Generic[E]):
+class EmbeddedHost(EngineProcess[E]):
     """Runs an engine, and beside it a console for as long as there is one.
 
     Args:
@@ -76,6 +57,7 @@ class EmbeddedHost(Generic[E]):
         patience: When a silent terminal counts as gone.
         stop_deadline: Seconds that the engine has to stop in order; after them the process ends at once.
         teardown_deadline: Seconds that the app has to end; after them it is cancelled and at last abandoned.
+        watched: Whether a watchdog looks after the engine once the console has ended.
     """
 
     def __init__(
@@ -90,40 +72,24 @@ class EmbeddedHost(Generic[E]):
         patience: Patience | None = None,
         stop_deadline: float = STOP_S,
         teardown_deadline: float = TEARDOWN_S,
+        watched: bool = True,
     ) -> None:
-        self._engine_factory = engine_factory
+        super().__init__(engine_factory, home=home, release=release, stop_deadline=stop_deadline, watched=watched)
         self._app_factory = app_factory
-        self._home = home
-        self._release = release
         self._launcher = launcher
-        self._stop_deadline = stop_deadline
         self._teardown_deadline = teardown_deadline
         self._lease = TerminalLease(
             terminal, self.lose_console, lambda: launcher.say("ready"), patience=patience or Patience()
         )
         self._lost: asyncio.Future[str]
-        self._stop = asyncio.Event()
         self._abandoned = False
         self.ended: ConsoleEnded | None = None
         """How the console ended; None while it runs."""
 
     async def run(self) -> int:
-        """Run until the engine has stopped.
-
-        Returns:
-            The exit status: 0 after an orderly stop, 1 when the engine failed.
-
-        Raises:
-            EngineAlreadyRunningError: The home folder has an engine.
-            QuarterdeckError: The engine could not start.
-        """
-        loop = asyncio.get_running_loop()
-        self._lost = loop.create_future()
-        with EngineLock.acquire(self._home, release=self._release):
-            self._listen(loop)
-            engine = self._engine_factory()
-            await engine.start()
-            status = await self._attend(engine)
+        """Run until the engine has stopped; see `EngineProcess.run`."""
+        self._lost = asyncio.get_running_loop().create_future()
+        status = await super().run()
         if self._abandoned:
             # Closing the loop would wait for a console that does not end.
             self._leave_now(status)
@@ -134,31 +100,9 @@ class EmbeddedHost(Generic[E]):
         if not self._lost.done():
             self._lost.set_result(reason)
 
-    async def _attend(self, engine: E) -> int:
-        console = asyncio.create_task(self._run_console(engine), name="console")
-        over = asyncio.create_task(engine.wait_stopped(), name="engine")
-        stop = asyncio.create_task(self._stop.wait(), name="stop requested")
-        await asyncio.wait({over, stop}, return_when=asyncio.FIRST_COMPLETED)
-        failure = over.exception() if over.done() else None
-        self._stop.set()
-        await asyncio.wait({console})
-        if failure is not None:
-            logger.error("the engine failed", exc_info=failure)
-            self._launcher.say("error", f"The engine stopped by an error: {failure}")
-        stopping = asyncio.create_task(engine.stop(), name="engine stop")
-        done, _ = await asyncio.wait({stopping}, timeout=self._stop_deadline)
-        for task in (over, stop):
-            task.cancel()
-        if not done:
-            logger.error("the engine did not stop within %s s", self._stop_deadline)
-            self._launcher.say("error", f"The engine did not stop within {self._stop_deadline:g} s and was ended.")
-            self._leave_now(1)
-        stopping.result()
-        return 0 if failure is None else 1
-
     # --- the console
 
-    async def _run_console(self, engine: E) -> None:
+    async def _accompany(self, engine: E) -> None:
         """Run the app to its end, whatever that is, and then live without a terminal; never raises."""
         try:
             if self._stop.is_set() or self._lost.done():
@@ -182,6 +126,8 @@ class EmbeddedHost(Generic[E]):
             screen = "restored" if self._lease.restored else "dirty"
             self._launcher.say("detached", os.getpid(), ended.why, screen)
             self._launcher.close()
+            # Until now a person sat before it; from here on nobody would notice a crash.
+            self.have_watchdog()
 
     async def _run_app(self, engine: E) -> ConsoleEnded:
         app = self._app_factory(engine, self._lease)
@@ -227,32 +173,24 @@ class EmbeddedHost(Generic[E]):
             return ConsoleEnded("crashed", f"{type(failure).__name__}: {failure}", ExitIntent.DETACH)
         return ConsoleEnded("left", "", result or ExitIntent.DETACH)
 
-    # --- signals
+    # --- signals and last words
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        loop.add_signal_handler(signal.SIGTERM, self._on_terminate)
-        loop.add_signal_handler(signal.SIGINT, self._on_terminate)
-        loop.add_signal_handler(signal.SIGHUP, self._on_hang_up)
+        super()._listen(loop)
         self._launcher.listen(loop, self.lose_console)
-
-    def _on_terminate(self) -> None:
-        if self._stop.is_set():
-            logger.warning("told to stop a second time: ending at once")
-            self._leave_now(FORCED)
-        self._stop.set()
 
     def _on_hang_up(self) -> None:
         if self.ended is None:
             self.lose_console("it hung up")
         else:
-            logger.info("SIGHUP: there is no terminal to lose")
+            super()._on_hang_up()
 
-    def _leave_now(self, status: int) -> NoReturn:
-        """End the process without asking anyone: the journal is durable at every moment."""
+    def _tell(self, sentence: str) -> None:
+        self._launcher.say("error", sentence)
+
+    def _before_leaving(self, status: int) -> None:
         self._lease.take_back()
         self._launcher.say("exit", status)
-        logging.shutdown()
-        os._exit(status)
 
 
 def leave_terminal(fd: int) -> None:
@@ -272,6 +210,7 @@ async def run_embedded(
     launcher: LauncherLine,
     patience: Patience | None = None,
     teardown_deadline: float = TEARDOWN_S,
+    watched: bool = True,
 ) -> int:
     """Run engine and console in this process until the engine has stopped; see `EmbeddedHost`."""
     host = EmbeddedHost(
@@ -283,5 +222,6 @@ async def run_embedded(
         launcher=launcher,
         patience=patience,
         teardown_deadline=teardown_deadline,
+        watched=watched,
     )
     return await host.run()

@@ -18,7 +18,7 @@ import termios
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from console.home import command_line, prepare_home, process_log
+from console.home import command_line, open_process_log, prepare_home, process_log
 from console.launch_line import MAX_LINE, Words, encode
 from console.terminal import RESTORE_SCREEN, restore_attributes, save_attributes
 from engine.errors import QuarterdeckError
@@ -35,7 +35,6 @@ __all__ = ["launch", "main"]
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 NO_TERMINAL = 2
-LOG_LIMIT = 1024 * 1024
 # How long a lost terminal's launcher stays to hear the answer, and how long a process may take to end after its last
 # word, in seconds.
 FAREWELL_S = 10.0
@@ -75,7 +74,7 @@ def launch(command: Sequence[str], home: Path) -> int:
     ours, theirs = socket.socketpair()
     with ours, _signals() as heard:
         try:
-            with theirs, _open_log(home) as log:
+            with theirs, open_process_log(home) as log:
                 process = subprocess.Popen(
                     [*command, "--launcher", str(theirs.fileno())],
                     stdout=log,
@@ -239,20 +238,6 @@ def _signals() -> Iterator[socket.socket]:
             signal.set_wakeup_fd(before)
             for number, handler in previous.items():
                 signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _open_log(home: Path) -> Iterator[int]:
-    """The file that takes what the process prints; begun anew when it has grown large."""
-    path = process_log(home)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    if path.exists() and path.stat().st_size > LOG_LIMIT:
-        path.replace(path.with_suffix(".log.1"))
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
 
 
 def _say(fd: int, text: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["Clock", "SimulatedClock", "SystemClock"]
 
@@ -38,6 +40,9 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         """Wait that long in real time."""
+        # Here, not above: commands that only look at the time need no event loop.
+        import asyncio
+
         await asyncio.sleep(seconds)
 
 
@@ -67,6 +72,8 @@ class SimulatedClock:
 
     async def sleep(self, seconds: float) -> None:
         """Wait until somebody advances the clock that far."""
+        import asyncio
+
         if seconds <= 0:
             await asyncio.sleep(0)
             return
@@ -77,6 +84,8 @@ class SimulatedClock:
 
     async def advance(self, seconds: float) -> None:
         """Move on, waking each sleeper at its own time and letting it run before the next."""
+        import asyncio
+
         target = self._now + int(seconds * NS_PER_S)
         while self._sleepers and self._sleepers[0][0] <= target:
             due, _, future = heapq.heappop(self._sleepers)

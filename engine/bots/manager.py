@@ -76,7 +76,7 @@ class BotManager:
         self._builder = BotBuilder(account, ledger, desk, hub, sizer, library, history, clock)
         self._clock = clock
         self._free_capital = free_capital
-        self._max_running = max_running
+        self.max_running = max_running
         self._listeners: dict[Owner, BarListener] = {}
         self._stopping: dict[Owner, StopPolicy] = {}
         self._revival = Revival(self, ledger)
@@ -163,9 +163,9 @@ class BotManager:
 
     def check_room(self) -> None:
         """Raise ConflictError when as many bots run as may."""
-        if sum(bot.state in _ACTIVE for bot in self._ledger.state.bots.values()) >= self._max_running:
+        if sum(bot.state in _ACTIVE for bot in self._ledger.state.bots.values()) >= self.max_running:
             raise ConflictError(
-                f"{self._max_running} bots are running, the most allowed; stop one first, or raise "
+                f"{self.max_running} bots are running, the most allowed; stop one first, or raise "
                 "strategies.max_concurrent_strategies."
             )
 

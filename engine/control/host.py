@@ -18,6 +18,7 @@ from engine.control.jobs import Jobs
 from engine.control.local import LocalLink
 from engine.control.paper_venue import join_venue, make_venue
 from engine.control.projector import Projector
+from engine.control.reload import merged, take_over, waiting
 from engine.control.reports import Reports
 from engine.control.service import Service
 from engine.control.topics import Topics
@@ -33,7 +34,7 @@ from storage.candles import CandleStore
 from storage.journal import AsyncReader, Journal, JournalOptions, MoveRules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from engine.clock import Clock
     from engine.model.venue import Venue
@@ -76,17 +77,27 @@ class EngineHost:
         settings: Validated settings.
         scene: Name of a scene with a fixed seed; it lives in a folder of its own that is emptied first.
         clock: The engine's clock.
+        reread: Reads the settings anew for `reload`; None keeps those of the start.
 
     Raises:
         NotFoundError: There is no such scene.
     """
 
-    def __init__(self, home: Path, settings: Settings, *, scene: str | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        settings: Settings,
+        *,
+        scene: str | None = None,
+        clock: Clock | None = None,
+        reread: Callable[[], Settings] | None = None,
+    ) -> None:
         # A scene's folder is emptied at its start: only a name that is in the table may ever become one.
         self._market = find_scene(scene) if scene is not None else None
         self.home = home if scene is None else home / SCENES / scene
         self.settings = settings
         self.scene = scene
+        self._reread = reread
         self.clock = clock or SystemClock()
         self.release = version("quarterdeck")
         self.engine: Engine | None = None
@@ -232,6 +243,30 @@ class EngineHost:
             asked.cancel()
             over.cancel()
 
+    async def reload(self) -> None:
+        """Read the settings again and take over what can change while the engine runs; the log says what waits.
+
+        Settings that cannot be used change nothing. Never raises.
+        """
+        engine, context = self.engine, self.context
+        if self._reread is None or engine is None or context is None or engine.stopped:
+            return
+        try:
+            fresh = await asyncio.to_thread(self._reread)
+            before, now = self.settings, merged(self.settings, fresh)
+            self.settings = context.settings = now
+            take_over(engine, now)
+            configure_logs(self.home / "logs", now.logging, self.clock)
+            log.info(
+                "settings read again", taken=changes(shown(before), shown(now)), need_restart=waiting(before, fresh)
+            )
+            await self._note_settings(engine)
+        except QuarterdeckError as error:
+            log.error("the settings were not taken over", problem=error.message)
+        except Exception:
+            # The root of an errand: whatever is wrong with a file must not end the engine.
+            log.exception("the settings were not taken over")
+
     # --- doors -------------------------------------------------------------------------------------------------------
 
     def link(self, *, wire: bool = False) -> LocalLink:
@@ -271,4 +306,8 @@ def build_engine(home: Path, overrides: Mapping[str, Any] | None = None) -> Engi
     """
     explicit = dict(overrides or {})
     scene = explicit.pop("scene", None)
-    return EngineHost(home, load_settings(home, explicit=explicit), scene=scene)
+
+    def read() -> Settings:
+        return load_settings(home, explicit=explicit)
+
+    return EngineHost(home, read(), scene=scene, reread=read)

@@ -56,19 +56,21 @@ class EngineLock:
         self._descriptor: int | None = descriptor
 
     @classmethod
-    def acquire(cls, home: Path, *, release: str, clock: Clock | None = None) -> EngineLock:
+    def acquire(cls, home: Path, *, release: str, clock: Clock | None = None, file: str = FILE_NAME) -> EngineLock:
         """Take the lock of a home folder and write into it who holds it.
 
         Args:
             home: The home folder; it exists.
             release: Version of the program.
             clock: Source of the start time; the machine's when None.
+            file: Name of the lock's file; another one than the engine's lets one more process be the only one of its
+                kind.
 
         Raises:
             EngineAlreadyRunningError: Another engine holds it; `details["pid"]` names that one.
             EngineError: The lock cannot be opened.
         """
-        path = home / FILE_NAME
+        path = home / file
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -112,7 +114,7 @@ class EngineLock:
         self.release()
 
 
-def find_holder(home: Path) -> LockHolder | None:
+def find_holder(home: Path, file: str = FILE_NAME) -> LockHolder | None:
     """Who runs an engine in this home folder, or None when nobody does.
 
     A holder with `pid` 0 holds the lock but has not said who it is (it is starting or ending).
@@ -120,7 +122,7 @@ def find_holder(home: Path) -> LockHolder | None:
     Raises:
         EngineError: The lock cannot be opened, so nobody can tell.
     """
-    path = home / FILE_NAME
+    path = home / file
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:

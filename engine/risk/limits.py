@@ -21,6 +21,12 @@ class StateLimits:
         self._body = b""
         self._limits = self._settings
 
+    def take_settings(self, settings: RiskLimits) -> None:
+        """The settings say otherwise now; limits that were journalled still outrank them."""
+        if not self._body:
+            self._limits = settings
+        self._settings = settings
+
     def __call__(self) -> RiskLimits:
         """The limits as of the last fact.
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from console.embedded import drive, parse, serve
+from console.embedded import parse, serve
+from console.process import drive
 from engine.errors import ConfigurationError, QuarterdeckError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def test_a_guest_that_asks_to_exit_is_logged_and_the_loop_goes_on(caplog: pytest
     async def host() -> int:
         task = asyncio.create_task(guest())
         await asyncio.wait({task})
+        assert isinstance(task.exception(), SystemExit)
         await asyncio.sleep(0)
         return 7
 

@@ -101,6 +101,8 @@ def process_has_no_terminal(pid: int) -> bool:
 
 def given_back(terminal: Terminal) -> bool:
     """Whether the shell gets the terminal as it lent it."""
+    while terminal.far >= 0 and terminal.read():
+        pass
     left = terminal.output.rfind(b"\x1b[?1049l")
     cleared = (b"\x1b[?1003l", b"\x1b[?2004l", b"\x1b[<u")
     return (

@@ -460,7 +460,7 @@ async def test_settings_that_changed_since_the_last_start_are_in_the_audit(tmp_p
     async with deck(tmp_path, strategies__max_concurrent_strategies=3) as on:
         (audit,) = [fact for fact in await facts(on, ev.OperatorActed) if fact.actor == "settings"]
         assert audit.summary == "strategies.max_concurrent_strategies: 10 -> 3"
-        assert on.engine.bots._max_running == 3
+        assert on.engine.bots.max_running == 3
     assert (tmp_path / "settings-seen.json").stat().st_mode & 0o777 == 0o600
 
 

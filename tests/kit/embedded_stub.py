@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import logging
 import sys
 import time
@@ -22,59 +21,10 @@ from console.embedded import serve
 from console.ending import ExitIntent
 from console.hosted import HostedApp
 from console.output import Patience
+from tests.kit.stub_engine import StubEngine
 
 if TYPE_CHECKING:
     from textual import events
-
-BEAT_S = 0.005
-REPORT_EVERY = 10
-
-
-class StubEngine:
-    """Beats, and writes down what was seen."""
-
-    def __init__(self, home: Path, fail: str) -> None:
-        self.seen: dict[str, Any] = {"beats": 0, "late_ms": 0.0, "state": "new", "size": None, "frames": 0, "keys": ""}
-        self.seen["held"] = 0
-        self._file = home / "stub.json"
-        self._fail = fail
-        self._failed = asyncio.Event()
-        self._heart: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        if self._fail == "start":
-            raise RuntimeError("the stub refuses to start")
-        self.seen["state"] = "running"
-        self._heart = asyncio.create_task(self._beat(), name="heart")
-
-    async def stop(self) -> None:
-        if self._fail == "stop":
-            self.report(state="stopping")
-            await asyncio.Event().wait()
-        assert self._heart is not None
-        self._heart.cancel()
-        self.report(state="stopped")
-
-    async def wait_stopped(self) -> None:
-        await self._failed.wait()
-
-    def report(self, **more: object) -> None:
-        self.seen |= more
-        partial = self._file.with_suffix(".partial")
-        partial.write_text(json.dumps(self.seen), encoding="utf-8")
-        partial.replace(self._file)
-
-    async def _beat(self) -> None:
-        while True:
-            due = time.monotonic() + BEAT_S
-            await asyncio.sleep(BEAT_S)
-            late = (time.monotonic() - due) * 1000
-            # Starting the app compiles style sheets; lateness counts from its first frames on.
-            if self.seen["frames"] > 2:
-                self.seen["late_ms"] = max(self.seen["late_ms"], late)
-            self.seen["beats"] += 1
-            if self.seen["beats"] % REPORT_EVERY == 0:
-                self.report()
 
 
 class StubApp(HostedApp):
@@ -133,6 +83,7 @@ def main() -> int:
     parser.add_argument("--flood", action="store_true")
     parser.add_argument("--clock-factor", type=float, default=1.0, help="how many times faster silence passes")
     parser.add_argument("--teardown", type=float, default=5.0, help="seconds the app has to end")
+    parser.add_argument("--watched", action="store_true", help="have a watchdog once the console has ended")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
     patience = Patience(clock=lambda: time.monotonic() * options.clock_factor, check_every=0.02)
@@ -145,6 +96,7 @@ def main() -> int:
         ),
         patience,
         options.teardown,
+        watched=options.watched,
     )
 
 

@@ -14,7 +14,9 @@
     ├── StrategyError ── StrategyLoadError
     ├── NotFoundError, ConflictError
     ├── CircuitOpenError ── VenueCircuitOpenError, StorageCircuitOpenError
-    └── EngineError ── EngineAlreadyRunningError, EngineNotRunningError, HandoverError, JournalError
+    ├── RateLimitError
+    └── EngineError ── EngineAlreadyRunningError, EngineNotRunningError, HandoverError, JournalError, ProtocolError,
+                       VersionSkewError
 
 `kind` is the stable word a program compares, `title` the heading of a dialog, `retryable` whether the same
 call may succeed later without a change. Doors and screens use these fields; nobody parses the message.
@@ -55,7 +57,9 @@ __all__ = [
     "NotFoundError",
     "OrderRejectionError",
     "PositionLimitError",
+    "ProtocolError",
     "QuarterdeckError",
+    "RateLimitError",
     "RiskManagementError",
     "SecurityError",
     "SlippageError",
@@ -69,6 +73,7 @@ __all__ = [
     "UnknownOutcomeError",
     "ValidationError",
     "VenueCircuitOpenError",
+    "VersionSkewError",
 ]
 
 
@@ -92,6 +97,8 @@ class QuarterdeckError(Exception):
         self.message = message
         self.error_code = error_code
         self.details: dict[str, object] = dict(details or {})
+        self.correlation = ""
+        """Id under which the log tells more of the call that failed; empty outside of one."""
         # The wall clock is right here: an error is stamped where it is born, outside any simulated time.
         self.timestamp = datetime.now(UTC)
 
@@ -336,6 +343,14 @@ class StorageCircuitOpenError(CircuitOpenError, StorageError):
     kind = "storage_circuit_open"
 
 
+class RateLimitError(QuarterdeckError):
+    """One client asked too much in too short a time; `details["retry_after_ms"]` says when to ask again."""
+
+    kind = "rate_limited"
+    title = "Too many requests"
+    retryable = True
+
+
 class EngineError(QuarterdeckError):
     """The engine as a whole cannot do what was asked."""
 
@@ -368,3 +383,17 @@ class JournalError(EngineError):
 
     kind = "journal"
     title = "The journal failed"
+
+
+class ProtocolError(EngineError):
+    """What came over a connection is no message of the protocol."""
+
+    kind = "protocol"
+    title = "The other side cannot be understood"
+
+
+class VersionSkewError(EngineError):
+    """Engine and client speak different protocols; the message names which side is older."""
+
+    kind = "version_skew"
+    title = "Engine and console differ in version"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from engine.control.projector import Projector
     from engine.control.replay.player import Player
     from engine.control.reports import Reports
+    from engine.control.server import ControlServer
     from engine.engine import Engine
     from engine.strategy.loader import StrategyRegistry
     from storage.candles import CandleStore
@@ -46,7 +47,10 @@ class Context:
     """Where these are the means of a replay, what moves it."""
     request_stop: Callable[[str], None] | None = None
     """Asks the host to end the engine."""
+    control: ControlServer | None = None
+    """The door for other processes."""
     actor: str = field(default="console")
+    """Who asks; every call has its own."""
 
     def need_engine(self) -> Engine:
         """The running engine.
@@ -112,6 +116,12 @@ class Context:
                 after=json.dumps(new, default=str),
             )
         )
+
+    async def close(self) -> None:
+        """Close the door for other processes, and what was read from."""
+        for part in (self.control, self.reader, self.reports):
+            if part is not None:
+                await part.close()
 
     def audit(self, operation: str, summary: str, request_id: str = "") -> None:
         """Book who asked for what; nothing secret may be in the summary."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.clock import SystemClock
 from engine.config import Settings, changes, load_settings, shown
+from engine.control.backend import EngineBackend
 from engine.control.context import Context
 from engine.control.jobs import Jobs
 from engine.control.local import LocalLink
@@ -20,6 +21,7 @@ from engine.control.paper_venue import join_venue, make_venue
 from engine.control.projector import Projector
 from engine.control.reload import merged, take_over, waiting
 from engine.control.reports import Reports
+from engine.control.server import ControlServer
 from engine.control.service import Service
 from engine.control.topics import Topics
 from engine.engine import Engine
@@ -95,6 +97,7 @@ class EngineHost:
         # A scene's folder is emptied at its start: only a name that is in the table may ever become one.
         self._market = find_scene(scene) if scene is not None else None
         self.home = home if scene is None else home / SCENES / scene
+        self._root = home
         self.settings = settings
         self.scene = scene
         self._reread = reread
@@ -155,6 +158,8 @@ class EngineHost:
         gc.freeze()
         self._own(self.topics.run(), "topics")
         self._own(self._project(context), "projection")
+        context.control = ControlServer(self._root, EngineBackend(self.service, self.topics), self.clock)
+        await context.control.start()
 
     def _own(self, work: Any, name: str) -> None:
         self._tasks.append(asyncio.get_running_loop().create_task(work, name=name))
@@ -215,6 +220,8 @@ class EngineHost:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=2)
         context = self.context
+        if context is not None and context.control is not None:
+            context.control.stop_listening()
         if context is not None and context.jobs is not None:
             await context.jobs.close()
         if self.service is not None:
@@ -223,10 +230,7 @@ class EngineHost:
         if self.engine is not None:
             await self.engine.stop()
         if context is not None:
-            if context.reader is not None:
-                await context.reader.close()
-            if context.reports is not None:
-                await context.reports.close()
+            await context.close()
 
     async def wait_stopped(self) -> None:
         """Return when somebody asked the engine to end, or it ended by itself; raise what made it end."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,9 @@ from pydantic import ValidationError as PydanticError
 
 from engine.control.ops import all as _all_operations
 from engine.control.registry import OPERATIONS, Operation, Role, find_operation
-from engine.crash_points import crash_point
+from engine.control.turns import Turns, object_of
 from engine.errors import AuthorizationError, ConflictError, JournalError, QuarterdeckError, ValidationError
-from engine.logs import get_logger, redact
+from engine.logs import current_operation, get_logger, redact
 from engine.logs import operation as log_operation
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ log = get_logger(__name__)
 
 REMEMBERED = 10_000
 """Outcomes kept by request id."""
+REMEMBERED_NS = 24 * 3_600_000_000_000
+"""How long an outcome is kept."""
 
 NOTHING_CHANGES = "this is a replay of the past, and nothing can be changed in it. Go back to the present to act."
 
@@ -42,6 +44,8 @@ class _Outcome:
 
     operation: str
     request: BaseModel
+    begun: int
+    """Nanoseconds of the steady clock."""
     result: asyncio.Task[Any]
 
 
@@ -53,6 +57,7 @@ class Service:
         self._outcomes: OrderedDict[str, _Outcome] = OrderedDict()
         self._count = 0
         self._changing = 0
+        self._turns = Turns()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -72,11 +77,19 @@ class Service:
         *,
         request_id: str | None = None,
         role: Role = Role.ADMIN,
+        actor: str | None = None,
     ) -> Any:
         """Run one operation.
 
         A mutating call returns only once everything it booked is durable. Cancelling the caller does not undo what was
-        begun: with the same request id the outcome can be had later.
+        begun: with the same request id the outcome can be had later, by whichever connection it is asked for.
+
+        Args:
+            name: Name of the operations table.
+            params: Fields of its request.
+            request_id: Chosen by the caller; a repeat gets the first answer, for a day.
+            role: The caller's.
+            actor: The name under which it is recorded; None for the context's own.
 
         Raises:
             NotFoundError: There is no such operation.
@@ -86,6 +99,33 @@ class Service:
             JournalError: What was booked may not have been kept.
             QuarterdeckError: What the operation refuses with.
         """
+        self._count += 1
+        context = self.context
+        if actor is not None and actor != context.actor:
+            context = replace(context, actor=actor)
+        began, result = context.clock.monotonic(), "left"
+        with log_operation(f"{name}-{request_id or self._count}"):
+            try:
+                reply = await self._call(context, name, params, request_id, role)
+            except QuarterdeckError as error:
+                result = error.kind
+                error.correlation = error.correlation or current_operation()
+                raise
+            else:
+                result = "done"
+            finally:
+                took = (context.clock.monotonic() - began) / 1e6
+                log.info("call", operation=name, actor=context.actor, ms=round(took, 2), result=result)
+        return reply
+
+    async def _call(
+        self,
+        context: Context,
+        name: str,
+        params: Mapping[str, Any] | BaseModel | None,
+        request_id: str | None,
+        role: Role,
+    ) -> Any:
         entry = find_operation(name)
         if role < entry.role:
             raise AuthorizationError(
@@ -95,26 +135,33 @@ class Service:
             raise ConflictError(f"{entry.name}: {NOTHING_CHANGES}", error_code="replay")
         request = _parse(entry, params)
         if not entry.mutates:
-            return await self._run(entry, request)
+            return await self._run(context, entry, request)
         if request_id is None:
-            return await self._mutate(entry, request, "")
-        return await self._once(entry, request, request_id)
+            return await self._mutate(context, entry, request, "")
+        return await self._once(context, entry, request, request_id)
 
-    async def _once(self, entry: Operation, request: BaseModel, request_id: str) -> Any:
+    async def _once(self, context: Context, entry: Operation, request: BaseModel, request_id: str) -> Any:
         known = self._outcomes.get(request_id)
         if known is None:
             self._check_unused(request_id)
             # Owned by the table of outcomes: the caller may go, what was begun is finished.
-            task = asyncio.get_running_loop().create_task(self._mutate(entry, request, request_id), name=entry.name)
+            work = self._mutate(context, entry, request, request_id)
+            task = asyncio.get_running_loop().create_task(work, name=entry.name)
             task.add_done_callback(_seen)
-            known = self._outcomes[request_id] = _Outcome(entry.name, request, task)
-            while len(self._outcomes) > REMEMBERED:
-                self._outcomes.popitem(last=False)
+            now = context.clock.monotonic()
+            known = self._outcomes[request_id] = _Outcome(entry.name, request, now, task)
+            self._forget(now)
         elif (known.operation, known.request) != (entry.name, request):
             raise ValidationError(
                 f"The request id {request_id} was used for another request ({known.operation}); choose a new one."
             )
         return await asyncio.shield(known.result)
+
+    def _forget(self, now: int) -> None:
+        """Drop outcomes that are too many or too old."""
+        outcomes = self._outcomes
+        while len(outcomes) > REMEMBERED or now - next(iter(outcomes.values())).begun > REMEMBERED_NS:
+            outcomes.popitem(last=False)
 
     def _check_unused(self, request_id: str) -> None:
         engine = self.context.engine
@@ -127,9 +174,9 @@ class Service:
                 error_code="request_known",
             )
 
-    async def _run(self, entry: Operation, request: BaseModel) -> Any:
+    async def _run(self, context: Context, entry: Operation, request: BaseModel) -> Any:
         try:
-            return await entry.handler(self.context, request)
+            return await entry.handler(context, request)
         except QuarterdeckError as error:
             log.info("operation refused", operation=entry.name, kind=error.kind, problem=error.message)
             raise
@@ -140,30 +187,27 @@ class Service:
                 f"{entry.name} failed unexpectedly ({type(error).__name__}). The log has the details."
             ) from error
 
-    async def _mutate(self, entry: Operation, request: BaseModel, request_id: str) -> Any:
+    async def _mutate(self, context: Context, entry: Operation, request: BaseModel, request_id: str) -> Any:
         self._changing += 1
         self._idle.clear()
         try:
-            return await self._change(entry, request, request_id)
+            async with self._turns.of(object_of(context, entry, request)):
+                return await self._change(context, entry, request, request_id)
         finally:
             self._changing -= 1
             if not self._changing:
                 self._idle.set()
 
-    async def _change(self, entry: Operation, request: BaseModel, request_id: str) -> Any:
-        self._count += 1
-        engine = self.context.engine
+    async def _change(self, context: Context, entry: Operation, request: BaseModel, request_id: str) -> Any:
+        engine = context.engine
         before = engine.ledger.seq if engine is not None else 0
-        with log_operation(f"{entry.name}-{request_id or self._count}"):
-            try:
-                self.context.audit(entry.name, _summary(request), request_id)
-                return await self._run(entry, request)
-            finally:
-                # What is answered, also a refusal, must survive a power loss.
-                crash_point("call.done")
-                if engine is not None:
-                    await _kept(engine, before)
-                crash_point("call.durable")
+        try:
+            context.audit(entry.name, _summary(request), request_id)
+            return await self._run(context, entry, request)
+        finally:
+            # What is answered, also a refusal, must survive a power loss.
+            if engine is not None:
+                await _kept(engine, before)
 
     @staticmethod
     def describe() -> list[dict[str, Any]]:

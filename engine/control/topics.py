@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from engine import events as ev
+from engine.control.facts import Fact, FactLog
 from engine.control.link import Delta, DeltaHandler
 from engine.control.present.activity import activity
 from engine.control.present.bots import bot_row
@@ -21,15 +22,18 @@ from engine.control.present.orders import fill_row, order_row
 from engine.control.present.portfolio import balance_rows, overview, position_rows
 from engine.control.present.risk import risk_view
 from engine.control.present.status import engine_status
-from engine.errors import NotFoundError, QuarterdeckError, ValidationError
+from engine.control.topic_table import FACT_TOPICS, STATE_FILTERS, wanted_filters
+from engine.errors import NotFoundError, QuarterdeckError
 from engine.logs import get_logger
 from engine.model.ids import InstrumentId
+from storage.journal import Query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from engine.control.context import Context
     from engine.control.views_replay import ReplayView
+    from engine.engine import Engine
 
 __all__ = ["FACT_TOPICS", "STATE_TOPICS", "StateTopic", "Topics", "Watcher"]
 
@@ -44,8 +48,8 @@ KEPT_FACTS = 500
 """Facts told to a new watcher at once."""
 FAILED_S = 1.0
 """Pause before a view that could not be made is tried again."""
-MOST = 5_000
-"""Largest number that a filter may ask for."""
+PAGE = 200
+"""Facts read from the journal at once: putting them into words is work of the loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class StateTopic:
     build: Callable[[Context, dict[str, Any]], Any]
     version: Callable[[Context, dict[str, Any]], object]
     """Something that differs whenever the view could; compared before anything is built."""
-    filters: dict[str, Any] = field(default_factory=dict)
+    filters: Mapping[str, Any] = field(default_factory=dict)
     """Filter -> default; a default of None means that it must be given."""
 
 
@@ -115,21 +119,21 @@ STATE_TOPICS: dict[str, StateTopic] = {
         0.1,
         lambda c, f: book_view(c.need_engine(), InstrumentId(f["instrument"]), int(f["depth"])),
         _market,
-        {"instrument": None, "depth": 25},
+        STATE_FILTERS["market.book"],
     ),
     "market.trades": StateTopic(
         "Recent public trades, newest first.",
         0.2,
         lambda c, f: trades_view(c.need_engine(), InstrumentId(f["instrument"]), int(f["limit"])),
         _trades,
-        {"instrument": None, "limit": 50},
+        STATE_FILTERS["market.trades"],
     ),
     "market.candles": StateTopic(
         "The last closed and the growing candle of a timeframe.",
         0.25,
         lambda c, f: candle_view(c.need_engine(), InstrumentId(f["instrument"]), str(f["timeframe"])),
         _candles,
-        {"instrument": None, "timeframe": "1m"},
+        STATE_FILTERS["market.candles"],
     ),
     "market.tickers": StateTopic(
         "Every market in a line.",
@@ -162,12 +166,6 @@ STATE_TOPICS: dict[str, StateTopic] = {
     "replay.state": StateTopic("Where a replay stands; only a replay has it.", 0.1, _replay, _replay),
     "jobs.state": StateTopic("Jobs that wait, run or have ended.", 0.25, _jobs, _jobs),
 }
-
-FACT_TOPICS = {
-    "facts.activity": "What happened, in words; the number is the cursor of facts.since.",
-    "orders.fills": "Executions of ours.",
-}
-"""Topics of facts, in order and complete, with what they tell."""
 
 
 class Watcher:
@@ -220,9 +218,12 @@ class Topics:
         self._context = context
         self._shared: dict[tuple[str, tuple[tuple[str, Any], ...]], _Shared] = {}
         self._facts: dict[str, list[Watcher]] = {name: [] for name in FACT_TOPICS}
-        self._kept: dict[str, deque[tuple[int, Any]]] = {name: deque(maxlen=KEPT_FACTS) for name in FACT_TOPICS}
         self._waiting: deque[tuple[int, str, Any]] = deque()
         self._fresh: list[tuple[str, Watcher]] = []
+        self._listeners: list[Callable[[], None]] = []
+        begins = context.engine.ledger.seq if context.engine is not None else 0
+        self.logs: dict[str, FactLog] = {name: FactLog(begins) for name in FACT_TOPICS}
+        """The newest facts of every topic of facts."""
         self._listen()
 
     def _listen(self) -> None:
@@ -238,13 +239,15 @@ class Topics:
             lately: Facts that a new watcher is told at once, oldest first.
         """
         self._waiting.clear()
-        for kept in self._kept.values():
-            kept.clear()
+        engine = self._context.need_engine()
+        begins = lately[0].seq - 1 if lately else engine.ledger.seq
+        for log_ in self.logs.values():
+            log_.begin_anew(begins)
         for record in lately:
             self._on_record(record)
         while self._waiting:
             seq, topic, data = self._waiting.popleft()
-            self._kept[topic].append((seq, data))
+            self.logs[topic].add(Fact(seq, data))
         for topic, watchers in self._facts.items():
             self._fresh += [(topic, watcher) for watcher in watchers if not watcher.closed]
             watchers.clear()
@@ -253,23 +256,19 @@ class Topics:
             shared.due = 0
         self._listen()
 
-    def subscribe(self, topic: str, handler: DeltaHandler, filters: dict[str, Any]) -> Watcher:
+    def subscribe(self, topic: str, handler: DeltaHandler, filters: Mapping[str, Any]) -> Watcher:
         """Begin to watch; the first message comes on a later turn of the loop.
 
         Raises:
             NotFoundError: There is no such topic.
             ValidationError: A filter is unknown or missing.
         """
+        wanted = wanted_filters(topic, filters, {name: entry.filters for name, entry in STATE_TOPICS.items()})
+        watcher = Watcher(self, topic, handler, wanted)
         if topic in self._facts:
-            watcher = Watcher(self, topic, handler, _filters(topic, {}, filters))
             self._fresh.append((topic, watcher))
             return watcher
-        found = STATE_TOPICS.get(topic)
-        if found is None:
-            known = ", ".join(sorted([*STATE_TOPICS, *FACT_TOPICS]))
-            raise NotFoundError(f"There is no topic {topic!r}; there are {known}.")
-        wanted = _filters(topic, found.filters, filters)
-        watcher = Watcher(self, topic, handler, wanted)
+        found = STATE_TOPICS[topic]
         # A wrong instrument or timeframe is the caller's fault and said at once.
         found.build(self._context, wanted)
         key = (topic, tuple(sorted(wanted.items())))
@@ -322,52 +321,64 @@ class Topics:
 
     # --- facts -------------------------------------------------------------------------------------------------------
 
+    def on_facts(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Have a function called whenever facts were told; what is returned ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def page(self, topic: str, cursor: int) -> tuple[list[Fact], int]:
+        """Facts after a cursor from the journal, oldest first, and the cursor behind them.
+
+        Raises:
+            NotFoundError: There is no such topic of facts, or no journal to read.
+        """
+        reader = self._context.reader
+        if reader is None or topic not in self.logs:
+            raise NotFoundError(f"The facts of {topic} before {self.logs[topic].floor} cannot be read here.")
+        query = Query(kinds=("OrderFilled",)) if topic == "orders.fills" else Query()
+        page = await reader.since(cursor, PAGE, query)
+        return list(_told(self._context.need_engine(), topic, page.records)), page.cursor
+
     def _on_record(self, record: ev.Record) -> None:
         engine = self._context.need_engine()
-        try:
-            said = activity(engine.state, record)
-            fill = fill_row(engine, record.seq, record.event) if isinstance(record.event, ev.OrderFilled) else None
-        except Exception:  # a fact that cannot be put into words must not harm whoever booked it
-            log.exception("a fact cannot be told", fact=ev.event_name(record.event), seq=record.seq)
-            return
-        if said is not None:
-            self._waiting.append((record.seq, "facts.activity", said))
-        if fill is not None:
-            self._waiting.append((record.seq, "orders.fills", fill))
+        for topic in FACT_TOPICS:
+            for fact in _told(engine, topic, (record,)):
+                self._waiting.append((fact.seq, topic, fact.data))
 
     def _on_durable(self, durable: int) -> None:
         while self._waiting and self._waiting[0][0] <= durable:
             seq, topic, data = self._waiting.popleft()
-            self._kept[topic].append((seq, data))
+            self.logs[topic].add(Fact(seq, data))
             for watcher in tuple(self._facts[topic]):
                 watcher.tell(data, snapshot=False, seq=seq)
+        for log_ in self.logs.values():
+            log_.reach(durable)
+        for listener in tuple(self._listeners):
+            listener()
 
     def _greet(self) -> None:
         fresh, self._fresh = self._fresh, []
         for topic, watcher in fresh:
-            kept = self._kept[topic]
-            watcher.tell(tuple(data for _, data in kept), snapshot=True, seq=kept[-1][0] if kept else 0)
+            kept = self.logs[topic].last(KEPT_FACTS)
+            watcher.tell(tuple(fact.data for fact in kept), snapshot=True, seq=self.logs[topic].newest)
             if not watcher.closed:
                 self._facts[topic].append(watcher)
 
 
+def _told(engine: Engine, topic: str, records: Iterable[ev.Record]) -> Iterable[Fact]:
+    """What a topic says of these facts; about some it says nothing."""
+    for record in records:
+        try:
+            if topic == "facts.activity":
+                data: Any = activity(engine.state, record)
+            else:
+                data = fill_row(engine, record.seq, record.event) if isinstance(record.event, ev.OrderFilled) else None
+        except Exception:  # a fact that cannot be put into words must not harm whoever booked it
+            log.exception("a fact cannot be told", fact=ev.event_name(record.event), seq=record.seq)
+            continue
+        if data is not None:
+            yield Fact(record.seq, data)
+
+
 def _trace(error: Exception) -> Exception | None:
     return None if isinstance(error, QuarterdeckError) else error
-
-
-def _filters(name: str, known: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    unknown = set(given) - set(known)
-    if unknown:
-        there = f"; it has {', '.join(sorted(known))}" if known else ""
-        raise ValidationError(f"The topic {name} has no filter {', '.join(sorted(unknown))}{there}.")
-    wanted = {**known, **{key: value for key, value in given.items() if value is not None}}
-    missing = [key for key, value in wanted.items() if value is None]
-    if missing:
-        raise ValidationError(f"The topic {name} needs {', '.join(missing)}.")
-    for key, value in wanted.items():
-        wants_number = isinstance(known[key], int)
-        if isinstance(value, bool) or not isinstance(value, int if wants_number else str):
-            raise ValidationError(f"The filter {key} of {name} is a {'number' if wants_number else 'text'}.")
-        if isinstance(value, int) and not 1 <= value <= MOST:
-            raise ValidationError(f"The filter {key} of {name} is between 1 and {MOST}, not {value}.")
-    return wanted

@@ -29,6 +29,7 @@ __all__ = [
     "BotRow",
     "BreakerRow",
     "CandleView",
+    "ClientRow",
     "DatasetRow",
     "EngineStatus",
     "EquityPoint",
@@ -558,6 +559,26 @@ class HealthRow(View, frozen=True, kw_only=True):
     """ok, warning, failed or off."""
     summary: str
     figures: dict[str, float | int | str | None] = {}
+
+
+class ClientRow(View, frozen=True, kw_only=True):
+    """One console, command or program that is connected to the engine."""
+
+    id: str
+    actor: str
+    """The name under which its doings are recorded."""
+    release: str
+    pid: int
+    role: str
+    connected: int
+    """UTC nanoseconds since when."""
+    topics: int
+    """What it watches."""
+    calls: int
+    waiting: int
+    """Messages that it has not taken yet."""
+    replaced: int
+    """States it never saw because a newer one came first."""
 
 
 class Activity(View, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import msgspec
 
@@ -10,12 +10,22 @@ from engine.errors import QuarterdeckError
 
 __all__ = ["check", "decode", "encode"]
 
+T = TypeVar("T")
+
 _encoder = msgspec.json.Encoder(decimal_format="string")
 
 
 def encode(data: Any) -> bytes:
     """A view, or a list or tuple of views, as JSON."""
     return _encoder.encode(data)
+
+
+@overload
+def decode(body: bytes, kind: type[T]) -> T: ...
+
+
+@overload
+def decode(body: bytes, kind: Any) -> Any: ...
 
 
 def decode(body: bytes, kind: Any) -> Any:

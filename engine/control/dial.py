@@ -1,0 +1,113 @@
+"""Finding an engine: connect to the socket of a home folder and exchange hello and welcome, or say why not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from websockets.asyncio.client import ClientConnection, unix_connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from engine.control.places import control_socket
+from engine.control.protocol import (
+    DEAD_S,
+    HEARTBEAT_S,
+    HELLO_S,
+    MAX_BYTES,
+    Hello,
+    Welcome,
+    decode_error,
+    decode_incoming,
+    encode_request,
+)
+from engine.control.wire import decode
+from engine.errors import AuthenticationError, EngineNotRunningError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["dial"]
+
+CLOSE_S = 1.0
+_library = logging.getLogger("quarterdeck.websockets")
+_library.setLevel(logging.ERROR)
+
+
+async def dial(home: Path, hello: Hello) -> tuple[ClientConnection, Welcome]:
+    """Connect to the engine of a home folder and introduce oneself.
+
+    Returns:
+        The connection, and what the engine says of itself; its protocol may be another one.
+
+    Raises:
+        EngineNotRunningError: Nobody answers; with the code `not_answering`, somebody is there and says nothing.
+        AuthenticationError: The engine belongs to another user.
+        QuarterdeckError: The engine refuses the hello.
+    """
+    path = control_socket(home)
+    try:
+        async with asyncio.timeout(HELLO_S):
+            connection = await unix_connect(
+                os.fspath(path),
+                uri="ws://engine/",
+                compression=None,
+                max_size=MAX_BYTES,
+                open_timeout=None,
+                ping_interval=HEARTBEAT_S,
+                ping_timeout=DEAD_S,
+                close_timeout=CLOSE_S,
+                user_agent_header=None,
+                proxy=None,
+                logger=_library,
+            )
+            try:
+                return connection, await _introduce(connection, hello)
+            except BaseException:
+                connection.transport.abort()
+                raise
+    except TimeoutError:
+        raise _silent(home) from None
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise EngineNotRunningError(
+            f"No engine is running in {home}. Start one with `quarterdeck`, or `quarterdeck engine start` without a "
+            "console."
+        ) from None
+    except PermissionError:
+        raise _stranger(home) from None
+    except InvalidStatus as error:
+        if error.response.status_code == 403:
+            raise _stranger(home) from None
+        raise _silent(home) from error
+    except (ConnectionClosed, InvalidHandshake, EOFError, OSError) as error:
+        raise EngineNotRunningError(
+            f"The engine in {home} ended the connection before it answered; it is starting or ending. Try again in a "
+            "moment."
+        ) from error
+
+
+async def _introduce(connection: ClientConnection, hello: Hello) -> Welcome:
+    await connection.send(encode_request(0, "hello", hello), text=True)
+    said = decode_incoming(await connection.recv())
+    if said.error is not None:
+        raise decode_error(said.error)
+    welcome: Welcome = decode(said.result, Welcome)
+    return welcome
+
+
+def _silent(home: Path) -> EngineNotRunningError:
+    from engine.control.lock import find_holder
+
+    holder = find_holder(home)
+    who = f" (process {holder.pid})" if holder is not None and holder.pid else ""
+    return EngineNotRunningError(
+        f"The engine in {home}{who} has not answered within {HELLO_S:g} s: it hangs, was stopped by a signal, or the "
+        "machine is overloaded. `quarterdeck status` shows who it is; `quarterdeck stop` ends it.",
+        error_code="not_answering",
+        details={"pid": holder.pid if holder is not None else 0},
+    )
+
+
+def _stranger(home: Path) -> AuthenticationError:
+    return AuthenticationError(f"The engine in {home} belongs to another user. Run this as the owner of the folder.")

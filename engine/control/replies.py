@@ -1,0 +1,126 @@
+"""What is answered and what is watched: the type of every operation's reply and of every topic's data.
+
+A program at the other end of a socket reads messages by this table. It imports nothing of the engine but its nouns, so
+that a console or a command starts at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.control import views, views_records, views_replay
+from engine.model.candle import Candle
+
+__all__ = ["FACTS", "REPLIES", "TOPICS", "reply_type", "topic_type"]
+
+REPLIES: dict[str, Any] = {
+    "alerts.acknowledge": str,
+    "alerts.list": views_records.AlertPage,
+    "backtests.data": list[views.DatasetRow],
+    "backtests.delete": str,
+    "backtests.export": str,
+    "backtests.get": views.BacktestView,
+    "backtests.list": list[views.BacktestRow],
+    "backtests.report": dict[str, Any],
+    "backtests.run": views.JobRow,
+    "bots.configure": views.BotRow,
+    "bots.create": views.BotRow,
+    "bots.delete": str,
+    "bots.get": views.BotRow,
+    "bots.list": list[views.BotRow],
+    "bots.pause": views.BotRow,
+    "bots.resume": views.BotRow,
+    "bots.start": views.BotRow,
+    "bots.stop": views.BotRow,
+    "clients.list": list[views.ClientRow],
+    "config.get": list[views_records.SettingRow],
+    "config.set": views_records.ConfigChange,
+    "data.delete": str,
+    "data.export": str,
+    "data.import": views.JobRow,
+    "data.list": list[views.DatasetRow],
+    "engine.feeds": list[views.FeedRow],
+    "engine.status": views.EngineStatus,
+    "engine.stop": str,
+    "facts.since": list[views.Activity],
+    "health.components": list[views.HealthRow],
+    "health.live": views_records.Readiness,
+    "health.ready": views_records.Readiness,
+    "instruments.list": list[views.InstrumentRow],
+    "jobs.cancel": views.JobRow,
+    "jobs.get": views.JobRow,
+    "jobs.list": list[views.JobRow],
+    "logs.tail": list[views_records.LogLine],
+    "market.book": views.BookView,
+    "market.candles": list[Candle],
+    "market.tickers": list[views.TickerRow],
+    "market.trades": views.TradesView,
+    "orders.cancel": views.OrderRow,
+    "orders.cancel_all": list[views.OrderRow],
+    "orders.fill_history": views.FillHistoryView,
+    "orders.fills": list[views.FillRow],
+    "orders.history": views.OrderHistoryView,
+    "orders.list": list[views.OrderRow],
+    "orders.place": views.OrderRow,
+    "orders.preview": views.OrderPreview,
+    "orders.replace": views.OrderRow,
+    "portfolio.balances": list[views.BalanceRow],
+    "portfolio.close": list[views.OrderRow],
+    "portfolio.history": list[views.EquityPoint],
+    "portfolio.overview": views.PortfolioOverview,
+    "portfolio.positions": list[views.PositionRow],
+    "replay.pause": views_replay.ReplayView,
+    "replay.play": views_replay.ReplayView,
+    "replay.seek": views_replay.ReplayView,
+    "replay.sessions": list[views_replay.SessionRow],
+    "replay.state": views_replay.ReplayView,
+    "replay.step": views_replay.ReplayView,
+    "risk.alerts": views_records.AlertPage,
+    "risk.emergency_stop": views.RiskView,
+    "risk.halt": views.RiskView,
+    "risk.limits": list[views.LimitRow],
+    "risk.overview": views.RiskView,
+    "risk.reset_breaker": views.RiskView,
+    "risk.resume": views.RiskView,
+    "risk.set_limits": views.RiskView,
+    "strategies.backtest": views.JobRow,
+    "strategies.config": views.StrategyRow,
+    "strategies.list": list[views.StrategyRow],
+    "strategies.load": views.StrategyRow,
+    "strategies.performance": views_records.StrategyPerformance,
+    "trades.list": views_records.TradeHistoryView,
+}
+"""Operation -> type of its reply."""
+
+TOPICS: dict[str, Any] = {
+    "bots.state": tuple[views.BotRow, ...],
+    "engine.status": views.EngineStatus,
+    "jobs.state": tuple[views.JobRow, ...],
+    "market.book": views.BookView,
+    "market.candles": views.CandleView,
+    "market.tickers": tuple[views.TickerRow, ...],
+    "market.trades": views.TradesView,
+    "orders.open": tuple[views.OrderRow, ...],
+    "portfolio.balances": tuple[views.BalanceRow, ...],
+    "portfolio.overview": views.PortfolioOverview,
+    "portfolio.positions": tuple[views.PositionRow, ...],
+    "replay.state": views_replay.ReplayView,
+    "risk.state": views.RiskView,
+}
+"""Topic of state -> type of its data."""
+
+FACTS: dict[str, Any] = {
+    "facts.activity": views.Activity,
+    "orders.fills": views.FillRow,
+}
+"""Topic of facts -> type of one of them."""
+
+
+def reply_type(operation: str) -> Any:
+    """What an operation answers with; anything at all for one that this release does not know."""
+    return REPLIES.get(operation, Any)
+
+
+def topic_type(topic: str) -> Any:
+    """What a topic's messages carry: the whole of a state, or one fact."""
+    return FACTS[topic] if topic in FACTS else TOPICS.get(topic, Any)

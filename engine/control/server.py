@@ -1,0 +1,222 @@
+"""The control socket: the second door, for consoles, commands and programs of the engine's own user.
+
+The socket is in a folder that only its owner may enter, is the owner's alone, and a connection is refused unless the
+kernel says that the same user made it. Only whoever holds the home's lock opens it, so that a socket left behind by a
+crash is simply replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import socket
+from collections import Counter
+from contextlib import suppress
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from engine.control.build import build_id
+from engine.control.peers import peer_of
+from engine.control.places import control_socket, prepare_run_folder
+from engine.control.protocol import DEAD_S, HEARTBEAT_S, HELLO_S, MAX_BYTES, Close, Hello
+from engine.control.session import Session
+from engine.control.streams import Encoded
+from engine.errors import EngineError
+from engine.logs import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+    from websockets.asyncio.server import Server
+    from websockets.http11 import Request, Response
+
+    from engine.clock import Clock
+    from engine.control.backend import Backend
+    from engine.control.views import ClientRow
+
+__all__ = ["ControlServer"]
+
+log = get_logger(__name__)
+
+CLOSE_S = 2.0
+"""Seconds that a client has to take note of the end of its connection."""
+KNOWN = ("console", "command line", "watchdog", "launcher")
+"""Clients that are recorded by what they are; others carry their process number."""
+_UNFIT = re.compile(r"[^a-z0-9 ._-]")
+
+# Every connection would be worth a line of its own to the library; sessions say what there is to say.
+_library = logging.getLogger("quarterdeck.websockets")
+_library.setLevel(logging.ERROR)
+
+
+class ControlServer:
+    """Serves one engine on a unix socket.
+
+    Args:
+        home: Home folder; the caller holds its lock.
+        backend: The engine.
+        clock: Source of time.
+    """
+
+    def __init__(self, home: Path, backend: Backend, clock: Clock) -> None:
+        self.backend = backend
+        self.clock = clock
+        self.encoded = Encoded()
+        self.counters: Counter[str] = Counter()
+        """`clients` that have come, `strangers` refused, `cut_off` for being slow, calls `refused` for their rate."""
+        self.build = ""
+        self._home = home
+        self._path: Path | None = None
+        self._inode = (0, 0)
+        self._server: Server | None = None
+        self._sessions: dict[ServerConnection, Session] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unlisten: Any = None
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the socket.
+
+        Raises:
+            ConfigurationError: Its path is too long.
+            EngineError: The folder or the socket cannot be made.
+        """
+        self.build = await asyncio.to_thread(build_id)
+        path = control_socket(self._home)
+        prepare_run_folder(self._home)
+        listening = _bind(path)
+        found = path.stat()
+        self._path, self._inode = path, (found.st_dev, found.st_ino)
+        self._server = await serve(
+            self._serve,
+            sock=listening,
+            process_request=self._admit,
+            compression=None,
+            max_size=MAX_BYTES,
+            open_timeout=HELLO_S,
+            ping_interval=HEARTBEAT_S,
+            ping_timeout=DEAD_S,
+            close_timeout=CLOSE_S,
+            server_header=None,
+            logger=_library,
+        )
+        self._unlisten = self.backend.on_facts(self._news)
+
+    def stop_listening(self) -> None:
+        """Take no more connections and remove the socket; those that are open go on."""
+        if self._server is not None:
+            self._server.close(close_connections=False)
+        self._unlink()
+
+    async def close(self) -> None:
+        """End every connection and remove the socket; a second call does nothing."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        self._unlisten()
+        server.close(close_connections=False)
+        self._unlink()
+        for connection in list(self._sessions):
+            self.end(connection, Close.STOPPED, "the engine has stopped")
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_S + 1)
+        for task in self._tasks:
+            task.cancel()
+
+    def _unlink(self) -> None:
+        """Remove the socket, unless it is another's by now."""
+        path, self._path = self._path, None
+        if path is None:
+            return
+        with suppress(OSError):
+            found = path.stat()
+            if (found.st_dev, found.st_ino) == self._inode:
+                path.unlink()
+
+    def own(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run something to its end, whether or not its client stays."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def end(self, connection: ServerConnection, code: int, reason: str) -> None:
+        """End a connection beside everything else; one that takes nothing is broken off after a while."""
+        self.own(_end(connection, code, reason), "end of a connection")
+
+    # --- clients -----------------------------------------------------------------------------------------------------
+
+    def clients(self) -> list[ClientRow]:
+        """Everybody who is connected, the first first."""
+        return [session.row() for session in self._sessions.values() if session.hello is not None]
+
+    def name_client(self, hello: Hello) -> str:
+        """The name under which a new client's doings are recorded: `console 2`, `command line`, `program x 4711`."""
+        client = _UNFIT.sub("", hello.client.lower())[:32].strip()
+        if client == "console":
+            taken = {session.actor for session in self._sessions.values()}
+            # The first console is the one in the engine's own process.
+            return next(name for name in (f"console {n}" for n in range(2, len(taken) + 3)) if name not in taken)
+        return client if client in KNOWN else f"program {client} {hello.pid}"
+
+    def _admit(self, connection: ServerConnection, _request: Request) -> Response | None:
+        """Refuse every process of another user, before anything else."""
+        endpoint = connection.transport.get_extra_info("socket")
+        try:
+            peer = peer_of(endpoint)
+        except OSError as error:
+            self.counters["strangers"] += 1
+            return connection.respond(HTTPStatus.FORBIDDEN, f"Who asks cannot be told ({error}).\n")
+        if peer is not None and peer.uid != os.geteuid():
+            self.counters["strangers"] += 1
+            log.warning("a process of another user was refused", uid=peer.uid, process=peer.pid)
+            return connection.respond(HTTPStatus.FORBIDDEN, "This engine belongs to another user.\n")
+        return None
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        self.counters["clients"] += 1
+        session = self._sessions[connection] = Session(self, connection, self.counters["clients"])
+        try:
+            await session.run()
+        finally:
+            del self._sessions[connection]
+
+    def _news(self) -> None:
+        for session in tuple(self._sessions.values()):
+            session.news()
+
+
+async def _end(connection: ServerConnection, code: int, reason: str) -> None:
+    with suppress(ConnectionClosed):
+        await connection.close(code, reason)
+    connection.transport.abort()
+
+
+def _bind(path: Path) -> socket.socket:
+    """A socket that nobody but us may use, in the place of whatever is there."""
+    # Made under a name of its own and moved: there is never a moment without a socket in its place.
+    fresh = path.with_name(f"{os.getpid()}.new")
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        fresh.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            listening.bind(os.fspath(fresh))
+        finally:
+            os.umask(before)
+        listening.listen(64)
+        listening.setblocking(False)
+        fresh.replace(path)
+    except OSError as error:
+        listening.close()
+        raise EngineError(
+            f"The socket {path} cannot be opened ({error.strerror}). Remove it if it is in the way, or choose another "
+            "home folder with --home."
+        ) from error
+    return listening

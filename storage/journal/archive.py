@@ -6,25 +6,30 @@ while facts are being moved: a segment is complete before the live file lets go 
 
 from __future__ import annotations
 
+import os
 import re
 from bisect import bisect_left
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from engine.errors import StateCorruptionError
 from storage.journal.codec import genesis, link
+from storage.journal.schema import sync_folder
 from storage.journal.segment import Segment
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from storage.journal.segment import ArchivedRow, Block
 
-__all__ = ["Archive", "archive_folder", "file_of"]
+__all__ = ["Archive", "LostFacts", "archive_folder", "file_of"]
 
 _NAME = re.compile(r"facts-(\d{12})-(\d{12})\.segment")
+_LOST = "lost.json"
 BLOCKS_KEPT = 8
 """Unpacked blocks kept, some 200 KiB each."""
 
@@ -38,6 +43,13 @@ def file_of(connection: sqlite3.Connection) -> str:
     """The file that a connection has open."""
     found: str = connection.execute("PRAGMA database_list").fetchone()[2]
     return found
+
+
+class LostFacts(msgspec.Struct, frozen=True, order=True):
+    """Facts that a repair could not keep."""
+
+    first: int
+    last: int
 
 
 class Archive:
@@ -76,6 +88,8 @@ class Archive:
         if _gap(found, after, until) is not None:
             found = _within(self.segments(), after, until)
         missing = _gap(found, after, until)
+        if missing is not None:
+            missing = _gap([*found, *self.lost()], after, until)
         if missing is None:
             return found
         first, last = missing
@@ -84,6 +98,29 @@ class Archive:
             "(`quarterdeck backup list`). The engine starts without it as long as it has a snapshot.",
             details={"first": first, "last": last},
         )
+
+    # --- what a repair could not keep --------------------------------------------------------------------------------
+
+    def lost(self) -> list[LostFacts]:
+        """Facts that are known to be lost; a reader passes over them, the chain cannot be checked across them."""
+        try:
+            return msgspec.json.decode((self.folder / _LOST).read_bytes(), type=list[LostFacts])
+        except FileNotFoundError:
+            return []
+        except (OSError, msgspec.MsgspecError):
+            # It only spares readers a refusal; without it they refuse.
+            return []
+
+    def note_lost(self, more: list[LostFacts]) -> None:
+        """Note facts that are lost. Raises OSError."""
+        fresh = self.folder / f"{_LOST}.new"
+        descriptor = os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(sorted({*self.lost(), *more})))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self.folder / _LOST)
+        sync_folder(self.folder)
 
     # --- rows --------------------------------------------------------------------------------------------------------
 
@@ -165,10 +202,10 @@ def _within(segments: list[Segment], after: int, until: int) -> list[Segment]:
     return [segment for segment in segments if segment.last > after and segment.first <= until]
 
 
-def _gap(found: list[Segment], after: int, until: int) -> tuple[int, int] | None:
+def _gap(found: Sequence[Segment | LostFacts], after: int, until: int) -> tuple[int, int] | None:
     """The first facts that no segment holds; None when nothing is missing."""
     reached = after
-    for segment in found:
+    for segment in sorted(found, key=lambda span: span.first):
         if segment.first > reached + 1:
             return reached + 1, segment.first - 1
         reached = max(reached, segment.last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ PAGE = 500
 
 _WALK = "SELECT seq, ts, epoch, body, hash FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
 _END = 2**63 - 1
+_UNKNOWN = b""
+"""In the place of a hash that the archive does not store."""
 
 
 def last_link(connection: sqlite3.Connection, journal_id: str) -> tuple[int, bytes]:
@@ -73,9 +76,9 @@ def walk(
         live = archived <= seq
         for number, ts, epoch, body, stored in rows if live else _archived_rows(connection, seq, min(archived, until)):
             if number != seq + 1:
-                raise StateCorruptionError(f"The journal lacks the facts {seq + 1} to {number - 1}. {REMEDY}")
-            head = link(head, number, ts, epoch, body)
-            if stored is not None and head != stored:
+                raise _lacks(connection, seq + 1, number - 1)
+            head = _linked(head, number, ts, epoch, body)
+            if stored != _UNKNOWN and head != stored:
                 raise StateCorruptionError(
                     f"Fact {number} of the journal is not what was written: its hash does not match. {REMEDY}",
                     details={"seq": number},
@@ -84,11 +87,33 @@ def walk(
             yield number, body, head
         if live and len(rows) < PAGE:
             return
+        if not live and seq < min(archived, until):
+            raise _lacks(connection, seq + 1, min(archived, until))
+
+
+def _linked(head: bytes, number: int, ts: int, epoch: int, body: bytes) -> bytes:
+    try:
+        return link(head, number, ts, epoch, body)
+    except (struct.error, TypeError) as error:
+        # A damaged page may give a text where a number was.
+        raise StateCorruptionError(
+            f"Fact {number} of the journal is not what was written: {error}. {REMEDY}", details={"seq": number}
+        ) from error
+
+
+def _lacks(connection: sqlite3.Connection, first: int, last: int) -> StateCorruptionError:
+    what = f"The journal lacks the facts {first} to {last}"
+    if any(span.first <= first <= span.last for span in _archive(connection).lost()):
+        return StateCorruptionError(
+            f"{what}: they were damaged, and a repair could not keep them. What came later stands on a snapshot; a "
+            "replay from the first fact is not possible any more."
+        )
+    return StateCorruptionError(f"{what}. {REMEDY}")
 
 
 def _archived_rows(
     connection: sqlite3.Connection, after: int, until: int
-) -> Iterator[tuple[int, int, int, bytes, bytes | None]]:
+) -> Iterator[tuple[int, int, int, bytes, bytes]]:
     """Archived rows as the live file would give them, hashes only where the archive knows them."""
     archive = _archive(connection)
     for segment, block in archive.blocks(after, until):
@@ -96,7 +121,7 @@ def _archived_rows(
         last = block == segment.index.blocks[-1]
         for number, ts, epoch, _, _, _, body in rows:
             if after < number <= until:
-                yield number, ts, epoch, body, segment.index.after if last and number == block.last else None
+                yield number, ts, epoch, body, segment.index.after if last and number == block.last else _UNKNOWN
 
 
 def verify(

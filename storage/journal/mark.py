@@ -86,8 +86,8 @@ class HighWaterMark:
         if best is None:
             raise StateCorruptionError(
                 f"The journal's high-water mark {path} is damaged in both places, so it cannot be told whether the "
-                f"journal is complete. Restore a backup; or delete {path.name} to go on with what the journal holds, "
-                "under a new instance id."
+                f"journal is complete. `quarterdeck journal repair` goes on with what the journal holds, under a "
+                "new instance id; `quarterdeck backup restore` brings a backup back."
             )
         return best
 

@@ -11,7 +11,7 @@ from storage.journal.chain import fold, last_link, link_at, reading, verify
 from storage.journal.codec import genesis
 from storage.journal.mark import HighWaterMark, Mark
 from storage.journal.schema import Meta, connect, create, read_meta, upgrade
-from storage.journal.snapshots import SnapshotStore
+from storage.journal.snapshots import NEWER, SnapshotStore
 
 if TYPE_CHECKING:
     import sqlite3
@@ -63,9 +63,9 @@ def establish(path: Path) -> bool:
     if not path.exists():
         if mark is not None and mark.seq:
             raise StateCorruptionError(
-                f"The journal {path} is gone, but its mark says that it held {mark.seq} facts. Bring the file back or "
-                f"restore a backup; to start with nothing, delete {mark_path(path).name} and "
-                f"{snapshot_folder(path).name} as well."
+                f"The journal {path} is gone, but its mark says that it held {mark.seq} facts. Bring the file back "
+                "or restore a backup (`quarterdeck backup restore`); `quarterdeck journal repair` goes on from the "
+                f"last snapshot; to start with nothing, delete {mark_path(path).name} and {snapshot_folder(path).name}."
             )
         create(path)
         mark = None
@@ -94,8 +94,8 @@ def check_mark(connection: sqlite3.Connection, path: Path, meta: Meta) -> None:
         return
     seq, _ = last_link(connection, meta.journal_id)
     way_out = (
-        f"Restore a backup; or, to go on with what the journal holds, delete {mark_path(path).name}: the engine then "
-        "starts under a new instance id and asks every venue what became of its orders."
+        "`quarterdeck journal repair` goes on with what the journal holds, under a new instance id, and every venue is "
+        "asked what became of its orders; `quarterdeck backup restore` brings a backup back."
     )
     if seq < mark.seq:
         raise StateCorruptionError(
@@ -150,7 +150,8 @@ def _take_snapshot(connection: sqlite3.Connection, path: Path, found: Recovered)
             header, state = store.load(seq)
         except StateCorruptionError as error:
             found.notes.append(error.message)
-            found.rejected.append(seq)
+            if error.error_code != NEWER:
+                found.rejected.append(seq)
             continue
         if header.journal_id == journal_id and link_at(connection, journal_id, seq) == header.hash:
             found.state, found.head, found.snapshot_seq = state, header.hash, seq

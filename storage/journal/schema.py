@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.errors import JournalError, StateCorruptionError
-from storage.journal.damage import reading
+from storage.journal.damage import REMEDY, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -187,10 +187,10 @@ def refuse_newer(connection: sqlite3.Connection, path: Path) -> int:
     if version > SCHEMA_VERSION:
         raise StateCorruptionError(
             f"The journal {path} was written by a newer release (format {version}, this one knows {SCHEMA_VERSION}). "
-            "Install that release again, or start with another home folder."
+            "Install that release again, or restore a backup of this one (`quarterdeck backup list`)."
         )
     if version == 0:
-        raise StateCorruptionError(f"The file {path} is no journal. Move it away and restore a backup.")
+        raise StateCorruptionError(f"The file {path} is no journal. {REMEDY}")
     return version
 
 

@@ -26,6 +26,8 @@ __all__ = ["STATE_FORMAT", "SnapshotHeader", "SnapshotStore"]
 STATE_FORMAT = 3
 """Raised whenever the fold or its sections change their meaning: older snapshots are then replayed instead."""
 
+NEWER = "newer_release"
+"""Error code of a snapshot that a newer release wrote."""
 _MAGIC = b"QDSNAP1\n"
 _NAME = re.compile(r"state-(\d{12})\.snapshot")
 _DIGEST = 16
@@ -154,6 +156,12 @@ def _read_header(file: BinaryIO, path: Path) -> SnapshotHeader:
         raise StateCorruptionError(f"The file {path.name} is no snapshot.")
     _, size = _lengths.unpack(_take(file, _lengths.size))
     header = msgspec.msgpack.decode(_take(file, size), type=SnapshotHeader)
+    if header.format > STATE_FORMAT:
+        raise StateCorruptionError(
+            f"The snapshot {path.name} was written by a newer release (format {header.format}, this one knows "
+            f"{STATE_FORMAT}); the facts are replayed instead.",
+            error_code=NEWER,
+        )
     if header.format != STATE_FORMAT:
         raise StateCorruptionError(
             f"The snapshot {path.name} has format {header.format}, this release uses {STATE_FORMAT}."

@@ -100,7 +100,7 @@ def test_a_lost_tail_is_refused_with_a_way_out(path: Path) -> None:
     total = last(path)
     execute(path, "DELETE FROM events WHERE seq > 390")
     error = refused(path, f"ends at fact 390, but {total} facts were durable")
-    assert "delete journal.hwm" in error.message
+    assert "`quarterdeck journal repair`" in error.message
 
 
 def test_the_way_out_of_a_lost_tail_goes_on_under_a_new_instance(path: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_torn_mark_slot_falls_back_to_the_other(path: Path, slot: int) -> None
 
 def test_a_mark_torn_in_both_slots_is_refused_with_a_way_out(path: Path) -> None:
     mark_path(path).write_bytes(b"\0" * 1024)
-    assert "delete journal.hwm" in refused(path, "damaged in both places").message
+    assert "`quarterdeck journal repair`" in refused(path, "damaged in both places").message
 
 
 def test_snapshot_and_tail_give_the_state_of_a_full_replay(path: Path) -> None:
@@ -209,12 +209,17 @@ def test_a_file_that_is_no_snapshot_is_passed_over(path: Path, content: bytes) -
     assert Journal.open(path).recovered.snapshot_seq == 100
 
 
-def test_a_snapshot_of_another_fold_is_replayed_instead(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("newer", [True, False])
+def test_a_snapshot_of_another_fold_is_replayed_instead_and_a_newer_one_is_left_alone(
+    path: Path, monkeypatch: pytest.MonkeyPatch, newer: bool
+) -> None:
     cut_snapshots(path, 100)
-    monkeypatch.setattr("storage.journal.snapshots.STATE_FORMAT", 999)
+    monkeypatch.setattr("storage.journal.snapshots.STATE_FORMAT", 0 if newer else 999)
     recovered = Journal.open(path).recovered
     assert recovered.snapshot_seq == 0
     assert recovered.state.seq == last(path)
+    assert ("was written by a newer release" in recovered.notes[0]) == newer
+    assert SnapshotStore(snapshot_folder(path)).numbers() == ([100] if newer else [])
 
 
 def test_a_fact_of_an_old_version_is_lifted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

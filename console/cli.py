@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.commands import COMMANDS, DEFAULT
+from console.commands import ALIASES, COMMANDS, DEFAULT
 from console.home import HOME_VARIABLE, resolve_home
 from console.plain import say
+from engine.control.exit_codes import exit_code_of
 from engine.errors import QuarterdeckError
 
 if TYPE_CHECKING:
@@ -77,11 +78,16 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command of that name, or None when the table has no such line."""
-        entry = COMMANDS.get(cmd_name)
+        name = ALIASES.get(cmd_name, cmd_name)
+        entry = COMMANDS.get(name)
         if entry is None:
             return None
-        command: click.Command = load(entry.target)
-        return command
+        command: click.Command | None = load(entry.target) if entry.target else None
+        if not entry.noun:
+            return command
+        from console.operation_commands import NounGroup
+
+        return NounGroup(name, entry.noun, entry.help, command if isinstance(command, click.Group) else None)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the sub-commands from the table, importing none of them."""
@@ -125,7 +131,7 @@ def root(ctx: click.Context, home: Path | None, scene: str | None) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and end the process with its exit status: 0 done, 1 refused or failed, 2 misunderstood.
+    """Run the command line and end the process with its exit status; see `engine.control.exit_codes`.
 
     Args:
         arguments: What follows the command's name; None takes it from the process.
@@ -134,4 +140,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
         root.main(args=None if arguments is None else list(arguments), prog_name="quarterdeck")
     except QuarterdeckError as error:
         say(f"{error.title}: {error.message}", err=True)
-        sys.exit(1)
+        sys.exit(exit_code_of(error.kind, error.error_code))

@@ -1,22 +1,26 @@
 """The table of sub-commands: a name, where it lives, and the line that `--help` shows.
 
-A command is imported when it is run, never to list it: whoever adds one adds a line here and a click command there.
+A command is imported when it is run, never to list it: whoever adds one adds a line here and a click command there. An
+entry with a noun is a group that offers every operation of that noun; where it also has a target, the commands of that
+group come first.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["COMMANDS", "DEFAULT", "CommandEntry"]
+__all__ = ["ALIASES", "COMMANDS", "DEFAULT", "CommandEntry"]
 
 
 class CommandEntry(NamedTuple):
     """Where a sub-command is found and how it introduces itself."""
 
     target: str
-    """`module:attribute` of a click command or group."""
+    """`module:attribute` of a click command or group; empty for a group that is made of operations alone."""
     help: str
     """One sentence, shown in the list of commands."""
+    noun: str = ""
+    """Noun of the operations that the group offers."""
 
 
 DEFAULT = "console.launcher:main"
@@ -25,14 +29,35 @@ DEFAULT = "console.launcher:main"
 COMMANDS: dict[str, CommandEntry] = {
     "status": CommandEntry("console.lifecycle:status", "Say whether an engine runs in this home folder."),
     "stop": CommandEntry("console.lifecycle:stop", "Stop the engine of this home folder."),
+    "engine": CommandEntry("", "Look at the engine, and end it.", "engine"),
+    "orders": CommandEntry("", "Place, change, cancel and list orders.", "orders"),
+    "portfolio": CommandEntry("", "Positions, balances and equity of the account.", "portfolio"),
+    "bots": CommandEntry("", "Create, start, stop and list bots.", "bots"),
+    "risk": CommandEntry("", "Halt and resume trading; limits, breakers, emergency stop.", "risk"),
+    "market": CommandEntry("", "Prices, books, trades and candles.", "market"),
+    "instruments": CommandEntry("", "List what can be traded.", "instruments"),
+    "facts": CommandEntry("", "Read what happened, from the journal.", "facts"),
+    "jobs": CommandEntry("", "Heavy work under way: list, look, cancel.", "jobs"),
+    "health": CommandEntry("", "How the parts of the engine are.", "health"),
+    "watch": CommandEntry("console.topic_commands:watch", "Print what a topic says, a JSON object a line."),
+    "clients": CommandEntry("", "Who is connected to the engine.", "clients"),
+    "api": CommandEntry("", "Describe every operation, topic and error.", "api"),
+    "trades": CommandEntry("", "List round trips.", "trades"),
+    "alerts": CommandEntry("", "List and acknowledge alerts.", "alerts"),
+    "logs": CommandEntry("", "Read the newest lines of the logs.", "logs"),
     "backtest": CommandEntry(
-        "console.backtest_commands:backtest", "Run backtests on stored candles, show stored runs."
+        "console.backtest_commands:backtest", "Run backtests on stored candles, show stored runs.", "backtests"
     ),
-    "data": CommandEntry("console.data_commands:data", "Import, list, export and delete candles."),
+    "data": CommandEntry("console.data_commands:data", "Import, list, export and delete candles.", "data"),
+    "strategies": CommandEntry(
+        "console.home_commands:strategies", "List the strategies that can be used.", "strategies"
+    ),
     "venue": CommandEntry("console.venue_commands:venue", "Run the paper venue as a process of its own."),
-    "strategies": CommandEntry("console.home_commands:strategies", "List the strategies that can be used."),
     "storage": CommandEntry("console.home_commands:storage", "Look after the report database."),
-    "config": CommandEntry("console.home_commands:config", "Show and check the settings."),
+    "config": CommandEntry("console.home_commands:config", "Show, check and change the settings.", "config"),
     "paths": CommandEntry("console.home_commands:paths", "Say where everything of this home folder is."),
 }
 """Name to entry, in the order in which `--help` lists them."""
+
+ALIASES = {"backtests": "backtest"}
+"""Other name -> name of the table, so that the noun of an operation is always a command as well."""

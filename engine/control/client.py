@@ -268,12 +268,19 @@ class SocketLink:
 
     # --- topics ------------------------------------------------------------------------------------------------------
 
-    def subscribe(self, topic: str, handler: DeltaHandler, **filters: Any) -> Watching:
-        """Watch a topic; see `EngineLink.subscribe`. What the engine itself refuses is logged, and nothing is heard."""
+    def subscribe(self, topic: str, handler: DeltaHandler, *, since: int | None = None, **filters: Any) -> Watching:
+        """Watch a topic; see `EngineLink.subscribe`. What the engine itself refuses is logged, and nothing is heard.
+
+        Args:
+            topic: Its name.
+            handler: Hears the messages.
+            since: For a topic of facts: everything after this number is told, instead of what was told lately.
+            filters: Of the topic.
+        """
         wanted_filters(topic, filters)
         if self.skew:
             raise VersionSkewError(self.skew)
-        watching = Watching(next(self._subs), topic, handler, filters, self._unsubscribe)
+        watching = Watching(next(self._subs), topic, handler, filters, self._unsubscribe, since)
         self._watching[watching.sub] = watching
         if self._connection is not None:
             self._send_subscription(watching)

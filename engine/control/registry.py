@@ -51,6 +51,8 @@ class Operation:
     """Never waits behind other work."""
     offline: bool
     """Works in a home folder without an engine too."""
+    since: int
+    """Protocol of the control socket in which it came."""
     doc: str
     handler: Handler
 
@@ -72,6 +74,7 @@ def operation(
     tier: Tier = Tier.FREE,
     emergency: bool = False,
     offline: bool = False,
+    since: int = 1,
 ) -> Callable[[Callable[[Context, R], Awaitable[Any]]], Callable[[Context, R], Awaitable[Any]]]:
     """Enter a function into the table; its docstring is the operation's."""
 
@@ -86,6 +89,7 @@ def operation(
             tier=tier,
             emergency=emergency,
             offline=offline,
+            since=since,
             doc=(handler.__doc__ or "").strip(),
             handler=handler,
         )

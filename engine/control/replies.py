@@ -16,6 +16,7 @@ __all__ = ["FACTS", "REPLIES", "TOPICS", "reply_type", "topic_type"]
 REPLIES: dict[str, Any] = {
     "alerts.acknowledge": str,
     "alerts.list": views_records.AlertPage,
+    "api.describe": dict[str, Any],
     "backtests.data": list[views.DatasetRow],
     "backtests.delete": str,
     "backtests.export": str,

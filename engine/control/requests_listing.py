@@ -14,6 +14,7 @@ __all__ = [
     "AcknowledgeAlerts",
     "AlertQuery",
     "ConfigQuery",
+    "Describe",
     "ListBots",
     "ListPositions",
     "ListRows",
@@ -113,6 +114,12 @@ class SetConfig(Request):
     values: dict[str, str | int | float | bool | list[Any] | dict[str, Any] | None] = Field(
         min_length=1, description="Setting -> new value, as group.setting; none takes the setting out of the file."
     )
+
+
+class Describe(Request):
+    """What to describe."""
+
+    noun: str | None = Field(None, max_length=64, description="Only what belongs to this noun, such as orders.")
 
 
 class LogQuery(Request):

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic import ValidationError as PydanticError
 
 from engine.control.ops import all as _all_operations
-from engine.control.registry import OPERATIONS, Operation, Role, find_operation
+from engine.control.registry import Operation, Role, find_operation
 from engine.control.turns import Turns, object_of
 from engine.errors import AuthorizationError, ConflictError, JournalError, QuarterdeckError, ValidationError
 from engine.logs import current_operation, get_logger, redact
@@ -208,22 +208,6 @@ class Service:
             # What is answered, also a refusal, must survive a power loss.
             if engine is not None:
                 await _kept(engine, before)
-
-    @staticmethod
-    def describe() -> list[dict[str, Any]]:
-        """The table in plain values: name, role, whether it changes something, tier, words, request schema."""
-        return [
-            {
-                "name": entry.name,
-                "role": entry.role.name.lower(),
-                "mutates": entry.mutates,
-                "tier": str(entry.tier),
-                "emergency": entry.emergency,
-                "doc": entry.doc,
-                "request": entry.request.model_json_schema(),
-            }
-            for entry in sorted(OPERATIONS.values(), key=lambda entry: entry.name)
-        ]
 
 
 async def _kept(engine: Engine, before: int) -> None:

@@ -30,10 +30,17 @@ class Watching:
         handler: Hears the messages.
         filters: As given by the watcher.
         leave: Told of its end.
+        since: Cursor behind which a topic of facts begins; None begins with what was told lately.
     """
 
     def __init__(
-        self, sub: int, topic: str, handler: DeltaHandler, filters: dict[str, Any], leave: Callable[[Watching], None]
+        self,
+        sub: int,
+        topic: str,
+        handler: DeltaHandler,
+        filters: dict[str, Any],
+        leave: Callable[[Watching], None],
+        since: int | None = None,
     ) -> None:
         self.sub = sub
         self.topic = topic
@@ -48,7 +55,7 @@ class Watching:
         self._type = topic_type(topic)
         self._seq = 0
         self._told = 0
-        self._cursor: int | None = None
+        self._cursor = since
 
     def close(self) -> None:
         """Hear no more."""

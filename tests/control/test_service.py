@@ -317,11 +317,3 @@ async def test_what_follows_from_an_operation_carries_its_id(on: Deck) -> None:
     on.engine.ledger.subscribe(records.append)
     await on.call("risk.halt", "r9", reason="a look")
     assert {record.correlation for record in records} == {"risk.halt-r9"}
-
-
-def test_the_table_describes_itself_in_plain_values() -> None:
-    described = service_module.Service.describe()
-    assert [entry["name"] for entry in described] == sorted(OPERATIONS)
-    placing = next(entry for entry in described if entry["name"] == "orders.place")
-    assert (placing["role"], placing["mutates"], placing["tier"]) == ("trader", True, "confirm")
-    assert "quantity" in placing["request"]["properties"]

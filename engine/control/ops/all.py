@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.control.ops import (
     alerts,
+    api,
     backtests,
     bots,
     clients,
@@ -22,6 +23,7 @@ from engine.control.ops import (
 
 __all__ = [
     "alerts",
+    "api",
     "backtests",
     "bots",
     "clients",

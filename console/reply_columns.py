@@ -1,0 +1,115 @@
+"""Which figures of a reply a person is shown, in which order, and in which unit; `--json` has everything."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["COLUMNS", "FRACTIONS", "GAINS", "NAMES", "TIMES", "Column"]
+
+
+class Column(NamedTuple):
+    """One column of a table."""
+
+    field: str
+    head: str = ""
+    """What it is called; empty for the field's name in words."""
+    unit: str = ""
+    """`base` or `quote` of the row's instrument, or the field that names a currency; empty for none."""
+
+
+TIMES = frozenset(
+    {
+        "ts", "created", "updated", "started", "now", "since", "opened", "finished", "start", "end", "heartbeat",
+        "last_bar_ts", "last_signal_ts", "entry_time", "exit_time", "acknowledged", "resolved",
+    }
+)  # fmt: skip
+"""Whole numbers of these names are UTC nanoseconds."""
+
+FRACTIONS = frozenset({"share", "total_return", "max_drawdown", "win_rate", "maker_fee", "taker_fee"})
+"""Figures of these names, and those that end in `_pct`, are fractions of 1."""
+
+NAMES = frozenset({"pid", "seq", "durable_seq", "epoch", "fact"})
+"""Whole numbers that name something: they are not grouped."""
+
+GAINS = frozenset(
+    {
+        "realised",
+        "unrealised",
+        "pnl",
+        "pnl_pct",
+        "unrealised_pct",
+        "day_change",
+        "day_change_pct",
+        "change_pct",
+        "total_pnl",
+    }
+)
+"""Figures that are shown with their sign."""
+
+C = Column
+COLUMNS: dict[str, tuple[Column, ...]] = {
+    "OrderRow": (
+        C("client_id", "id"), C("created"), C("owner_name", "owner"), C("instrument"), C("side"), C("type"),
+        C("quantity", unit="base"), C("filled", unit="base"), C("price", unit="quote"),
+        C("stop_price", "stop", "quote"), C("average_price", "average", "quote"), C("status"), C("reason"),
+    ),
+    "FillRow": (
+        C("ts", "time"), C("owner_name", "owner"), C("instrument"), C("side"), C("quantity", unit="base"),
+        C("price", unit="quote"), C("fee", unit="fee_currency"), C("liquidity"), C("client_id", "order"),
+    ),
+    "PositionRow": (
+        C("instrument"), C("owner_name", "owner"), C("quantity", unit="base"), C("entry_price", "entry", "quote"),
+        C("mark", unit="quote"), C("value", unit="settle"), C("unrealised", unit="settle"), C("unrealised_pct", "%"),
+        C("realised", unit="settle"), C("fees", unit="settle"), C("stop_price", "stop", "quote"), C("opened"),
+    ),
+    "BalanceRow": (
+        C("currency"), C("total"), C("free"), C("reserved"), C("value"), C("share"),
+    ),
+    "BotRow": (
+        C("name"), C("id"), C("strategy"), C("instrument"), C("timeframe"), C("state"), C("capital", unit="currency"),
+        C("position", unit="base"), C("pnl", unit="currency"), C("pnl_pct", "%"), C("fills"), C("last_signal"),
+        C("reason"),
+    ),
+    "InstrumentRow": (
+        C("id"), C("kind"), C("price_tick", unit="quote"), C("lot", unit="base"), C("min_quantity", unit="base"),
+        C("min_notional", unit="quote"), C("maker_fee"), C("taker_fee"),
+    ),
+    "TickerRow": (
+        C("instrument"), C("bid", unit="quote"), C("ask", unit="quote"), C("last", unit="quote"),
+        C("change_pct", "24 h"), C("high", unit="quote"), C("low", unit="quote"), C("volume", unit="base"),
+        C("ts", "as of"),
+    ),
+    "FeedRow": (C("instrument"), C("live"), C("last", "last event"), C("updates"), C("gaps")),
+    "Activity": (C("seq"), C("ts", "time"), C("severity"), C("kind"), C("text")),
+    "JobRow": (
+        C("id"), C("kind"), C("title"), C("state"), C("progress"), C("started"), C("finished"), C("message"),
+        C("result"),
+    ),
+    "HealthRow": (C("component"), C("state"), C("summary")),
+    "LimitRow": (C("label", "limit"), C("used"), C("limit", "allowed"), C("share", "use"), C("level")),
+    "BreakerRow": (C("name"), C("open"), C("value"), C("threshold"), C("since"), C("reason")),
+    "StrategyRow": (C("name"), C("version"), C("kind"), C("timeframe"), C("source"), C("description")),
+    "ParamRow": (C("name"), C("type"), C("default"), C("minimum"), C("maximum"), C("help")),
+    "BacktestRow": (
+        C("id"), C("created"), C("strategy"), C("instrument"), C("timeframe"), C("start"), C("end"), C("trades"),
+        C("total_return", "return"), C("sharpe"), C("max_drawdown", "drawdown"), C("win_rate"), C("passed"),
+    ),
+    "RoundTripRow": (
+        C("entry_time", "entered"), C("exit_time", "closed"), C("owner_name", "owner"), C("instrument"), C("side"),
+        C("quantity", unit="base"), C("entry_price", "entry", "quote"), C("exit_price", "exit", "quote"),
+        C("fees", unit="currency"), C("pnl", unit="currency"),
+    ),
+    "StrategyFigures": (
+        C("total_trades", "trades"), C("winning_trades", "won"), C("losing_trades", "lost"), C("win_rate"),
+        C("total_pnl", "profit", "currency"), C("fees", unit="currency"), C("profit_factor"),
+        C("sharpe_ratio", "Sharpe"), C("max_drawdown", "drawdown"), C("capital", unit="currency"),
+    ),
+    "AlertEntry": (
+        C("ts", "time"), C("severity"), C("kind"), C("title"), C("message"), C("acknowledged", "seen"), C("id"),
+    ),
+    "SettingRow": (C("key", "setting"), C("value"), C("default"), C("source"), C("help", "what it is")),
+    "SettingChange": (C("key", "setting"), C("before"), C("after"), C("effect", "takes effect")),
+    "LogLine": (C("ts", "time"), C("level"), C("logger"), C("event"), C("fields")),
+    "Candle": (C("ts", "open time"), C("open"), C("high"), C("low"), C("close"), C("volume")),
+}  # fmt: skip
+"""Name of a view -> the columns of its table. Views that are not named show all their plain fields."""

@@ -1,0 +1,78 @@
+"""Commands against an engine that really runs, over its socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+from console import cli
+from tests.control.house import BTC, Deck, deck
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Said(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+async def quarterdeck(home: Path, *arguments: str) -> Said:
+    """Type a command in a thread, whose event loop is its own as that of another process would be."""
+
+    def run() -> Said:
+        out, err, status = io.StringIO(), io.StringIO(), 0
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                cli.main(["--home", str(home), *arguments])
+            except SystemExit as ended:
+                status = ended.code if isinstance(ended.code, int) else 0
+        return Said(status, out.getvalue(), err.getvalue())
+
+    return await asyncio.to_thread(run)
+
+
+async def placed(on: Deck, *more: str) -> str:
+    """Buy by command; the id of the order."""
+    said = await quarterdeck(on.host.home, "orders", "place", "buy", "0.001", BTC, "--yes", "--json", *more)
+    assert said.status == 0, said.err
+    return str(json.loads(said.out)["client_id"])
+
+
+async def test_an_order_is_placed_once_however_often_it_is_asked_for(tmp_path: Path) -> None:
+    async with deck(tmp_path) as on:
+        first = await placed(on, "--request-id", "mine-1")
+        assert await placed(on, "--request-id", "mine-1") == first
+        assert await placed(on) != first
+        other = await quarterdeck(tmp_path, "orders", "place", "sell", "0.001", BTC, "--yes", "--request-id", "mine-1")
+        assert (other.status, "used for another request" in other.err) == (1, True)
+        listed = json.loads((await quarterdeck(tmp_path, "orders", "list", "--no-open", "--json")).out)
+        assert [row["client_id"] for row in listed].count(first) == 1
+        assert (await quarterdeck(tmp_path, "orders", "cancel", "Qnothing")).status == 1
+        book = await quarterdeck(tmp_path, "market", "book", BTC, "--depth", "3")
+        assert book.out.count("ask") == 3
+    gone = await quarterdeck(tmp_path, "orders", "list")
+    assert (gone.status, gone.out) == (3, "")
+
+
+async def test_facts_are_watched_from_where_somebody_left_off(tmp_path: Path) -> None:
+    async with deck(tmp_path) as on:
+        await on.market("buy", "0.001")
+        lately = await quarterdeck(tmp_path, "watch", "facts.activity", "--count", "1")
+        (snapshot,) = map(json.loads, lately.out.splitlines())
+        assert snapshot["snapshot"]
+        left_off = snapshot["seq"]
+        await on.call("risk.halt", reason="lunch")
+        on_from = await quarterdeck(tmp_path, "watch", "facts.activity", "--since", str(left_off), "--count", "2")
+        told = [json.loads(line) for line in on_from.out.splitlines()]
+        assert all(left_off < message["seq"] and not message["snapshot"] for message in told)
+        assert "lunch" in told[-1]["data"]["text"]
+        wrong = await quarterdeck(tmp_path, "watch", "market.book", "--filter", "instrument=SIM:NO/ONE")
+        assert (wrong.status, "There is no market SIM:NO/ONE" in wrong.err) == (1, True)
+        assert (await quarterdeck(tmp_path, "watch", "weather")).status == 1

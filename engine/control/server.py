@@ -46,6 +46,8 @@ log = get_logger(__name__)
 
 CLOSE_S = 2.0
 """Seconds that a client has to take note of the end of its connection."""
+ACCEPT_TURNS = 4
+"""Turns of the loop until a connection that the kernel has handed over is known to the server."""
 KNOWN = ("console", "command line", "watchdog", "launcher")
 """Clients that are recorded by what they are; others carry their process number."""
 _UNFIT = re.compile(r"[^a-z0-9 ._-]")
@@ -111,24 +113,26 @@ class ControlServer:
 
     def stop_listening(self) -> None:
         """Take no more connections and remove the socket; those that are open go on."""
-        if self._server is not None:
-            self._server.close(close_connections=False)
         self._unlink()
+        if self._server is not None:
+            # Closing the listening socket would tear a connection that was accepted in this very turn.
+            for listening in self._server.sockets:
+                asyncio.get_running_loop().remove_reader(listening.fileno())
 
     async def close(self) -> None:
         """End every connection and remove the socket; a second call does nothing."""
+        self.stop_listening()
         server, self._server = self._server, None
         if server is None:
             return
         self._unlisten()
-        server.close(close_connections=False)
-        self._unlink()
         for connection in list(self._sessions):
             self.end(connection, Close.STOPPED, "the engine has stopped")
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CLOSE_S + 1)
         for task in self._tasks:
             task.cancel()
+        await _close(server)
 
     def _unlink(self) -> None:
         """Remove the socket, unless it is another's by now."""
@@ -192,9 +196,23 @@ class ControlServer:
             session.news()
 
 
+async def _close(server: Server) -> None:
+    """Break off whoever has not got through the handshake, and wait until nobody is served any more."""
+    for _ in range(ACCEPT_TURNS):
+        await asyncio.sleep(0)
+    for connection in server.all_connections:
+        connection.transport.abort()
+    server.close()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_S):
+            await server.wait_closed()
+
+
 async def _end(connection: ServerConnection, code: int, reason: str) -> None:
-    with suppress(ConnectionClosed):
-        await connection.close(code, reason)
+    with suppress(ConnectionClosed, TimeoutError):
+        # The library would wait for a client that takes nothing before it begins to count.
+        async with asyncio.timeout(CLOSE_S):
+            await connection.close(code, reason)
     connection.transport.abort()
 
 

@@ -10,6 +10,7 @@ from websockets.exceptions import ConnectionClosed
 
 from engine.control import skew
 from engine.control.limits import Window
+from engine.control.ops import all as _all_operations
 from engine.control.outbox import Outbox
 from engine.control.protocol import (
     HELLO_S,
@@ -55,6 +56,10 @@ MOST_REFUSED = 10_000
 TURN = 16
 """Messages read before everybody else on the loop has a turn."""
 CAPABILITIES = ("facts.since", "stream.resync")
+
+
+_ENTERED = _all_operations.__all__
+"""Without the whole table an emergency would not be known for one."""
 
 
 class Session:

@@ -154,8 +154,7 @@ class Wire:
             while True:
                 await self.connection.recv()
         except ConnectionClosed as error:
-            assert error.rcvd is not None, "it was broken off"
-            return error.rcvd.code, error.rcvd.reason
+            return (error.rcvd.code, error.rcvd.reason) if error.rcvd is not None else (0, "broken off")
 
     async def hello(self, **changes: Any) -> dict[str, Any]:
         """Introduce oneself."""

@@ -50,6 +50,10 @@ class Desk:
         """What the risk gate would say now; nothing is booked."""
         return self._gate.check(request, self._ledger.clock.now(), replaces)
 
+    def still_passes(self, order: Order) -> Verdict:
+        """What the risk gate says now about an order that is booked and has not left yet."""
+        return self.judge(self._as_request(order, None, None, None), order.client_id)
+
     def submit(self, request: OrderRequest, correlation: str = "") -> Order:
         """Check a request, book its intent and queue its sending.
 

@@ -18,10 +18,12 @@ from engine.errors import (
     UnknownOutcomeError,
 )
 from engine.execution.effects import AmendEffect, CancelEffect, Effect, PlaceEffect
+from engine.execution.guard import VenueGuard
 from engine.execution.inquiry import Inquiry
 from engine.logs import get_logger, operation
 from engine.model.ids import ClientOrderId, VenueId, venue_of
 from engine.model.order import OrderStatus
+from engine.resilience.handler import ErrorHandler
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -48,20 +50,28 @@ _DID_NOT_HAPPEN = (ExchangeConnectionError, ExchangeRateLimitError, ExchangeInsu
 class Dispatcher:
     """An outbox that sends. Cancels overtake everything that is not sent yet.
 
-    An order is sent once: whatever goes wrong on the way, it is asked for by its id. A cancel is sent until it is
-    answered or the order has ended. No failure of one request reaches another.
+    An order is sent once: whatever goes wrong on the way, it is asked for by its id. Only the venue's own word that
+    there were too many requests lets the same order, under the same id, leave again after a pause. A cancel is sent
+    until it is answered or the order has ended. No failure of one request reaches another.
 
     `run` owns all tasks; cancelling it leaves unsent effects unsent, and orders that were being sent become unknown
     and are asked for by id at the next start.
     """
 
     def __init__(
-        self, ledger: Ledger, venues: Mapping[VenueId, Venue], clock: Clock, *, timeout_s: float = 30.0
+        self,
+        ledger: Ledger,
+        venues: Mapping[VenueId, Venue],
+        clock: Clock,
+        *,
+        timeout_s: float = 30.0,
+        errors: ErrorHandler | None = None,
     ) -> None:
-        self.inquiry = Inquiry(ledger, clock, timeout_s)
-        self._ledger = ledger
-        self._venues = venues
+        self._errors = errors or ErrorHandler(clock)
         self._clock = clock
+        self.inquiry = Inquiry(ledger, clock, timeout_s, errors=self._errors)
+        self._ledger = ledger
+        self._venues = {key: self._guarded(venue) for key, venue in venues.items()}
         self._timeout_s = timeout_s
         self._urgent: deque[Effect] = deque()
         self._normal: deque[Effect] = deque()
@@ -73,6 +83,9 @@ class Dispatcher:
         self._canceling: set[ClientOrderId] = set()
         self._compare_now = asyncio.Event()
         ledger.subscribe(self._hear)
+
+    def _guarded(self, venue: Venue) -> VenueGuard:
+        return venue if isinstance(venue, VenueGuard) else VenueGuard(venue, self._clock, self._errors)
 
     def attach(self, desk: Desk) -> None:
         """Name the desk that hears about outcomes; must happen before `run`."""
@@ -153,10 +166,17 @@ class Dispatcher:
                         await self._amend(venue, effect, order)
         except JournalError as error:
             log.error("a request ends: the journal failed", client_id=client_id, problem=error.message)
-        except Exception:  # a fault of ours about one order must not stop the sending of cancels for the others
+        except Exception as error:  # a fault of ours about one order must not stop the cancels for the others
             log.exception("a request failed", client_id=client_id)
+            self._errors.report(error, component="dispatcher", operation=type(effect).__name__, order=client_id)
 
-    async def _place(self, venue: Venue, effect: PlaceEffect, order: Order) -> None:
+    async def _place(self, venue: VenueGuard, effect: PlaceEffect, order: Order) -> None:
+        try:
+            await venue.throttle.turn()
+        except asyncio.CancelledError:
+            # It has not begun to leave: it waits in the outbox again, for whoever sends next.
+            self._normal.appendleft(effect)
+            raise
         if order.status is not OrderStatus.PENDING:
             return
         client_id, done = order.client_id, asyncio.Event()
@@ -164,10 +184,7 @@ class Dispatcher:
         self._placing[client_id] = done
         known = True
         try:
-            async with asyncio.timeout(self._timeout_s):
-                crash_point("order.leaving")
-                await venue.place(effect.command)
-                crash_point("order.sent")
+            await self._send(venue, effect, order)
         except _DID_NOT_HAPPEN as error:
             log.warning("an order was not sent", client_id=client_id, problem=error.message)
             # Unless the venue has reported it all the same: then it lives, and that answer counts.
@@ -176,13 +193,38 @@ class Dispatcher:
                 self._report(order, ev.OrderRejected(client_id=client_id, code=code, reason=error.message, ts=now))
         except Exception as error:  # no error is evidence of what became of the order
             known = False
-            _warn("outcome unknown", client_id, error)
+            self._warn("outcome unknown", order, error)
             self._need_desk().unknown(client_id, f"The venue did not answer: {_words(error)}")
         finally:
             del self._placing[client_id]
             done.set()
         if not known:
             await self._ask(order)
+
+    async def _send(self, venue: VenueGuard, effect: PlaceEffect, order: Order) -> None:
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    crash_point("order.leaving")
+                    await venue.place(effect.command)
+                    crash_point("order.sent")
+                return
+            except ExchangeRateLimitError as error:
+                # The venue itself says that it did not take the order; no other error is ever followed by a repeat.
+                if attempt >= venue.rate_limits.attempts or order.venue_order_id is not None:
+                    raise
+                await self._clock.sleep(venue.rate_limits.pause(attempt, error))
+                self._check_still_wanted(order)
+
+    def _check_still_wanted(self, order: Order) -> None:
+        """Raise when an order that waited for the venue should not leave any more."""
+        if not order.is_open or order.cancel_requested:
+            raise ExchangeRateLimitError("The order was withdrawn while the venue asked to wait; it was not sent.")
+        verdict = self._need_desk().still_passes(order)
+        if not verdict.passed:
+            raise ExchangeRateLimitError(f"The venue asked to wait, and meanwhile risk refuses: {verdict.message}")
 
     async def _cancel(self, venue: Venue, order: Order) -> None:
         client_id = order.client_id
@@ -214,7 +256,7 @@ class Dispatcher:
                 await venue.cancel(order.account, order.client_id)
                 crash_point("cancel.sent")
         except Exception as error:  # asked again until answered, so nothing is lost by not knowing
-            _warn("a cancel was not answered", order.client_id, error)
+            self._warn("a cancel was not answered", order, error)
             return False
         return True
 
@@ -240,7 +282,7 @@ class Dispatcher:
                     order, ev.OrderCancelRejected(client_id=client_id, code=code, reason=error.message, ts=now)
                 )
             except Exception as error:  # no error is evidence of what became of the change
-                _warn("outcome of a change unknown", client_id, error)
+                self._warn("outcome of a change unknown", order, error)
                 await self._ask(order, changed=True)
 
     @asynccontextmanager
@@ -317,6 +359,12 @@ class Dispatcher:
                     return
                 except Exception as error:  # the next round asks again
                     log.warning("orders cannot be compared with the venue", problem=_words(error))
+                    self._errors.report(error, component="dispatcher", operation="compare", venue=venue.id)
+
+    def _warn(self, what: str, order: Order, error: Exception) -> None:
+        trace = None if _expected(error) else error
+        log.warning(what, client_id=order.client_id, problem=_words(error), exc_info=trace)
+        self._errors.report(error, component="dispatcher", operation=what, order=order.client_id, bot=order.owner)
 
     def _need_desk(self) -> Desk:
         if self._desk is None:
@@ -324,9 +372,8 @@ class Dispatcher:
         return self._desk
 
 
-def _warn(what: str, client_id: ClientOrderId, error: Exception) -> None:
-    expected = isinstance(error, UnknownOutcomeError | TimeoutError | QuarterdeckError)
-    log.warning(what, client_id=client_id, problem=_words(error), exc_info=None if expected else error)
+def _expected(error: Exception) -> bool:
+    return isinstance(error, UnknownOutcomeError | TimeoutError | QuarterdeckError)
 
 
 def _words(error: Exception) -> str:

@@ -15,6 +15,7 @@ from engine.logs import get_logger
 from engine.model.entries import TradingState
 from engine.model.ids import ClientOrderId, venue_of
 from engine.model.order import OrderStatus
+from engine.resilience.handler import ErrorHandler
 from engine.state.core import ENGINE_SCOPE
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Inquiry:
         timeout_s: Seconds (of real time) that a venue has for one answer.
     """
 
-    def __init__(self, ledger: Ledger, clock: Clock, timeout_s: float) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, timeout_s: float, errors: ErrorHandler | None = None) -> None:
+        self._errors = errors or ErrorHandler(clock)
         self._ledger = ledger
         self._clock = clock
         self._timeout_s = timeout_s
@@ -107,6 +109,7 @@ class Inquiry:
             raise
         except Exception as error:  # whatever went wrong on the way is no answer; the question is asked again
             log.warning("cannot ask about an order yet", client_id=client_id, problem=_words(error))
+            self._errors.report(error, component="inquiry", operation="ask", order=client_id)
             return False
         if found is not None:
             return self.settle(account, found, changed=changed)

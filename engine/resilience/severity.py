@@ -31,8 +31,7 @@ DEFAULTS: Mapping[type[BaseException], Severity] = {
     errors.ExchangeError: Severity.MEDIUM,
     errors.ExecutionError: Severity.MEDIUM,
     errors.CapitalManagementError: Severity.MEDIUM,
-    TimeoutError: Severity.MEDIUM,
-    ConnectionError: Severity.MEDIUM,
+    OSError: Severity.MEDIUM,
     # A correction is asked for, and nothing was harmed.
     errors.ValidationError: Severity.LOW,
     errors.NotFoundError: Severity.LOW,

@@ -11,7 +11,7 @@ import msgspec
 
 from engine import events as ev
 from engine.clock import SimulatedClock
-from engine.errors import JournalError
+from engine.errors import ExchangeRateLimitError, JournalError
 from engine.execution.desk import Desk
 from engine.execution.dispatcher import Dispatcher
 from engine.execution.ids import ClientIds
@@ -232,8 +232,15 @@ class ScriptedVenue:
         return []
 
     async def place(self, command: OrderCommand) -> None:
-        self.sent.append(("place", command.client_id))
-        await self._do("place", lambda: self.accept(command))
+        sent = ("place", command.client_id)
+        self.sent.append(sent)
+        try:
+            await self._do("place", lambda: self.accept(command))
+        except ExchangeRateLimitError:
+            # The venue's own word that it took no notice of it.
+            self.sent.remove(sent)
+            self.sent.append(("too many", command.client_id))
+            raise
 
     async def cancel(self, account: AccountId, client_id: ClientOrderId) -> None:
         self.sent.append(("cancel", client_id))

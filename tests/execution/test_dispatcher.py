@@ -246,7 +246,7 @@ async def test_an_unknown_order_ends_as_the_venue_says(house: House, status: Ord
 
 @pytest.mark.parametrize(
     "error",
-    [ExchangeConnectionError("refused"), ExchangeRateLimitError("429"), ExchangeInsufficientFundsError("too little")],
+    [ExchangeConnectionError("refused"), ExchangeInsufficientFundsError("too little")],
 )
 async def test_an_order_that_certainly_did_not_arrive_is_rejected_with_the_reason(
     house: House, error: ExchangeError

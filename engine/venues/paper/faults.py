@@ -1,4 +1,4 @@
-"""Faults that tests inject into the paper venue: refused connections, lost requests, replies and reports, delays."""
+"""Faults injected into the paper venue: refused connections, lost requests, replies, reports, delays, being away."""
 
 from __future__ import annotations
 
@@ -26,12 +26,20 @@ class Fault(enum.StrEnum):
     """It never arrives, and nobody can know."""
     LOSE_REPLY = "lose_reply"
     """It takes effect, the reply is lost; reports arrive."""
+    RATE_LIMIT = "rate_limit"
+    """The venue answers that there were too many requests; it did nothing."""
 
 
 class Faults:
     """What is to go wrong next; empty in normal use."""
 
     def __init__(self) -> None:
+        self.away = False
+        """True while the connection is lost: nothing arrives on either side, and what happens is not told."""
+        self.maintained = False
+        """True while the venue says that it is being maintained and takes no requests."""
+        self.retry_after_ms: int | None = None
+        """What a RATE_LIMIT answer says about how long to wait."""
         self.lost_reports = 0
         """How many of the next private events never reach the engine."""
         self._planned: dict[Operation, deque[Fault]] = {}
@@ -52,6 +60,8 @@ class Faults:
 
     def loses_report(self) -> bool:
         """Whether the private event that would be delivered now is lost."""
+        if self.away:
+            return True
         if self.lost_reports <= 0:
             return False
         self.lost_reports -= 1

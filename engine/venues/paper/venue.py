@@ -18,6 +18,7 @@ import structlog
 from engine.errors import (
     ExchangeConnectionError,
     ExchangeError,
+    ExchangeRateLimitError,
     OrderRejectionError,
     QuarterdeckError,
     UnknownOutcomeError,
@@ -136,6 +137,10 @@ class PaperVenue:
     @property
     def status(self) -> VenueStatus:
         """Online from the end of `start` until `close` or a failure of the store or the market."""
+        if self.faults.away:
+            return VenueStatus.OFFLINE
+        if self.faults.maintained and self._status is VenueStatus.ONLINE:
+            return VenueStatus.MAINTENANCE
         return self._status
 
     async def start(self, events: EventSink, market: MarketSink) -> None:
@@ -144,7 +149,10 @@ class PaperVenue:
         Raises:
             StorageError: The store cannot be used.
             StateCorruptionError: What is stored belongs to another market.
+            ExchangeConnectionError: It failed for good, or is away.
         """
+        if self.faults.away or self._failure:
+            self._check_open()
         if self._status is VenueStatus.ONLINE:
             return
         self._market_sink = market
@@ -346,7 +354,7 @@ class PaperVenue:
             self._show(event)
 
     def _show(self, event: MarketEvent) -> None:
-        if self._market_sink is not None:
+        if self._market_sink is not None and not self.faults.away:
             self._market_sink(event)
 
     def _keep(self, reports: Sequence[Report]) -> None:
@@ -389,6 +397,8 @@ class PaperVenue:
         if fault is Fault.REFUSE:
             raise ExchangeConnectionError(f"The connection to {self.id} was refused; the request did not leave.")
         await self._road.there(delay)
+        if fault is Fault.RATE_LIMIT:
+            raise self._too_many()
         lost = UnknownOutcomeError(f"{self.id} did not answer; ask for the order by its client order id.")
         if fault is Fault.LOSE_REQUEST:
             raise lost
@@ -399,7 +409,7 @@ class PaperVenue:
             # That id stands for another order, which must not be touched by what is said about this one.
             raise UnknownOutcomeError(error.message, error_code=error.error_code) from error
         await self._commits.durable()
-        if fault is Fault.LOSE_REPLY:
+        if fault is Fault.LOSE_REPLY or self.faults.away:
             raise lost
         await self._road.back()
 
@@ -409,6 +419,8 @@ class PaperVenue:
         if fault is Fault.REFUSE:
             raise ExchangeConnectionError(f"The connection to {self.id} was refused.")
         await self._road.there(delay)
+        if fault is Fault.RATE_LIMIT:
+            raise self._too_many()
         self._check_open()
         answer = question()
         if self._exchange.changed or not self._commits.idle:
@@ -418,7 +430,15 @@ class PaperVenue:
         await self._road.back()
         return answer
 
+    def _too_many(self) -> ExchangeRateLimitError:
+        hint = self.faults.retry_after_ms
+        details: dict[str, object] = {} if hint is None else {"retry_after_ms": hint}
+        return ExchangeRateLimitError(f"{self.id} takes no more requests for a while.", details=details)
+
     def _check_open(self) -> None:
+        if self.faults.away or self.faults.maintained:
+            why = "the connection is lost" if self.faults.away else "it is being maintained"
+            raise ExchangeConnectionError(f"{self.id} cannot be reached: {why}.")
         if self._status is not VenueStatus.ONLINE:
             why = f"it failed: {self._failure}" if self._failure else "it is not started"
             raise ExchangeConnectionError(f"{self.id} cannot be reached: {why}")

@@ -19,20 +19,22 @@ from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, O
 from engine.model.instrument import Instrument
 from engine.model.order import Decision, OrderSide, OrderType, TimeInForce
 from engine.model.scenario import ScenarioBegan, ScenarioEnded
+from engine.model.verification import OrderAdopted, RecoveryVerified, StateChecked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
     "UPCASTERS", "AccountOpened", "BalanceAdjusted", "BotConfigured", "BotCreated", "BotDeleted", "BotMemorySaved",
-    "BotStateChanged", "BreakerReset", "BreakerTripped", "Deposited", "EngineStarted", "EngineStopped",
-    "EpochOpened", "EquityRecorded", "Event", "ExternalFillSeen", "ExternalOrderSeen", "FillsCaughtUp",
-    "FundingPaid", "HandedOver", "HandoverAbandoned", "InstrumentDefined", "InterestCharged", "LimitsChanged",
-    "MarkRecorded", "OperatorActed", "OrderAccepted", "OrderAmendRequested", "OrderAmended", "OrderCancelRejected",
+    "BotStateChanged", "BreakerReset", "BreakerTripped", "Deposited", "EngineStarted", "EngineStopped", "EpochOpened",
+    "EquityRecorded", "Event", "ExternalFillSeen", "ExternalOrderSeen", "FillsCaughtUp", "FundingPaid", "HandedOver",
+    "HandoverAbandoned", "InstrumentDefined", "InterestCharged", "LimitsChanged", "MarkRecorded", "OperatorActed",
+    "OrderAccepted", "OrderAdopted", "OrderAmendRequested", "OrderAmended", "OrderCancelRejected",
     "OrderCancelRequested", "OrderCanceled", "OrderExpired", "OrderFilled", "OrderIntended", "OrderOutcomeUnknown",
     "OrderRefused", "OrderRejected", "OrderSubmitted", "OrderTriggered", "PositionLiquidated", "Record",
-    "ScenarioBegan", "ScenarioEnded", "SignalRaised", "TradingStateChanged", "Transferred", "VenueEvent",
-    "Withdrawn", "decode_event", "decode_record", "encode_event", "encode_record", "event_name",
+    "RecoveryVerified", "ScenarioBegan", "ScenarioEnded", "SignalRaised", "StateChecked", "TradingStateChanged",
+    "Transferred", "VenueEvent", "Withdrawn", "decode_event", "decode_record", "encode_event", "encode_record",
+    "event_name",
 ]  # fmt: skip
 
 
@@ -488,6 +490,7 @@ Event = (
     | OrderCancelRejected | OrderCanceled | OrderExpired | BotCreated | BotConfigured | BotStateChanged
     | BotMemorySaved | BotDeleted | SignalRaised | TradingStateChanged | BreakerTripped | BreakerReset
     | LimitsChanged | MarkRecorded | EquityRecorded | ScenarioBegan | ScenarioEnded
+    | OrderAdopted | RecoveryVerified | StateChecked
 )  # fmt: skip
 
 

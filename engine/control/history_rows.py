@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from engine import events as ev
 from engine.model.decimals import ZERO
 from engine.model.ids import symbol_of, venue_of
-from engine.model.order import TERMINAL_STATUSES, OrderStatus, can_move
+from engine.model.order import TERMINAL_STATUSES, OrderStatus, TimeInForce, can_move
 from storage.database import utc_from_ns
 from storage.tables import LOCAL_OPERATOR_ID, AlertRow, AuditLogRow, FillHistoryRow, OrderHistoryRow
 from storage.tables.words import Severity
@@ -29,6 +29,7 @@ __all__ = ["ALERTS", "alert_row", "audit_row", "fill_row", "order_row"]
 _SPACE = uuid.UUID("8d1f6c0e-51b3-4f43-9a53-7a1d3c7f0a11")
 _LONG = 4096
 _NAME = 128
+_ADOPTED = "found at the venue"
 
 
 def _key(*parts: object) -> uuid.UUID:
@@ -38,13 +39,13 @@ def _key(*parts: object) -> uuid.UUID:
 class _Life:
     """An order's life, folded from its facts as the engine's state folds it."""
 
-    def __init__(self, intent: ev.OrderIntended, ts: int) -> None:
+    def __init__(self, intent: ev.OrderIntended | ev.OrderAdopted, ts: int) -> None:
         self.intent = intent
         self.created = self.updated = ts
         self.status = OrderStatus.PENDING
         self.quantity, self.price, self.stop_price = intent.quantity, intent.price, intent.stop_price
         self.venue_order_id = ""
-        self.filled = self.value = ZERO
+        self.filled = self.value = self.before = ZERO
         self.fees: dict[str, Decimal] = {}
         self.reason = ""
         self._fills: set[str] = set()
@@ -56,13 +57,15 @@ class _Life:
                 self.venue_order_id = venue_order_id
                 if can_move(self.status, OrderStatus.ACCEPTED):
                     self.reason = ""
-                    self._move(OrderStatus.PARTIALLY_FILLED if self.filled else OrderStatus.ACCEPTED, record.ts)
+                    self._move(
+                        OrderStatus.PARTIALLY_FILLED if self.filled + self.before else OrderStatus.ACCEPTED, record.ts
+                    )
             case ev.OrderAmended() as change:
-                self.quantity = change.quantity if change.quantity is not None else self.quantity
-                self.price = change.price if change.price is not None else self.price
-                self.stop_price = change.stop_price if change.stop_price is not None else self.stop_price
+                self._amend(change, record.ts)
             case ev.OrderFilled(fill=fill):
                 self._fill(fill, record.ts)
+            case ev.OrderAdopted() as taken:
+                self.adopt(taken, record.ts)
             case ev.OrderOutcomeUnknown(reason=reason):
                 self._move(OrderStatus.UNKNOWN, record.ts, reason)
             case ev.OrderRejected(reason=reason):
@@ -74,6 +77,20 @@ class _Life:
             case _:
                 pass
 
+    def _amend(self, change: ev.OrderAmended, ts: int) -> None:
+        self.quantity = change.quantity if change.quantity is not None else self.quantity
+        self.price = change.price if change.price is not None else self.price
+        self.stop_price = change.stop_price if change.stop_price is not None else self.stop_price
+        if self.status not in TERMINAL_STATUSES and ZERO < self.filled + self.before >= self.quantity:
+            self._move(OrderStatus.FILLED, ts)
+
+    def adopt(self, taken: ev.OrderAdopted, ts: int) -> None:
+        """Begin, or begin anew, as the venue has the order."""
+        self.venue_order_id, self.before = taken.venue_order_id, taken.executed_before
+        self.quantity, self.price, self.stop_price = taken.quantity, taken.price, taken.stop_price
+        self.reason = ""
+        self._move(OrderStatus.PARTIALLY_FILLED if self.filled + self.before else OrderStatus.ACCEPTED, ts)
+
     def _fill(self, fill: Fill, ts: int) -> None:
         if fill.key in self._fills:
             return
@@ -82,7 +99,7 @@ class _Life:
         self.filled += fill.quantity
         self.value += fill.price * fill.quantity
         self.fees[fill.fee_currency] = self.fees.get(fill.fee_currency, ZERO) + fill.fee
-        if self.filled >= self.quantity:
+        if self.filled + self.before >= self.quantity:
             self._move(OrderStatus.FILLED, ts)
         elif self.status not in (OrderStatus.CANCELED, OrderStatus.EXPIRED):
             self._move(OrderStatus.PARTIALLY_FILLED, ts)
@@ -98,9 +115,10 @@ def order_row(records: Iterable[ev.Record]) -> OrderHistoryRow | None:
     """The row of an order from all its facts, oldest first; None while it is open, or when its intent is missing."""
     life: _Life | None = None
     for record in records:
-        if isinstance(record.event, ev.OrderIntended):
-            life = _Life(record.event, record.ts)
-        elif life is not None:
+        event = record.event
+        if isinstance(event, ev.OrderIntended) or (life is None and isinstance(event, ev.OrderAdopted)):
+            life = _Life(event, record.ts)
+        if life is not None:
             life.hear(record)
     if life is None or life.status not in TERMINAL_STATUSES:
         return None
@@ -115,7 +133,7 @@ def order_row(records: Iterable[ev.Record]) -> OrderHistoryRow | None:
         owner=intent.owner,
         side=intent.side,
         type=intent.type,
-        tif=intent.tif,
+        tif=intent.tif if isinstance(intent, ev.OrderIntended) else TimeInForce.GTC,
         quantity=life.quantity,
         price=life.price,
         stop_price=life.stop_price,
@@ -124,7 +142,7 @@ def order_row(records: Iterable[ev.Record]) -> OrderHistoryRow | None:
         fees={currency: format(fee, "f") for currency, fee in life.fees.items()},
         overfilled=life.filled > life.quantity,
         status=life.status,
-        reason=intent.decision.reason[:_LONG],
+        reason=intent.decision.reason[:_LONG] if isinstance(intent, ev.OrderIntended) else _ADOPTED,
         close_reason="" if life.status is OrderStatus.FILLED else life.reason[:_LONG],
         created_ns=life.created,
         closed_ns=max(life.updated, life.created),

@@ -42,8 +42,8 @@ CATCH_UP_S = 0.02
 RETRY_S = 10.0
 
 KINDS = (
-    "OrderFilled", "OrderCanceled", "OrderExpired", "OrderRejected", "ExternalFillSeen", "OperatorActed",
-    "BreakerTripped", "TradingStateChanged", "BotStateChanged", "PositionLiquidated",
+    "OrderFilled", "OrderAmended", "OrderCanceled", "OrderExpired", "OrderRejected", "ExternalFillSeen",
+    "OperatorActed", "BreakerTripped", "TradingStateChanged", "BotStateChanged", "PositionLiquidated",
 )  # fmt: skip
 
 
@@ -202,7 +202,8 @@ def _rows(reader: Reader, records: list[ev.Record]) -> dict[Any, Record]:
         if client_id in owners:
             return
         life = reader.order_history(client_id)
-        owners[client_id] = next((r.event.owner for r in life if isinstance(r.event, ev.OrderIntended)), "external")
+        begins = (r.event.owner for r in life if isinstance(r.event, ev.OrderIntended | ev.OrderAdopted))
+        owners[client_id] = next(begins, "external")
         keep(make.order_row(life))
 
     for record in records:
@@ -212,7 +213,7 @@ def _rows(reader: Reader, records: list[ev.Record]) -> dict[Any, Record]:
                 keep(make.fill_row(fill, owners[fill.client_id]))
             case ev.ExternalFillSeen(fill=fill):
                 keep(make.fill_row(fill, "external"))
-            case ev.OrderCanceled() | ev.OrderExpired() | ev.OrderRejected():
+            case ev.OrderAmended() | ev.OrderCanceled() | ev.OrderExpired() | ev.OrderRejected():
                 order(record.event.client_id)
             case ev.OperatorActed():
                 keep(make.audit_row(record, record.event))

@@ -169,7 +169,7 @@ class Desk:
             raise ConflictError(f"The order {client_id} is {state}; it cannot be changed.")
         request = self._as_request(order, quantity, price, stop_price)
         # What is filled has already become position; risk is asked about what would still be open.
-        rest = msgspec.structs.replace(request, quantity=request.quantity - order.filled)
+        rest = msgspec.structs.replace(request, quantity=request.quantity - order.executed)
         now = self._ledger.clock.now()
         verdict = self._gate.check(rest, now, client_id)
         if not verdict.passed:
@@ -255,6 +255,11 @@ class Desk:
     def is_ours(self, client_id: str) -> bool:
         """True for the id of an order of this very instance, whether or not it is still known."""
         return self._ids.is_ours(client_id)
+
+    @property
+    def instance(self) -> str:
+        """Id of the instance whose orders are ours."""
+        return self._ids.instance
 
     # --- parts -------------------------------------------------------------------------------------------------------
 

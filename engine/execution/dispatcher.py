@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from engine.clock import Clock
     from engine.execution.desk import Desk
+    from engine.execution.inquiry import Tally
+    from engine.execution.reconcile import Untracked
     from engine.ledger import Ledger
     from engine.model.ids import AccountId
     from engine.model.order import Order
@@ -66,10 +68,11 @@ class Dispatcher:
         *,
         timeout_s: float = 30.0,
         errors: ErrorHandler | None = None,
+        untracked: Untracked = "adopt",
     ) -> None:
         self._errors = errors or ErrorHandler(clock)
         self._clock = clock
-        self.inquiry = Inquiry(ledger, clock, timeout_s, errors=self._errors)
+        self.inquiry = Inquiry(ledger, clock, timeout_s, untracked, errors=self._errors)
         self._ledger = ledger
         self._venues = {key: self._guarded(venue) for key, venue in venues.items()}
         self._timeout_s = timeout_s
@@ -307,14 +310,17 @@ class Dispatcher:
 
     # --- looking after -----------------------------------------------------------------------------------------------
 
-    async def recover(self, venue: Venue, account: AccountId) -> None:
+    async def recover(self, venue: Venue, account: AccountId) -> Tally:
         """Bring our open orders of one account in line with the venue; runs before trading starts.
+
+        Returns:
+            What was asked, and what was booked about it.
 
         Raises:
             ExchangeError: The venue cannot be asked.
             JournalError: An answer cannot be booked.
         """
-        await self.inquiry.recover(venue, account)
+        tally = await self.inquiry.recover(venue, account)
         for order in self.inquiry.orders_at(venue, account):
             if order.cancel_requested:
                 # Whether the cancel left before the restart is not known; it may be sent twice.
@@ -326,6 +332,7 @@ class Dispatcher:
                         client_id=order.client_id,
                     )
                 )
+        return tally
 
     def compare_soon(self) -> None:
         """Compare with the venues now and not only at the next round, because reports of theirs may have been lost."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.model.ids import ClientOrderId
 
-__all__ = ["ClientIds"]
+__all__ = ["ClientIds", "is_of"]
 
 NONCE = 5
 """Letters and digits that are drawn at every start."""
@@ -44,4 +44,9 @@ class ClientIds:
 
     def is_ours(self, client_id: str) -> bool:
         """True for ids of this instance, of whatever epoch."""
-        return client_id.startswith(f"Q{self.instance}") and len(client_id) in LENGTHS
+        return is_of(client_id, self.instance)
+
+
+def is_of(client_id: str, instance: str) -> bool:
+    """True for ids that an engine of this instance makes, of whatever epoch."""
+    return client_id.startswith(f"Q{instance}") and len(client_id) in LENGTHS

@@ -27,6 +27,7 @@ __all__ = ["Commitments", "Line"]
 
 _ORDER_FACTS = (
     ev.OrderIntended,
+    ev.OrderAdopted,
     ev.OrderAccepted,
     ev.OrderRejected,
     ev.OrderAmendRequested,

@@ -183,6 +183,8 @@ class Order(msgspec.Struct, kw_only=True):
     cancel_requested: bool = False
     triggered: bool = False
     overfilled: bool = False
+    executed_before: Decimal = Decimal(0)
+    """Executed before the order was adopted and booked elsewhere; `filled` holds only what is booked as its own."""
     reason: str = ""
     """Why the order ended, in words; empty while open or filled."""
     fill_keys: set[str] = set()
@@ -200,9 +202,14 @@ class Order(msgspec.Struct, kw_only=True):
         return self.status in OPEN_STATUSES
 
     @property
+    def executed(self) -> Decimal:
+        """All that was executed of it, as the venue counts."""
+        return self.filled + self.executed_before
+
+    @property
     def remaining(self) -> Decimal:
         """Quantity not filled yet, never negative."""
-        left = self.quantity - self.filled
+        left = self.quantity - self.executed
         return left if left > 0 else Decimal(0)
 
     @property
@@ -210,7 +217,7 @@ class Order(msgspec.Struct, kw_only=True):
         """The most that may still be filled: what remains, or what would with a change not answered yet."""
         if self.pending_quantity is None:
             return self.remaining
-        return max(self.remaining, self.pending_quantity - self.filled)
+        return max(self.remaining, self.pending_quantity - self.executed)
 
     @property
     def reserved(self) -> Decimal:

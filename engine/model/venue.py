@@ -60,6 +60,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     candles: bool
     visibility_delay_s: float = 30.0
     """How long an accepted order may stay invisible to look-ups: until then "not found" proves nothing."""
+    fills_kept_s: float | None = None
+    """How long `fills_since` reaches back; None for all time."""
 
 
 class OrderCommand(msgspec.Struct, frozen=True, kw_only=True):

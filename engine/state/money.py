@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     Handlers = dict[type[Any], Callable[[EngineState, Any, int], None]]
     _Key = TypeVar("_Key")
 
-__all__ = ["EXTERNAL", "HANDLERS", "book_fill", "money"]
+__all__ = ["CASH_KINDS", "EXTERNAL", "HANDLERS", "book_fill", "money"]
 
 EXTERNAL = Owner("external")
 RECENT_EXTERNAL = 10_000
-_CASH_KINDS = frozenset({InstrumentKind.SPOT, InstrumentKind.MARGIN})
+CASH_KINDS = frozenset({InstrumentKind.SPOT, InstrumentKind.MARGIN})
 
 
 def _entry(mapping: dict[_Key, Sums], key: _Key) -> Sums:
@@ -156,7 +156,7 @@ def book_fill(state: EngineState, fill: Fill, owner: Owner) -> None:
     fee_balance, fee_sums = money(state, account, fill.fee_currency)
     settle_balance, sums = money(state, account, settle)
     notional = fill.price * fill.quantity * instrument.multiplier
-    cash = instrument.kind in _CASH_KINDS
+    cash = instrument.kind in CASH_KINDS
     in_base = cash and fill.fee_currency == instrument.base and fill.fee != ZERO
     # A fee taken in base units is a sale of those units at the fill's price that pays the fee.
     fee_value = fill.fee * fill.price * instrument.multiplier if in_base else fill.fee

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from engine import events as ev
 from engine.errors import IllegalTransitionError, StateConsistencyError
 from engine.model.decimals import ZERO
-from engine.model.order import Order, OrderStatus, can_move
+from engine.model.order import Decision, Order, OrderStatus, TimeInForce, can_move
 from engine.state.money import book_fill, money
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _order_accepted(state: EngineState, event: ev.OrderAccepted, ts: int) -> Non
     order.venue_order_id = event.venue_order_id
     if can_move(order.status, OrderStatus.ACCEPTED):
         order.reason = ""
-        _move(state, order, OrderStatus.PARTIALLY_FILLED if order.filled else OrderStatus.ACCEPTED, ts)
+        _move(state, order, OrderStatus.PARTIALLY_FILLED if order.executed else OrderStatus.ACCEPTED, ts)
 
 
 def _order_rejected(state: EngineState, event: ev.OrderRejected, ts: int) -> None:
@@ -196,6 +196,9 @@ def _order_amended(state: EngineState, event: ev.OrderAmended, ts: int) -> None:
         order.reserve_unit = event.reserve_unit
     order.updated = ts
     _reserve(state, order, before)
+    if order.is_open and order.executed and order.executed >= order.quantity:
+        # Made as small as what is executed, it is done.
+        _move(state, order, OrderStatus.FILLED, ts)
 
 
 def _order_filled(state: EngineState, event: ev.OrderFilled, ts: int) -> None:
@@ -209,7 +212,8 @@ def _order_filled(state: EngineState, event: ev.OrderFilled, ts: int) -> None:
         raise StateConsistencyError(f"The instrument {fill.instrument} of a fill is not known.")
     before = _held(state, order)
     filled = order.filled + fill.quantity
-    to = _status_after_fill(order, filled)
+    executed = filled + order.executed_before
+    to = _status_after_fill(order, executed)
     if not can_move(order.status, to):
         raise IllegalTransitionError(f"The order {order.client_id} is {order.status} and cannot become {to}.")
     book_fill(state, fill, order.owner)
@@ -218,7 +222,7 @@ def _order_filled(state: EngineState, event: ev.OrderFilled, ts: int) -> None:
     order.filled = filled
     order.cost += fill.price * fill.quantity * instrument.multiplier
     order.fees[fill.fee_currency] = order.fees.get(fill.fee_currency, ZERO) + fill.fee
-    order.overfilled = filled > order.quantity
+    order.overfilled = executed > order.quantity
     # The group's hold was measured before the filled quantity changed; _move measures after.
     after_fill = _held(state, order)
     if after_fill != before:
@@ -226,8 +230,8 @@ def _order_filled(state: EngineState, event: ev.OrderFilled, ts: int) -> None:
     _move(state, order, to, ts)
 
 
-def _status_after_fill(order: Order, filled: Decimal) -> OrderStatus:
-    if filled >= order.quantity:
+def _status_after_fill(order: Order, executed: Decimal) -> OrderStatus:
+    if executed >= order.quantity:
         return OrderStatus.FILLED
     if order.status in (OrderStatus.CANCELED, OrderStatus.EXPIRED):
         return order.status
@@ -257,7 +261,50 @@ def _order_expired(state: EngineState, event: ev.OrderExpired, ts: int) -> None:
     _move(state, _find(state, event.client_id), OrderStatus.EXPIRED, ts, event.reason)
 
 
+def _order_adopted(state: EngineState, event: ev.OrderAdopted, ts: int) -> None:
+    if event.client_id in state.orders:
+        raise StateConsistencyError(f"The order {event.client_id} is tracked already.")
+    if event.instrument not in state.instruments:
+        raise StateConsistencyError(f"The instrument {event.instrument} is not known.")
+    money(state, event.account, event.reserve_currency)
+    order = state.recent.get(event.client_id)
+    before = ZERO
+    if order is None:
+        order = state.orders[event.client_id] = Order(
+            client_id=event.client_id,
+            account=event.account,
+            instrument=event.instrument,
+            owner=event.owner,
+            side=event.side,
+            type=event.type,
+            quantity=event.quantity,
+            price=event.price,
+            stop_price=event.stop_price,
+            tif=TimeInForce.GTC,
+            post_only=False,
+            reduce_only=False,
+            oco_group=None,
+            status=OrderStatus.ACCEPTED,
+            created=event.ts,
+            updated=ts,
+            reserve_currency=event.reserve_currency,
+            reserve_unit=event.reserve_unit,
+            decision=Decision(reason="It was found at the venue under an id of this engine."),
+        )
+    else:
+        before = _held(state, order)
+        _reopen(state, order)
+        order.quantity, order.price, order.stop_price = event.quantity, event.price, event.stop_price
+        order.reserve_unit, order.updated, order.reason = event.reserve_unit, ts, ""
+        order.cancel_requested = False
+    order.venue_order_id = event.venue_order_id
+    order.executed_before = event.executed_before
+    order.status = OrderStatus.PARTIALLY_FILLED if order.executed else OrderStatus.ACCEPTED
+    _reserve(state, order, before)
+
+
 HANDLERS: Handlers = {
+    ev.OrderAdopted: _order_adopted,
     ev.OrderRefused: _order_refused,
     ev.OrderIntended: _order_intended,
     ev.OrderSubmitted: _order_submitted,

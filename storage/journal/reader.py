@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from engine.events import OrderIntended
+from engine.events import OrderAdopted, OrderIntended
 from storage.journal.chain import PAGE, reading, verify
 from storage.journal.codec import decode, genesis, owner_of
 from storage.journal.pacing import Pacer
@@ -171,9 +171,9 @@ class Reader:
     def _owner_of_order(self, client_id: str) -> str:
         known = self._owners.get(client_id)
         if known is None:
-            intended = self._rows.before(_END, Query(subject=client_id, kinds=("OrderIntended",)), 1)
+            intended = self._rows.before(_END, Query(subject=client_id, kinds=("OrderIntended", "OrderAdopted")), 1)
             event = decode(intended[0][1]).event if intended else None
-            known = event.owner if isinstance(event, OrderIntended) else "external"
+            known = event.owner if isinstance(event, OrderIntended | OrderAdopted) else "external"
             if len(self._owners) >= OWNERS_KEPT:
                 del self._owners[next(iter(self._owners))]
             self._owners[client_id] = known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal as D
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -15,6 +15,9 @@ from engine.execution.dispatcher import COMPARE_EVERY_S
 from engine.execution.ids import ClientIds
 from engine.model.order import OrderSide, OrderStatus, OrderType
 from tests.execution.house import PAPER, USDT, House, command, fails, never_answers, takes_effect_then_fails, turns
+
+if TYPE_CHECKING:
+    from engine.execution.reconcile import Untracked
 
 LOST = UnknownOutcomeError("The venue did not answer.")
 
@@ -207,15 +210,82 @@ async def test_a_cancel_asked_for_before_the_crash_is_sent_after_it(house: House
         assert again.status(order) is OrderStatus.CANCELED
 
 
-async def test_what_was_not_durable_at_the_crash_never_happened_and_its_order_is_a_strangers(house: House) -> None:
-    """Nothing leaves before it is durable, so this cannot come about by a crash; a restored older journal does it."""
+@pytest.mark.parametrize("policy", ["adopt", "cancel"])
+async def test_an_order_that_the_journal_does_not_know_is_taken_over_or_ended_by_policy(
+    house: House, policy: Untracked
+) -> None:
+    """Nothing leaves before it is durable, so no crash leaves one; a journal put back from an older copy does."""
     async with house.running():
         kept = house.ledger.seq
+        order = house.submit(quantity="2")
+        await turns()
+        house.venue.execute(order.client_id, "0.5")
+    again = house.crashed(kept)
+    again.dispatcher.inquiry._untracked = policy
+    async with again.running():
+        tally = await again.dispatcher.recover(again.venue, PAPER)
+        (adopted,) = again.facts(ev.OrderAdopted)
+        assert (adopted.client_id, adopted.owner, adopted.executed_before) == (order.client_id, "manual", 0)
+        found = again.state.order(order.client_id)
+        assert found is not None
+        assert found.filled == D("0.5")
+        await turns()
+        ended = policy == "cancel"
+        assert again.venue.requests("cancel") == ([("cancel", order.client_id)] if ended else [])
+        assert again.status(order) is (OrderStatus.CANCELED if ended else OrderStatus.PARTIALLY_FILLED)
+        assert tally.canceled == ([order.client_id] if ended else [])
+    assert again.facts(ev.OrderFilled)
+    assert again.facts(ev.ExternalFillSeen, ev.OrderIntended) == []
+
+
+async def test_an_order_that_was_thought_to_be_over_and_works_is_taken_over(house: House) -> None:
+    async with house.running():
         order = house.submit()
         await turns()
-    again = await restarted(house, durable=kept)
-    assert again.state.order(order.client_id) is None
-    assert again.venue.requests("cancel") == []
+        house.desk.cancel(order.client_id, "no more")
+        await turns()
+        assert house.status(order) is OrderStatus.CANCELED
+        house.venue.change(order.client_id, status=OrderStatus.ACCEPTED)
+        await house.clock.advance(COMPARE_EVERY_S)
+        assert house.status(order) is OrderStatus.ACCEPTED
+        assert not house.state.orders[order.client_id].cancel_requested
+
+
+async def test_hundreds_of_orders_that_ended_meanwhile_are_asked_for_together(house: House) -> None:
+    async with house.running():
+        orders = [house.submit(quantity="0.01") for _ in range(100)]
+        await turns()
+    house.venue.silent = True
+    for order in orders:
+        house.venue.execute(order.client_id, "0.01")
+    for order in orders[50:]:
+        house.venue.fills.pop()
+        house.venue.change(order.client_id, status=OrderStatus.CANCELED, filled=D(0))
+    house.venue.sent.clear()
+    again = await restarted(house)
+    assert [again.status(order) for order in orders] == [OrderStatus.FILLED] * 50 + [OrderStatus.CANCELED] * 50
+    assert len(house.venue.requests("order")) == 50, "those whose executions were found need no question"
+    assert len(house.venue.requests("fills")) < 60, "two a page, and not once for every order"
+
+
+async def test_executions_that_the_venue_does_not_keep_any_more_are_booked_from_its_word_on_the_order(
+    house: House,
+) -> None:
+    async with house.running():
+        order = house.submit(quantity="2")
+        await turns()
+    house.venue.silent = True
+    house.venue.execute(order.client_id, "0.5")
+    house.venue.fills.clear()
+    house.venue.capabilities = msgspec.structs.replace(house.venue.capabilities, fills_kept_s=3600.0)
+    house.clock.set(house.clock.now() + 7200 * 10**9)
+    again = await restarted(house)
+    (booked,) = again.facts(ev.OrderFilled)
+    assert (booked.fill.quantity, booked.fill.price) == (D("0.5"), D(90))
+    assert booked.fill.trade_id.startswith("inferred-")
+    once_more = again.crashed()
+    await once_more.dispatcher.recover(once_more.venue, PAPER)
+    assert len(once_more.facts(ev.OrderFilled)) == 1
 
 
 async def test_after_a_restored_journal_its_orders_are_ours_under_a_former_instance_too(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from engine import events as ev
 from engine.control.views import Activity
 from engine.model.ids import InstrumentId, symbol_of
+from engine.model.verification import Grade
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +94,32 @@ def _money(verb: str) -> Callable[[EngineState, Any], Words]:
     return words
 
 
-TOLD: dict[type[Any], Callable[[EngineState, Any], Words]] = {
+def _recovered(_state: EngineState, event: ev.RecoveryVerified) -> Words:
+    severity = CRITICAL if event.verdict != "verified" else WARNING if event.findings else GOOD
+    did = [
+        f"{count} {what}"
+        for count, what in (
+            (event.fills, "executions booked"),
+            (event.ended, "orders ended"),
+            (event.adopted, "orders taken over"),
+            (event.canceled, "of them cancelled"),
+        )
+        if count
+    ]
+    found = [finding.text for finding in event.findings]
+    text = f"The start is {event.verdict}: {', '.join(did) or 'nothing had changed'}"
+    return severity, " ".join((f"{text} ({event.duration_ms:.0f} ms).", *found)), "", ""
+
+
+def _checked(_state: EngineState, event: ev.StateChecked) -> Words | None:
+    if not event.findings:
+        return None
+    grave = any(finding.grade not in (Grade.LOGGED, Grade.RECONCILED) for finding in event.findings)
+    told = [f"{finding.text} {finding.correction}".strip() for finding in event.findings]
+    return CRITICAL if grave else WARNING, f"A check of the state found: {' '.join(told)}", "", ""
+
+
+TOLD: dict[type[Any], Callable[[EngineState, Any], Words | None]] = {
     ev.EngineStarted: lambda _s, e: (INFO, f"The engine started (release {e.release}, pid {e.pid})", "", ""),
     ev.EngineStopped: lambda _s, e: (INFO, f"The engine stopped: {e.reason}", "", ""),
     ev.HandedOver: lambda _s, e: (INFO, f"The engine is handed over to process {e.pid} (release {e.release})", "", ""),
@@ -109,6 +135,9 @@ TOLD: dict[type[Any], Callable[[EngineState, Any], Words]] = {
     ev.ExternalFillSeen: lambda _s, e: (WARNING, f"An execution of somebody else: {e.fill.key}", "", e.fill.instrument),
     ev.OrderRefused: _refused,
     ev.OrderIntended: _about_order("Ordered"),
+    ev.OrderAdopted: _about_order("Taken over, as the venue has it", WARNING),
+    ev.RecoveryVerified: _recovered,
+    ev.StateChecked: _checked,
     ev.OrderOutcomeUnknown: _about_order("Outcome unknown, asking the venue", WARNING),
     ev.OrderAccepted: _about_order("Accepted"),
     ev.OrderRejected: _about_order("Rejected by the venue", WARNING),
@@ -134,7 +163,10 @@ def activity(state: EngineState, record: ev.Record) -> Activity | None:
     say = TOLD.get(type(record.event))
     if say is None:
         return None
-    severity, text, owner, instrument = say(state, record.event)
+    told = say(state, record.event)
+    if told is None:
+        return None
+    severity, text, owner, instrument = told
     return Activity(
         seq=record.seq,
         ts=record.ts,

@@ -43,7 +43,7 @@ LATELY = 5_000
 
 _ORDERS = (
     "OrderIntended", "OrderRefused", "OrderAccepted", "OrderRejected", "OrderFilled", "OrderCanceled", "OrderExpired",
-    "OrderTriggered", "OrderAmended", "OrderCancelRejected", "OrderOutcomeUnknown",
+    "OrderTriggered", "OrderAmended", "OrderCancelRejected", "OrderOutcomeUnknown", "OrderAdopted",
 )  # fmt: skip
 KINDS: dict[str, tuple[str, ...]] = {
     "any": (),

@@ -10,6 +10,7 @@ from console.action_table_bots import BOTS
 from console.action_table_dashboard import DASHBOARD
 from console.action_table_form import FORM
 from console.action_table_portfolio import PORTFOLIO
+from console.action_table_replay import REPLAY
 from console.action_table_risk import RISK
 from console.actions import Action, Tier
 
@@ -44,6 +45,10 @@ APP = (
     A("app.health", "", "app.health", "Health", "Show how the engine's parts and markets are."),
     A("app.order_history", "", "app.order_history", "Order history", "Show the newest 200 ended orders of all time."),
     A("app.fill_history", "", "app.fill_history", "Execution history", "Show the newest 200 executions of all time."),
+    A(
+        "app.replay", "", "app.replay", "Replay",
+        "Look at any moment of the past on these screens, step by step or as it happened.",
+    ),
     A("app.halt", "", "app.halt", "Halt", "Stop new orders; cancels and reductions pass.", CONFIRM, danger=True),
     A("app.resume", "", "app.resume", "Resume", "Allow new orders again after a halt.", CONFIRM),
     A("app.redraw", "ctrl+r", "app.redraw", "Redraw", "Draw the whole screen again."),
@@ -139,6 +144,6 @@ CHART = (
 LOG = (A("log.copy", "y", "copy", "Copy lines", "Copy the shown lines to the terminal's clipboard."),)
 
 TABLE: tuple[Action, ...] = (
-    *APP, *FOCUS, *DASHBOARD, *BOTS, *PORTFOLIO, *MARKET, *RISK, *BACKTESTS, *DIALOG, *TICKET, *FORM, *CHOICE,
+    *APP, *REPLAY, *FOCUS, *DASHBOARD, *BOTS, *PORTFOLIO, *MARKET, *RISK, *BACKTESTS, *DIALOG, *TICKET, *FORM, *CHOICE,
     *PALETTE, *MOVE, *TABLE_WIDGET, *LADDER, *CHART, *LOG,
 )  # fmt: skip

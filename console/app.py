@@ -22,7 +22,9 @@ from console.keys import take_key
 from console.modes import modes
 from console.news import News
 from console.preferences import Preferences
+from console.replaying import PAST, Replaying
 from console.store import Store
+from console.switch import SwitchLink
 from console.warm import warm_styles
 from screens.base import DeckScreen
 from screens.dialogs import Dialog, ErrorDialog
@@ -63,7 +65,7 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
     TITLE = "Quarterdeck"
     ENABLE_COMMAND_PALETTE = False
     MODES = modes()
-    BINDINGS: ClassVar[list[BindingType]] = bindings("app")
+    BINDINGS: ClassVar[list[BindingType]] = bindings("app", "replay")
     CSS: ClassVar[str] = """
     * { scrollbar-size: 1 1; scrollbar-color: $faint; scrollbar-background: $background; }
     Toast { background: $panel; border-left: outer $brass; padding: 0 1; max-width: 56; }
@@ -83,13 +85,14 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
         super().__init__(driver_class=driver_class)
         self.animation_level = "none"
         self.preferences = preferences or Preferences()
-        self.link = link
+        self.link = SwitchLink(link)
         self.steady = steady
-        self.store = Store(link, steady)
+        self.store = Store(self.link, steady)
         self.status = self.store.prepare("engine.status")
         self.keymap = Keymap(self.preferences.keys)
         self.errands = Errands(self)
         self.news = News(self)
+        self.replaying = Replaying(self)
         self.paint_hz = max(1.0, min(10.0, self.preferences.frames_per_second))
         self.privacy = self.preferences.privacy
         self.ascii_glyphs = self.preferences.ascii_glyphs
@@ -118,6 +121,9 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
     def now(self) -> int:
         """The engine's clock, UTC nanoseconds, as far as the console can know it; 0 before the engine has spoken."""
         status, received = self.status.data, self.status.received
+        if self.link.state == "replay":
+            view = self.replaying.view
+            return view.ts if view is not None else 0
         if status is None or received is None:
             return 0
         return int(status.now) + int((self.steady() - received) * NS)
@@ -127,6 +133,8 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
         if self.link.state == "lost":
             return "LINK LOST: old data, actions off"
         status, received = self.status.data, self.status.received
+        if self.link.state == "replay":
+            return "THE PAST: nothing here can be changed"
         if received is not None and self.steady() - received > SILENT_S:
             return "THE ENGINE IS SILENT"
         if status is not None and status.failure:
@@ -137,6 +145,9 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
         """Tell whether the engine can be asked to do something; says so when it cannot."""
         if self.link.state == "lost":
             self.notify(LOST, severity="error", markup=False)
+            return False
+        if self.link.state == "replay":
+            self.notify(PAST, severity="warning", markup=False)
             return False
         return True
 
@@ -165,7 +176,21 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
             self.push_screen(ErrorDialog("The console made a mistake", f"{where}: {name}: {error}", trace))
         return True
 
+    def begin_anew(self) -> None:
+        """Show another engine, or another moment of the past: nothing of what was known before counts."""
+        self.store.forget()
+        self.news.begin_anew()
+        self.load_instruments()
+        for stack in self._screen_stacks.values():
+            for screen in stack:
+                if isinstance(screen, DeckScreen):
+                    screen.begin_anew()
+
     # --- for Textual
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The keys of the replay mean something in the past only."""
+        return self.replaying.active if action.startswith("replay_") else True
 
     async def on_load(self) -> None:
         """Read all style sheets before there is anything to style."""
@@ -211,6 +236,7 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
         """Leave every topic."""
         self.news.stop()
         self.store.close()
+        self.replaying.stop()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give foreign themes our own colours."""

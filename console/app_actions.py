@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from console.palette import PaletteDialog
+from console.replaying import ReplayCommands
 from screens.base import DeckScreen
 from screens.emergency import EmergencyDialog, halt_dialog, resume_dialog
 from screens.help import HelpDialog
@@ -23,7 +24,7 @@ __all__ = ["Commands"]
 NS = 1_000_000_000
 
 
-class Commands:
+class Commands(ReplayCommands):
     """Mixed into the app; each method is the handler of an action of the registry."""
 
     @property
@@ -45,12 +46,16 @@ class Commands:
         self._deck.push_screen(dialog, dialog.do)
 
     def action_emergency(self) -> None:
-        """Ask for the emergency stop; one dialog, whatever is open."""
+        """Ask for the emergency stop; one dialog, whatever is open. From the past it goes back to the present first."""
+        if self._deck.replaying.active and not self._deck.replaying.leave():
+            return
         if not any(isinstance(screen, EmergencyDialog) for screen in self._deck.stack()):
             self._deck.push_screen(EmergencyDialog(self._deck))
 
     def action_quit(self) -> Any:
         """Ask how to leave; one dialog, whatever is open."""
+        if self._deck.replaying.active:
+            return self._deck.replaying.ask_how_to_leave()
         if not any(isinstance(screen, QuitDialog) for screen in self._deck.stack()):
             return self._deck.push_screen(QuitDialog(self._deck))
         return None

@@ -125,6 +125,7 @@ def make_app(app_class: Any, host: Any, lease: TerminalLease) -> ConsoleApp:
         frames_per_second=wanted.frames_per_second,
         keys=wanted.keys,
         time_zone=wanted.time_zone,
+        home=host.home,
         pictures=host.home / "pictures",
         screen="market" if (host.scene or "").startswith("market") else "dashboard",
     )

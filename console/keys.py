@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from screens.fields import ChoiceField
 from screens.form import Form
+from screens.order_dialogs import AmountInput
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -33,4 +34,6 @@ async def take_key(app: App[Any], event: events.Event) -> bool:
         await field._on_key(event)
     else:
         await app._check_bindings(event.key)
+        if app.focused is not field and isinstance(app.focused, AmountInput):
+            app.focused.arrive()
     return True

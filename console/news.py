@@ -61,6 +61,13 @@ class News:
         if self._subscription is not None:
             self._subscription.close()
 
+    def begin_anew(self) -> None:
+        """Forget all facts: they are another engine's, or of another time."""
+        self.facts.clear()
+        self.version += 1
+        self._last_seq = 0
+        self._asked = False
+
     def _look_back(self) -> None:
         """Ask once for the facts before the console came; the journal's number is known when the engine has spoken."""
         status = self._app.status.data
@@ -85,10 +92,11 @@ class News:
             self._last_seq = fact.seq
             self.facts.append(fact)
             self.version += 1
-            if not delta.snapshot:
-                self._tell(fact)
+            if not delta.snapshot and self._app.link.state != "replay":
+                self.tell(fact)
 
-    def _tell(self, fact: Activity) -> None:
+    def tell(self, fact: Activity) -> None:
+        """Show a toast of a fact if it matters."""
         if fact.severity == "info":
             return
         if fact.owner not in {"", "manual"} and fact.severity == "good":

@@ -32,6 +32,8 @@ class Preferences:
     """Begin with amounts hidden."""
     screen: str = "dashboard"
     """The screen shown first."""
+    home: Path | None = None
+    """The home folder whose past can be replayed; without one there is no replay."""
     pictures: Path | None = None
     """Folder for screenshots; without one none can be saved."""
     timeframe: str = "1m"

@@ -129,6 +129,12 @@ class Store:
             if feed.subscription is not None:
                 feed.subscription.close()
 
+    def forget(self) -> None:
+        """Forget all data: it is another engine's, or of another time; what follows brings its own."""
+        for feed in self._feeds.values():
+            feed.data = feed.received = None
+            feed.version = 0
+
     def close(self) -> None:
         """Leave every topic."""
         for feed in list(self._feeds.values()):

@@ -24,6 +24,7 @@ from textual.containers import Vertical
 
 from screens.chrome import KeyBar, NavBar, show_status
 from screens.formats import MASK, number
+from screens.replay_bar import ReplayBar
 from widgets.paint import PaintedScreen
 from widgets.status_line import StatusLine
 
@@ -47,7 +48,7 @@ class DeckScreen(PaintedScreen[None], inherit_bindings=False):
     """The screen's name in the registry of actions."""
     HELP: ClassVar[str | None] = None
     """One paragraph for the help overlay."""
-    ALLOW_IN_MAXIMIZED_VIEW: ClassVar[str | None] = "#bars, KeyBar"
+    ALLOW_IN_MAXIMIZED_VIEW: ClassVar[str | None] = "#bars, ReplayBar, KeyBar"
     DEFAULT_CSS: ClassVar[str] = """
     DeckScreen { background: $background; layout: vertical; }
     DeckScreen > #bars { dock: top; height: 2; }
@@ -85,6 +86,16 @@ class DeckScreen(PaintedScreen[None], inherit_bindings=False):
         for slice_ in self._slices:
             slice_.touch()
 
+    def forget(self) -> None:
+        """Forget what was kept of another engine or another time."""
+
+    def begin_anew(self) -> None:
+        """Show another engine, or another moment of the past."""
+        self.forget()
+        if self._opened:
+            self._close()
+            self._open()
+
     def choose(self, key: str) -> None:
         """Bring something into view that was named elsewhere, such as a bot in the palette."""
 
@@ -104,6 +115,11 @@ class DeckScreen(PaintedScreen[None], inherit_bindings=False):
     def live(self) -> bool:
         """Whether the engine can be reached."""
         return self.deck.link.state != "lost"
+
+    @property
+    def past(self) -> bool:
+        """Whether a replay is shown."""
+        return self.deck.link.state == "replay"
 
     def money(self, value: Decimal | float | None, decimals: int = 2, *, signed: bool = False) -> str:
         """Return an amount the person owns or owes, hidden while privacy is on."""
@@ -143,6 +159,7 @@ class DeckScreen(PaintedScreen[None], inherit_bindings=False):
             yield StatusLine()
             yield NavBar(self.SCOPE)
         yield from self.body()
+        yield ReplayBar()
         yield KeyBar(self.SCOPE)
 
     def paint_steps(self) -> Iterator[None]:
@@ -152,6 +169,7 @@ class DeckScreen(PaintedScreen[None], inherit_bindings=False):
         show_status(deck, self.query_one(StatusLine), now)
         warning = deck.warning()
         self.query_one(NavBar).warn(warning)
+        self.query_one(ReplayBar).show(deck.replaying.view)
         self.set_class(not self.live, "-stale")
         try:
             yield from super().paint_steps()

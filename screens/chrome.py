@@ -133,11 +133,11 @@ def show_status(app: QuarterdeckApp, line: StatusLine, now: float) -> None:
     lost = app.link.state == "lost"
     equity = MASK if app.privacy else number(status.equity)
     line.show(
-        mode=status.mode.value.upper(),
+        mode="REPLAY" if app.link.state == "replay" else status.mode.value.upper(),
         account=status.account if status.account != status.mode.value else "",
         link=app.link.state,
         feed_age_s=None if status.feed_age_ms is None else round(status.feed_age_ms / 1000 + _whole(silent), 1),
-        lag_ms=None if lost or silent > STATUS_SILENT_S else status.lag_ms,
+        lag_ms=None if lost or app.link.state == "replay" or silent > STATUS_SILENT_S else status.lag_ms,
         equity=f"{equity} {status.base_currency}",
         halt="" if status.trading == "active" else status.trading.value.upper(),
         alerts=status.open_breakers,

@@ -137,6 +137,10 @@ class DashboardScreen(DeckScreen):
 
     # --- what is followed
 
+    def forget(self) -> None:
+        """Forget the curve of another time."""
+        self._history = EquityHistory(self._history.name)
+
     def open_topics(self) -> None:
         """Follow the account, the markets and the bots."""
         self._overview = self.follow("portfolio.overview")

@@ -44,6 +44,13 @@ BARS = 500
 STALE_NS = 3_000_000_000
 
 
+NO_BOOK = "No book yet. Waiting for the feed."
+NO_BARS = "No candles yet. Waiting for the feed."
+NO_TRADES = "No trades yet."
+NOT_RECORDED = "Not recorded."
+"""Books, candles and public trades are not in the journal; nothing is made up in their place."""
+
+
 class MarketLine(LineWidget):
     """One market in one line."""
 
@@ -125,9 +132,9 @@ class MarketScreen(DeckScreen):
             with Vertical():
                 yield MarketLine()
                 with Horizontal():
-                    yield OrderLadder(title="Book", id="book")
-                    yield CandleChart(empty="No candles yet. Waiting for the feed.", id="chart")
-                    yield TradeTape(id="tape")
+                    yield OrderLadder(title="Book", empty=NO_BOOK, id="book")
+                    yield CandleChart(empty=NO_BARS, id="chart")
+                    yield TradeTape(empty=NO_TRADES, id="tape")
                 yield OrdersTable(
                     figures.ORDER_COLUMNS, title="Orders", empty="No open orders. b = buy, s = sell", id="orders"
                 )
@@ -137,6 +144,10 @@ class MarketScreen(DeckScreen):
     def open_topics(self) -> None:
         """Follow the chosen instrument's market and all open orders."""
         self._timeframe = self._timeframe or self.deck.preferences.timeframe
+        ladder, chart, tape = self.query_one(OrderLadder), self.query_one(CandleChart), self.query_one(TradeTape)
+        ladder.empty = NOT_RECORDED if self.past else NO_BOOK
+        chart.empty = NOT_RECORDED if self.past else NO_BARS
+        tape.empty = NOT_RECORDED if self.past else NO_TRADES
         self._tickers = self.follow("market.tickers")
         self._orders = self.follow("orders.open")
         self._book = self._trades = self._candles = None

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
+    from textual.events import Blur, Focus
 
     from console.app import QuarterdeckApp
     from engine.control.views import InstrumentRow, OrderRow
     from screens.sheet import Line
 
-__all__ = ["ReplaceDialog", "amount_field", "cancel_all_dialog", "cancel_dialog", "decimal_of"]
+__all__ = ["AmountInput", "ReplaceDialog", "amount_field", "cancel_all_dialog", "cancel_dialog", "decimal_of"]
 
 
 def cancel_dialog(app: QuarterdeckApp, row: OrderRow) -> ConfirmDialog:
@@ -79,9 +80,36 @@ def decimal_of(text: str) -> Decimal | None:
     return value if value.is_finite() and value >= 0 else None
 
 
-def amount_field(value: str, id: str, placeholder: str = "") -> Input:
+class AmountInput(Input):
+    """A field whose whole text is chosen on arrival, so that typing replaces it.
+
+    News of the focus arrives on a later turn, and keys may be quicker: whoever moves the focus by a key calls `arrive`
+    at once, and the late news chooses nothing that was typed meanwhile.
+    """
+
+    def __init__(self, value: str, *, placeholder: str, id: str) -> None:
+        super().__init__(
+            value, placeholder=placeholder, restrict=r"[0-9.,%]*", max_length=24, compact=True, id=id
+        )
+        self._arrived = False
+
+    def arrive(self) -> None:
+        """Choose the whole text now."""
+        self._arrived = True
+        self.action_select_all()
+
+    def _on_focus(self, event: Focus) -> None:
+        self.select_on_focus = not self._arrived
+        super()._on_focus(event)
+
+    def _on_blur(self, event: Blur) -> None:
+        self._arrived = False
+        super()._on_blur(event)
+
+
+def amount_field(value: str, id: str, placeholder: str = "") -> AmountInput:
     """Return a one-line field for an amount, without a blinking cursor."""
-    field = Input(value, placeholder=placeholder, restrict=r"[0-9.,%]*", max_length=24, compact=True, id=id)
+    field = AmountInput(value, placeholder=placeholder, id=id)
     field.cursor_blink = False
     return field
 

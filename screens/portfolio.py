@@ -93,6 +93,10 @@ class PortfolioScreen(DeckScreen):
 
     # --- what is followed
 
+    def forget(self) -> None:
+        """Forget the curve of another time."""
+        self._history = EquityHistory(self._history.name)
+
     def open_topics(self) -> None:
         """Follow the account."""
         self._overview = self.follow("portfolio.overview")

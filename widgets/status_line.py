@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Link", "Mode", "StatusLine", "StatusState", "status_rows"]
 
 Mode = Literal["PAPER", "LIVE", "BACKTEST", "REPLAY"]
-Link = Literal["embedded", "attached", "lost"]
+Link = Literal["embedded", "attached", "lost", "replay"]
 FEED_STALE_S = 2.0
 FEED_LOST_S = 10.0
 LAG_WARN_MS = 20.0

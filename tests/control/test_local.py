@@ -28,7 +28,7 @@ def fake(reply: Any, stopped: bool = False) -> LocalLink:
         return reply
 
     engine = SimpleNamespace(stopped=stopped)
-    service: Any = SimpleNamespace(context=SimpleNamespace(engine=engine), call=call)
+    service: Any = SimpleNamespace(context=SimpleNamespace(engine=engine, replay=None), call=call)
     topics: Any = SimpleNamespace(subscribe=lambda topic, handler, filters: [handler])
     return LocalLink(service, topics, wire=True)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.control.present.orders import order_row
+from engine.control.present.orders import fill_row, order_row
 from engine.control.registry import operation
 from engine.control.requests_research import HistoryPage
 from engine.control.views import FillHistoryView, FillRow, OrderHistoryView, OrderRow
 from engine.errors import NotFoundError, StorageError
+from engine.events import OrderFilled
 from engine.logs import get_logger
 from engine.model.ids import MANUAL, AccountId, ClientOrderId, Currency, InstrumentId, Owner
+from storage.journal.reader import Query
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +28,9 @@ log = get_logger(__name__)
 async def order_history(context: Context, request: HistoryPage) -> OrderHistoryView:
     """Ended orders of all time, the last ended first; while the database is away, those that the engine remembers."""
     owner, name = owner_of(context, request.owner), owner_names(context)
+    if context.replay is not None:
+        # The database knows what came later.
+        return _remembered(context, request, owner)
 
     async def work(database: Database) -> OrderHistoryView:
         from storage.repositories.repository import Repository
@@ -55,6 +60,8 @@ async def order_history(context: Context, request: HistoryPage) -> OrderHistoryV
 async def fill_history(context: Context, request: HistoryPage) -> FillHistoryView:
     """Executions of all time, the newest first."""
     owner, name = owner_of(context, request.owner), owner_names(context)
+    if context.replay is not None:
+        return await _replayed(context, request, owner)
 
     async def work(database: Database) -> FillHistoryView:
         from storage.repositories.repository import Repository
@@ -89,6 +96,23 @@ def owner_of(context: Context, name: str | None) -> str | None:
     except NotFoundError:
         # A bot that was deleted still has its history, under its id.
         return name
+
+
+async def _replayed(context: Context, request: HistoryPage, owner: str | None) -> FillHistoryView:
+    """Executions as far as a replay has come, out of the journal."""
+    engine, reader = context.need_engine(), context.reader
+    assert reader is not None
+    query = Query(kinds=("OrderFilled",), owner=owner or "")
+    total = await reader.count(query)
+    first = (request.page - 1) * request.size
+    records = (await reader.latest(first + request.size, query))[first:]
+    rows = tuple(
+        fill_row(engine, record.seq, record.event)
+        for record in records
+        if isinstance(record.event, OrderFilled)
+        and (request.instrument is None or record.event.fill.instrument == request.instrument)
+    )
+    return FillHistoryView(rows=rows, page=request.page, pages=-(-total // request.size), total=total)
 
 
 def _remembered(context: Context, request: HistoryPage, owner: str | None) -> OrderHistoryView:

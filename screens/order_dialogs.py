@@ -88,9 +88,7 @@ class AmountInput(Input):
     """
 
     def __init__(self, value: str, *, placeholder: str, id: str) -> None:
-        super().__init__(
-            value, placeholder=placeholder, restrict=r"[0-9.,%]*", max_length=24, compact=True, id=id
-        )
+        super().__init__(value, placeholder=placeholder, restrict=r"[0-9.,%]*", max_length=24, compact=True, id=id)
         self._arrived = False
 
     def arrive(self) -> None:

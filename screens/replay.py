@@ -26,9 +26,7 @@ class GoDialog(FormDialog):
     """Asks where in the past to go; ends with the parameters of `replay.seek`."""
 
     VERB: ClassVar[str] = "Go"
-    HELP: ClassVar[str | None] = (
-        f"A moment, such as {EXAMPLES}; or the number of a fact; or a session's beginning."
-    )
+    HELP: ClassVar[str | None] = f"A moment, such as {EXAMPLES}; or the number of a fact; or a session's beginning."
 
     def __init__(self, app: QuarterdeckApp, sessions: Sequence[SessionRow], *, title: str = "Go to") -> None:
         super().__init__(title)

@@ -8,6 +8,7 @@ import pytest
 from textual import events
 
 from engine.errors import EngineNotRunningError, OrderRejectionError
+from screens.order_dialogs import AmountInput
 from screens.ticket import TicketDialog, preview_lines
 from tests.kit.deck import Console, console
 from tests.kit.fake_link import FakeLink
@@ -154,7 +155,7 @@ def burst(deck: Console, *keys: str) -> None:
         deck.app.post_message(events.Key(key, {".": ".", "tab": "\t", "backspace": "\x7f"}.get(key, key[:1])))
 
 
-async def test_keys_that_arrive_together_are_taken_in_order() -> None:
+async def test_keys_that_arrive_together_mean_what_they_would_one_by_one() -> None:
     async with console(screen="market") as deck:
         await deck.press("b")
         burst(deck, *"0.01", "tab", *["backspace"] * 8, *"64901", "backspace", "2", "tab", "right", "tab")
@@ -162,7 +163,22 @@ async def test_keys_that_arrive_together_are_taken_in_order() -> None:
         await deck.settle()
         await preview(deck)
         asked = deck.link.called("orders.preview")[-1].params
-        assert (asked["quantity"], asked["price"], asked["tif"]) == (Decimal("0.015"), Decimal(64902), "IOC")
+        # Whoever comes back to a field types over what stands in it.
+        assert (asked["quantity"], asked["price"], asked["tif"]) == (Decimal(5), Decimal(64902), "IOC")
+
+
+async def test_the_late_news_of_an_arrival_chooses_nothing_that_was_typed_meanwhile() -> None:
+    async with console(screen="market") as deck:
+        await deck.press("b")
+        field = deck.app.focused
+        assert isinstance(field, AmountInput)
+        field.arrive()
+        field.insert_text_at_cursor("0.0")
+        field.post_message(events.Focus(from_app_focus=False))
+        await deck.settle()
+        burst(deck, "3")
+        await deck.settle()
+        assert field.value == "0.03"
 
 
 # --- the one confirmation

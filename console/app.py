@@ -180,6 +180,7 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
         """Show another engine, or another moment of the past: nothing of what was known before counts."""
         self.store.forget()
         self.news.begin_anew()
+        self.link.renew()
         self.load_instruments()
         for stack in self._screen_stacks.values():
             for screen in stack:

@@ -80,6 +80,11 @@ class SwitchLink:
             for watch in tuple(self._watches):
                 watch.move(link)
 
+    def renew(self) -> None:
+        """Watch every topic anew: what was told so far is of another time."""
+        for watch in tuple(self._watches):
+            watch.move(self.link)
+
     def forget(self, watch: _Watch) -> None:
         """Drop a watcher that hears no more."""
         if watch in self._watches:

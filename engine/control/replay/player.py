@@ -103,8 +103,7 @@ class Player:
             NotFoundError: There is no journal, or nothing was booked by then.
             StateCorruptionError: The journal is damaged.
         """
-        self._tape = await self._do(lambda: Tape(self._path))
-        await self._look()
+        await self.look()
         opened = await self._do(lambda: self._need().after(0, 1, ("AccountOpened",)))
         if not opened:
             raise NotFoundError("No account was ever opened in this journal; there is nothing to be shown yet.")
@@ -115,6 +114,16 @@ class Player:
             await self.seek_time(at)
         else:
             await self.seek(self._last)
+
+    async def look(self) -> None:
+        """Read what there is, without going anywhere.
+
+        Raises:
+            NotFoundError: There is no journal, or it holds nothing.
+        """
+        if self._tape is None:
+            self._tape = await self._do(lambda: Tape(self._path))
+        await self._look()
 
     async def close(self) -> None:
         """Give the file back."""

@@ -233,11 +233,11 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
         if not self.instruments and self.link.state != "lost":
             self.load_instruments()
 
-    def on_unmount(self) -> None:
+    async def on_unmount(self) -> None:
         """Leave every topic."""
         self.news.stop()
         self.store.close()
-        self.replaying.stop()
+        await self.replaying.stop()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give foreign themes our own colours."""

@@ -45,6 +45,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "trades": CommandEntry("", "List round trips.", "trades"),
     "alerts": CommandEntry("", "List and acknowledge alerts.", "alerts"),
     "logs": CommandEntry("", "Read the newest lines of the logs.", "logs"),
+    "replay": CommandEntry("console.replay_command:replay", "Look at any moment of the past, read-only."),
     "backtest": CommandEntry(
         "console.backtest_commands:backtest", "Run backtests on stored candles, show stored runs.", "backtests"
     ),

@@ -48,17 +48,15 @@ def replay(
     elif as_json:
         say_json(asyncio.run(_known(invocation, where)))
     else:
-        from console.attach import replay_console
-
-        context.exit(replay_console(invocation.home, where))
+        raise click.UsageError("The console on the past is opened from the palette; here use --list or --json.")
 
 
 def _place(at: str | None, session: int | None, fact: int | None) -> dict[str, int]:
     if at is not None:
         from console.when import moment
-        from engine.clock import SystemClock
+        from engine.control.replay.host import present
 
-        return {"at": moment(at, SystemClock().now())}
+        return {"at": moment(at, present())}
     if session is not None:
         return {"session": session}
     return {"seq": fact} if fact is not None else {}

@@ -6,6 +6,7 @@ it; the console watches that process as it would watch an engine.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from engine.errors import QuarterdeckError
@@ -60,6 +61,7 @@ class Replaying:
         self._present: Subscription | None = None
         self._speed = 0
         self._opening = False
+        self._closing: set[asyncio.Task[None]] = set()
 
     @property
     def active(self) -> bool:
@@ -123,9 +125,11 @@ class Replaying:
         app.begin_anew()
         return True
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """End the replay together with the console."""
         self._end()
+        if self._closing:
+            await asyncio.wait(self._closing)
 
     def _end(self) -> None:
         if self._present is not None:
@@ -136,7 +140,9 @@ class Replaying:
             place.close()
         door, self._door = self._door, None
         if door is not None:
-            self._app.run_worker(door.close(), name="close replay", exit_on_error=False)
+            task = asyncio.get_running_loop().create_task(door.close(), name="close replay")
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
     def ask_how_to_leave(self) -> None:
         """From the past one goes back to the present, or leaves the console."""

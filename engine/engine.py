@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from engine.model.candle import Candle
     from engine.model.market import MarketEvent
     from engine.model.venue import Venue
-    from storage.journal import Journal
+    from storage.journal.engine_journal import EngineJournal
 
 __all__ = ["Engine"]
 
@@ -65,7 +65,7 @@ class Engine:
         self,
         *,
         settings: Settings,
-        journal: Journal,
+        journal: EngineJournal,
         venue: Venue,
         account: AccountId,
         library: Library,

@@ -31,7 +31,7 @@ class ReplayBar(LineWidget):
     """Where the replay stands; hidden in the present."""
 
     DEFAULT_CSS: ClassVar[str] = """
-    ReplayBar { height: 1; padding: 0 1; background: $panel; dock: bottom; display: none; }
+    ReplayBar { height: 1; padding: 0 1; background: $panel; display: none; }
     ReplayBar.-shown { display: block; }
     """
 

@@ -32,6 +32,7 @@ from engine.control.dial import dial
 from engine.control.protocol import (
     MAX_HZ,
     PROTOCOL,
+    REPLAY_MODE,
     FactsFrame,
     Hello,
     Incoming,
@@ -88,6 +89,7 @@ class SocketLink:
         read_only: Ask for the right to look only.
         max_hz: Frames of state a second, at most.
         clock: Source of time.
+        socket: Another socket than the engine's, such as that of a replay.
     """
 
     def __init__(
@@ -98,8 +100,10 @@ class SocketLink:
         read_only: bool = False,
         max_hz: float = MAX_HZ,
         clock: Clock | None = None,
+        socket: Path | None = None,
     ) -> None:
         self.home = home
+        self._socket = socket
         self.welcome: Welcome | None = None
         """What the engine said of itself when the link was last made."""
         self.skew = ""
@@ -128,8 +132,10 @@ class SocketLink:
 
     @property
     def state(self) -> LinkState:
-        """`attached` while the engine is reached, else `lost`."""
-        return "lost" if self._connection is None else "attached"
+        """`attached` while the engine is reached, else `lost`; `replay` while a replay is."""
+        if self._connection is None:
+            return "lost"
+        return "replay" if self.welcome is not None and self.welcome.mode == REPLAY_MODE else "attached"
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -160,7 +166,7 @@ class SocketLink:
         self._give_up()
 
     async def _dial(self) -> tuple[ClientConnection, Welcome]:
-        connection, welcome = await dial(self.home, self._hello)
+        connection, welcome = await dial(self.home, self._hello, self._socket)
         self.skew = welcome.skew
         if welcome.proto < PROTOCOL:
             self.skew = skew.engine_is_older(welcome, self._client, self._release)

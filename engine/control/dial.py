@@ -35,8 +35,13 @@ _library = logging.getLogger("quarterdeck.websockets")
 _library.setLevel(logging.ERROR)
 
 
-async def dial(home: Path, hello: Hello) -> tuple[ClientConnection, Welcome]:
+async def dial(home: Path, hello: Hello, path: Path | None = None) -> tuple[ClientConnection, Welcome]:
     """Connect to the engine of a home folder and introduce oneself.
+
+    Args:
+        home: The home folder.
+        hello: What is said of oneself.
+        path: Another socket than the engine's, such as that of a replay.
 
     Returns:
         The connection, and what the engine says of itself; its protocol may be another one.
@@ -46,7 +51,7 @@ async def dial(home: Path, hello: Hello) -> tuple[ClientConnection, Welcome]:
         AuthenticationError: The engine belongs to another user.
         QuarterdeckError: The engine refuses the hello.
     """
-    path = control_socket(home)
+    path = path or control_socket(home)
     try:
         async with asyncio.timeout(HELLO_S):
             connection = await unix_connect(

@@ -20,6 +20,7 @@ __all__ = [
     "control_socket",
     "handover_socket",
     "prepare_run_folder",
+    "replay_socket",
     "run_folder",
     "venue_socket",
 ]
@@ -59,6 +60,15 @@ def venue_socket(home: Path) -> Path:
         ConfigurationError: Its path is longer than a socket's may be.
     """
     return _checked(home, "venue.sock")
+
+
+def replay_socket(home: Path, pid: int) -> Path:
+    """The socket of a replay, which is its process's own.
+
+    Raises:
+        ConfigurationError: Its path is longer than a socket's may be.
+    """
+    return _checked(home, f"replay-{pid}.sock")
 
 
 def prepare_run_folder(home: Path) -> Path:

@@ -40,6 +40,7 @@ __all__ = [
     "MAX_BYTES",
     "MAX_HZ",
     "PROTOCOL",
+    "REPLAY_MODE",
     "Close",
     "FactItem",
     "FactsFrame",
@@ -63,6 +64,8 @@ __all__ = [
 ]
 
 PROTOCOL = 1
+REPLAY_MODE = "replay"
+"""The mode of a welcome that is a replay's."""
 MAX_BYTES = 8 * 1024 * 1024
 """Largest message, either way."""
 HELLO_S = 2.0

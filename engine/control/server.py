@@ -64,9 +64,10 @@ class ControlServer:
         home: Home folder; the caller holds its lock.
         backend: The engine.
         clock: Source of time.
+        path: Another socket than the engine's, such as that of a replay.
     """
 
-    def __init__(self, home: Path, backend: Backend, clock: Clock) -> None:
+    def __init__(self, home: Path, backend: Backend, clock: Clock, path: Path | None = None) -> None:
         self.backend = backend
         self.clock = clock
         self.encoded = Encoded()
@@ -74,6 +75,7 @@ class ControlServer:
         """`clients` that have come, `strangers` refused, `cut_off` for being slow, calls `refused` for their rate."""
         self.build = ""
         self._home = home
+        self._wanted = path
         self._path: Path | None = None
         self._inode = (0, 0)
         self._server: Server | None = None
@@ -91,7 +93,7 @@ class ControlServer:
             EngineError: The folder or the socket cannot be made.
         """
         self.build = await asyncio.to_thread(build_id)
-        path = control_socket(self._home)
+        path = self._wanted or control_socket(self._home)
         prepare_run_folder(self._home)
         listening = _bind(path)
         found = path.stat()

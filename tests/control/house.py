@@ -7,7 +7,9 @@ from decimal import Decimal as D
 from typing import TYPE_CHECKING, Any
 
 from engine.control.host import EngineHost, build_engine
+from engine.errors import JournalError
 from engine.model.order import OrderStatus
+from storage.journal import Journal
 from tests.kit.waiting import eventually
 
 if TYPE_CHECKING:
@@ -19,8 +21,15 @@ if TYPE_CHECKING:
     from engine.control.topics import Watcher
     from engine.control.views import BookView, OrderRow
     from engine.engine import Engine
+    from storage.journal.engine_journal import EngineJournal
 
 BTC = "SIM:BTC/USDT"
+
+
+def fail(journal: EngineJournal) -> None:
+    """Let the disk be full."""
+    assert isinstance(journal, Journal)
+    journal._fail(JournalError("The disk is full."))
 
 
 class Deck:

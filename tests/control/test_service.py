@@ -24,7 +24,7 @@ from engine.errors import (
 )
 from engine.model.order import OrderStatus
 from storage.journal import Query
-from tests.control.house import BTC, Deck, deck
+from tests.control.house import BTC, Deck, deck, fail
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -161,7 +161,7 @@ async def test_a_journal_that_fails_under_a_request_is_never_answered_with_succe
     async def books_and_loses(context: Context) -> str:
         engine = context.need_engine()
         engine.ledger.record(ev.OperatorActed(actor="test", operation="x", summary=""))
-        engine.journal._fail(JournalError("The disk is full."))
+        fail(engine.journal)
         await asyncio.sleep(0.005)
         return "done"
 

@@ -29,7 +29,7 @@ from engine.venues.paper.faults import Fault, Operation
 from engine.venues.paper.venue import PaperVenue
 from storage.journal import Query
 from tests.conftest import ROOT
-from tests.control.house import BTC, Deck, deck
+from tests.control.house import BTC, Deck, deck, fail
 from tests.kit.waiting import eventually
 
 if TYPE_CHECKING:
@@ -385,7 +385,7 @@ async def test_a_market_event_that_cannot_be_used_stops_no_feed(on: Deck, monkey
 async def test_a_failed_journal_halts_everything_and_the_engine_can_still_be_looked_at_and_stopped(on: Deck) -> None:
     row = await on.limit()
     await on.reaches(row, OrderStatus.ACCEPTED)
-    on.engine.journal._fail(JournalError("The disk is full."))
+    fail(on.engine.journal)
     await eventually(lambda: on.engine.failure)
     with pytest.raises(JournalError):
         await on.call("orders.cancel", client_id=row.client_id)

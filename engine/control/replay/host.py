@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 from engine.clock import SystemClock
 from engine.config import load_settings
+from engine.control.backend import EngineBackend, Identity
 from engine.control.context import Context
 from engine.control.host import PAPER_ACCOUNT, Library
 from engine.control.local import LocalLink
+from engine.control.places import replay_socket
+from engine.control.protocol import REPLAY_MODE
 from engine.control.replay.past import PastClock, PastEngine, past_engine
 from engine.control.replay.player import Player
 from engine.control.replay.reader import PastReader
+from engine.control.server import ControlServer
 from engine.control.service import Service
 from engine.control.topics import Topics
 from engine.strategy.loader import StrategyRegistry
@@ -26,10 +31,18 @@ if TYPE_CHECKING:
     from engine.state import EngineState
     from storage.journal.past import Session
 
-__all__ = ["ReplayHost", "build_replay"]
+__all__ = ["ReplayHost", "build_replay", "present"]
 
 TOLD = 500
 """Facts that a new watcher is told at once."""
+
+
+class ReplayBackend(EngineBackend):
+    """A replay as the socket serves it."""
+
+    def identity(self) -> Identity:
+        """Who it is: the engine of then, as a replay."""
+        return super().identity()._replace(mode=REPLAY_MODE)
 
 
 class ReplayHost:
@@ -60,6 +73,7 @@ class ReplayHost:
         self.service = Service(self.context)
         self.topics = Topics(self.context)
         self._tasks: list[asyncio.Task[None]] = []
+        self._server: ControlServer | None = None
 
     async def start(self, *, at: int | None = None, seq: int | None = None, session: int | None = None) -> None:
         """Read the journal and go to a time (UTC nanoseconds), a fact, a session's beginning, or the end.
@@ -76,8 +90,25 @@ class ReplayHost:
         self._tasks.append(loop.create_task(self.topics.run(), name="replay topics"))
         self._tasks.append(loop.create_task(self.player.run(), name="replay player"))
 
+    async def serve(self) -> Path:
+        """Open a socket for this replay.
+
+        Returns:
+            Its path.
+
+        Raises:
+            ConfigurationError: Its path is too long.
+            EngineError: It cannot be opened.
+        """
+        path = replay_socket(self.home, os.getpid())
+        self._server = ControlServer(self.home, ReplayBackend(self.service, self.topics), SystemClock(), path)
+        await self._server.start()
+        return path
+
     async def stop(self) -> None:
         """Close everything."""
+        if self._server is not None:
+            await self._server.close()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -114,3 +145,8 @@ def build_replay(home: Path) -> ReplayHost:
         ConfigurationError: The settings cannot be used.
     """
     return ReplayHost(home, load_settings(home))
+
+
+def present() -> int:
+    """The time now, UTC nanoseconds, for moments that are said by how long ago they were."""
+    return SystemClock().now()

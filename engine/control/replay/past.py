@@ -7,7 +7,7 @@ nothing. Whatever was not recorded is unknown here, never guessed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn
 
 from engine import events as ev
 from engine.clock import SystemClock
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from engine.model.ids import AccountId, InstrumentId
     from engine.model.instrument import Instrument
     from engine.state import EngineState
-    from storage.journal import Journal
     from storage.journal.past import Session
+    from storage.journal.usage import Usage
 
 __all__ = ["RECORDED_NS", "PastClock", "PastHub", "past_engine"]
 
@@ -151,6 +151,7 @@ class _PastJournal:
 
     def __init__(self, state: EngineState, journal_id: str) -> None:
         self.recovered = _Recovered(state)
+        self.nonce = ""
         self._state = state
         self._journal_id = journal_id
         self._on_durable: list[Callable[[int], None]] = []
@@ -172,8 +173,14 @@ class _PastJournal:
         return 0
 
     @property
-    def backlog(self) -> int:
-        return 0
+    def usage(self) -> Usage | None:
+        return None
+
+    def start(self) -> None:
+        """Do nothing: nothing is written."""
+
+    async def close(self) -> None:
+        """Do nothing: the tape is the player's."""
 
     @property
     def failure(self) -> JournalError | StaleEpochError | None:
@@ -253,8 +260,8 @@ def past_engine(
     opened = state.accounts.get(account)
     engine = Engine(
         settings=settings,
-        # Neither is asked for anything beyond what is implemented: nothing of the past acts.
-        journal=cast("Journal", journal),
+        journal=journal,
+        # Nobody asks it for more: nothing of the past acts.
         venue=PastVenue(opened.venue if opened is not None else VenueId("")),  # type: ignore[arg-type]
         account=account,
         library=library,

@@ -12,19 +12,24 @@ from engine import events as ev
 from engine.bots.manager import BotManager, Library
 from engine.bots.revival import RETRY_S
 from engine.capital.allocation import unallocated
-from engine.errors import ConflictError, JournalError, QuarterdeckError, ValidationError
+from engine.errors import ConflictError, JournalError, QuarterdeckError
 from engine.execution.desk import Desk
 from engine.execution.dispatcher import Dispatcher
+from engine.execution.guard import VenueGuard
 from engine.execution.ids import ClientIds
 from engine.health import LagMonitor
 from engine.ledger import Ledger
 from engine.logs import get_logger
 from engine.market.hub import MarketHub
+from engine.market.mender import Mender
 from engine.model.account import Account, TradingMode
-from engine.model.candle import timeframe_ns
 from engine.model.entries import TradingState
 from engine.model.ids import AccountId, Currency, InstrumentId
 from engine.model.valuation import Rates, account_equity
+from engine.remedies import Remedies
+from engine.resilience.caution import Caution
+from engine.resilience.handler import ErrorHandler
+from engine.resilience.scenario import Scenarios
 from engine.risk.department import RiskDepartment
 
 if TYPE_CHECKING:
@@ -32,7 +37,7 @@ if TYPE_CHECKING:
 
     from engine.clock import Clock
     from engine.config import Settings
-    from engine.market.hub import CandleSeries
+    from engine.execution.connection import Step
     from engine.model.candle import Candle
     from engine.model.market import MarketEvent
     from engine.model.venue import Venue
@@ -44,14 +49,8 @@ log = get_logger(__name__)
 
 ROLL_S = 0.25
 """How often bars are closed by time and risk looks at the account."""
-ANSWER_S = 10.0
-"""Seconds that a venue has for a book or for candles."""
-MEND_TRIES = 20
-"""Questions for the venue's own bars, ROLL_S apart, before those heard here have to do."""
 SETTLE_TRIES = 5
 """How often balances are compared anew because something was executed meanwhile."""
-DAY_TIMEFRAME, DAY_BARS = "1h", 25
-"""What a market's change over 24 hours is measured with."""
 
 
 class Engine:
@@ -84,8 +83,12 @@ class Engine:
         self.state = journal.recovered.state
         self.ledger = Ledger(self.state, journal, clock, journal.epoch, self._on_fault)
         self.hub = hub or MarketHub()
-        self.dispatcher = Dispatcher(self.ledger, {venue.id: venue}, clock)
-        self.risk = RiskDepartment(self.ledger, self.hub, settings.risk, account)
+        self.errors = ErrorHandler(clock, settings.error_handling)
+        self.caution = Caution(settings.error_handling.conservative_size)
+        self.scenarios = Scenarios(clock, self.ledger.record, self.errors)
+        self.guard = VenueGuard(venue, clock, self.errors, self.scenarios)
+        self.dispatcher = Dispatcher(self.ledger, {venue.id: self.guard}, clock, errors=self.errors)
+        self.risk = RiskDepartment(self.ledger, self.hub, settings.risk, account, caution=self.caution)
         self.desk = Desk(
             self.ledger,
             self.risk.gate,
@@ -106,7 +109,9 @@ class Engine:
             clock,
             self.free_capital,
             settings.strategies.max_concurrent_strategies,
+            self.errors,
         )
+        self.mender = Mender(self.hub, self.guard, clock, self.errors)
         self.lag = LagMonitor(clock)
         self.rates = Rates(self.state.instruments, self.mark)
         self.failure = ""
@@ -121,9 +126,9 @@ class Engine:
         self._refused: deque[int] = deque(maxlen=10_000)
         self._executions = 0
         """Executions booked by this process."""
-        self._mending: dict[tuple[InstrumentId, str], int] = {}
         journal.on_failure(self._on_journal_failure)
         self.ledger.subscribe(self._on_record)
+        self.remedies = Remedies(self)
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -147,7 +152,7 @@ class Engine:
 
     async def _meet_venue(self) -> None:
         """Learn instruments and account, and watch every market."""
-        for instrument in await self.venue.instruments():
+        for instrument in await self.guard.instruments():
             if self.state.instruments.get(instrument.id) != instrument:
                 self.ledger.record(ev.InstrumentDefined(instrument=instrument))
             self.hub.add(instrument)
@@ -159,7 +164,7 @@ class Engine:
         """Take what is in the account for its opening balance; executions before it are part of that."""
         cursor = await self._last_execution("")
         while True:
-            balances = await self.venue.balances(self.account)
+            balances = await self.guard.balances(self.account)
             later = await self._last_execution(cursor)
             if later == cursor:
                 break
@@ -192,7 +197,7 @@ class Engine:
         for _ in range(SETTLE_TRIES):
             await catch_up(self.venue, self.account)
             booked = self._executions
-            known = {balance.currency: balance.total for balance in await self.venue.balances(self.account)}
+            known = {balance.currency: balance.total for balance in await self.guard.balances(self.account)}
             await catch_up(self.venue, self.account)
             if booked == self._executions:
                 # Nothing was executed around the answer, so it speaks of exactly what is booked.
@@ -232,9 +237,10 @@ class Engine:
             tasks.create_task(self.dispatcher.run(), name="dispatcher")
             tasks.create_task(self.lag.run(), name="lag monitor")
             tasks.create_task(self._tick(), name="tick")
-            tasks.create_task(self._mend(), name="mend")
-            tasks.create_task(self._look_back(), name="look back")
+            tasks.create_task(self.mender.run(), name="mend")
+            tasks.create_task(self.mender.look_back(), name="look back")
             tasks.create_task(self._retry_bots(), name="bots")
+            self.remedies.start(tasks)
 
     async def _tick(self) -> None:
         """Close bars by time and look after risk."""
@@ -248,6 +254,7 @@ class Engine:
                 log.error("the tick waits: the journal failed", problem=error.message)
             except Exception as error:  # a breaker that cannot be judged must stop trading, not the engine
                 log.exception("the tick failed")
+                self.errors.report(error, component="engine", operation="tick")
                 self._halt(f"A check of the engine failed ({type(error).__name__}).")
             await self.clock.sleep(ROLL_S)
 
@@ -261,55 +268,27 @@ class Engine:
                 except JournalError as error:
                     log.error("bots wait: the journal failed", problem=error.message)
 
-    async def _mend(self) -> None:
-        """Fetch books that have a gap and bars that were not heard as a whole."""
-        while True:
-            for instrument in tuple(self.hub.needs_snapshot):
-                await self._resnapshot(instrument)
-            for instrument, series in self.hub.doubtful():
-                await self._fetch_bars(instrument, series)
-            await self.clock.sleep(ROLL_S)
+    @property
+    def recovered(self) -> bool:
+        """Whether what is booked is known to be what the venue says."""
+        return self._recovered
 
-    async def _look_back(self) -> None:
-        """Learn the last day of every market, so that its change over 24 hours is known from the start."""
-        for instrument in tuple(self.hub.markets):
-            try:
-                async with asyncio.timeout(ANSWER_S):
-                    history = await self.venue.candles(instrument, DAY_TIMEFRAME, limit=DAY_BARS)
-                self.hub.series(instrument, DAY_TIMEFRAME).seed(history)
-            except Exception as error:  # a figure less on the screen is no reason to end the engine
-                log.warning("a market's last day cannot be fetched", instrument=instrument, problem=_words(error))
+    async def connect(self) -> None:
+        """Connect to the venue again and watch every market; harmless where the connection stands.
 
-    async def _resnapshot(self, instrument: InstrumentId) -> None:
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                book = await self.venue.book(instrument, 1000)
-            self.hub.on_market(book, self.clock.now())
-        except Exception as error:  # whatever it was: the book stays closed to trading, and is asked for again
-            log.warning("a book cannot be fetched", instrument=instrument, problem=_words(error))
+        Raises:
+            QuarterdeckError: The venue cannot be reached.
+        """
+        await self.venue.start(self._on_venue, self._on_market)
+        await self.venue.watch(list(self.hub.markets))
 
-    async def _fetch_bars(self, instrument: InstrumentId, series: CandleSeries) -> None:
-        key = (instrument, series.timeframe)
-        self._mending[key] = tries = self._mending.get(key, 0) + 1
-        first, last = series.waiting[0].ts, series.waiting[-1].ts
-        since = series.closed[-1].ts if series.closed else first
-        limit = min((last - min(since, first)) // timeframe_ns(series.timeframe) + 2, 2_000)
-        mended = False
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                history = await self.venue.candles(instrument, series.timeframe, limit=limit)
-            mended = series.mend(history)
-        except ValidationError as error:
-            tries = MEND_TRIES
-            log.info("the venue has no such bars", instrument=instrument, problem=error.message)
-        except Exception as error:  # whatever it was, it is tried again
-            log.warning("bars cannot be fetched", instrument=instrument, problem=_words(error))
-        if not mended and tries >= MEND_TRIES:
-            log.warning("bars go on as they were heard", instrument=instrument, timeframe=series.timeframe)
-            series.give_up()
-            mended = True
-        if mended:
-            self._mending.pop(key, None)
+    def sync_steps(self) -> tuple[Step, ...]:
+        """What brings the books in line with the venue after a lost connection, in order."""
+        return (
+            ("positions", lambda: self.dispatcher.inquiry.catch_up(self.guard, self.account)),
+            ("orders", lambda: self.dispatcher.resync(self.guard, self.account)),
+            ("balances", self._settle_balances),
+        )
 
     @property
     def stopped(self) -> bool:
@@ -358,6 +337,7 @@ class Engine:
         self.ledger.failed = error.message
         self.failure = error.message
         log.critical("the journal failed; the engine halts", problem=error.message)
+        self.errors.report(error, component="journal", operation="write")
 
     def _on_fault(self, record: ev.Record, error: Exception) -> None:
         """A part of the engine could not take a fact: what it knows may be wrong from now on."""
@@ -365,6 +345,7 @@ class Engine:
             log.error("a consequence of a fact was not booked: the journal failed", seq=record.seq)
             return
         log.error("a part of the engine failed", fact=ev.event_name(record.event), seq=record.seq, exc_info=error)
+        self.errors.report(error, component="engine", operation=f"hear {ev.event_name(record.event)}")
         self._halt(f"A part of the engine failed at fact {record.seq} ({type(error).__name__}).")
 
     def _halt(self, reason: str) -> None:
@@ -388,16 +369,18 @@ class Engine:
             log.error("a report of the venue was not booked: the journal failed", problem=error.message)
         except Exception as error:  # the venue's stream must go on, and the person must know
             log.exception("a report of the venue cannot be booked", report=ev.event_name(event))
+            self.errors.report(error, component="venue", operation=f"book {ev.event_name(event)}")
             self._halt(f"A report of {self.venue.id} cannot be booked ({_words(error)}).")
 
     def _on_market(self, event: MarketEvent) -> None:
         try:
             self.hub.on_market(event, self.clock.now())
-        except Exception:  # the feed must go on; a market that cannot be kept grows old, and nothing is entered on it
+        except Exception as error:  # the feed must go on; a market that cannot be kept grows old and is not entered on
             log.exception("a market event cannot be used", instrument=event.instrument)
+            self.errors.report(error, component="feeds", operation="market event", position=event.instrument)
 
     async def _history(self, instrument: InstrumentId, timeframe: str, limit: int) -> Sequence[Candle]:
-        return await self.venue.candles(instrument, timeframe, limit=limit)
+        return await self.guard.candles(instrument, timeframe, limit=limit)
 
     def _on_record(self, record: ev.Record) -> None:
         if isinstance(record.event, ev.OrderRefused):

@@ -13,7 +13,7 @@ import msgspec
 
 from engine import events as ev
 from engine.bots.protection import BotMemory, Protection
-from engine.errors import OrderRejectionError, StrategyError
+from engine.errors import ConflictError, OrderRejectionError, StrategyError
 from engine.logs import get_logger
 from engine.model.order import Decision, Order, OrderRequest, OrderSide, OrderType
 from engine.model.signal import Signal, SignalAction, SignalDirection
@@ -71,6 +71,8 @@ class Bot:
         self._default_stop = float(runner.strategy.params.stop_loss_pct)
         self._strategy = f"{runner.strategy.name}@{runner.strategy.version}"
         self._params_hash = params_hash
+        self._wanted_levels: tuple[Decimal | None, Decimal | None] = (None, None)
+        """Stop and target of the last entry, for a corrected one in its place."""
         self._position = Protection(owner, account, instrument, desk, ledger, self._default_stop, self._decision)
 
     # --- what it holds -----------------------------------------------------------------------------------------------
@@ -182,11 +184,30 @@ class Bot:
             quantity=quantity,
             decision=self._decision(signal.reason),
         )
+        self._wanted_levels = (memory.stop, memory.target)
         try:
             self._desk.submit(request)
         except OrderRejectionError as error:
             memory.stop, memory.target = before
             log.info("refused by risk", bot=self.owner, reason=error.message)
+
+    def enter_anew(self, request: OrderRequest) -> Order:
+        """Enter with a corrected order in place of one that the venue rejected, with the levels of its signal.
+
+        Raises:
+            ConflictError: The bot does not want to enter any more.
+            OrderRejectionError: Risk refuses.
+        """
+        memory, before = self.memory, (self.memory.stop, self.memory.target)
+        if not self.entries_allowed or memory.closing or self._position.entering():
+            raise ConflictError(f"The bot {self.owner} does not want to enter any more.")
+        if not self.quantity:
+            memory.stop, memory.target = self._wanted_levels
+        try:
+            return self._desk.submit(request)
+        except OrderRejectionError:
+            memory.stop, memory.target = before
+            raise
 
     def _want(self, signal: Signal) -> None:
         if signal.stop is not None:
@@ -214,6 +235,32 @@ class Bot:
             StrategyError: Risk refuses to let it be closed, again and again.
         """
         self._position.close(reason)
+
+    def reconsider(self, reason: str) -> str:
+        """Judge the signal behind the position anew at the present price: beyond its stop or target it is closed.
+
+        What is kept stays protected, and the strategy decides on it at its next bar.
+
+        Returns:
+            What was decided, in words.
+
+        Raises:
+            StrategyError: Risk refuses to let it be closed, again and again.
+        """
+        held, memory = self.quantity, self.memory
+        if not held:
+            return "what was executed is too small to be traded"
+        quote = self._quotes.quote(self.instrument.id)
+        price = quote.mark if quote is not None else None
+        if price is None:
+            return "kept: there is no price to judge it by"
+        sign = 1 if held > 0 else -1
+        beyond_stop = memory.stop is not None and (price - memory.stop) * sign <= 0
+        beyond_target = memory.target is not None and (price - memory.target) * sign >= 0
+        if not beyond_stop and not beyond_target:
+            return f"kept: at {price.normalize():f} the signal still holds"
+        self.close(reason)
+        return f"closed: {price.normalize():f} is beyond its {'stop' if beyond_stop else 'target'}"
 
     def cancel_all(self, reason: str) -> None:
         """Cancel every open order of this bot."""

@@ -14,6 +14,7 @@ from pydantic import ValidationError as PydanticError
 from engine.control.ops import all as _all_operations
 from engine.control.registry import Operation, Role, find_operation
 from engine.control.turns import Turns, object_of
+from engine.crash_points import crash_point
 from engine.errors import AuthorizationError, ConflictError, JournalError, QuarterdeckError, ValidationError
 from engine.logs import current_operation, get_logger, redact
 from engine.logs import operation as log_operation
@@ -206,8 +207,10 @@ class Service:
             return await self._run(context, entry, request)
         finally:
             # What is answered, also a refusal, must survive a power loss.
+            crash_point("call.done")
             if engine is not None:
                 await _kept(engine, before)
+            crash_point("call.durable")
 
 
 async def _kept(engine: Engine, before: int) -> None:

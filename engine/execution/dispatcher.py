@@ -349,6 +349,22 @@ class Dispatcher:
             asked.cancel()
         self._compare_now.clear()
 
+    async def resync(self, venue: Venue, account: AccountId) -> None:
+        """Bring our open orders of one account in line with the venue while the engine runs, as after a lost line.
+
+        Orders that are just being sent are left alone: their answer, or the loss of it, is still to come.
+
+        Raises:
+            ExchangeError: The venue cannot be asked.
+            JournalError: An answer cannot be booked.
+        """
+        missing = set(await self.inquiry.compare(venue, account))
+        waiting = (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN)
+        missing |= {o.client_id for o in self.inquiry.orders_at(venue, account) if o.status in waiting}
+        await asyncio.gather(
+            *(self.inquiry.ask(venue, account, client_id) for client_id in missing if client_id not in self._placing)
+        )
+
     async def _compare_now_and_then(self, tasks: asyncio.TaskGroup) -> None:
         """A private stream's silence proves nothing, so the venue is asked now and then what is open and was filled."""
         while True:

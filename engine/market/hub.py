@@ -166,6 +166,8 @@ class Market:
         self.reason = ""
         self.heard = 0
         """UTC nanoseconds (engine clock) of the last event; stands still while the book is broken."""
+        self.streamed = 0
+        """UTC nanoseconds of the last event of the feed itself; books asked for one by one do not count."""
         self.updates = 0
         self.gaps = 0
         self.version = 0
@@ -246,11 +248,13 @@ class MarketHub:
             found = market.series[timeframe] = CandleSeries(market.instrument, timeframe)
         return found
 
-    def on_market(self, event: MarketEvent, now: int) -> None:
-        """Take one market event in; `now` is the engine's clock."""
+    def on_market(self, event: MarketEvent, now: int, *, asked: bool = False) -> None:
+        """Take one market event in; `now` is the engine's clock, `asked` means that it is an answer, not the feed."""
         market = self.markets.get(event.instrument)
         if market is None:
             return
+        if not asked and not isinstance(event, FeedStatus):
+            market.streamed = now
         market.version += 1
         match event:
             case BookUpdate():

@@ -40,6 +40,7 @@ __all__ = [
     "JournalSettings",
     "LogSettings",
     "PaperSettings",
+    "RecoverySettings",
     "Settings",
     "changes",
     "json_schema",
@@ -108,6 +109,17 @@ class JournalSettings(_Group):
     )
 
 
+class RecoverySettings(_Group):
+    """What a start, and the comparison with venues, may do by itself."""
+
+    untracked_orders: Literal["adopt", "cancel"] = Field(
+        "adopt",
+        description="What becomes of a working order under an id of this engine that it does not track: taken over as "
+        "the operator's, or taken over and cancelled. It can only be there after a journal was put back from an older "
+        "copy; orders of others are shown and never touched.",
+    )
+
+
 class BotSettings(_Group):
     """Limits on bots."""
 
@@ -150,6 +162,7 @@ class Settings(_Group):
     strategies: BotSettings = Field(default_factory=BotSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     journal: JournalSettings = Field(default_factory=JournalSettings)
+    recovery: RecoverySettings = Field(default_factory=RecoverySettings)
     logging: LogSettings = Field(default_factory=LogSettings)
     console: ConsoleSettings = Field(default_factory=ConsoleSettings)
     error_handling: ErrorHandlingSettings = Field(default_factory=ErrorHandlingSettings)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from engine import events as ev
 from engine.bots.manager import BotManager, Library
 from engine.bots.revival import RETRY_S
 from engine.capital.allocation import unallocated
+from engine.consistency.recovery import Recovery
 from engine.errors import ConflictError, JournalError, QuarterdeckError
+from engine.execution.accounts import Accounts
 from engine.execution.desk import Desk
 from engine.execution.dispatcher import Dispatcher
 from engine.execution.guard import VenueGuard
@@ -34,6 +35,7 @@ from engine.risk.department import RiskDepartment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     from engine.clock import Clock
     from engine.config import Settings
@@ -49,8 +51,6 @@ log = get_logger(__name__)
 
 ROLL_S = 0.25
 """How often bars are closed by time and risk looks at the account."""
-SETTLE_TRIES = 5
-"""How often balances are compared anew because something was executed meanwhile."""
 
 
 class Engine:
@@ -87,7 +87,13 @@ class Engine:
         self.caution = Caution(settings.error_handling.conservative_size)
         self.scenarios = Scenarios(clock, self.ledger.record, self.errors)
         self.guard = VenueGuard(venue, clock, self.errors, self.scenarios)
-        self.dispatcher = Dispatcher(self.ledger, {venue.id: self.guard}, clock, errors=self.errors)
+        self.dispatcher = Dispatcher(
+            self.ledger,
+            {venue.id: self.guard},
+            clock,
+            errors=self.errors,
+            untracked=settings.recovery.untracked_orders,
+        )
         self.risk = RiskDepartment(self.ledger, self.hub, settings.risk, account, caution=self.caution)
         self.desk = Desk(
             self.ledger,
@@ -112,6 +118,10 @@ class Engine:
             self.errors,
         )
         self.mender = Mender(self.hub, self.guard, clock, self.errors)
+        self.accounts = Accounts(self.ledger, self.dispatcher.inquiry)
+        self.recovery = Recovery(self.ledger, self.accounts, journal.recovered, self.risk.hold)
+        self.report: ev.RecoveryVerified | None = None
+        """What the verification of this start came to; None while it is not done."""
         self.lag = LagMonitor(clock)
         self.rates = Rates(self.state.instruments, self.mark)
         self.failure = ""
@@ -124,8 +134,6 @@ class Engine:
         self._stopping = False
         self._stopped = asyncio.Event()
         self._refused: deque[int] = deque(maxlen=10_000)
-        self._executions = 0
-        """Executions booked by this process."""
         journal.on_failure(self._on_journal_failure)
         self.ledger.subscribe(self._on_record)
         self.remedies = Remedies(self)
@@ -144,9 +152,10 @@ class Engine:
         await self.venue.start(self._on_venue, self._on_market)
         await self._meet_venue()
         self._tasks = asyncio.get_running_loop().create_task(self._run(), name="engine")
-        await self.dispatcher.recover(self.venue, self.account)
+        tally = await self.dispatcher.recover(self.venue, self.account)
         await self._settle_balances()
-        self._recovered = True
+        self.report = await self.recovery.verify(self.account, tally)
+        self._recovered = self._known = True
         await self.bots.recover()
         log.info("engine started", epoch=self.journal.epoch, seq=self.ledger.seq)
 
@@ -161,76 +170,14 @@ class Engine:
         await self.venue.watch(list(self.hub.markets))
 
     async def _open_account(self) -> None:
-        """Take what is in the account for its opening balance; executions before it are part of that."""
-        cursor = await self._last_execution("")
-        while True:
-            balances = await self.guard.balances(self.account)
-            later = await self._last_execution(cursor)
-            if later == cursor:
-                break
-            cursor = later
-        if self.account not in self.state.accounts:
-            base = Currency(self.settings.paper.base_currency)
-            opened = Account(id=self.account, venue=self.venue.id, mode=TradingMode.PAPER, base_currency=base)
-            self.ledger.record(ev.AccountOpened(account=opened))
-        for balance in balances:
-            # A start that was cut short may have booked a part of it.
-            missing = balance.total - self.state.balance(self.account, balance.currency).total
-            if missing:
-                self.ledger.record(
-                    ev.Deposited(
-                        account=self.account, currency=balance.currency, amount=missing, reference="opening balance"
-                    )
-                )
-        self.ledger.record(ev.FillsCaughtUp(account=self.account, cursor=cursor))
-
-    async def _last_execution(self, cursor: str) -> str:
-        while True:
-            _, after = await self.venue.fills_since(self.account, cursor)
-            if after == cursor:
-                return cursor
-            cursor = after
+        """Take over what is in the account before its first start."""
+        base = Currency(self.settings.paper.base_currency)
+        opened = Account(id=self.account, venue=self.venue.id, mode=TradingMode.PAPER, base_currency=base)
+        await self.accounts.open(self.guard, opened)
 
     async def _settle_balances(self) -> None:
         """After all executions are booked, the venue's word on what is in the account is final."""
-        catch_up = self.dispatcher.inquiry.catch_up
-        for _ in range(SETTLE_TRIES):
-            await catch_up(self.venue, self.account)
-            booked = self._executions
-            known = {balance.currency: balance.total for balance in await self.guard.balances(self.account)}
-            await catch_up(self.venue, self.account)
-            if booked == self._executions:
-                # Nothing was executed around the answer, so it speaks of exactly what is booked.
-                self._adjust(known)
-                return
-        log.warning("balances were not compared: too much is being executed")
-
-    def _adjust(self, known: dict[Currency, Decimal]) -> None:
-        """Take over what is in the account; what executions do not explain in a known one halts trading."""
-        differs = []
-        for currency in {*known, *self.state.balances.get(self.account, {})}:
-            difference = known.get(currency, Decimal(0)) - self.state.balance(self.account, currency).total
-            if difference:
-                log.warning("a balance differs from the venue", currency=currency, difference=str(difference))
-                differs.append(f"{currency} by {difference.normalize():+f}")
-                self.ledger.record(
-                    ev.BalanceAdjusted(
-                        account=self.account,
-                        currency=currency,
-                        amount=difference,
-                        reason="the venue reports another balance after the restart",
-                    )
-                )
-
-        if differs and self._known:
-            reason = (
-                f"{self.venue.id} has other balances than the books ({', '.join(differs)}), unexplained by executions. "
-                "They were corrected, positions may still be wrong. Check that paper.db belongs to this journal, then "
-                "resume on Risk."
-            )
-            log.critical("the books differ from the venue; trading halts", problem=reason)
-            if self.state.trading_state() is not TradingState.HALTED:
-                self.risk.hold("recovery", reason, TradingState.HALTED)
+        await self.recovery.settle_balances(self.guard, self.account, known=self._known)
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -385,8 +332,6 @@ class Engine:
     def _on_record(self, record: ev.Record) -> None:
         if isinstance(record.event, ev.OrderRefused):
             self._refused.append(record.ts)
-        elif isinstance(record.event, ev.OrderFilled | ev.ExternalFillSeen):
-            self._executions += 1
 
     def recall(self, record: ev.Record) -> None:
         """Count a fact of the hour before that was not heard as it happened; for a replay that begins in between."""

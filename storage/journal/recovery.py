@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import StateCorruptionError
 from engine.state import EngineState
+from engine.state.soundness import check_balances, check_positions
 from storage.journal.chain import fold, last_link, link_at, reading, verify
 from storage.journal.codec import genesis
 from storage.journal.mark import HighWaterMark, Mark
@@ -37,7 +38,7 @@ class Recovered:
     notes: list[str] = field(default_factory=list)
     """What was passed over on the way, in sentences."""
     rejected: list[int] = field(default_factory=list)
-    """Snapshots that are damaged or belong to another history."""
+    """Snapshots that are damaged, contradict themselves or belong to another history."""
 
 
 def mark_path(path: Path) -> Path:
@@ -154,6 +155,11 @@ def _take_snapshot(connection: sqlite3.Connection, path: Path, found: Recovered)
                 found.rejected.append(seq)
             continue
         if header.journal_id == journal_id and link_at(connection, journal_id, seq) == header.hash:
+            flaw = next(iter((*check_balances(state), *check_positions(state))), None)
+            if flaw is not None:
+                found.notes.append(f"The snapshot at fact {seq} contradicts itself and was passed over: {flaw.text}")
+                found.rejected.append(seq)
+                continue
             found.state, found.head, found.snapshot_seq = state, header.hash, seq
             return
         found.notes.append(f"The snapshot at fact {seq} belongs to another history and was passed over.")

@@ -306,9 +306,9 @@ async def test_nobody_judges_before_what_is_booked_is_what_the_venue_says(
     host = build_engine(tmp_path, {"paper.latency_ms": 0})
     real = Dispatcher.recover
 
-    async def slow(self: Any, *args: Any) -> None:
+    async def slow(self: Any, *args: Any) -> Any:
         await gate.wait()
-        await real(self, *args)
+        return await real(self, *args)
 
     monkeypatch.setattr(Dispatcher, "recover", slow)
     ticks: list[int] = []

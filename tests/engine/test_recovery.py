@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import shutil
 from decimal import Decimal as D
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from engine import events as ev
 from engine.errors import ConflictError, OrderRejectionError, StateConsistencyError
 from engine.model.entries import TradingState
-from engine.model.ids import AccountId, Currency
+from engine.model.ids import AccountId, Currency, InstrumentId
+from engine.model.order import OrderStatus
 from engine.venues.paper.venue import PaperVenue
-from storage.journal import Query
+from storage.journal import Journal, Query
 from tests.control.house import BTC, Deck, deck
+from tests.kit.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,3 +134,73 @@ async def test_money_that_came_while_the_engine_was_away_halts_until_somebody_ha
         await on.call("risk.resume", reason="it was a gift")
         with pytest.raises(ConflictError):
             await on.call("risk.resume", reason="again")
+
+
+async def reports(on: Deck) -> list[ev.RecoveryVerified]:
+    """Of all starts, oldest first."""
+    assert on.host.context is not None
+    assert on.host.context.reader is not None
+    await on.engine.journal.wait_durable(on.engine.ledger.seq)
+    records = await on.host.context.reader.latest(100, Query(kinds=("RecoveryVerified",)))
+    return [r.event for r in reversed(records) if isinstance(r.event, ev.RecoveryVerified)]
+
+
+async def test_every_start_leaves_a_report_of_what_was_found_and_done(tmp_path: Path) -> None:
+    async with deck(tmp_path) as on:
+        (first,) = await reports(on)
+        assert (first.verdict, first.findings, first.replayed) == ("verified", (), 0)
+        rests = await on.limit()
+        gone = await on.limit(away=0.04)
+        for row in (rests, gone):
+            await on.reaches(row, OrderStatus.ACCEPTED)
+        venue = on.engine.venue
+        assert isinstance(venue, PaperVenue)
+        venue.faults.lost_reports = 10
+        venue._keep(venue._exchange.cancel(PAPER, gone.client_id, on.engine.clock.now()))
+        await eventually(lambda: venue.faults.lost_reports < 10)
+        seq = on.engine.ledger.seq
+    async with deck(tmp_path) as on:
+        report = (await reports(on))[-1]
+        assert report == on.engine.report
+        assert (report.asked, report.ended, report.fills, report.verdict) == (1, 1, 0, "verified")
+        assert report.snapshot + report.replayed >= seq
+        assert on.engine.state.recent[gone.client_id].status is OrderStatus.CANCELED
+        heard, watcher = on.watch("facts.activity")
+        await eventually(lambda: any("The start is verified: 1 orders ended" in str(delta) for delta in heard))
+        watcher.close()
+
+
+async def test_money_that_nobody_can_explain_is_a_finding_of_the_report(tmp_path: Path) -> None:
+    async with deck(tmp_path) as on:
+        assert isinstance(on.engine.venue, PaperVenue)
+        on.engine.venue._exchange.deposit(PAPER, USDT, D(500))
+        await on.limit()
+    async with deck(tmp_path) as on:
+        report = (await reports(on))[-1]
+        (finding,) = report.findings
+        assert (report.verdict, finding.subject, finding.before, finding.after) == ("halted", "USDT", "10000", "10500")
+
+
+async def test_a_state_that_contradicts_itself_is_never_traded_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with deck(tmp_path) as on:
+        await on.market(quantity="0.002")
+    real = Journal.open
+
+    def spoilt(*args: Any, **more: Any) -> Journal:
+        journal = real(*args, **more)
+        next(iter(journal.recovered.state.positions.values())).lots[0].quantity += 1
+        return journal
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "open", spoilt)
+        async with deck(tmp_path) as on:
+            assert on.engine.report is not None
+            assert (on.engine.report.verdict, on.engine.report.findings[0].grade) == ("halted", "corrupt")
+            assert "contradicts itself" in on.engine.state.halts["engine"].reason
+            assert on.engine.state.orders == {}
+    async with deck(tmp_path) as on:
+        assert on.engine.report is not None
+        assert on.engine.report.findings == ()
+        assert on.engine.state.position(PAPER, InstrumentId(BTC)).quantity == D("0.002")  # type: ignore[union-attr]

@@ -29,6 +29,7 @@ DEFAULT = "console.launcher:main"
 COMMANDS: dict[str, CommandEntry] = {
     "status": CommandEntry("console.lifecycle:status", "Say whether an engine runs in this home folder."),
     "stop": CommandEntry("console.lifecycle:stop", "Stop the engine of this home folder."),
+    "panic": CommandEntry("console.panic_command:panic", "Cancel and close everything, with or without the engine."),
     "engine": CommandEntry("", "Look at the engine, and end it.", "engine"),
     "orders": CommandEntry("", "Place, change, cancel and list orders.", "orders"),
     "portfolio": CommandEntry("", "Positions, balances and equity of the account.", "portfolio"),

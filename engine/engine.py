@@ -71,6 +71,7 @@ class Engine:
         clock: Clock,
         release: str,
         hub: MarketHub | None = None,
+        emergency: str = "",
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -131,6 +132,8 @@ class Engine:
         """Whether the journal knew the account before this start, so that the venue can only confirm the books."""
         self._recovered = False
         """Whether what is booked is known to be what the venue says; nobody judges or trades on it before."""
+        self._emergency = emergency
+        """Why everything is stopped from the first moment on, with no bot brought back; empty for a usual start."""
         self._stopping = False
         self._stopped = asyncio.Event()
         self._refused: deque[int] = deque(maxlen=10_000)
@@ -149,6 +152,9 @@ class Engine:
         self.journal.start()
         self.ledger.record(ev.EpochOpened(epoch=self.journal.epoch, instance=self.journal.meta.instance))
         self.ledger.record(ev.EngineStarted(instance=self.journal.meta.instance, release=self.release, pid=self.pid))
+        if self._emergency:
+            # Before the venue is met, so that nothing is entered whatever the recovery finds.
+            self.risk.block(self._emergency)
         await self.venue.start(self._on_venue, self._on_market)
         await self._meet_venue()
         self._tasks = asyncio.get_running_loop().create_task(self._run(), name="engine")
@@ -156,7 +162,8 @@ class Engine:
         await self._settle_balances()
         self.report = await self.recovery.verify(self.account, tally)
         self._recovered = self._known = True
-        await self.bots.recover()
+        if not self._emergency:
+            await self.bots.recover()
         log.info("engine started", epoch=self.journal.epoch, seq=self.ledger.seq)
 
     async def _meet_venue(self) -> None:

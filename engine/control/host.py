@@ -17,7 +17,7 @@ from engine.control.backend import EngineBackend
 from engine.control.context import Context
 from engine.control.jobs import Jobs
 from engine.control.local import LocalLink
-from engine.control.paper_venue import join_venue, make_venue
+from engine.control.paper_venue import home_venue, make_venue
 from engine.control.projector import Projector
 from engine.control.reload import merged, take_over, waiting
 from engine.control.reports import Reports
@@ -80,6 +80,7 @@ class EngineHost:
         scene: Name of a scene with a fixed seed; it lives in a folder of its own that is emptied first.
         clock: The engine's clock.
         reread: Reads the settings anew for `reload`; None keeps those of the start.
+        emergency: Why everything is to be cancelled and closed from the start on, without bots; empty for a usual one.
 
     Raises:
         NotFoundError: There is no such scene.
@@ -93,6 +94,7 @@ class EngineHost:
         scene: str | None = None,
         clock: Clock | None = None,
         reread: Callable[[], Settings] | None = None,
+        emergency: str = "",
     ) -> None:
         # A scene's folder is emptied at its start: only a name that is in the table may ever become one.
         self._market = find_scene(scene) if scene is not None else None
@@ -101,6 +103,7 @@ class EngineHost:
         self.settings = settings
         self.scene = scene
         self._reread = reread
+        self._emergency = emergency
         self.clock = clock or SystemClock()
         self.release = version("quarterdeck")
         self.engine: Engine | None = None
@@ -124,7 +127,12 @@ class EngineHost:
         if password is not None:
             add_secret(password.get_secret_value())
         venue = await asyncio.to_thread(self._make_venue)
-        journal = await asyncio.to_thread(self._open_journal)
+        try:
+            journal = await asyncio.to_thread(self._open_journal)
+        except BaseException:
+            # Whoever tries again needs the venue, which only one program has at a time.
+            await venue.close()
+            raise
         engine = Engine(
             settings=self.settings,
             journal=journal,
@@ -133,6 +141,7 @@ class EngineHost:
             library=Library(registry := StrategyRegistry(self.home / "strategies")),
             clock=self.clock,
             release=self.release,
+            emergency=self._emergency,
         )
         context = Context(
             home=self.home,
@@ -199,8 +208,8 @@ class EngineHost:
 
     def _make_venue(self) -> Venue:
         # A scene is a market of its own that begins anew: nothing of it outlives the engine.
-        if self.settings.paper.process and self.scene is None:
-            return join_venue(self.home, self.clock, self.release, self._compare)
+        if self.scene is None:
+            return home_venue(self.home, self.settings.paper, self.clock, self.release, self._compare)
         return make_venue(self.home, self.settings.paper, self.clock, scene=self._market)
 
     def _compare(self) -> None:

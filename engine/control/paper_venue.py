@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from engine.venues.paper.venue import PaperVenue
     from engine.venues.remote.client import RemoteVenue
 
-__all__ = ["join_venue", "make_venue", "paper_file"]
+__all__ = ["home_venue", "join_venue", "make_venue", "paper_file"]
 
 
 def paper_file(home: Path) -> Path:
@@ -70,6 +70,13 @@ def _market(wanted: PaperSettings, clock: Clock, scene: SimulatedSettings | None
 
     chosen = scene or SimulatedSettings(seed=wanted.seed, rate=wanted.updates_per_second)
     return SimulatedMarket(chosen, clock.now())
+
+
+def home_venue(
+    home: Path, wanted: PaperSettings, clock: Clock, release: str, missed: Callable[[], None]
+) -> PaperVenue | RemoteVenue:
+    """The paper venue as the settings of a home folder want it; see `make_venue` and `join_venue`. Blocks."""
+    return join_venue(home, clock, release, missed) if wanted.process else make_venue(home, wanted, clock)
 
 
 def join_venue(home: Path, clock: Clock, release: str, missed: Callable[[], None]) -> RemoteVenue:

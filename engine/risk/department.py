@@ -146,6 +146,16 @@ class RiskDepartment:
         """
         return self._begin(scope, actor, reason.strip() or "asked for by the operator", self._ledger.clock.now())
 
+    def block(self, reason: str, scope: Scope = WHOLE) -> None:
+        """Book that a scope is stopped by an emergency; it is cancelled and closed as soon as there is a desk."""
+        halt = self._state.halts.get(scope.key)
+        if halt is None or not halt.actor.startswith(EMERGENCY_ACTOR):
+            self._ledger.record(
+                ev.TradingStateChanged(
+                    scope=scope.key, state=TradingState.HALTED, reason=reason, actor=f"{EMERGENCY_ACTOR}panic"
+                )
+            )
+
     def hold(self, actor: str, reason: str, state: TradingState, scope: Scope = WHOLE) -> None:
         """Let a scope only reduce (REDUCING) or stop it until released (HALTED); orders and positions stay.
 

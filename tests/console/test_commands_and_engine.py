@@ -6,13 +6,18 @@ import asyncio
 import contextlib
 import io
 import json
+import socket
 from typing import TYPE_CHECKING, NamedTuple
 
-from console import cli
+from console import cli, panic_command
+from engine.control.lock import EngineLock
+from engine.control.places import control_socket, prepare_run_folder
 from tests.control.house import BTC, Deck, deck
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 class Said(NamedTuple):
@@ -76,3 +81,33 @@ async def test_facts_are_watched_from_where_somebody_left_off(tmp_path: Path) ->
         wrong = await quarterdeck(tmp_path, "watch", "market.book", "--filter", "instrument=SIM:NO/ONE")
         assert (wrong.status, "There is no market SIM:NO/ONE" in wrong.err) == (1, True)
         assert (await quarterdeck(tmp_path, "watch", "weather")).status == 1
+
+
+async def test_panic_lets_an_engine_that_answers_cancel_and_close(tmp_path: Path) -> None:
+    async with deck(tmp_path) as on:
+        await on.market("buy", "0.002")
+        await on.limit()
+        refused = await quarterdeck(tmp_path, "panic")
+        assert (refused.status, len(on.engine.state.orders)) == (1, 1), "nobody agreed"
+
+        said = await quarterdeck(tmp_path, "panic", "--yes", "--json", "--reason", "smoke")
+
+        assert (said.status, json.loads(said.out)) == (0, {"by": "engine", "killed": [], "left": []}), said.err
+        assert on.engine.state.orders == {}
+        assert await on.call("portfolio.positions") == []
+        assert (await on.call("risk.overview")).reason == "smoke"
+
+
+async def test_panic_kills_nobody_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = await quarterdeck(tmp_path, "panic", "--yes")
+    assert (nobody.status, "panic --direct" in nobody.err) == (3, True)
+
+    monkeypatch.setattr(panic_command, "ANSWER_S", 0.05)
+    prepare_run_folder(tmp_path)
+    with socket.socket(socket.AF_UNIX) as deaf, EngineLock.acquire(tmp_path, release="2.0.0"):
+        deaf.bind(str(control_socket(tmp_path)))
+        deaf.listen()
+        hung = await quarterdeck(tmp_path, "panic", "--yes")
+    assert hung.status == 3
+    assert "did not answer" in hung.err
+    assert (await quarterdeck(tmp_path / "nowhere", "panic", "--yes", "--direct")).status == 3

@@ -43,6 +43,25 @@ quarterdeck api describe orders
 - What is printed is the result alone; questions, progress and errors go to standard error.
 - Operations marked *without an engine too* work in the home folder by themselves when no engine runs.
 
+## Panic
+
+`quarterdeck panic` cancels every order of yours and closes every position; trading stays halted.
+
+```
+quarterdeck panic
+quarterdeck panic --direct --yes --json
+quarterdeck panic --direct --without-journal
+```
+
+The engine is asked first and has two seconds. `--direct` kills one that does not answer, also one that is stopped or
+has died, takes its home folder over so that no other can start, and does its work: the journal's next epoch,
+reconciliation with the venue, then the same emergency stop, every step of it journalled before it is sent and no bot
+brought back. When the journal cannot be used, nothing is sent, unless `--without-journal` is said: then nobody knows
+what is yours, so every order of the account is cancelled and every coin that trades against its base currency sold;
+`logs/panic.log` has every request before it is sent. What is done is said on standard error while it is done. The
+exit status is 0 when nothing of yours is open any more, 1 when something is left, which is named, and 3 when no
+engine was reached and `--direct` was not said.
+
 ## The socket
 
 JSON-RPC 2.0 in WebSocket text frames, uncompressed and of at most {MAX_BYTES // 1024**2} MiB, on the unix socket

@@ -1,0 +1,231 @@
+"""Panic: a hung or dead engine is replaced, everything is cancelled and closed once, and what is left is said."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from engine import events as ev
+from engine.control import takeover
+from engine.control.client import open_link
+from engine.control.host import EngineHost, build_engine
+from engine.control.lock import find_holder
+from engine.control.notify import watchdog_socket
+from engine.control.panic import PanicReport, stop_directly
+from engine.control.takeover import take_over
+from engine.errors import EngineError, StateConsistencyError
+from engine.model.entries import BotState, TradingState
+from storage.journal.reader import Query, Reader
+from tests.conftest import ROOT
+from tests.control.house import BTC, deck
+from tests.kit.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+QUICK = "[paper]\nlatency_ms = 0\nlatency_jitter_ms = 0\nseed = 7\n"
+ETH = "SIM:ETH/USDT"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "config.toml").write_text(QUICK)
+    return tmp_path
+
+
+@pytest.fixture
+def engine(home: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """An engine in a process of its own that trades."""
+    ready, said = os.pipe()
+    command = [sys.executable, "-P", "-m", "console.headless", "--home", str(home), "--ready", str(said)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    child = subprocess.Popen(command, pass_fds=(said,), env=environment, stderr=subprocess.DEVNULL)
+    os.close(said)
+    assert b"ready" in os.read(ready, 200)
+    os.close(ready)
+    yield child
+    child.kill()
+    child.wait()
+
+
+async def trade(home: Path) -> tuple[str, str]:
+    """A position, an order that rests, and a bot that runs; ids of both orders."""
+    async with open_link(home) as link:
+        bought = await link.call("orders.place", {"instrument": BTC, "side": "buy", "quantity": "0.005"})
+        price = {"type": "limit", "price": "2400"}
+        resting = await link.call("orders.place", {"instrument": ETH, "side": "buy", "quantity": "0.05", **price})
+        wanted = {"name": "t1", "strategy": "trend_following", "instrument": "SIM:SOL/USDT"}
+        await link.call("bots.create", wanted)
+        await link.call("bots.start", {"bot": "t1"})
+        for _ in range(500):
+            if await link.call("portfolio.positions"):
+                break
+        return str(bought.client_id), str(resting.client_id)
+
+
+def facts(home: Path, *kinds: str) -> list[Any]:
+    """Facts of these kinds in the journal, oldest first."""
+    reader = Reader(home / "journal.db")
+    try:
+        return [record.event for record in reader.since(0, 10_000, Query(kinds=kinds)).records]
+    finally:
+        reader.close()
+
+
+@pytest.mark.parametrize("blow", [signal.SIGSTOP, signal.SIGKILL])
+async def test_a_hung_or_killed_engine_is_replaced_and_everything_is_closed_once(
+    home: Path, engine: subprocess.Popen[bytes], blow: signal.Signals
+) -> None:
+    _, resting = await trade(home)
+    engine.send_signal(blow)
+    if blow is signal.SIGKILL:
+        engine.wait()
+    said: list[str] = []
+    report = PanicReport()
+
+    await stop_directly(home, "smoke", wait_s=20, say=said.append, report=report)
+
+    assert engine.wait() == -signal.SIGKILL
+    assert report.killed == ((engine.pid,) if blow is signal.SIGSTOP else ())
+    assert (report.left, report.foreign, report.epoch) == ([], [], 2)
+    assert report.cancelled == [resting]
+    assert [line.partition(" at ")[0] for line in report.closed] == [f"sold 0.00500 of {BTC}"]
+    assert find_holder(home) is None
+    sold = [e for e in facts(home, "OrderIntended") if e.side == "sell"]
+    assert [(str(e.quantity), e.reduce_only) for e in sold] == [("0.00500", True)]
+    halts = facts(home, "TradingStateChanged")
+    assert [(h.state, h.reason, h.actor) for h in halts] == [("halted", "smoke", "emergency:panic")]
+
+    async with deck(home) as on:
+        assert on.engine.state.trading_state() is TradingState.HALTED, "also for whoever starts the engine next"
+        assert (on.engine.state.orders, [p for p in on.engine.state.owned.values() if p.lots]) == ({}, [])
+        assert on.engine.state.bots[next(iter(on.engine.state.bots))].state is BotState.RUNNING
+
+
+async def test_nothing_is_entered_between_the_start_and_the_stop(home: Path) -> None:
+    async with deck(home) as on:
+        await on.limit(quantity="0.003")
+    host = EngineHost(home, build_engine(home).settings, emergency="smoke")
+    await host.start()
+    try:
+        assert host.engine is not None
+        state = host.engine.state
+        assert state.trading_state() is TradingState.HALTED
+        assert state.halts["engine"].actor == "emergency:panic"
+        assert host.engine.bots.running == {}
+        await eventually(lambda: not state.orders)
+    finally:
+        await host.stop()
+    kinds = [type(event) for event in facts(home, "EngineStarted", "TradingStateChanged", "BotStateChanged")]
+    assert kinds[-1] is ev.TradingStateChanged
+
+
+# --- without a journal -----------------------------------------------------------------------------------------------
+
+
+async def damaged(home: Path) -> str:
+    """A home whose journal cannot be opened, with a position and an order at the venue; the order's id."""
+    async with deck(home) as on:
+        await on.market("buy", "0.005")
+        row = await on.limit(quantity="0.002")
+    with sqlite3.connect(home / "journal.db") as journal:
+        journal.execute("UPDATE events SET body = x'7b7d' WHERE seq = 12")
+    journal.close()
+    return str(row.client_id)
+
+
+async def at_the_venue(home: Path) -> tuple[list[str], list[str]]:
+    """Ids of open orders and what is in the account, by the venue's own word."""
+    from engine.clock import SystemClock
+    from engine.config import load_settings
+    from engine.control.host import PAPER_ACCOUNT
+    from engine.control.paper_venue import make_venue
+
+    venue = make_venue(home, load_settings(home).paper, SystemClock())
+    await venue.start(lambda _a, _e: None, lambda _e: None)
+    await asyncio.sleep(0)
+    try:
+        orders = [str(order.client_id) for order in await venue.open_orders(PAPER_ACCOUNT)]
+        return orders, sorted(str(b.currency) for b in await venue.balances(PAPER_ACCOUNT) if b.total)
+    finally:
+        await venue.close()
+
+
+async def test_a_damaged_journal_stops_the_stop_unless_it_is_said_to_go_on_without(home: Path) -> None:
+    order = await damaged(home)
+    (home / "run").mkdir(exist_ok=True)
+    watchdog = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    watchdog.bind(str(watchdog_socket(home)))
+    watchdog.settimeout(1)
+    said: list[str] = []
+
+    with pytest.raises(StateConsistencyError, match="Fact 12"):
+        await stop_directly(home, "smoke", wait_s=5, say=said.append, report=PanicReport())
+    assert await at_the_venue(home) == ([order], ["BTC", "USDT"]), "nothing was sent"
+    assert b"STOPPING=1" in watchdog.recv(200), "whoever watches starts no other engine"
+    watchdog.close()
+
+    report = PanicReport()
+    await stop_directly(home, "smoke", wait_s=20, say=said.append, report=report, without_journal=True)
+
+    assert (report.left, report.cancelled, report.epoch) == ([], [order], 0)
+    assert [line.partition(" at ")[0] for line in report.closed] == [f"sold 0.00500 of {BTC}"]
+    assert await at_the_venue(home) == ([], ["USDT"])
+    assert any("every coin sold" in sentence for sentence in said)
+    lines = (home / "logs" / "panic.log").read_text().splitlines()
+    assert ['"did": "cancel"' in lines[0], '"did": "close"' in lines[1], len(lines)] == [True, True, 2]
+
+
+# --- taking over -----------------------------------------------------------------------------------------------------
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from engine.control.lock import EngineLock
+lock = EngineLock.acquire(Path(sys.argv[1]), release="2.0.0")
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that holds the lock and does nothing else."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    child = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, env=environment)
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"held\n"
+    yield child
+    child.kill()
+    child.wait()
+    child.stdout.close()
+
+
+def test_a_stopped_holder_is_killed_and_the_lock_is_ours(tmp_path: Path, holder: subprocess.Popen[bytes]) -> None:
+    holder.send_signal(signal.SIGSTOP)
+    taken = take_over(tmp_path, "2.0.0")
+    assert taken.killed == (holder.pid,)
+    found = find_holder(tmp_path)
+    assert found is not None
+    assert found.pid == os.getpid()
+    taken.lock.release()
+    assert take_over(tmp_path, "2.0.0").killed == ()
+
+
+def test_a_holder_that_does_not_say_who_it_is_is_left_alone(
+    tmp_path: Path, holder: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(takeover, "DEATH_S", 0.01)
+    os.truncate(tmp_path / "engine.lock", 0)
+    with pytest.raises(EngineError, match=r"has not said who it is.*killed: nobody"):
+        take_over(tmp_path, "2.0.0")
+    assert holder.poll() is None

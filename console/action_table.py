@@ -37,6 +37,10 @@ APP = (
     ),
     A("app.quit", "q,ctrl+c", "app.quit", "Leave", "Leave the console; the engine may go on.", CONFIRM, footer=92),
     A("app.quit_anywhere", "ctrl+q", "app.quit", "Leave", "Leave from within a dialog.", CONFIRM, priority=True),
+    A(
+        "app.detach", "ctrl+g,ctrl+backslash", "app.detach", "Detach",
+        "Leave at once and get the shell back; the engine goes on.", priority=True,
+    ),
     A("app.undo", "u", "app.undo", "Undo", "Cancel the order just sent while it is open, for ten seconds."),
     A("app.privacy", "ctrl+o", "app.privacy", "Privacy", "Hide or show amounts of money and quantities held."),
     A("app.theme", "", "app.theme", "Theme", "Choose the colour theme with a live preview."),

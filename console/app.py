@@ -15,7 +15,7 @@ from textual.widget import Widget
 
 from console.actions import bindings
 from console.app_actions import Commands
-from console.errands import LOST, Errands
+from console.errands import LOST, READ_ONLY, Errands
 from console.hosted import HostedApp
 from console.keymap import Keymap
 from console.keys import take_key
@@ -96,6 +96,7 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
         self.paint_hz = max(1.0, min(10.0, self.preferences.frames_per_second))
         self.privacy = self.preferences.privacy
         self.ascii_glyphs = self.preferences.ascii_glyphs
+        self._was_lost = False
         self.instruments: dict[str, InstrumentRow] = {}
         self.instrument: str = ""
         """The instrument chosen last, on whichever screen."""
@@ -131,7 +132,8 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
     def warning(self) -> str:
         """What makes the shown data doubtful; empty while all is well."""
         if self.link.state == "lost":
-            return "LINK LOST: old data, actions off"
+            search = "looking for the engine; " if self.preferences.attached else ""
+            return f"LINK LOST: {search}old data, actions off"
         status, received = self.status.data, self.status.received
         if self.link.state == "replay":
             return "THE PAST: nothing here can be changed"
@@ -148,6 +150,9 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
             return False
         if self.link.state == "replay":
             self.notify(PAST, severity="warning", markup=False)
+            return False
+        if self.preferences.read_only:
+            self.notify(READ_ONLY, severity="warning", markup=False)
             return False
         return True
 
@@ -215,6 +220,8 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
         self.set_interval(CATCH_UP_S, self._catch_up, name="catch up")
         for problem in self.keymap.problems:
             self.notify(problem, title="Keys", severity="warning", timeout=15, markup=False)
+        if self.preferences.greeting:
+            self.notify(self.preferences.greeting, markup=False)
         if self.preferences.theme != self.theme:
             self.notify(f"There is no theme {self.preferences.theme!r}.", severity="warning", markup=False)
 
@@ -229,7 +236,10 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
         self.ask(self, "instruments.list", then=take)
 
     def _catch_up(self) -> None:
-        """Ask again for what could not be had while the link was lost."""
+        """Ask again for what could not be had while the link was lost, and say when it is back."""
+        was_lost, self._was_lost = self._was_lost, self.link.state == "lost"
+        if was_lost and not self._was_lost:
+            self.notify("The engine is there again; everything shown is its present state.", markup=False)
         if not self.instruments and self.link.state != "lost":
             self.load_instruments()
 

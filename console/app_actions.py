@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
+from console.ending import ExitIntent
 from console.palette import PaletteDialog
 from console.replaying import ReplayCommands
 from screens.base import DeckScreen
@@ -59,6 +60,10 @@ class Commands(ReplayCommands):
         if not any(isinstance(screen, QuitDialog) for screen in self._deck.stack()):
             return self._deck.push_screen(QuitDialog(self._deck))
         return None
+
+    def action_detach(self) -> None:
+        """Leave at once, without a question: the engine goes on, and nothing of it is lost."""
+        self._deck.exit(ExitIntent.DETACH)
 
     def action_undo(self) -> None:
         """Cancel the order just sent."""

@@ -30,7 +30,10 @@ COMMANDS: dict[str, CommandEntry] = {
     "status": CommandEntry("console.lifecycle:status", "Say whether an engine runs in this home folder."),
     "stop": CommandEntry("console.lifecycle:stop", "Stop the engine of this home folder."),
     "panic": CommandEntry("console.panic_command:panic", "Cancel and close everything, with or without the engine."),
-    "engine": CommandEntry("", "Look at the engine, and end it.", "engine"),
+    "attach": CommandEntry("console.attach:attach", "Open a console on the engine that runs in this home folder."),
+    "engine": CommandEntry(
+        "console.engine_commands:engine", "Start, stop, restart and look at an engine without a console.", "engine"
+    ),
     "orders": CommandEntry("", "Place, change, cancel and list orders.", "orders"),
     "portfolio": CommandEntry("", "Positions, balances and equity of the account.", "portfolio"),
     "bots": CommandEntry("", "Create, start, stop and list bots.", "bots"),

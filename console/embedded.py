@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console.driver import TerminalLease, driver_for
-from console.host import TEARDOWN_S, ConsoleApp, run_embedded
+from console.host import run_embedded
 from console.line_end import LauncherLine
 from console.process import ALREADY_RUNNING, FAILED, E, drive, name_release
+from console.stage import TEARDOWN_S, ConsoleApp
 from engine.errors import EngineAlreadyRunningError, QuarterdeckError
 
 if TYPE_CHECKING:

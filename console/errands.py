@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from console.app import QuarterdeckApp
 
-__all__ = ["LOST", "Errands", "new_request_id"]
+__all__ = ["LOST", "READ_ONLY", "Errands", "new_request_id"]
 
 LOST = "The link to the engine is lost. Nothing was sent; what is shown is old."
+READ_ONLY = "This console may only look: it was opened with --read-only. Nothing was sent."
 
 
 def new_request_id() -> str:

@@ -2,8 +2,9 @@
 
     python -P -m console.headless --home HOME
 
-It never loads what draws. Whoever started it hears `ready PID` or `error TEXT` on the descriptor of `--ready`; systemd
-and the watchdog hear the same as notifications. What it prints goes to `logs/process.log`.
+It never loads what draws. Whoever started it hears `ready PID`, `running TEXT` (there is another engine) or
+`error TEXT` on the descriptor of `--ready`; systemd and the watchdog are notified. What it prints goes to
+`logs/process.log`.
 """
 
 from __future__ import annotations
@@ -81,8 +82,9 @@ def serve(
         return drive(process.run())
     except QuarterdeckError as error:
         logger.exception("the engine's process ends")
-        line.say("error", error.message)
-        return ALREADY_RUNNING if isinstance(error, EngineAlreadyRunningError) else FAILED
+        running = isinstance(error, EngineAlreadyRunningError)
+        line.say("running" if running else "error", error.message)
+        return ALREADY_RUNNING if running else FAILED
     except Exception as error:
         # The process's root: the trace goes to the log, the person gets a sentence.
         logger.exception("the engine's process ends")

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING
 from console.home import command_line, open_process_log, prepare_home, process_log
 from console.launch_line import MAX_LINE, Words, encode
 from console.terminal import RESTORE_SCREEN, restore_attributes, save_attributes
+from engine.control.lock import find_holder
 from engine.errors import QuarterdeckError
 from engine.model.text import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from types import FrameType
 
@@ -48,19 +49,26 @@ def main(invocation: Invocation) -> int:
     except QuarterdeckError as error:
         _say(STDERR, error.message)
         return 1
+    running = find_holder(home)
+    if running is not None and not invocation.scene:
+        from console.attach import attach_to
+
+        who = f" (process {running.pid})" if running.pid else ""
+        return attach_to(home, greeting=f"An engine runs here already{who}; this console is attached to it.")
     # -P: the folder the person happens to stand in is no place to import from
     command = [sys.executable, "-P", "-m", "console.embedded", "--home", str(home)]
     if invocation.scene:
         command += ["--scene", invocation.scene]
-    return launch(command, home)
+    return launch(command, home, on_crash=lambda: _offer_another(home))
 
 
-def launch(command: Sequence[str], home: Path) -> int:
+def launch(command: Sequence[str], home: Path, on_crash: Callable[[], int] | None = None) -> int:
     """Run the engine's process on this terminal until the console ends.
 
     Args:
         command: What to start; `--launcher FD` is added, the number of its end of the conversation.
         home: The home folder; it exists.
+        on_crash: Called when the console ended by an error of its own while the engine goes on; gives the status.
 
     Returns:
         0 when the engine goes on without the console, 2 when there is no terminal, else the process's own status
@@ -90,7 +98,7 @@ def launch(command: Sequence[str], home: Path) -> int:
         # No longer ours to decide: from here a signal ends the launcher even while the terminal takes nothing.
     restore_attributes(STDIN, attributes)
     watch.take_leave()
-    return watch.status
+    return on_crash() if on_crash is not None and watch.crashed else watch.status
 
 
 class _Watch:
@@ -98,6 +106,8 @@ class _Watch:
 
     def __init__(self, process: subprocess.Popen[bytes], line: socket.socket, heard: socket.socket, home: Path) -> None:
         self.status = 0
+        self.crashed = False
+        """Whether the console ended by an error of its own and somebody is still there to read it."""
         self._process = process
         self._line = line
         self._heard = heard
@@ -174,6 +184,7 @@ class _Watch:
                 pid, why, screen = [*rest.split(), "", "", ""][:3]
                 self._dirty = screen != "restored"
                 self._detached = self._detached_sentence(pid, why)
+                self.crashed = why == "crashed" and not self._hung_up
             case "error":
                 self._errors.append(rest)
             case "exit":
@@ -205,6 +216,20 @@ class _Watch:
             f"The engine's process {what} {how}{when}; its log is {process_log(self._home)}. "
             "At the next start the engine recovers from its journal."
         )
+
+
+def _offer_another(home: Path) -> int:
+    """The engine goes on although the console crashed: ask whether another console shall take the terminal."""
+    _say(STDOUT, "Press Enter for another console on it, or n and Enter for the shell.")
+    try:
+        answer = os.read(STDIN, MAX_LINE)
+    except (OSError, KeyboardInterrupt):
+        return 0
+    if answer.strip():
+        return 0
+    from console.attach import attach_to
+
+    return attach_to(home)
 
 
 def _why_not_here() -> str:

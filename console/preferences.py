@@ -36,5 +36,11 @@ class Preferences:
     """The home folder whose past can be replayed; without one there is no replay."""
     pictures: Path | None = None
     """Folder for screenshots; without one none can be saved."""
+    attached: bool = False
+    """Whether the engine runs in another process."""
+    read_only: bool = False
+    """Whether this console may only look; the engine enforces it."""
+    greeting: str = ""
+    """A sentence shown at the start."""
     timeframe: str = "1m"
     """The chart's timeframe at first."""

@@ -84,6 +84,7 @@ class EngineProcess(Generic[E]):
         self._guarded = guarded
         self._stop = asyncio.Event()
         self._reload: asyncio.Task[None] | None = None
+        self._reload_wanted = False
         self._errands: set[asyncio.Task[Any]] = set()
         self._engine: E | None = None
 
@@ -189,17 +190,21 @@ class EngineProcess(Generic[E]):
         self.notifier.stopping()
 
     def _on_hang_up(self) -> None:
-        """Read the settings again; one reading at a time."""
+        """Read the settings again; what is asked while they are being read is done once more afterwards."""
         engine = self._engine
         if engine is None or self._stop.is_set():
             logger.info("SIGHUP: the engine is starting or ending; the settings are not read again")
-        elif self._reload is None or self._reload.done():
+            return
+        self._reload_wanted = True
+        if self._reload is None or self._reload.done():
             self._reload = self._do(self._read_again(engine), "settings")
 
     async def _read_again(self, engine: E) -> None:
         self.notifier.reloading()
         try:
-            await engine.reload()
+            while self._reload_wanted:
+                self._reload_wanted = False
+                await engine.reload()
         finally:
             self.notifier.ready()
 

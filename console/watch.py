@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from console.home import open_process_log
 from engine.control.lock import find_holder
+from engine.control.places import prepare_run_folder, run_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,11 +40,12 @@ def start_watchdog(home: Path, *, ready: int | None = None) -> None:
 
     Raises:
         OSError: It cannot be started.
+        EngineError: There can be no run folder.
     """
     command = [sys.executable, "-P", "-m", "console.watchdog", "--home", str(home)]
     if ready is not None:
         command += ["--ready", str(ready)]
-    (home / "run").mkdir(mode=0o700, exist_ok=True)
+    prepare_run_folder(home)
     with open_process_log(home) as log:
         child = subprocess.Popen(
             command,
@@ -59,7 +61,7 @@ def start_watchdog(home: Path, *, ready: int | None = None) -> None:
 
 def watchdog_pid(home: Path) -> int:
     """The process number of the home folder's watchdog; 0 when there is none, or none that has said who it is."""
-    holder = find_holder(home / "run", LOCK_FILE)
+    holder = find_holder(run_folder(home), LOCK_FILE)
     return holder.pid if holder is not None else 0
 
 
@@ -91,4 +93,4 @@ def forget_alarm(home: Path) -> None:
 
 
 def _alarm_file(home: Path) -> Path:
-    return home / "run" / "alarm.json"
+    return run_folder(home) / "alarm.json"

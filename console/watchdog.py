@@ -27,6 +27,7 @@ from console.watch import LOCK_FILE, Alarm, leave_alarm
 from console.watch_policy import MOST_RESTARTS, WINDOW_S, Policy, Step, Verdict
 from engine.control.lock import EngineLock, find_holder
 from engine.control.notify import watchdog_socket
+from engine.control.places import run_folder
 from engine.errors import EngineAlreadyRunningError, QuarterdeckError
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ def watch(
     """Watch the engine of a home folder; see `Watchdog`."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        lock = EngineLock.acquire(home / "run", release="", file=LOCK_FILE)
+        lock = EngineLock.acquire(run_folder(home), release="", file=LOCK_FILE)
     except EngineAlreadyRunningError:
         if ready is not None:
             # Somebody watches already, and will see the engine come up.

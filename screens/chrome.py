@@ -127,7 +127,15 @@ def show_status(app: QuarterdeckApp, line: StatusLine, now: float) -> None:
     """Hand the status line what is known; `now` in the app's steady seconds."""
     status, received = app.status.data, app.status.received
     if status is None or received is None:
-        line.show(link=app.link.state, clock=DASH_CLOCK, account="", equity="", feed_age_s=None, lag_ms=None)
+        line.show(
+            link=app.link.state,
+            read_only=app.preferences.read_only,
+            clock=DASH_CLOCK,
+            account="",
+            equity="",
+            feed_age_s=None,
+            lag_ms=None,
+        )
         return
     silent = max(0.0, now - received)
     lost = app.link.state == "lost"
@@ -136,6 +144,7 @@ def show_status(app: QuarterdeckApp, line: StatusLine, now: float) -> None:
         mode="REPLAY" if app.link.state == "replay" else status.mode.value.upper(),
         account=status.account if status.account != status.mode.value else "",
         link=app.link.state,
+        read_only=app.preferences.read_only,
         feed_age_s=None if status.feed_age_ms is None else round(status.feed_age_ms / 1000 + _whole(silent), 1),
         lag_ms=None if lost or app.link.state == "replay" or silent > STATUS_SILENT_S else status.lag_ms,
         equity=f"{equity} {status.base_currency}",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["QuitDialog"]
 
 STAY = Option("detach", "l", "Leave the engine running", "trading goes on")
+DETACH = Option("detach", "l", "Leave this console", "the engine goes on")
 STOPS = (
     Option("leave", "o", "Stop, leave orders and positions", "as they are"),
     Option("cancel_orders", "x", "Stop and cancel all orders", "positions stay", danger=True),
@@ -41,15 +42,19 @@ class QuitDialog(OptionsDialog):
 
     def __init__(self, app: QuarterdeckApp) -> None:
         status, lost = app.status.data, app.link.state == "lost"
+        self._stay = DETACH if app.preferences.attached else STAY
         said: list[Line] = []
         if lost:
             said.append([("The link to the engine is lost; leaving does not affect it.", "warn")])
+        elif app.preferences.read_only:
+            said.append([("This console may only look; the engine is not affected.", "muted")])
         elif status is not None:
             said.append([
                 (f"{count(status.running_bots, 'running bot')}, {count(status.open_orders, 'open order')}. ", "strong"),
                 ("Later: quarterdeck stop", "muted"),
             ])  # fmt: skip
-        super().__init__("Leave the console", said, [STAY] if lost else [STAY, *STOPS])
+        only_leave = lost or app.preferences.read_only
+        super().__init__("Leave the console", said, [self._stay] if only_leave else [self._stay, *STOPS])
 
     def on_mount(self) -> None:
         """Ask how many positions are open, for what is said next."""
@@ -62,7 +67,7 @@ class QuitDialog(OptionsDialog):
     def _choose(self, option: Option) -> None:
         if not self.armed:
             return
-        if option is STAY:
+        if option is self._stay:
             self.deck.exit(ExitIntent.DETACH)
             return
         status = self.deck.status.data

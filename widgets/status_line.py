@@ -41,7 +41,7 @@ class StatusState:
 
     ``feed_age_s`` is the age of the newest market data in seconds and ``lag_ms`` the engine loop's lag in
     milliseconds; None is unknown. ``halt`` is empty while trading is allowed, else the state's word (REDUCING,
-    HALTED). ``screen`` and ``hint`` take what room is left.
+    HALTED). ``read_only`` says that this console may only look. ``screen`` and ``hint`` take what room is left.
     """
 
     mode: Mode = "PAPER"
@@ -50,6 +50,7 @@ class StatusState:
     feed_age_s: float | None = None
     lag_ms: float | None = None
     equity: str = ""
+    read_only: bool = False
     halt: str = ""
     alerts: int = 0
     clock: str = ""
@@ -83,13 +84,15 @@ def _grade(value: float | None, warn: float, bad: float) -> str:
 def _parts(state: StatusState, glyphs: Glyphs) -> tuple[list[Part], list[Part]]:
     badge = "live" if state.mode == "LIVE" else "paper"
     left: list[Part] = [(0, [(f" {state.mode} ", badge)])]
+    if state.read_only:
+        left.append((0, [(" READ-ONLY ", "halt")]))
     if state.halt:
         left.append((0, [(f" {clean(state.halt)} ", "halt")]))
     if state.account:
         left.append((5, [(clean(state.account), "muted")]))
     link_ink = "breach" if state.link == "lost" else "ok"
     link_sign = glyphs.breach if state.link == "lost" else glyphs.dot
-    left.append((1 if state.link == "lost" else 4, [(f"{link_sign} {state.link:<8}", link_ink)]))
+    left.append((1, [(f"{link_sign} {state.link:<8}", link_ink)]))
     # A link that is gone makes every age unknown: the last figure would look fresh.
     age = None if state.link == "lost" else state.feed_age_s
     left.append((2, [("feed ", "muted"), (f"{age_text(age):>4}", _grade(age, FEED_STALE_S, FEED_LOST_S))]))

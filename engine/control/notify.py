@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from engine.clock import SystemClock
+from engine.control.places import run_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from engine.clock import Clock
 
-__all__ = ["BEAT_S", "SILENCE_S", "Notifier", "watchdog_socket"]
+__all__ = ["BEAT_S", "SILENCE_S", "Notifier", "stand_down", "watchdog_socket"]
 
 SILENCE_S = 30.0
 """Seconds without a beat after which an engine counts as hung."""
@@ -29,7 +30,14 @@ BEAT_S = 5.0
 
 def watchdog_socket(home: Path) -> Path:
     """Where the watchdog of a home folder listens."""
-    return home / "run" / "watchdog.sock"
+    return run_folder(home) / "watchdog.sock"
+
+
+def stand_down(home: Path, pid: int) -> None:
+    """Tell a home folder's watchdog that the engine `pid` is being ended on purpose: it needs no restart."""
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as teller:
+        teller.setblocking(False)
+        teller.sendto(f"STOPPING=1\nMAINPID={pid}".encode(), str(watchdog_socket(home)))
 
 
 class Notifier:

@@ -88,6 +88,7 @@ class EngineStatus(View, frozen=True, kw_only=True):
     """Room that they should take at most; 0 when there is no limit."""
     running_bots: int
     open_orders: int
+    open_positions: int = 0
     unsent: int
     """Effects waiting for durability or for the venue."""
     open_breakers: int

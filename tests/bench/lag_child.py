@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from console.driver import TerminalLease
-    from console.host import ConsoleApp
+    from console.stage import ConsoleApp
 
 BEAT_S = 0.005
 START_S = 5.0

@@ -107,7 +107,7 @@ def test_a_second_engine_says_who_is_the_first_and_ends_with_3(house: House) -> 
     with EngineLock.acquire(house.home, release="1"):
         child, said = house.start("headless")
         assert child.wait(10) == 3
-    assert said.startswith(f"error An engine is already running in {house.home} (process {os.getpid()})")
+    assert said.startswith(f"running An engine is already running in {house.home} (process {os.getpid()})")
 
 
 def test_a_start_that_fails_is_a_sentence_and_is_not_repeated(house: House) -> None:

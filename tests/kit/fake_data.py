@@ -502,6 +502,7 @@ def status() -> views.EngineStatus:
         rss_bytes=214_000_000,
         running_bots=2,
         open_orders=5,
+        open_positions=3,
         unsent=0,
         open_breakers=0,
         equity=D("10040.44"),

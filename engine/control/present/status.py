@@ -46,6 +46,7 @@ def engine_status(engine: Engine) -> EngineStatus:
         journal_budget_bytes=usage.budget if usage is not None else 0,
         running_bots=sum(bot.state is BotState.RUNNING for bot in state.bots.values()),
         open_orders=len(state.orders),
+        open_positions=sum(bool(position.lots) for position in state.owned.values()),
         unsent=engine.dispatcher.waiting,
         open_breakers=len(state.breakers),
         equity=equity,

@@ -59,6 +59,13 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "venue": CommandEntry("console.venue_commands:venue", "Run the paper venue as a process of its own."),
     "storage": CommandEntry("console.home_commands:storage", "Look after the report database."),
+    "backup": CommandEntry(
+        "console.backup_commands:backup", "Make, list, check and restore copies of the home folder."
+    ),
+    "doctor": CommandEntry("console.doctor_commands:doctor", "Check everything about this home folder."),
+    "journal": CommandEntry(
+        "console.journal_commands:journal", "Look into the journal, check it, write it out, repair it."
+    ),
     "config": CommandEntry("console.home_commands:config", "Show, check and change the settings.", "config"),
     "paths": CommandEntry("console.home_commands:paths", "Say where everything of this home folder is."),
 }

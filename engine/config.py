@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ENV_NAMES",
+    "BackupSettings",
     "BotSettings",
     "ConsoleSettings",
     "JournalSettings",
@@ -120,6 +121,19 @@ class RecoverySettings(_Group):
     )
 
 
+class BackupSettings(_Group):
+    """Copies of the home folder."""
+
+    every_hours: float = Field(
+        24.0, ge=0, le=8760, description="Hours between two backups while the engine runs; 0 for none."
+    )
+    folder: Path | None = Field(None, description="Where backups are kept; none for `backups` in the home folder.")
+    candles: bool = Field(default=False, description="Copy stored candles as well.")
+    keep_daily: int = Field(7, ge=1, le=365, description="Days of which the newest backup is kept.")
+    keep_weekly: int = Field(4, ge=0, le=520, description="Weeks of which the newest backup is kept.")
+    keep_monthly: int = Field(12, ge=0, le=120, description="Months of which the newest backup is kept.")
+
+
 class BotSettings(_Group):
     """Limits on bots."""
 
@@ -163,6 +177,7 @@ class Settings(_Group):
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     journal: JournalSettings = Field(default_factory=JournalSettings)
     recovery: RecoverySettings = Field(default_factory=RecoverySettings)
+    backup: BackupSettings = Field(default_factory=BackupSettings)
     logging: LogSettings = Field(default_factory=LogSettings)
     console: ConsoleSettings = Field(default_factory=ConsoleSettings)
     error_handling: ErrorHandlingSettings = Field(default_factory=ErrorHandlingSettings)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from engine.clock import Clock
     from engine.config import Settings
+    from engine.control.backup_schedule import BackupSchedule
     from engine.control.jobs import Jobs
     from engine.control.projector import Projector
     from engine.control.replay.player import Player
@@ -43,6 +44,8 @@ class Context:
     reader: AsyncReader | None = None
     jobs: Jobs | None = None
     projector: Projector | None = None
+    backups: BackupSchedule | None = None
+    """The backups that nobody asks for."""
     replay: Player | None = None
     """Where these are the means of a replay, what moves it."""
     request_stop: Callable[[str], None] | None = None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from engine.clock import SystemClock
 from engine.config import Settings, changes, load_settings, shown
 from engine.control.backend import EngineBackend
+from engine.control.backup_schedule import BackupSchedule
 from engine.control.context import Context
 from engine.control.jobs import Jobs
 from engine.control.local import LocalLink
@@ -167,6 +168,9 @@ class EngineHost:
         gc.freeze()
         self._own(self.topics.run(), "topics")
         self._own(self._project(context), "projection")
+        if self.scene is None and context.jobs is not None:
+            context.backups = BackupSchedule(self.home, self.settings, context.jobs, self.clock)
+            self._own(context.backups.run(), "backups")
         context.control = ControlServer(self._root, EngineBackend(self.service, self.topics), self.clock)
         await context.control.start()
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from engine.config import Settings
 
-__all__ = ["Offline", "home_paths", "migrate_storage", "offline", "settings_schema", "settings_values"]
+__all__ = ["Offline", "home_paths", "migrate_storage", "named_backup", "offline", "settings_schema", "settings_values"]
 
 
 class Offline:
@@ -113,6 +113,18 @@ def home_paths(home: Path) -> dict[str, str]:
         "logs": str(home / "logs"),
         "backups": str(home / "backups"),
     }
+
+
+def named_backup(home: Path, name: str) -> Path:
+    """The folder of a backup of a home folder, by its name, `latest`, or a path.
+
+    Raises:
+        NotFoundError: There is none.
+        ConfigurationError: The settings cannot be used.
+    """
+    from engine.control.backups import find_backup
+
+    return find_backup(home, load_settings(home), name)
 
 
 async def migrate_storage(home: Path) -> dict[str, str | None]:

@@ -17,6 +17,8 @@ REPLIES: dict[str, Any] = {
     "alerts.acknowledge": str,
     "alerts.list": views_records.AlertPage,
     "api.describe": dict[str, Any],
+    "backup.create": views.JobRow,
+    "backup.list": list[views_records.BackupRow],
     "backtests.data": list[views.DatasetRow],
     "backtests.delete": str,
     "backtests.export": str,

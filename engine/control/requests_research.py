@@ -132,6 +132,12 @@ class ExportBacktest(BacktestId):
     overwrite: bool = Field(default=False, description="Take the place of a file that exists.")
 
 
+class CreateBackup(Request):
+    """A copy of the home folder."""
+
+    candles: bool | None = Field(None, description="Copy stored candles as well; none does as the settings say.")
+
+
 class JobId(Request):
     """One job."""
 

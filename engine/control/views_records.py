@@ -160,6 +160,24 @@ class LogLine(View, frozen=True, kw_only=True):
     fields: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
+class BackupRow(View, frozen=True, kw_only=True):
+    """A copy of the home folder."""
+
+    name: str
+    path: str
+    created: int
+    """When it was begun, UTC nanoseconds."""
+    release: str = ""
+    instance: str = ""
+    seq: int = 0
+    """Number of the journal's last fact in it."""
+    files: int = 0
+    bytes: int = 0
+    candles: bool = False
+    problem: str = ""
+    """Why it cannot be used; empty when it can."""
+
+
 class Readiness(View, frozen=True, kw_only=True):
     """Whether the engine does its work."""
 

@@ -133,7 +133,32 @@ def _import(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
     return key.words, words, msgspec.to_builtins(report)
 
 
-KINDS: dict[str, Callable[[Path, dict[str, Any], Channel], Outcome]] = {"backtest": _backtest, "import": _import}
+def _backup(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
+    """Copy the home folder and remove backups that are not kept any longer."""
+    from importlib.metadata import version
+
+    import msgspec
+
+    from engine.config import load_settings
+    from engine.control.backups import create_backup, prune
+
+    settings = load_settings(home)
+    candles = settings.backup.candles if task["candles"] is None else task["candles"]
+    row = create_backup(
+        home, settings, version("quarterdeck"), SystemClock().now(), candles=candles, progress=channel.progress
+    )
+    gone = prune(home, settings)
+    words = f"{row.name}: {row.seq:,} facts, {row.bytes / 1e6:,.1f} MB"
+    if gone:
+        words += f"; {len(gone)} older ones removed"
+    return row.name, words, {**msgspec.to_builtins(row), "removed": gone}
+
+
+KINDS: dict[str, Callable[[Path, dict[str, Any], Channel], Outcome]] = {
+    "backtest": _backtest,
+    "import": _import,
+    "backup": _backup,
+}
 """What a worker can do."""
 
 

@@ -6,6 +6,7 @@ from engine.control.ops import (
     alerts,
     api,
     backtests,
+    backup,
     bots,
     clients,
     data,
@@ -24,6 +25,7 @@ from engine.control.ops import (
 __all__ = [
     "alerts",
     "api",
+    "backup",
     "backtests",
     "bots",
     "clients",

@@ -45,6 +45,7 @@ def health_rows(context: Context) -> list[HealthRow]:
         _loop(engine),
         _reports(context),
         _jobs(context),
+        _backups(context),
     ]
 
 
@@ -156,3 +157,15 @@ def _jobs(context: Context) -> HealthRow:
     running, waiting = (sum(row.state == state for row in rows) for state in ("running", "queued"))
     words = f"{running} running, {waiting} waiting." if running or waiting else "Nothing is running."
     return _row("jobs", OK, words, running=running, waiting=waiting)
+
+
+def _backups(context: Context) -> HealthRow:
+    backups = context.backups
+    if backups is None or not backups.every_hours:
+        return _row("backups", OFF, "No backups are made by themselves here.")
+    if backups.problem:
+        return _row("backups", WARNING, f"The last backup failed: {backups.problem}")
+    if backups.newest is None:
+        return _row("backups", OK, f"One is made every {backups.every_hours:g} h.")
+    hours = round((context.clock.now() - backups.newest) / 3.6e12, 1)
+    return _row("backups", OK, f"The newest backup is {hours} h old.", hours=hours)

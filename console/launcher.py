@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from console.cli import Invocation
 
-__all__ = ["launch", "main"]
+__all__ = ["launch", "main", "offer_another"]
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 NO_TERMINAL = 2
@@ -59,7 +59,7 @@ def main(invocation: Invocation) -> int:
     command = [sys.executable, "-P", "-m", "console.embedded", "--home", str(home)]
     if invocation.scene:
         command += ["--scene", invocation.scene]
-    return launch(command, home, on_crash=lambda: _offer_another(home))
+    return launch(command, home, on_crash=lambda: offer_another(home))
 
 
 def launch(command: Sequence[str], home: Path, on_crash: Callable[[], int] | None = None) -> int:
@@ -218,7 +218,7 @@ class _Watch:
         )
 
 
-def _offer_another(home: Path) -> int:
+def offer_another(home: Path) -> int:
     """The engine goes on although the console crashed: ask whether another console shall take the terminal."""
     _say(STDOUT, "Press Enter for another console on it, or n and Enter for the shell.")
     try:

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from engine.model.entries import TradingState
-from engine.model.limits import RiskLimits
 from screens.form_fields import NO, YES, YES_NO, Field, Kind, changed, read
 from screens.formats import DASH, MASK, age, clock
 from screens.sheet import Line, wrap
@@ -17,6 +16,8 @@ from widgets.text import clean, width_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import tzinfo
+
+    from pydantic.fields import FieldInfo
 
     from engine.control.views import Activity, BreakerRow, LimitRow, RiskView
     from widgets.glyphs import Glyphs
@@ -166,9 +167,16 @@ def fact_lines(facts: Iterable[Activity], inks: Mapping[str, str], zone: tzinfo,
 # --- editing
 
 
+def _declared() -> dict[str, FieldInfo]:
+    """The limits as they are declared, loaded when they are edited: an attached console begins sooner without."""
+    from engine.model.limits import RiskLimits
+
+    return RiskLimits.model_fields
+
+
 def _bound(name: str, *kinds: str) -> tuple[str, bool]:
     """Return a declared bound as text, and whether the value itself is excluded."""
-    for fact in RiskLimits.model_fields[name].metadata:
+    for fact in _declared()[name].metadata:
         for kind in kinds:
             if (value := getattr(fact, kind, None)) is not None:
                 return _figure(Decimal(str(value)) * (HUNDRED if WORDS[name][1] == "%" else 1)), kind in {"gt", "lt"}
@@ -182,7 +190,7 @@ def _figure(value: Decimal) -> str:
 
 def _reading(name: str, value: object) -> tuple[str, Kind, tuple[tuple[str, str], ...]]:
     """Return how a limit stands in its field: the text, the kind and the choices."""
-    annotation, unit = RiskLimits.model_fields[name].annotation, WORDS[name][1]
+    annotation, unit = _declared()[name].annotation, WORDS[name][1]
     if annotation is bool:
         return YES if value in {True, "True", "true"} else NO, Kind.CHOICE, YES_NO
     if get_origin(annotation) is Literal:
@@ -195,7 +203,7 @@ def limit_fields(values: Mapping[str, object]) -> list[Field]:
     """Return a field for every limit there is, with the values in force; fractions are shown in percent."""
     fields = []
     for name, (label, unit, heading) in WORDS.items():
-        info = RiskLimits.model_fields[name]
+        info = _declared()[name]
         text, kind, choices = _reading(name, values.get(name, info.default))
         low, above = _bound(name, "gt", "ge")
         high, _ = _bound(name, "lt", "le")

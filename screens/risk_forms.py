@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.errors import ConfigurationError
-from engine.model.limits import RiskLimits
 from screens.dialogs import ConfirmDialog
 from screens.form_dialog import FormDialog
 from screens.form_fields import NO, YES, YES_NO, Field, Kind
@@ -123,6 +122,9 @@ class LimitsForm(FormDialog):
 
     def judge(self, texts: Mapping[str, str]) -> dict[str, str]:
         """Refuse limits that do not fit together."""
+        # Loaded when somebody edits limits: an attached console begins sooner without.
+        from engine.model.limits import RiskLimits
+
         changes: dict[str, object] = dict(changed_limits(self._fields, texts))
         if not changes:
             return {self.form.field.name: "nothing has changed yet"}

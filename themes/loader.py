@@ -5,10 +5,9 @@ from __future__ import annotations
 import tomllib
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-from pydantic import ValidationError as PydanticError
+import msgspec
 
 from engine.errors import ConfigurationError
 
@@ -61,10 +60,8 @@ OWN_VARIABLES: dict[str, str] = {
 """Every variable a theme must define, with what it stands for; style sheets use them as ``$gain``."""
 
 
-class Base(BaseModel):
+class Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Textual's own colours of a theme."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     primary: str
     secondary: str
@@ -78,12 +75,10 @@ class Base(BaseModel):
     panel: str
 
 
-class ThemeFile(BaseModel):
+class ThemeFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a theme file says."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]*$")]
     """How settings and the palette call it."""
     dark: bool
     """Whether the ground is darker than the letters."""
@@ -92,29 +87,25 @@ class ThemeFile(BaseModel):
     base: Base
     inks: dict[str, str]
 
-    @field_validator("inks")
-    @classmethod
-    def _complete(cls, inks: dict[str, str]) -> dict[str, str]:
-        missing = sorted(OWN_VARIABLES.keys() - inks.keys())
-        unknown = sorted(inks.keys() - OWN_VARIABLES.keys())
+    def __post_init__(self) -> None:
+        missing = sorted(OWN_VARIABLES.keys() - self.inks.keys())
+        unknown = sorted(self.inks.keys() - OWN_VARIABLES.keys())
         if missing or unknown:
             parts = [f"lacks {', '.join(missing)}"] if missing else []
             parts += [f"has unknown {', '.join(unknown)}"] if unknown else []
             raise ValueError("; ".join(parts))
-        return inks
 
 
 def _read(path: Path) -> ThemeFile:
     from textual.color import Color, ColorParseError
 
     try:
-        theme = ThemeFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        theme = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), ThemeFile)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"The theme file {path} could not be read: {error}. Correct or remove it.") from error
-    except PydanticError as error:
-        faults = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors())
-        raise ConfigurationError(f"The theme file {path} was refused: {faults}. Correct or remove it.") from error
-    for key, colour in {**theme.base.model_dump(), **theme.inks}.items():
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"The theme file {path} was refused: {error}. Correct or remove it.") from error
+    for key, colour in {**msgspec.structs.asdict(theme.base), **theme.inks}.items():
         try:
             Color.parse(colour)
         except ColorParseError as error:
@@ -136,7 +127,11 @@ def load_theme(path: Path) -> Theme:
     # Textual's style sheets refer to variables that only its own ANSI themes define.
     native = BUILTIN_THEMES["ansi-dark" if theme.dark else "ansi-light"].variables if theme.ansi else {}
     return Theme(
-        name=theme.name, dark=theme.dark, ansi=theme.ansi, variables={**native, **theme.inks}, **theme.base.model_dump()
+        name=theme.name,
+        dark=theme.dark,
+        ansi=theme.ansi,
+        variables={**native, **theme.inks},
+        **msgspec.structs.asdict(theme.base),
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from console.ending import ExitIntent
@@ -63,3 +66,13 @@ async def test_a_lost_engine_is_looked_for_and_its_return_is_said() -> None:
 async def test_a_greeting_is_shown() -> None:
     async with console(greeting="An engine runs here already.") as deck:
         assert "An engine runs here already." in [toast.message for toast in deck.app._notifications]
+
+
+def test_nothing_of_the_engine_but_its_nouns_is_loaded() -> None:
+    code = "import sys, console.attach, engine.control.client, console.stage, console.app; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    heavy = {"pydantic", "numpy", "pandas", "ccxt", "sqlalchemy", "pyarrow", "structlog", "storage", "strategies"}
+    assert loaded & heavy == set()
+    rooms = {name for name in loaded if name.startswith("engine.") and name.count(".") == 1}
+    assert rooms <= {"engine.model", "engine.control", "engine.errors", "engine.clock", "engine.events"}

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from console.cli import Invocation
 from console.home import process_log
+from console.launcher import offer_another
 from console.lifecycle import status, stop
 from engine.control.lock import find_holder
 from tests.kit.terminal import Terminal, until
@@ -181,6 +182,7 @@ def test_an_app_that_crashes_leaves_the_engine_running_and_a_sentence(start: Cal
     session.terminal.type("c")
     assert session.terminal.end() == 0
     assert "The console ended by an error of its own" in session.terminal.text()
+    assert "another console is offered" in session.terminal.text()
     assert "Traceback" not in session.terminal.text()
     assert "ValueError: the stub app crashes" in session.log()
     assert given_back(session.terminal)
@@ -270,6 +272,19 @@ def test_ctrl_z_is_a_key_and_stops_nobody(start: Callable[..., Session]) -> None
     os.kill(session.terminal.process.pid, signal.SIGTSTP)
     session.terminal.type("s")
     assert session.terminal.end() == 0
+
+
+@pytest.mark.parametrize(("answer", "status"), [("\n", 5), ("n\n", 0)])
+def test_after_a_crash_enter_attaches_another_console(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, status: int
+) -> None:
+    hear, tell = os.pipe()
+    os.write(tell, answer.encode())
+    monkeypatch.setattr("console.launcher.STDIN", hear)
+    monkeypatch.setattr("console.attach.attach_to", lambda home: 5 if home == tmp_path else 1)
+    assert offer_another(tmp_path) == status
+    os.close(hear)
+    os.close(tell)
 
 
 def test_without_a_terminal_it_says_so(tmp_path: Path) -> None:

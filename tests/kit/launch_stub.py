@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import sys
 import termios
 from pathlib import Path
@@ -17,7 +18,12 @@ def main() -> int:
     home, *rest = sys.argv[1:]
     # The kernel sends window sizes and hang-ups to the foreground of the terminal's own session only.
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    return launch([sys.executable, str(STUB), "--home", home, *rest], Path(home))
+    return launch([sys.executable, str(STUB), "--home", home, *rest], Path(home), on_crash=_offered)
+
+
+def _offered() -> int:
+    os.write(1, b"another console is offered\n")
+    return 0
 
 
 if __name__ == "__main__":

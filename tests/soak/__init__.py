@@ -1,0 +1,1 @@
+"""A long life in a short time: hours of simulated market, bots, and consoles that come and go."""

@@ -216,6 +216,8 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
         self.set_keymap(self.keymap.overrides)
         self.status.open()
         self.news.start()
+        if self.replaying.alone:
+            self.replaying.follow()
         self.load_instruments()
         self.set_interval(CATCH_UP_S, self._catch_up, name="catch up")
         for problem in self.keymap.problems:

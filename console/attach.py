@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from console.stage import ConsoleApp
     from engine.control.client import SocketLink
 
-__all__ = ["attach", "attach_to"]
+__all__ = ["attach", "attach_to", "listen", "make_console", "quiet"]
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 STARTING_S = 20.0
@@ -72,7 +72,7 @@ def attach_to(home: Path, *, read_only: bool = False, greeting: str = "") -> int
     attributes = save_attributes(STDIN)
     session = _Session(home, read_only, greeting)
     try:
-        with _quiet(home):
+        with quiet(home):
             ended = asyncio.run(session.run())
     except EngineNotRunningError as error:
         say(error.message, err=True)
@@ -109,12 +109,12 @@ class _Session:
 
             stop = asyncio.Event()
             stage = Stage(STDIN)
-            _listen(stage, stop)
+            listen(stage, stop)
             preferences = await asked
             stage.lease.mouse = bool(self._wanted.get("mouse", True))
             patience = float(self._wanted.get("stall_seconds", stage.lease.patience.seconds))
             stage.lease.patience = dataclasses.replace(stage.lease.patience, seconds=patience)
-            ended = await stage.play(lambda lease: _app(link, lease, preferences), stop)
+            ended = await stage.play(lambda lease: make_console(link, lease, preferences), stop)
         finally:
             if link.welcome is not None:
                 self.pid = link.welcome.pid
@@ -154,6 +154,7 @@ class _Session:
         known = {name: wanted[name] for name in ("theme", "frames_per_second", "keys", "time_zone") if name in wanted}
         return Preferences(
             **known,
+            home=self._home,
             pictures=self._home / "pictures",
             attached=True,
             read_only=self._read_only,
@@ -161,14 +162,15 @@ class _Session:
         )
 
 
-def _app(link: SocketLink, lease: TerminalLease, preferences: Preferences) -> ConsoleApp:
+def make_console(link: SocketLink, lease: TerminalLease, preferences: Preferences) -> ConsoleApp:
+    """The app over a link, drawing on a terminal."""
     from console.app import QuarterdeckApp
     from console.driver import driver_for
 
     return QuarterdeckApp(link, driver_class=driver_for(lease), preferences=preferences)
 
 
-def _listen(stage: Any, stop: asyncio.Event) -> None:
+def listen(stage: Any, stop: asyncio.Event) -> None:
     """Whatever tells this process to end closes the console in order; the engine is another process."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -177,7 +179,7 @@ def _listen(stage: Any, stop: asyncio.Event) -> None:
 
 
 @contextlib.contextmanager
-def _quiet(home: Path) -> Iterator[None]:
+def quiet(home: Path) -> Iterator[None]:
     """Nothing that this process prints or logs reaches the terminal that it draws on."""
     gc.set_threshold(*COLLECT_AFTER)
     with open_process_log(home) as log:

@@ -48,7 +48,9 @@ def replay(
     elif as_json:
         say_json(asyncio.run(_known(invocation, where)))
     else:
-        raise click.UsageError("The console on the past is opened from the palette; here use --list or --json.")
+        from console.replay_console import replay_console
+
+        context.exit(replay_console(invocation.home, where))
 
 
 def _place(at: str | None, session: int | None, fact: int | None) -> dict[str, int]:

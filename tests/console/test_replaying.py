@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +20,7 @@ from screens.replay_bar import ReplayBar
 from tests.control.house import BTC, deck
 from tests.kit.deck import Console, console
 from tests.kit.fake_link import FakeLink
+from tests.kit.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -265,3 +269,22 @@ async def test_a_replay_in_a_process_of_its_own_is_a_replay(home: Path) -> None:
     finally:
         await door.close()
     assert list((home / "run").glob("replay-*")) == []
+
+
+def test_the_command_opens_a_console_on_the_past_and_lists_and_tells_it(home: Path) -> None:
+    command = [sys.executable, "-c", "from console.cli import main; main()", "--home", str(home), "replay"]
+    terminal = Terminal([*command, "--session", "1"], (120, 40))
+    try:
+        terminal.until(lambda: "REPLAY" in terminal.text() and "fact" in terminal.text())
+        terminal.type("q")
+        assert terminal.end() == 0
+    finally:
+        terminal.close()
+    known = json.loads(subprocess.run([*command, "--session", "1", "--json"], capture_output=True, check=True).stdout)
+    assert known["replay"]["ts"] == known["replay"]["first_ts"]
+    assert known["orders.list"] == []
+    listed = subprocess.run([*command, "--list", "--json"], capture_output=True, check=True).stdout
+    assert [row["number"] for row in json.loads(listed)] == [1]
+    refused = subprocess.run([*command, "--fact", "1000000", "--json"], capture_output=True)
+    assert refused.returncode == 1
+    assert b"its last one" in refused.stderr

@@ -141,6 +141,8 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
             return "THE ENGINE IS SILENT"
         if status is not None and status.failure:
             return f"ENGINE HALTED: {status.failure}"
+        if status is not None and status.care:
+            return f"CARE: {status.care}"
         return ""
 
     def may_act(self) -> bool:

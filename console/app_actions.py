@@ -10,6 +10,7 @@ from console.palette import PaletteDialog
 from console.replaying import ReplayCommands
 from screens.base import DeckScreen
 from screens.emergency import EmergencyDialog, halt_dialog, resume_dialog
+from screens.error_sheet import show_errors
 from screens.help import HelpDialog
 from screens.quit import QuitDialog
 from screens.records import show_fills, show_health, show_orders
@@ -99,6 +100,10 @@ class Commands(ReplayCommands):
     def action_health(self) -> None:
         """Show how the engine's parts and markets are."""
         show_health(self._deck)
+
+    def action_errors(self) -> None:
+        """Show what went wrong and what was done about it."""
+        show_errors(self._deck)
 
     def action_order_history(self) -> None:
         """Show the newest ended orders."""

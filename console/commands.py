@@ -47,6 +47,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "clients": CommandEntry("", "Who is connected to the engine.", "clients"),
     "api": CommandEntry("", "Describe every operation, topic and error.", "api"),
     "trades": CommandEntry("", "List round trips.", "trades"),
+    "errors": CommandEntry("", "What went wrong, what repeats, what was done about it.", "errors"),
     "alerts": CommandEntry("", "List and acknowledge alerts.", "alerts"),
     "logs": CommandEntry("", "Read the newest lines of the logs.", "logs"),
     "replay": CommandEntry("console.replay_command:replay", "Look at any moment of the past, read-only."),

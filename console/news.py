@@ -1,7 +1,7 @@
 """What happens while one looks elsewhere: the list of facts, toasts for what matters, and ten seconds to think again.
 
 Facts arrive in order and are never dropped; toasts are a courtesy and are bounded: the person's own fills and refusals
-always, what bots do at most once in a while and then as a count.
+always, what bots do at most once in a while and then as a count, errors of the engine from medium severity on.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ UNDO_S = 10.0
 BOT_TOAST_EVERY_S = 5.0
 INKS = {"info": "muted", "good": "gain", "warning": "warn", "critical": "breach"}
 """Severity of a fact -> ink of its words."""
+ERROR_TOASTS = 3
+"""Toasts of errors at once; the rest is a count."""
 SIGNS = {"info": "·", "good": "+", "warning": "!", "critical": "X"}
 
 
@@ -42,6 +44,9 @@ class News:
     def __init__(self, app: QuarterdeckApp) -> None:
         self._app = app
         self._subscription: Subscription | None = None
+        self._errors: Subscription | None = None
+        self._noticed: int | None = None
+        """Number of the last notice that was heard; None before the first look."""
         self._asked = False
         self.facts: deque[Activity] = deque(maxlen=KEPT)
         self.version = 0
@@ -54,18 +59,21 @@ class News:
     def start(self) -> None:
         """Hear facts from now on, and ask for those of before."""
         self._subscription = self._app.store.listen("facts.activity", self._hear)
+        self._errors = self._app.store.listen("errors.notices", self._notice)
         self._app.set_interval(0.5, self._look_back, name="backlog")
 
     def stop(self) -> None:
         """Hear no more."""
-        if self._subscription is not None:
-            self._subscription.close()
+        for subscription in (self._subscription, self._errors):
+            if subscription is not None:
+                subscription.close()
 
     def begin_anew(self) -> None:
         """Forget all facts: they are another engine's, or of another time."""
         self.facts.clear()
         self.version += 1
         self._last_seq = 0
+        self._noticed = None
         self._asked = False
 
     def _look_back(self) -> None:
@@ -105,6 +113,26 @@ class News:
         levels: dict[str, Literal["information", "warning", "error"]] = {"warning": "warning", "critical": "error"}
         level = levels.get(fact.severity, "information")
         self._app.notify(clean(fact.text), severity=level, timeout=15 if level == "error" else 5, markup=False)
+
+    def _notice(self, delta: Delta) -> None:
+        """Tell of errors that are new since the last look; those of before the console came are on the sheet."""
+        newest = delta.data[-1].number if delta.data else 0
+        seen, self._noticed = self._noticed, newest
+        if seen is None or newest < seen:
+            # The first look, or another engine process: its numbers begin anew.
+            return
+        fresh = [row for row in delta.data if row.number > seen and row.severity != "low"]
+        for row in fresh[-ERROR_TOASTS:]:
+            bad = row.severity in {"critical", "high"}
+            self._app.notify(
+                clean(row.text),
+                title=f"{row.severity.capitalize()}: {clean(row.component)}",
+                severity="error" if bad else "warning",
+                timeout=15 if bad else 5,
+                markup=False,
+            )
+        if len(fresh) > ERROR_TOASTS:
+            self._app.notify(f"{len(fresh) - ERROR_TOASTS} more errors; see Errors in the palette.", markup=False)
 
     def _tell_of_bots(self, fact: Activity) -> None:
         now = self._app.steady()

@@ -64,6 +64,8 @@ class Remedies:
             engine.ledger, engine.desk, settings.partial_order_fill, engine.scenarios, self._reconsider
         )
         self.rejections = Rejections(engine.ledger, self._enter_anew, engine.hub, engine.errors, engine.scenarios)
+        self.circuit_breakers = {engine.guard.breaker.name: engine.guard.breaker}
+        """The technical breakers by name; whoever opens a database adds its own."""
         self.backup: Callable[[], Awaitable[object]] | None = None
         """Makes a backup of the home folder; None where nobody can."""
         self.rules = RuleRunner(

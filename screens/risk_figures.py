@@ -89,6 +89,8 @@ def trading_lines(view: RiskView, glyphs: Glyphs, now: int) -> tuple[Line, Line]
     if view.emergency:
         return first, [(clean(f" Emergency stop: {view.emergency}"), "breach")]
     if view.trading is TradingState.ACTIVE:
+        if view.care:
+            return first, [(f" With care: {clean(view.care)}", "warn")]
         return first, [(" No halt is in force.", "muted")]
     second: Line = [(f" Since {age(view.since, now)}", "muted"), (f" by {clean(view.actor) or '?'}: ", "muted")]
     return first, [*second, (clean(view.reason) or DASH, "text")]

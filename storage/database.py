@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import tenacity
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
 from engine.clock import Clock, SystemClock
-from engine.errors import QuarterdeckError, StorageError
+from engine.errors import StorageError
+from engine.resilience.policy import RetryPolicy
+from engine.resilience.settings import DatabaseRetrySettings
 from storage.connections import ACCESS, build_engine, sqlite_path
 from storage.failures import StorageUnavailableError, translate
 from storage.tables import Record, StampedRecord
@@ -208,18 +209,12 @@ class Database:
 
         At most 3 attempts with pauses from 0.5 s doubling up to 10 s. The work must have no effect outside the session.
         """
-        policy = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(lambda error: isinstance(error, QuarterdeckError) and error.retryable),
-            stop=tenacity.stop_after_attempt(3),
-            wait=tenacity.wait_exponential(multiplier=0.5, max=10),
-            sleep=self.clock.sleep,
-            reraise=True,
-        )
-        async for attempt in policy:
-            with attempt:
-                async with self.session() as session:
-                    return await work(session)
-        raise AssertionError("the policy either returns or raises")
+
+        async def once() -> _Result:
+            async with self.session() as session:
+                return await work(session)
+
+        return await RetryPolicy(DatabaseRetrySettings(), self.clock).run(once)
 
     def pool_use(self) -> PoolUse:
         """Tell how busy the pool is."""

@@ -66,6 +66,10 @@ class BackupSchedule:
         self.newest = max((row.created for row in rows if not row.problem), default=None)
         if self.newest is not None and self._clock.now() - self.newest < self.every_hours * NS_PER_HOUR:
             return False
+        return await self.make()
+
+    async def make(self) -> bool:
+        """Make a backup now; tells whether one was made."""
         task = {"candles": None, **settings_for_worker(self._settings)}
         job = await self._jobs.wait(self._jobs.start("backup", "backup of the home folder", task).id)
         if job.state != "done":

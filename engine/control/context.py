@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from engine.clock import Clock
     from engine.config import Settings
     from engine.control.backup_schedule import BackupSchedule
+    from engine.control.error_book import ErrorBook
     from engine.control.jobs import Jobs
     from engine.control.projector import Projector
     from engine.control.replay.player import Player
@@ -46,6 +47,7 @@ class Context:
     projector: Projector | None = None
     backups: BackupSchedule | None = None
     """The backups that nobody asks for."""
+    error_book: ErrorBook | None = None
     replay: Player | None = None
     """Where these are the means of a replay, what moves it."""
     request_stop: Callable[[str], None] | None = None

@@ -212,11 +212,19 @@ def _bot(event: ev.BotStateChanged) -> _Told | None:
     return ("bot", Severity.HIGH, f"The bot {event.bot} has failed", event.reason) if event.state == "error" else None
 
 
+def _scenario(event: ev.ScenarioEnded) -> _Told:
+    severity = Severity.MEDIUM if event.succeeded else Severity.HIGH
+    steps = "; ".join(event.steps)
+    title = f"{event.scenario.replace('_', ' ').capitalize()} of {event.subject}"
+    return "recovery", severity, title, f"{event.outcome} After {event.duration_ms / 1e3:.1f} s: {steps}"
+
+
 ALERTS: dict[type[Any], Callable[[Any], _Told | None]] = {
     ev.BreakerTripped: _breaker,
     ev.PositionLiquidated: _liquidated,
     ev.TradingStateChanged: _trading,
     ev.BotStateChanged: _bot,
+    ev.ScenarioEnded: _scenario,
 }
 """Facts that a person should find again later."""
 

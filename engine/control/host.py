@@ -16,6 +16,7 @@ from engine.config import Settings, changes, load_settings, shown
 from engine.control.backend import EngineBackend
 from engine.control.backup_schedule import BackupSchedule
 from engine.control.context import Context
+from engine.control.error_book import ErrorBook
 from engine.control.jobs import Jobs
 from engine.control.local import LocalLink
 from engine.control.paper_venue import home_venue, make_venue
@@ -150,17 +151,21 @@ class EngineHost:
             clock=self.clock,
             strategies=registry,
             candles=CandleStore(self.home / "candles"),
-            reports=(reports := Reports(self.settings.database, self.home, self.clock)),
+            reports=(reports := Reports(self.settings.database, self.home, self.clock, engine.errors)),
             engine=engine,
             reader=AsyncReader(self.home / "journal.db"),
             jobs=Jobs(self.home, self.clock),
-            projector=Projector(reports, self.home / "journal.db", self.clock, lambda: journal.durable_seq),
+            projector=Projector(
+                reports, self.home / "journal.db", self.clock, lambda: journal.durable_seq, engine.errors
+            ),
+            error_book=ErrorBook(reports, engine.errors, self.clock),
             request_stop=lambda reason: self._stopping.set(),
         )
         # Loading strategies later would hold the loop.
         await asyncio.to_thread(registry.scan)
         self.engine, self.context = engine, context
         self.service, self.topics = Service(context), Topics(context)
+        engine.remedies.circuit_breakers[reports.breaker.name] = reports.breaker
         await engine.start()
         await self._note_settings(engine)
         # What lives from now on for good need not be looked through by every full collection of garbage.
@@ -171,6 +176,8 @@ class EngineHost:
         if self.scene is None and context.jobs is not None:
             context.backups = BackupSchedule(self.home, self.settings, context.jobs, self.clock)
             self._own(context.backups.run(), "backups")
+            engine.remedies.backup = context.backups.make
+        self._own(self._keep_errors(context), "errors")
         context.control = ControlServer(self._root, EngineBackend(self.service, self.topics), self.clock)
         await context.control.start()
 
@@ -219,6 +226,12 @@ class EngineHost:
     def _compare(self) -> None:
         if self.engine is not None:
             self.engine.dispatcher.compare_soon()
+
+    async def _keep_errors(self, context: Context) -> None:
+        """Errors are counted from the first moment on; what keeps them comes up with the reports."""
+        await self.clock.sleep(PROJECTION_AFTER_S)
+        if context.error_book is not None:
+            await context.error_book.run()
 
     async def _project(self, context: Context) -> None:
         """Reports live in SQL; the engine trades without them, so they come up beside it, once the start is over."""

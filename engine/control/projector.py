@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from engine import events as ev
 from engine.errors import DataError, DataValidationError, QuarterdeckError
 from engine.logs import get_logger
+from engine.resilience.handler import ErrorHandler
+from engine.resilience.policy import RetryPolicy
 from storage.journal.pacing import Pacer
 from storage.journal.reader import Query, Reader
 from storage.journal.schema import connect, read_meta
@@ -40,10 +42,11 @@ INTERVAL_S = 0.5
 CATCH_UP_S = 0.02
 """Rest between two pages while there is more to do."""
 RETRY_S = 10.0
+"""Longest rest after a failure."""
 
 KINDS = (
     "OrderFilled", "OrderAmended", "OrderCanceled", "OrderExpired", "OrderRejected", "ExternalFillSeen",
-    "OperatorActed", "BreakerTripped", "TradingStateChanged", "BotStateChanged", "PositionLiquidated",
+    "OperatorActed", "BreakerTripped", "TradingStateChanged", "BotStateChanged", "PositionLiquidated", "ScenarioEnded",
 )  # fmt: skip
 
 
@@ -55,9 +58,20 @@ class Projector:
         journal: The journal's file.
         clock: Waits.
         newest: Gives the number of the last durable fact, so that nothing is asked while there is nothing new.
+        errors: Hears why it cannot follow, and gives the pauses.
     """
 
-    def __init__(self, reports: Reports, journal: Path, clock: Clock, newest: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self,
+        reports: Reports,
+        journal: Path,
+        clock: Clock,
+        newest: Callable[[], int] | None = None,
+        errors: ErrorHandler | None = None,
+    ) -> None:
+        self._errors = errors or ErrorHandler(clock)
+        self._policy = RetryPolicy(self._errors.settings.database_errors, clock)
+        self._failures = 0
         self._reports = reports
         self._journal = journal
         self._clock = clock
@@ -84,14 +98,21 @@ class Projector:
             try:
                 if self.cursor is None or self._newest is None or self._newest() > self.cursor:
                     more = await self._reports.run(self.step)
-                self.problem = ""
+                self.problem, self._failures = "", 0
             except Exception as error:
                 # A view that fails must neither end for good nor touch the engine.
                 problem = error.message if isinstance(error, QuarterdeckError) else repr(error)
                 if self.problem != problem:
                     log.warning("the history is not being written", problem=problem, exc_info=error)
                 self.problem = problem
-            await self._clock.sleep(RETRY_S if self.problem else CATCH_UP_S if more else INTERVAL_S)
+                self._failures += 1
+                self._errors.report(error, component="reports", operation="project")
+            await self._clock.sleep(self._rest(more=more))
+
+    def _rest(self, *, more: bool) -> float:
+        if self._failures:
+            return min(self._policy.pause(self._failures), RETRY_S)
+        return CATCH_UP_S if more else INTERVAL_S
 
     async def catch_up(self) -> int:
         """Follow to the end of the journal once; returns the number of the last fact seen."""

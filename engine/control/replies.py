@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.control import views, views_records, views_replay
+from engine.control import views, views_errors, views_records, views_replay
 from engine.model.candle import Candle
 
 __all__ = ["FACTS", "REPLIES", "TOPICS", "reply_type", "topic_type"]
@@ -45,6 +45,10 @@ REPLIES: dict[str, Any] = {
     "engine.feeds": list[views.FeedRow],
     "engine.status": views.EngineStatus,
     "engine.stop": str,
+    "errors.list": views_errors.ErrorPage,
+    "errors.patterns": list[views_errors.PatternRow],
+    "errors.recoveries": list[views_errors.RecoveryRow],
+    "errors.reports": list[views_errors.ErrorReport],
     "facts.since": list[views.Activity],
     "health.components": list[views.HealthRow],
     "health.live": views_records.Readiness,
@@ -98,6 +102,7 @@ REPLIES: dict[str, Any] = {
 TOPICS: dict[str, Any] = {
     "bots.state": tuple[views.BotRow, ...],
     "engine.status": views.EngineStatus,
+    "errors.notices": tuple[views_errors.NoticeRow, ...],
     "jobs.state": tuple[views.JobRow, ...],
     "market.book": views.BookView,
     "market.candles": views.CandleView,

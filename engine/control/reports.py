@@ -8,8 +8,12 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from engine.errors import QuarterdeckError, StorageError
+from engine.errors import QuarterdeckError, StorageCircuitOpenError, StorageError
 from engine.logs import get_logger
+from engine.model.faults import BreakerState, Severity
+from engine.resilience.breaker import CircuitBreaker
+from engine.resilience.handler import ErrorHandler
+from engine.resilience.policy import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from engine.clock import Clock
+    from engine.resilience.breaker import BreakerStanding
     from storage.database import Database
     from storage.settings import DatabaseSettings
 
@@ -25,6 +30,8 @@ __all__ = ["Reports"]
 _T = TypeVar("_T")
 
 log = get_logger(__name__)
+
+_ANSWERS = frozenset({"constraint", "append-only"})
 
 
 class Reports:
@@ -37,9 +44,18 @@ class Reports:
         settings: Which backend and where.
         home: The home folder.
         clock: Gives time stamps.
+        errors: Hears what fails, and gives the figures; None keeps to the built-in ones.
     """
 
-    def __init__(self, settings: DatabaseSettings, home: Path, clock: Clock) -> None:
+    def __init__(
+        self, settings: DatabaseSettings, home: Path, clock: Clock, errors: ErrorHandler | None = None
+    ) -> None:
+        self._errors = errors or ErrorHandler(clock)
+        figures = self._errors.settings
+        self.breaker = CircuitBreaker(
+            "report database", figures.database_connections, clock, StorageCircuitOpenError, self._on_breaker
+        )
+        self._policy = RetryPolicy(figures.database_errors, clock)
         self._settings = settings
         self._home = home
         self._clock = clock
@@ -60,12 +76,29 @@ class Reports:
         """Do work on the database and wait for it; cancelling the wait cancels the work.
 
         Raises:
+            StorageCircuitOpenError: It failed so often that it is left alone for a while.
             StorageError: The database cannot be opened, or refused; nothing of the work was kept.
             QuarterdeckError: Whatever the work raised.
         """
+
+        async def call() -> _T:
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._do(work), loop))
+
         loop = self._started()
-        future = asyncio.run_coroutine_threadsafe(self._do(work), loop)
-        return await asyncio.wrap_future(future)
+        try:
+            return await self.breaker.run(call, counts=_fails)
+        except StorageError as error:
+            if not isinstance(error, StorageCircuitOpenError):
+                self._errors.report(error, component="reports", operation="run")
+            raise
+
+    def _on_breaker(self, standing: BreakerStanding) -> None:
+        if standing.state is BreakerState.OPEN:
+            seconds = self.breaker.settings.recovery_timeout
+            words = f"The report database failed {standing.failures} times in a row and is left alone for {seconds:g} s"
+            self._errors.alert(Severity.HIGH, "reports", f"{words}: {standing.reason} Trading goes on without it.")
+        elif standing.state is BreakerState.CLOSED:
+            self._errors.alert(Severity.LOW, "reports", "The report database answers again.")
 
     def warm_up(self) -> None:
         """Begin to open the database without waiting for it, so that it is ready when it is asked."""
@@ -108,7 +141,7 @@ class Reports:
         async with self._opening:
             if self._database is None:
                 try:
-                    self._database = await self._open()
+                    self._database = await self._policy.run(self._open)
                 except QuarterdeckError as error:
                     self.problem = error.message
                     log.error("the report database cannot be opened", problem=error.message)
@@ -132,6 +165,11 @@ class Reports:
         if database is not None:
             await database.close()
         asyncio.get_running_loop().call_soon(asyncio.get_running_loop().stop)
+
+
+def _fails(error: BaseException) -> bool:
+    """Whether an error says that the database is not well; a row that it refuses is an answer."""
+    return isinstance(error, StorageError) and error.error_code not in _ANSWERS
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

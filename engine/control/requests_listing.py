@@ -15,10 +15,12 @@ __all__ = [
     "AlertQuery",
     "ConfigQuery",
     "Describe",
+    "ErrorQuery",
     "ListBots",
     "ListPositions",
     "ListRows",
     "LogQuery",
+    "ReportQuery",
     "SetConfig",
     "StrategyBacktest",
     "StrategyName",
@@ -93,6 +95,23 @@ class AlertQuery(ListRows):
     @classmethod
     def _a_moment(cls, value: Any) -> Any:
         return moment(value)
+
+
+class ErrorQuery(Request):
+    """Which errors to list."""
+
+    limit: int = Field(100, ge=1, le=1000, description="Most rows.")
+    page: int = Field(1, ge=1, description="Page of so many rows, from 1.")
+    severity: SEVERITIES | None = Field(None, description="Only errors of at least this severity.")
+    component: str | None = Field(None, max_length=128, description="Only of this part, such as venue, feeds, bots.")
+    text: str | None = Field(None, max_length=200, description="Only errors whose message contains this.")
+
+
+class ReportQuery(Request):
+    """Which reports on errors to show."""
+
+    kind: Literal["daily", "weekly", "trend"] | None = Field(None, description="Only reports of this kind.")
+    limit: int = Field(30, ge=1, le=400, description="Most reports, the newest ones.")
 
 
 class AcknowledgeAlerts(Request):

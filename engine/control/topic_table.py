@@ -17,6 +17,7 @@ MOST = 5_000
 STATE_FILTERS: dict[str, dict[str, Any]] = {
     "bots.state": {},
     "engine.status": {},
+    "errors.notices": {},
     "jobs.state": {},
     "market.book": {"instrument": None, "depth": 25},
     "market.candles": {"instrument": None, "timeframe": "1m"},

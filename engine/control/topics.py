@@ -23,6 +23,7 @@ from engine.control.present.portfolio import balance_rows, overview, position_ro
 from engine.control.present.risk import risk_view
 from engine.control.present.status import engine_status
 from engine.control.topic_table import FACT_TOPICS, STATE_FILTERS, wanted_filters
+from engine.control.views_errors import NoticeRow
 from engine.errors import NotFoundError, QuarterdeckError
 from engine.logs import get_logger
 from engine.model.ids import InstrumentId
@@ -41,6 +42,8 @@ log = get_logger(__name__)
 
 STEP_S = 0.05
 """How often topics are looked at."""
+NOTICES = 50
+"""Notices that are shown at once."""
 OWN_S = 0.04
 """Shortest time between two views of one's own money, so that every step looks: what a console shows of it may be a
 quarter of a second old, and drawing five times a second takes most of that."""
@@ -103,6 +106,14 @@ def _jobs(context: Context, _: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(context.jobs.rows()) if context.jobs is not None else ()
 
 
+def _notices(context: Context, _: dict[str, Any]) -> tuple[NoticeRow, ...]:
+    newest = tuple(context.need_engine().errors.notices)[-NOTICES:]
+    return tuple(
+        NoticeRow(number=n.number, ts=n.ts, severity=str(n.severity), component=n.component, text=n.text)
+        for n in newest
+    )
+
+
 def _replay(context: Context, _: dict[str, Any]) -> ReplayView:
     return context.need_replay().view()
 
@@ -162,6 +173,12 @@ STATE_TOPICS: dict[str, StateTopic] = {
     ),
     "risk.state": StateTopic(
         "Trading state, limits in use and breakers.", 1.0, lambda c, f: risk_view(c.need_engine()), _always
+    ),
+    "errors.notices": StateTopic(
+        "What a person should know of errors, the newest last; the number counts up within a process.",
+        0.25,
+        _notices,
+        lambda c, f: c.need_engine().errors.last_number,
     ),
     "replay.state": StateTopic("Where a replay stands; only a replay has it.", 0.1, _replay, _replay),
     "jobs.state": StateTopic("Jobs that wait, run or have ended.", 0.25, _jobs, _jobs),

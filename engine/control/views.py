@@ -98,6 +98,8 @@ class EngineStatus(View, frozen=True, kw_only=True):
     """Age of the stalest watched market, milliseconds; None when nothing is watched."""
     failure: str = ""
     """Why the engine halted itself; empty while all is well."""
+    care: str = ""
+    """Why entries are smaller or refused somewhere while something is impaired; empty while all is well."""
 
 
 class FeedRow(View, frozen=True, kw_only=True):
@@ -395,6 +397,8 @@ class RiskView(View, frozen=True, kw_only=True):
     """Progress of an emergency stop in words; empty when none is under way."""
     values: dict[str, str | float | int | bool] = {}
     """Every limit in force by its name in `RiskLimits`; fractions of 1, exact ones as text."""
+    care: str = ""
+    """As in EngineStatus."""
 
 
 class OrderPreview(View, frozen=True, kw_only=True):

@@ -287,7 +287,7 @@ class VenueConnection:
         self._caution.reopen(self.venue.id)
         self._caution.well(f"venue:{self.venue.id}")
         self._move(ConnectionState.ONLINE, "")
-        scenario.end("Online again.", succeeded=True, severity=Severity.MEDIUM)
+        scenario.end("Online again.", succeeded=True)
 
     def _move(self, state: ConnectionState, reason: str) -> None:
         self.state, self.reason, self.since = state, reason, self._clock.now()

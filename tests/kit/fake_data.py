@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from engine.control import views
+from engine.control import views, views_errors
 from engine.model.account import TradingMode
 from engine.model.entries import BotState, TradingState
 from engine.model.ids import MANUAL, AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueId
@@ -531,6 +531,11 @@ def dataset(kind: str = "full") -> dict[str, Any]:
         "data.list": datasets(),
         "jobs.list": jobs(),
         "activity": activity(),
+        "errors.notices": (),
+        "errors.list": views_errors.ErrorPage(rows=(), page=1, pages=0, total=0, stored=True),
+        "errors.recoveries": [],
+        "errors.patterns": [],
+        "errors.reports": [],
     }
     if kind == "full":
         return full

@@ -60,7 +60,11 @@ async def emergency_stop(context: Context, request: EmergencyStop) -> RiskView:
 async def reset_breaker(context: Context, request: BreakerReset) -> RiskView:
     """Close a breaker again, once its condition is over."""
     engine = context.need_engine()
-    engine.risk.reset_breaker(context.actor, request.reason, request.breaker, force=request.force)
+    circuit = engine.remedies.circuit_breakers.get(request.breaker)
+    if circuit is not None:
+        circuit.reset()
+    else:
+        engine.risk.reset_breaker(context.actor, request.reason, request.breaker, force=request.force)
     return risk_view(engine)
 
 

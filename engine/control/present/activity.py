@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from engine import events as ev
 from engine.control.views import Activity
 from engine.model.ids import InstrumentId, symbol_of
+from engine.model.scenario import ScenarioKind
 from engine.model.verification import Grade
 
 if TYPE_CHECKING:
@@ -119,6 +120,11 @@ def _checked(_state: EngineState, event: ev.StateChecked) -> Words | None:
     return CRITICAL if grave else WARNING, f"A check of the state found: {' '.join(told)}", "", ""
 
 
+def _scenario(event: ev.ScenarioBegan | ev.ScenarioEnded) -> str:
+    known = event.scenario in set(ScenarioKind)
+    return f"{ScenarioKind(event.scenario).words if known else event.scenario} ({event.subject})"
+
+
 TOLD: dict[type[Any], Callable[[EngineState, Any], Words | None]] = {
     ev.EngineStarted: lambda _s, e: (INFO, f"The engine started (release {e.release}, pid {e.pid})", "", ""),
     ev.EngineStopped: lambda _s, e: (INFO, f"The engine stopped: {e.reason}", "", ""),
@@ -153,6 +159,13 @@ TOLD: dict[type[Any], Callable[[EngineState, Any], Words | None]] = {
     ev.TradingStateChanged: _trading,
     ev.BreakerTripped: lambda _s, e: (CRITICAL, f"Breaker {e.breaker} tripped: {e.reason}", "", ""),
     ev.BreakerReset: lambda _s, e: (GOOD, f"Breaker {e.breaker} reset by {e.actor}: {e.reason}", "", ""),
+    ev.ScenarioBegan: lambda _s, e: (WARNING, f"{_scenario(e)}: {e.cause}", "", ""),
+    ev.ScenarioEnded: lambda _s, e: (
+        GOOD if e.succeeded else WARNING,
+        f"{_scenario(e)}: {e.outcome} ({e.duration_ms / 1e3:.1f} s)",
+        "",
+        "",
+    ),
     ev.LimitsChanged: lambda _s, e: (INFO, f"Risk limits changed by {e.actor}", "", ""),
 }
 """How each fact worth telling is said; what is missing (marks, memories, amendments) is not told."""

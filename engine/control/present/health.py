@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.control.views import HealthRow
+from engine.execution.connection import ConnectionState
 from engine.model.entries import BotState, TradingState
+from engine.model.faults import BreakerState, Severity
 from engine.model.order import OrderStatus
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ __all__ = ["health_rows"]
 OK, WARNING, FAILED, OFF = "ok", "warning", "failed", "off"
 BACKLOG = 1_000
 """Facts that wait for the disk before it is worth a word."""
+HOUR_NS = 3_600_000_000_000
 STALE_MS = 10_000.0
 LAG_MS = 50.0
 BEHIND = 5_000
@@ -43,6 +46,7 @@ def health_rows(context: Context) -> list[HealthRow]:
         _risk(engine),
         _bots(engine),
         _loop(engine),
+        _errors(context, engine),
         _reports(context),
         _jobs(context),
         _backups(context),
@@ -89,7 +93,21 @@ def _disk(engine: Engine) -> HealthRow:
 
 def _venue(engine: Engine) -> HealthRow:
     unknown = sum(order.status is OrderStatus.UNKNOWN for order in engine.state.orders.values())
-    figures = {"open_orders": len(engine.state.orders), "unsent": engine.dispatcher.waiting, "unknown": unknown}
+    figures: dict[str, Any] = {
+        "open_orders": len(engine.state.orders),
+        "unsent": engine.dispatcher.waiting,
+        "unknown": unknown,
+    }
+    line = engine.remedies.connection
+    figures |= {"connection": str(line.state), "losses": line.losses, "breaker": str(engine.guard.breaker.state)}
+    if line.state in (ConnectionState.SAFE, ConnectionState.OFFLINE):
+        return _row("venue", FAILED, f"{line.reason} {line.attempts} attempts so far.", **figures)
+    if line.state is not ConnectionState.ONLINE:
+        return _row("venue", WARNING, f"{engine.venue.id} is in {line.state}: {line.reason}", **figures)
+    if engine.guard.breaker.state is not BreakerState.CLOSED:
+        why = engine.guard.breaker.standing.reason
+        words = f"{engine.venue.id} keeps failing ({why}): questions wait; orders and cancels still go there."
+        return _row("venue", WARNING, words, **figures)
     if unknown:
         words = f"{engine.venue.id} is being asked what became of {unknown} order{'s' if unknown > 1 else ''}."
         return _row("venue", WARNING, words, **figures)
@@ -134,11 +152,36 @@ def _loop(engine: Engine) -> HealthRow:
     return _row("event loop", state, f"p99 of the last minute is {lag.p99_ms:.1f} ms late.", **rounded)
 
 
+def _errors(context: Context, engine: Engine) -> HealthRow:
+    book, groups = context.error_book, engine.errors.groups()
+    since = engine.clock.now() - HOUR_NS
+    recent = [group for group in groups if group.last > since]
+    worst = max((group.severity for group in recent), key=lambda severity: severity.rank, default=Severity.LOW)
+    figures = {
+        "total": engine.errors.total,
+        "kinds_last_hour": len(recent),
+        "recoveries": len(engine.scenarios.under_way),
+        "not_kept": engine.errors.dropped,
+    }
+    if book is not None and book.problem:
+        return _row("errors", WARNING, f"Errors are not being kept: {book.problem}", **figures)
+    if engine.scenarios.under_way:
+        now = engine.scenarios.under_way[-1]
+        return _row("errors", WARNING, f"{now.kind.words} ({now.subject}): {now.cause}", **figures)
+    if worst.rank >= Severity.HIGH.rank:
+        return _row("errors", WARNING, f"{len(recent)} kinds within an hour, the worst {worst}.", **figures)
+    words = f"{len(recent)} kinds within an hour." if recent else "Nothing went wrong within an hour."
+    return _row("errors", OK, words, **figures)
+
+
 def _reports(context: Context) -> HealthRow:
     reports, projector = context.reports, context.projector
     if reports is None:
         return _row("reports", OFF, "There is no report database here.")
     behind = projector.behind if projector is not None else None
+    if reports.breaker.state is not BreakerState.CLOSED:
+        why = reports.breaker.standing.reason
+        return _row("reports", FAILED, f"The report database keeps failing and is left alone: {why}", behind=behind)
     if reports.problem:
         return _row("reports", FAILED, reports.problem, behind=behind)
     if not reports.is_open:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.control.views import BreakerRow, LimitRow, RiskView
+from engine.model.faults import BreakerState
 from engine.state import ENGINE_SCOPE
 
 if TYPE_CHECKING:
     from engine.engine import Engine
+    from engine.resilience.breaker import BreakerStanding as CircuitStanding
+    from engine.resilience.settings import BreakerSettings
     from engine.risk.breakers import BreakerStanding
 
 __all__ = ["risk_view"]
@@ -35,6 +38,21 @@ def _breaker(standing: BreakerStanding) -> BreakerRow:
     )
 
 
+def _circuit(standing: CircuitStanding, settings: BreakerSettings) -> BreakerRow:
+    """A technical breaker: it counts failures in a row, and closes by itself."""
+    tried = "is being tried again" if standing.state is BreakerState.HALF_OPEN else ""
+    return BreakerRow(
+        name=standing.name,
+        label=f"{standing.name[0].upper()}{standing.name[1:]}",
+        open=standing.state is not BreakerState.CLOSED,
+        value=f"{standing.failures} failed",
+        threshold=f"{settings.failure_threshold} in a row",
+        share=min(1.0, standing.failures / settings.failure_threshold),
+        since=standing.since if standing.state is not BreakerState.CLOSED else 0,
+        reason=tried or standing.reason,
+    )
+
+
 def risk_view(engine: Engine) -> RiskView:
     """Trading state, every limit with its use, every breaker."""
     halt = engine.state.halts.get(ENGINE_SCOPE)
@@ -50,8 +68,12 @@ def risk_view(engine: Engine) -> RiskView:
         since=halt.since if halt is not None else 0,
         level=level,
         limits=limits,
-        breakers=tuple(_breaker(standing) for standing in engine.risk.standings()),
+        breakers=(
+            *(_breaker(standing) for standing in engine.risk.standings()),
+            *(_circuit(breaker.standing, breaker.settings) for breaker in engine.remedies.circuit_breakers.values()),
+        ),
         refusals_last_hour=engine.refusals_last_hour(),
         emergency=engine.risk.emergency_words,
         values=engine.risk.limits().model_dump(mode="json"),
+        care=engine.caution.words,
     )

@@ -53,4 +53,5 @@ def engine_status(engine: Engine) -> EngineStatus:
         day_change=day_change(engine, equity)[0],
         feed_age_ms=None if age is None else age / 1e6,
         failure=engine.failure,
+        care=engine.caution.words,
     )

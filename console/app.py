@@ -132,8 +132,8 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
     def warning(self) -> str:
         """What makes the shown data doubtful; empty while all is well."""
         if self.link.state == "lost":
-            search = "looking for the engine; " if self.preferences.attached else ""
-            return f"LINK LOST: {search}old data, actions off"
+            search = ", looking" if self.preferences.attached else ""
+            return f"LINK LOST{search}: old data, actions off"
         status, received = self.status.data, self.status.received
         if self.link.state == "replay":
             return "THE PAST: nothing here can be changed"

@@ -53,7 +53,7 @@ async def test_a_lost_engine_is_looked_for_and_its_return_is_said() -> None:
     async with console(link=FakeLink(state="attached"), attached=True) as deck:
         deck.link.state = "lost"
         await deck.settle()
-        assert "LINK LOST: looking for the engine" in deck.text()
+        assert "LINK LOST, looking: old data, actions off" in deck.text()
         deck.app._catch_up()
         deck.link.state = "attached"
         deck.app._catch_up()

@@ -6,8 +6,8 @@
     reply = call(home, "engine.status")
 
 A link that is lost comes back by itself, also to another process of the engine: topics are watched again, facts go on
-behind the last one that was heard. A call whose answer was lost is asked again under the same request id as long as it
-is the same process; otherwise it is reported with its id.
+behind the last one that was heard. A call with a request id whose answer was lost is asked again under the same id as
+long as it is the same process; otherwise it is reported with its id.
 
 Importing this module loads nothing of the engine but its nouns.
 """
@@ -18,16 +18,14 @@ import asyncio
 import itertools
 import logging
 import os
-import secrets
 from contextlib import asynccontextmanager, suppress
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from websockets.exceptions import ConnectionClosed
 
 from engine.clock import SystemClock
 from engine.control import skew
-from engine.control.build import build_id
+from engine.control.build import build_id, release
 from engine.control.dial import dial
 from engine.control.protocol import (
     MAX_HZ,
@@ -62,7 +60,7 @@ __all__ = ["SocketLink", "call", "open_link"]
 
 logger = logging.getLogger(__name__)
 
-PAUSES_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+PAUSES_S: tuple[float, ...] = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Between attempts to find the engine again; the last one is repeated."""
 WAIT_S = 5.0
 """Seconds that a call whose connection broke waits for the engine to be found again."""
@@ -73,10 +71,11 @@ class _Asked:
 
     __slots__ = ("body", "engine", "future", "id")
 
-    def __init__(self, number: int, body: bytes, request_id: str, engine: tuple[int, int]) -> None:
+    def __init__(self, body: bytes, request_id: str | None, engine: tuple[int, int]) -> None:
         self.body = body
         self.id = request_id
         self.engine = engine
+        """Process and start of the engine that was asked."""
         self.future: asyncio.Future[Incoming] = asyncio.get_running_loop().create_future()
 
 
@@ -110,7 +109,7 @@ class SocketLink:
         """Why only what stops trading works, when the two sides speak different protocols; empty when all does."""
         self._clock = clock or SystemClock()
         self._client = client
-        self._release = version("quarterdeck")
+        self._release = release()
         self._hello = Hello(
             proto=PROTOCOL,
             client=client,
@@ -184,7 +183,7 @@ class SocketLink:
         for number, asked in list(self._asked.items()):
             if asked.future.done():
                 continue
-            if asked.engine == (welcome.pid, welcome.started):
+            if asked.id is not None and asked.engine == (welcome.pid, welcome.started):
                 self._outgoing.put_nowait(asked.body)
             else:
                 del self._asked[number]
@@ -240,14 +239,14 @@ class SocketLink:
             raise EngineNotRunningError("The link to the engine is lost; nothing can be asked of it now.")
         if self.skew and operation not in skew.ALLOWED:
             raise VersionSkewError(self.skew)
-        said = await self._ask(operation, params, request_id or secrets.token_hex(10))
+        said = await self._ask(operation, params, request_id)
         return decode(said.result, skew.Minimal if self.skew else reply_type(operation))
 
-    async def _ask(self, method: str, params: Any, request_id: str) -> Incoming:
+    async def _ask(self, method: str, params: Any, request_id: str | None) -> Incoming:
         assert self.welcome is not None
         number = next(self._numbers)
         body = encode_request(number, method, params, request_id)
-        asked = _Asked(number, body, request_id, (self.welcome.pid, self.welcome.started))
+        asked = _Asked(body, request_id, (self.welcome.pid, self.welcome.started))
         self._asked[number] = asked
         self._outgoing.put_nowait(body)
         try:
@@ -264,10 +263,12 @@ class SocketLink:
             if not asked.future.done():
                 asked.future.set_exception(self._lost(asked.id))
 
-    def _lost(self, request_id: str) -> EngineNotRunningError:
+    def _lost(self, request_id: str | None) -> EngineNotRunningError:
+        said = "The link to the engine was lost before it answered, so whether this was done is not known."
+        if request_id is None:
+            return EngineNotRunningError(said, error_code="outcome_unknown")
         return EngineNotRunningError(
-            "The link to the engine was lost before it answered, so whether this was done is not known. Asking again "
-            f"with the request id {request_id} tells, and does it at most once.",
+            f"{said} Asking again with the request id {request_id} tells, and does it at most once.",
             error_code="outcome_unknown",
             details={"request_id": request_id},
         )

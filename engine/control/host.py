@@ -15,6 +15,7 @@ from engine.clock import SystemClock
 from engine.config import Settings, changes, load_settings, shown
 from engine.control.backend import EngineBackend
 from engine.control.backup_schedule import BackupSchedule
+from engine.control.build import build_id
 from engine.control.context import Context
 from engine.control.error_book import ErrorBook
 from engine.control.jobs import Jobs
@@ -178,7 +179,8 @@ class EngineHost:
             self._own(context.backups.run(), "backups")
             engine.remedies.backup = context.backups.make
         self._own(self._keep_errors(context), "errors")
-        context.control = ControlServer(self._root, EngineBackend(self.service, self.topics), self.clock)
+        build = await asyncio.to_thread(build_id)
+        context.control = ControlServer(self._root, EngineBackend(self.service, self.topics), self.clock, build)
         await context.control.start()
 
     def _own(self, work: Any, name: str) -> None:

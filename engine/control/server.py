@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from engine.control.build import build_id
 from engine.control.peers import peer_of
 from engine.control.places import control_socket, prepare_run_folder
 from engine.control.protocol import DEAD_S, HEARTBEAT_S, HELLO_S, MAX_BYTES, Close, Hello
@@ -64,16 +63,19 @@ class ControlServer:
         home: Home folder; the caller holds its lock.
         backend: The engine.
         clock: Source of time.
+        build: Which build of the program runs, as `build_id` says.
         path: Another socket than the engine's, such as that of a replay.
     """
 
-    def __init__(self, home: Path, backend: Backend, clock: Clock, path: Path | None = None) -> None:
+    def __init__(
+        self, home: Path, backend: Backend, clock: Clock, build: str = "", path: Path | None = None
+    ) -> None:
         self.backend = backend
         self.clock = clock
         self.encoded = Encoded()
         self.counters: Counter[str] = Counter()
         """`clients` that have come, `strangers` refused, `cut_off` for being slow, calls `refused` for their rate."""
-        self.build = ""
+        self.build = build
         self._home = home
         self._wanted = path
         self._path: Path | None = None
@@ -92,7 +94,6 @@ class ControlServer:
             ConfigurationError: Its path is too long.
             EngineError: The folder or the socket cannot be made.
         """
-        self.build = await asyncio.to_thread(build_id)
         path = self._wanted or control_socket(self._home)
         prepare_run_folder(self._home)
         listening = _bind(path)

@@ -164,7 +164,7 @@ class Wire:
 @asynccontextmanager
 async def serving(home: Path, stub: Stub | None = None) -> AsyncIterator[ControlServer]:
     """A socket over a stub."""
-    server = ControlServer(home, stub or Stub(), SystemClock())
+    server = ControlServer(home, stub or Stub(), SystemClock(), "b5")
     await server.start()
     try:
         yield server

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import stat
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from engine.control.build import build_id, release
 from engine.control.places import (
     MOST_BYTES,
     control_socket,
@@ -49,3 +52,8 @@ def test_what_is_no_folder_of_ours_is_not_used(tmp_path: Path) -> None:
     run_folder(tmp_path).write_text("")
     with pytest.raises(EngineError, match="cannot be made"):
         prepare_run_folder(tmp_path)
+
+
+def test_a_build_is_told_by_what_its_files_are() -> None:
+    assert re.fullmatch("[0-9a-f]{12}", build_id())
+    assert release() == version("quarterdeck")

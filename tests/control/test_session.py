@@ -58,7 +58,7 @@ async def test_the_welcome_says_who_the_engine_is_and_who_the_client_is_to_it(tm
             "epoch": 3,
         }  # fmt: skip
         assert (said["actor"], said["role"], said["skew"]) == ("console 2", "admin", "")
-        assert len(said["build"]) == 12
+        assert said["build"] == "b5"
         other = (await second.hello(read_only=True, client="Rogue <b>/42", pid=99))["result"]
         assert (other["actor"], other["role"]) == ("program rogue b42 99", "viewer")
 

@@ -10,24 +10,77 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from console.app import QuarterdeckApp
 from console.preferences import Preferences
 from screens.base import DeckScreen
 from screens.dialogs import GUARD_S
+from tests.kit.doors import DoorLink, door_to
 from tests.kit.fake_link import FakeLink
+from widgets.stylesheet import KeptStylesheet
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
+    from textual.css.model import RuleSet
+    from textual.css.types import CSSLocation
     from textual.pilot import Pilot
 
     from console.ending import ExitIntent
 
 __all__ = ["Console", "FakeTime", "console", "make_app"]
+
+
+STEP_S = 0.005
+QUIET_TURNS = 3
+MOST_TURNS = 2000
+
+
+async def idle(*_: float) -> None:
+    """Let the event loop turn until nothing is left to do at once: every message heard, every reply read."""
+    loop: Any = asyncio.get_running_loop()
+    quiet = 0
+    for _turn in range(MOST_TURNS):
+        await asyncio.sleep(0)
+        # What waits for a timer or for another thread does not count.
+        quiet = 0 if loop._ready else quiet + 1
+        if quiet == QUIET_TURNS:
+            return
+
+
+_rules: dict[tuple[object, ...], list[RuleSet]] = {}
+_parse = KeptStylesheet._parse_rules
+
+
+def _parse_once(
+    sheet: KeptStylesheet,
+    css: str,
+    read_from: CSSLocation,
+    is_default_rules: bool = False,
+    tie_breaker: int = 0,
+    scope: str = "",
+) -> list[RuleSet]:
+    """The rules of a style sheet, parsed once for all consoles with the same variables."""
+    source = css, read_from, is_default_rules, tie_breaker, scope
+    key = (*source, tuple(sorted(sheet._variables.items())))
+    if key not in _rules:
+        _rules[key] = _parse(sheet, *source)
+    return _rules[key]
+
+
+@contextmanager
+def quick() -> Iterator[None]:
+    """Let consoles of tests do without what only repeats: Textual's naps for every key, and parsing style sheets."""
+    with (
+        patch("textual.app.wait_for_idle", idle),
+        patch("textual.pilot.wait_for_idle", idle),
+        patch.object(KeptStylesheet, "_parse_rules", _parse_once),
+    ):
+        yield
 
 
 class FakeTime:
@@ -40,10 +93,25 @@ class FakeTime:
         return self.seconds
 
 
-def make_app(link: FakeLink | None = None, time: FakeTime | None = None, **preferences: Any) -> QuarterdeckApp:
+def make_app(link: FakeLink | None = None, time: FakeTime | None = None, **preferences: Any) -> DeckApp:
     """Build the app over a fake link, with time standing still."""
-    chosen = Preferences(**preferences)
-    return QuarterdeckApp(link or FakeLink(), preferences=chosen, steady=time or FakeTime())
+    return DeckApp(door_to(link or FakeLink()), preferences=Preferences(**preferences), steady=time or FakeTime())
+
+
+class DeckApp(QuarterdeckApp):
+    """The console, with the end of a link that was made for it alone."""
+
+    async def run_async(self, *args: Any, **options: Any) -> ExitIntent | None:
+        """Run, and close the link."""
+        try:
+            return await super().run_async(*args, **options)
+        finally:
+            await self.leave()
+
+    async def leave(self) -> None:
+        """Close the link."""
+        if isinstance(self.link, DoorLink):
+            await self.link.close()
 
 
 @dataclass
@@ -58,19 +126,21 @@ class Console:
     async def press(self, *keys: str) -> None:
         """Press keys and let what follows from each settle."""
         for key in keys:
-            await self.pilot.press(key)
+            await self.app._press_keys([key])
             await self.settle()
 
     async def settle(self) -> None:
         """Let calls be answered and drawings be made."""
-        await self._turns()
-        await self.pilot.pause()
+        await self._refresh()
         self.paint()
-        await self._turns()
+        await self._refresh()
 
-    async def _turns(self, count: int = 30) -> None:
-        for _ in range(count):
-            await asyncio.sleep(0)
+    async def _refresh(self) -> None:
+        """Do what Textual's own timer would do a sixtieth of a second later, and once more what follows from that."""
+        for _ in range(2):
+            await idle()
+            self.app.screen._on_timer_update()
+        await idle()
 
     def paint(self) -> None:
         """Draw what the paint timer would draw."""
@@ -111,13 +181,18 @@ class Console:
         screen = self.app.screen
         return "" if isinstance(screen, DeckScreen) else type(screen).__name__
 
-    async def until(self, condition: Callable[[], bool], turns: int = 200) -> None:
-        """Wait, turn by turn, for something that takes a few."""
-        for _ in range(turns):
+    async def resize(self, width: int, height: int) -> None:
+        """Give the terminal another size; the app waits a moment for more of it before it arranges itself."""
+        await self.pilot.resize_terminal(width, height)
+        await self.until(lambda: self.app.screen._compositor.size == (width, height))
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
+        """Wait for something that a timer or a thread does."""
+        for _ in range(int(seconds / STEP_S)):
             if condition():
                 return
-            await asyncio.sleep(0)
-            await self.pilot.pause()
+            await asyncio.sleep(STEP_S)
+            await self.settle()
         raise AssertionError("what was waited for did not happen")
 
 
@@ -128,12 +203,16 @@ async def console(
     """Run the console; a failure that it reported instead of dying fails the test."""
     link, time = link or FakeLink(), FakeTime()
     app = make_app(link, time, **preferences)
-    async with app.run_test(size=size, notifications=True) as pilot:
-        deck = Console(app, pilot, link, time)
-        # the instruments, then the topics of the first of them, then their first data
-        for _ in range(3):
-            await deck.settle()
-        yield deck
-        failures = list(app.failures)
+    with quick():
+        async with app.run_test(size=size, notifications=True) as pilot:
+            deck = Console(app, pilot, link, time)
+            # the instruments, then the topics of the first of them, then their first data
+            for _ in range(3):
+                await deck.settle()
+            try:
+                yield deck
+            finally:
+                await app.leave()
+            failures = list(app.failures)
     if failures:
         raise failures[0][1]

@@ -85,6 +85,10 @@ class FakeLink:
     state: LinkState = "embedded"
     calls: list[Call] = field(default_factory=list)
     subscriptions: list[FakeSubscription] = field(default_factory=list)
+    on_fact: Callable[[str, int, Any], None] | None = None
+    """Hears every fact; the door that is not in this process tells it from there."""
+    on_change: Callable[[], None] | None = None
+    """Told when the link is lost, and when it is there again."""
 
     def __post_init__(self) -> None:
         self.data = fake_data.dataset(self.kind)
@@ -127,6 +131,8 @@ class FakeLink:
         if self.state == "lost":
             return
         seq = getattr(data, "seq", None) if topic in FACTS else None
+        if seq is not None and self.on_fact is not None:
+            self.on_fact(topic, seq, data)
         for subscription in list(self.subscriptions):
             if subscription.topic == topic and filters.items() <= subscription.filters.items():
                 subscription.deliver(data, seq=seq)
@@ -134,10 +140,14 @@ class FakeLink:
     def lose(self) -> None:
         """Cut the link."""
         self.state = "lost"
+        if self.on_change is not None:
+            self.on_change()
 
     def restore(self) -> None:
         """Bring the link back; every topic begins again with a snapshot."""
         self.state = "attached"
+        if self.on_change is not None:
+            self.on_change()
         for subscription in list(self.subscriptions):
             if subscription.topic not in FACTS:
                 subscription.deliver(self._snapshot(subscription.topic, subscription.filters), snapshot=True)

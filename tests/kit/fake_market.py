@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from decimal import Decimal
+from functools import cache
 
 from engine.control import views
 from engine.model.candle import Candle, timeframe_ns
@@ -79,6 +80,11 @@ def instrument_rows() -> list[views.InstrumentRow]:
 
 def candles(symbol: str, timeframe: str, limit: int) -> list[Candle]:
     """A seeded walk that ends at the symbol's last price, the last bar still growing."""
+    return list(_walk(symbol, timeframe, limit))
+
+
+@cache
+def _walk(symbol: str, timeframe: str, limit: int) -> tuple[Candle, ...]:
     entry = next(entry for entry in SYMBOLS if entry[0] == symbol)
     last, tick = float(entry[1]), float(entry[2])
     step = timeframe_ns(timeframe)
@@ -90,7 +96,7 @@ def candles(symbol: str, timeframe: str, limit: int) -> list[Candle]:
         walk.append(walk[-1] + drift + scale * rng.gauss(0, 1))
     closes = [last * math.exp(value - walk[-1]) for value in walk]
     start = NOW // step * step - (limit - 1) * step
-    rows = []
+    rows: list[Candle] = []
     for index in range(limit):
         open_, close = closes[index], closes[index + 1]
         high = max(open_, close) * (1 + abs(rng.gauss(0, scale / 2)))
@@ -100,7 +106,7 @@ def candles(symbol: str, timeframe: str, limit: int) -> list[Candle]:
         rows.append(
             Candle(instrument(symbol), timeframe, start + index * step, o, h, low_, c, volume, index < limit - 1)
         )
-    return rows
+    return tuple(rows)
 
 
 def tickers() -> tuple[views.TickerRow, ...]:

@@ -293,8 +293,7 @@ async def test_a_hidden_screen_follows_nothing_and_misses_nothing() -> None:
         fresh = msgspec.structs.replace(fake_data.backtests()[1], id="bt-0009")
         deck.link.data["backtests.list"] = [fresh, *fake_data.backtests()]
         await deck.press("6")
-        await deck.settle()
-        assert "Backtests · 4" in deck.text()
+        await deck.until(lambda: "Backtests · 4" in deck.text())
 
 
 def test_figures_that_could_not_be_computed_are_dashes() -> None:

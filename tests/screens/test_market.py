@@ -156,8 +156,7 @@ async def test_other_sizes_of_a_terminal_are_no_reason_to_fail(size: tuple[int, 
 async def test_a_resize_moves_the_panes() -> None:
     async with console(screen="market") as deck:
         assert "Trades" not in deck.text()
-        await deck.pilot.resize_terminal(200, 50)
-        await deck.settle()
+        await deck.resize(200, 50)
         assert "Trades" in deck.text()
         assert "Markets" in deck.text()
 

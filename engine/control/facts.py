@@ -44,6 +44,8 @@ class FactLog:
         """Facts up to this number are not, or no longer, here."""
         self.newest = floor
         """Up to this number every fact of the topic has been told."""
+        self.life = 0
+        """Changes when the log begins anew, and cursors of before mean nothing any more."""
         self._facts: deque[Fact] = deque()
         self._kept = kept
 
@@ -57,6 +59,7 @@ class FactLog:
     def begin_anew(self, floor: int) -> None:
         """Forget everything, and go on with another journal or another moment of it."""
         self._facts.clear()
+        self.life += 1
         self.floor = self.newest = floor
 
     def reach(self, seq: int) -> None:

@@ -67,9 +67,7 @@ class ControlServer:
         path: Another socket than the engine's, such as that of a replay.
     """
 
-    def __init__(
-        self, home: Path, backend: Backend, clock: Clock, build: str = "", path: Path | None = None
-    ) -> None:
+    def __init__(self, home: Path, backend: Backend, clock: Clock, build: str = "", path: Path | None = None) -> None:
         self.backend = backend
         self.clock = clock
         self.encoded = Encoded()

@@ -95,6 +95,7 @@ class FactStream:
         """Facts from the journal that wait to be sent; `cursor` is already behind them."""
         self._told = 0
         self._greets = False
+        self._life = log.life
         self.begin(since)
 
     def begin(self, since: int | None) -> None:
@@ -105,16 +106,23 @@ class FactStream:
         self.cursor = self._told = since or 0
         self.live = False
         self.page = None
+        self._life = self.log.life
 
     @property
     def wants_page(self) -> bool:
         """Whether the journal has to be asked for what comes next."""
+        if self._life != self.log.life:
+            self.begin(None)
         return not self._greets and self.page is None and not self.log.holds(self.cursor)
 
     @property
     def too_slow(self) -> bool:
         """Whether the client has fallen further behind than it may."""
-        return self.live and (not self.log.holds(self.cursor) or self.log.behind(self.cursor) > MOST_BEHIND)
+        return (
+            self.live
+            and self._life == self.log.life
+            and (not self.log.holds(self.cursor) or self.log.behind(self.cursor) > MOST_BEHIND)
+        )
 
     def next_frame(self) -> bytes | None:
         """The next message, or None while there is nothing to tell."""

@@ -272,6 +272,8 @@ class Topics:
             shared.version = shared.data = None
             shared.due = 0
         self._listen()
+        for listener in tuple(self._listeners):
+            listener()
 
     def subscribe(self, topic: str, handler: DeltaHandler, filters: Mapping[str, Any]) -> Watcher:
         """Begin to watch; the first message comes on a later turn of the loop.

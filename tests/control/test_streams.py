@@ -176,6 +176,23 @@ async def test_a_cursor_of_another_journal_begins_with_what_was_told_lately(tmp_
         assert (said["snapshot"], said["cursor"], len(said["facts"])) == (True, 3, 3)
 
 
+async def test_a_log_that_begins_anew_is_told_anew(tmp_path: Path) -> None:
+    stub = Stub()
+    stub.happen(30)
+    async with serving(tmp_path, stub), linked(tmp_path) as link:
+        heard: list[Delta] = []
+        link.subscribe("facts.activity", heard.append)
+        await eventually(lambda: heard)
+        del stub.journal[10:]
+        stub.logs["facts.activity"].begin_anew(10)
+        stub.happen(2)
+        await eventually(lambda: len(heard) == 2)
+        assert (heard[1].snapshot, [row.seq for row in heard[1].data]) == (True, [11, 12])
+        stub.happen()
+        await eventually(lambda: len(heard) == 3)
+        assert heard[2].seq == 13
+
+
 async def test_a_client_too_many_facts_behind_is_cut_off_and_told_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

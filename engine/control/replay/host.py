@@ -101,7 +101,7 @@ class ReplayHost:
             EngineError: It cannot be opened.
         """
         path = replay_socket(self.home, os.getpid())
-        self._server = ControlServer(self.home, ReplayBackend(self.service, self.topics), SystemClock(), path)
+        self._server = ControlServer(self.home, ReplayBackend(self.service, self.topics), SystemClock(), path=path)
         await self._server.start()
         return path
 

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.control.journal_tools import stamp
+from engine.control.moments import stamp
 from engine.control.views_records import BackupRow
 from engine.errors import ConflictError, NotFoundError, QuarterdeckError, StorageError
-from storage.connections import sqlite_path
 from storage.journal.archive import archive_folder
 from storage.journal.chain import last_link
 from storage.journal.checkup import check_all
@@ -157,6 +156,9 @@ class _Copying:
 
     def all(self, release: str, now: int, *, candles: bool) -> Manifest:
         journal = self._home / "journal.db"
+        # It brings the whole of SQLAlchemy along, which an engine that only lists backups need not wait for.
+        from storage.connections import sqlite_path
+
         self._progress(0.0, "copying the journal")
         with using(journal):
             self._database(journal)

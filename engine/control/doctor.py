@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING
 from engine.clock import SystemClock
 from engine.config import load_settings
 from engine.control import places
-from engine.control.journal_tools import iso
 from engine.control.lock import find_holder
+from engine.control.moments import iso
 from engine.errors import EngineNotRunningError, QuarterdeckError
-from storage.connections import sqlite_path
 from storage.journal import Reader
 from storage.journal.archive import archive_folder
 from storage.journal.checkup import check_all, check_ends
@@ -297,6 +296,8 @@ def _paper_venue(patient: _Patient) -> Iterator[Finding]:
 
 
 def _reports(patient: _Patient) -> Iterator[Finding]:
+    from storage.connections import sqlite_path
+
     settings = patient.settings
     if settings is None:
         yield Finding("reports", OFF, "Without usable settings it is not known where they are.")

@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,6 +17,7 @@ import msgspec
 from engine.clock import SystemClock
 from engine.config import load_settings
 from engine.control.lock import EngineLock, find_holder
+from engine.control.moments import iso, stamp
 from engine.control.requests_research import moment
 from engine.errors import ConflictError, NotFoundError, ValidationError
 from engine.events import Event, event_name
@@ -45,12 +45,10 @@ __all__ = [
     "archive_journal",
     "examine_journal",
     "export_journal",
-    "iso",
     "journal_file",
     "journal_info",
     "query",
     "repair_journal",
-    "stamp",
     "verify_journal",
 ]
 
@@ -69,16 +67,6 @@ def journal_file(home: Path) -> Path:
     if not path.exists() and not mark_path(path).exists():
         raise NotFoundError(f"There is no journal in {home}: no engine has run there yet.")
     return path
-
-
-def stamp(ns: int) -> str:
-    """UTC nanoseconds as a part of a file's name."""
-    return f"{datetime.fromtimestamp(ns // 10**9, UTC):%Y%m%dT%H%M%S}Z"
-
-
-def iso(ns: int) -> str:
-    """UTC nanoseconds as ISO 8601 with milliseconds."""
-    return f"{datetime.fromtimestamp(ns // 10**9, UTC):%Y-%m-%dT%H:%M:%S}.{ns // 10**6 % 1000:03d}Z"
 
 
 def _rules(home: Path) -> MoveRules:

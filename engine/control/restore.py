@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine.clock import SystemClock
 from engine.control.backups import read_manifest, verify_backup
-from engine.control.journal_tools import stamp
 from engine.control.lock import EngineLock
+from engine.control.moments import stamp
 from engine.control.paper_venue import paper_file
 from engine.errors import ConflictError, StateCorruptionError, StorageError
 from engine.venues.paper.owner import OwnerLock

@@ -11,7 +11,7 @@ from engine.events import OperatorActed
 from engine.logs import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
     from engine.clock import Clock
@@ -52,6 +52,8 @@ class Context:
     """Where these are the means of a replay, what moves it."""
     request_stop: Callable[[str], None] | None = None
     """Asks the host to end the engine."""
+    reload: Callable[[], Awaitable[None]] | None = None
+    """Lets the engine take over what it can of settings that have changed."""
     control: ControlServer | None = None
     """The door for other processes."""
     actor: str = field(default="console")

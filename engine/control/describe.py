@@ -18,7 +18,7 @@ from engine.control.protocol import CODES, DEAD_S, HEARTBEAT_S, HELLO_S, MAX_BYT
 from engine.control.registry import OPERATIONS
 from engine.control.replies import FACTS, REPLIES, TOPICS
 from engine.control.skew import ALLOWED
-from engine.control.topic_table import FACT_TOPICS
+from engine.control.topic_table import FACT_FILTERS, FACT_TOPICS
 from engine.control.topics import STATE_TOPICS
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _operation(entry: Operation, reply: Any) -> dict[str, Any]:
 
 def _topic(name: str, data: Any) -> dict[str, Any]:
     state = STATE_TOPICS.get(name)
-    filters: Mapping[str, Any] = state.filters if state is not None else {}
+    filters: Mapping[str, Any] = state.filters if state is not None else FACT_FILTERS[name]
     return {
         "name": name,
         "doc": state.doc if state is not None else FACT_TOPICS[name],
@@ -115,7 +115,7 @@ def _topic(name: str, data: Any) -> dict[str, Any]:
         "interval_s": state.interval_s if state is not None else None,
         "filters": {
             key: {"type": "integer" if isinstance(default, int) else "string", "required": default is None}
-            | ({} if default is None else {"default": default})
+            | ({} if default in (None, "") else {"default": default})
             for key, default in filters.items()
         },
         "data": data,

@@ -161,6 +161,7 @@ class EngineHost:
             ),
             error_book=ErrorBook(reports, engine.errors, self.clock),
             request_stop=lambda reason: self._stopping.set(),
+            reload=self.reload if self._reread is not None else None,
         )
         # Loading strategies later would hold the loop.
         await asyncio.to_thread(registry.scan)

@@ -206,8 +206,9 @@ class Outbox:
             facts: list[Fact] = []
             while not facts and not stream.log.holds(cursor):
                 before = cursor
-                facts, cursor = await self._page(stream.topic, before)
-                if cursor <= before and not facts:
+                found, cursor = await self._page(stream.topic, before)
+                facts = stream.fitting(found)
+                if cursor <= before and not found:
                     # The journal has nothing more there.
                     cursor = stream.log.floor
             stream.cursor, stream.page = cursor, facts

@@ -303,8 +303,8 @@ class Session:
             raise ConflictError(f"A client may watch {MOST_TOPICS} topics; close one first.")
         log_ = self._server.backend.log_of(wanted.topic)
         if log_ is not None:
-            wanted_filters(wanted.topic, wanted.filters)
-            self._outbox.begin_facts(FactStream(wanted.sub, wanted.topic, log_, wanted.since))
+            filters = wanted_filters(wanted.topic, wanted.filters)
+            self._outbox.begin_facts(FactStream(wanted.sub, wanted.topic, log_, wanted.since, filters))
             return {"sub": wanted.sub}
         if wanted.since is not None:
             raise ProtocolError(f"{wanted.topic} is no topic of facts; only those are resumed, with `since`.")

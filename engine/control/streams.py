@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.control.protocol import encode_facts
+from engine.control.topic_table import fits
 from engine.control.wire import encode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from engine.control.facts import Fact, FactLog
     from engine.control.link import Subscription
 
@@ -81,9 +84,12 @@ class FactStream:
         topic: Its name.
         log: The newest facts of the topic.
         since: Cursor to begin behind; None begins with what was told lately.
+        filters: Which facts are told; the others are passed over, and the cursor moves on all the same.
     """
 
-    def __init__(self, sub: int, topic: str, log: FactLog, since: int | None) -> None:
+    def __init__(
+        self, sub: int, topic: str, log: FactLog, since: int | None, filters: Mapping[str, Any] | None = None
+    ) -> None:
         self.sub = sub
         self.topic = topic
         self.log = log
@@ -96,6 +102,7 @@ class FactStream:
         self._told = 0
         self._greets = False
         self._life = log.life
+        self._filters = {name: value for name, value in (filters or {}).items() if value}
         self.begin(since)
 
     def begin(self, since: int | None) -> None:
@@ -128,19 +135,26 @@ class FactStream:
         """The next message, or None while there is nothing to tell."""
         if self._greets:
             self._greets, self.live, self.cursor = False, True, self.log.newest
-            return self._frame(self.log.last(GREETING), snapshot=True)
+            return self._frame(self.fitting(self.log.last(GREETING)), snapshot=True)
         if self.page is not None:
             facts, self.page = self.page, None
-            return self._frame(facts) if facts else None
-        if not self.log.holds(self.cursor) or self.cursor >= self.log.newest:
-            self.live = self.live or self.cursor >= self.log.newest
-            return None
-        facts = self.log.after(self.cursor, BATCH)
-        if len(facts) == BATCH:
-            self.cursor = facts[-1].seq
-        else:
-            self.cursor, self.live = self.log.newest, True
-        return self._frame(facts) if facts else None
+            if facts:
+                return self._frame(facts)
+        while self.log.holds(self.cursor) and self.cursor < self.log.newest:
+            facts = self.log.after(self.cursor, BATCH)
+            if len(facts) == BATCH:
+                self.cursor = facts[-1].seq
+            else:
+                self.cursor, self.live = self.log.newest, True
+            told = self.fitting(facts)
+            if told:
+                return self._frame(told)
+        self.live = self.live or self.cursor >= self.log.newest
+        return None
+
+    def fitting(self, facts: list[Fact]) -> list[Fact]:
+        """Those of some facts that the client wants to hear."""
+        return [fact for fact in facts if fits(self._filters, fact.data)] if self._filters else facts
 
     def _frame(self, facts: list[Fact], *, snapshot: bool = False) -> bytes:
         after, self._told = self._told, self.cursor

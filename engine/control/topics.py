@@ -22,7 +22,7 @@ from engine.control.present.orders import fill_row, order_row
 from engine.control.present.portfolio import balance_rows, overview, position_rows
 from engine.control.present.risk import risk_view
 from engine.control.present.status import engine_status
-from engine.control.topic_table import FACT_TOPICS, STATE_FILTERS, wanted_filters
+from engine.control.topic_table import FACT_TOPICS, STATE_FILTERS, fits, wanted_filters
 from engine.control.views_errors import NoticeRow
 from engine.errors import NotFoundError, QuarterdeckError
 from engine.logs import get_logger
@@ -369,7 +369,8 @@ class Topics:
             seq, topic, data = self._waiting.popleft()
             self.logs[topic].add(Fact(seq, data))
             for watcher in tuple(self._facts[topic]):
-                watcher.tell(data, snapshot=False, seq=seq)
+                if fits(watcher.filters, data):
+                    watcher.tell(data, snapshot=False, seq=seq)
         for log_ in self.logs.values():
             log_.reach(durable)
         for listener in tuple(self._listeners):
@@ -379,7 +380,8 @@ class Topics:
         fresh, self._fresh = self._fresh, []
         for topic, watcher in fresh:
             kept = self.logs[topic].last(KEPT_FACTS)
-            watcher.tell(tuple(fact.data for fact in kept), snapshot=True, seq=self.logs[topic].newest)
+            told = tuple(fact.data for fact in kept if fits(watcher.filters, fact.data))
+            watcher.tell(told, snapshot=True, seq=self.logs[topic].newest)
             if not watcher.closed:
                 self._facts[topic].append(watcher)
 

@@ -78,6 +78,9 @@ async def test_facts_are_watched_from_where_somebody_left_off(tmp_path: Path) ->
         told = [json.loads(line) for line in on_from.out.splitlines()]
         assert all(left_off < message["seq"] and not message["snapshot"] for message in told)
         assert "lunch" in told[-1]["data"]["text"]
+        loud = ("--filter", "severity=critical", "--since", "0", "--count", "1")
+        (only,) = map(json.loads, (await quarterdeck(tmp_path, "watch", "facts.activity", *loud)).out.splitlines())
+        assert only["data"]["kind"] == "TradingStateChanged"
         wrong = await quarterdeck(tmp_path, "watch", "market.book", "--filter", "instrument=SIM:NO/ONE")
         assert (wrong.status, "There is no market SIM:NO/ONE" in wrong.err) == (1, True)
         assert (await quarterdeck(tmp_path, "watch", "weather")).status == 1

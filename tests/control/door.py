@@ -109,11 +109,11 @@ class Stub:
             if watcher.topic == topic:
                 watcher.handler(Delta(topic, 1, True, data))
 
-    def happen(self, count: int = 1, text: str = "x") -> None:
+    def happen(self, count: int = 1, text: str = "x", severity: str = "info") -> None:
         """Let so many facts become durable at once."""
         for _ in range(count):
             seq = len(self.journal) + 1
-            row = Activity(seq=seq, ts=seq, severity="info", kind="Test", text=text)
+            row = Activity(seq=seq, ts=seq, severity=severity, kind="Test", text=text)
             self.journal.append(row)
             self.logs["facts.activity"].add(Fact(seq, row))
         self.logs["orders.fills"].reach(len(self.journal))

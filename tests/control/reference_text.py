@@ -32,6 +32,7 @@ quarterdeck config set paper.seed=7
 quarterdeck strategies backtest trend_following --venue binance --symbol BTC/USDT --follow
 quarterdeck watch market.book --filter instrument=SIM:BTC/USDT --filter depth=5
 quarterdeck watch facts.activity --since 1200
+quarterdeck watch facts.activity --filter owner=trend-1 --filter severity=warning
 quarterdeck api describe orders
 ```
 
@@ -117,6 +118,9 @@ asked who is at the other end. A request that changes something carries its id b
 """
 
 AFTER_TOPICS = """
+The filters of topics of facts: `owner` is a bot's name (of executions its id as well) or `manual`; `instrument` is one
+such as `SIM:BTC/USDT`; `severity` lets through what is at least that: info, good, warning, critical.
+
 Some things that one might look for under another name:
 
 | looked for | is |
@@ -124,7 +128,7 @@ Some things that one might look for under another name:
 | tickers: `market.ticker` | `market.tickers`, all of them |
 | profit of bots: `bots.performance` | `bots.state`: realised, unrealised, fees, profit, share of capital, fills |
 | health of bots: `bots.health` | `bots.state`: state, reason, heartbeat, last bar, refusals |
-| logs and alerts of bots: `bots.log`, `bots.alerts` | `facts.activity`, by `owner` and `severity` |
+| logs and alerts of bots: `bots.log`, `bots.alerts` | `facts.activity` with the filters `owner` and `severity` |
 | profit of the account: `portfolio.pnl` | `portfolio.overview` |
 | own executions: `portfolio.executions` | `orders.fills` |
 | risk of the account: `portfolio.risk` | `risk.state` |

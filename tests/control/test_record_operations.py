@@ -133,6 +133,8 @@ async def test_settings_are_told_with_their_source_and_written_with_their_commen
         ]
         assert "next start" in done.changes[0].effect
         assert "console is opened" in done.changes[2].effect
+        assert done.changes[1].effect.startswith("at once")
+        assert on.engine.risk.limits().max_total_positions == 5
         text = file.read_text()
         assert "# my settings\n" in text
         assert "seed = 8  # the lucky one\n" in text

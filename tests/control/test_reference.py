@@ -65,12 +65,12 @@ def operation_lines(entry: dict[str, Any]) -> list[str]:
 def topic_line(topic: dict[str, Any]) -> str:
     """One topic as a row."""
     filters = ", ".join(
-        f"`{key}` (required)" if known["required"] else f"`{key}` ({known['default']})"
+        f"`{key}` (required)" if known["required"] else f"`{key}` ({known.get('default', 'any')})"
         for key, known in topic["filters"].items()
     )
     data = reply_words(topic["data"])
     if topic["class"] == "facts":
-        return f"| `{topic['name']}` | {topic['doc']} | {data} |"
+        return f"| `{topic['name']}` | {topic['doc']} | {filters} | {data} |"
     return f"| `{topic['name']}` | {topic['doc']} | {topic['interval_s']:g} s | {filters or 'none'} | {data} |"
 
 
@@ -87,7 +87,7 @@ def control_page() -> str:
     lines += [f"| {e['status']} | {e['meaning']} |" for e in told["exit_statuses"]]
     lines.append("\n## Topics\n\n| topic of state | shows | interval | filters | data |\n|---|---|---|---|---|")
     lines += [topic_line(topic) for topic in told["topics"] if topic["class"] == "state"]
-    lines.append("\n| topic of facts | tells | data |\n|---|---|---|")
+    lines.append("\n| topic of facts | tells | filters | data |\n|---|---|---|---|")
     lines += [topic_line(topic) for topic in told["topics"] if topic["class"] == "facts"]
     lines.append(f"\n{AFTER_TOPICS.strip()}\n\n## Operations\n")
     for entry in told["operations"]:

@@ -166,6 +166,35 @@ async def test_facts_from_a_cursor_come_from_the_journal_first(tmp_path: Path) -
         assert [item["seq"] for item in (await client.hear())["params"]["facts"]] == [101]
 
 
+async def test_facts_that_nobody_asked_for_are_passed_over_without_a_gap_or_a_halt(tmp_path: Path) -> None:
+    stub = Stub(kept=10, page=7)
+    for _ in range(6):
+        stub.happen(20)
+        stub.happen(1, severity="warning")
+    warnings = [fact.seq for fact in stub.journal if fact.severity == "warning"]
+    async with serving(tmp_path, stub), wire(tmp_path) as client:
+        await client.hello()
+        wanted = {"sub": 1, "topic": "facts.activity", "since": 5, "filters": {"severity": "warning", "owner": ""}}
+        await client.ask("stream.subscribe", wanted)
+        heard: list[int] = []
+        cursor = 5
+        while len(heard) < len(warnings):
+            said = (await client.hear())["params"]
+            assert said["after"] == cursor
+            heard += [item["seq"] for item in said["facts"]]
+            cursor = said["cursor"]
+        assert heard == warnings
+        stub.happen(5)
+        stub.happen(1, severity="critical")
+        said = (await client.hear())["params"]
+        assert (said["after"], [item["seq"] for item in said["facts"]]) == (cursor, [len(stub.journal)])
+        refused = await client.ask("stream.subscribe", {**wanted, "sub": 2, "filters": {"severity": "loud"}})
+        assert "is one of info, good, warning, critical" in refused["error"]["message"]
+        lately = {"sub": 3, "topic": "facts.activity", "filters": {"severity": "critical"}}
+        await client.ask("stream.subscribe", lately)
+        assert [item["seq"] for item in (await client.hear())["params"]["facts"]] == [len(stub.journal)]
+
+
 async def test_a_cursor_of_another_journal_begins_with_what_was_told_lately(tmp_path: Path) -> None:
     stub = Stub()
     stub.happen(3)

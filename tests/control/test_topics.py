@@ -218,6 +218,7 @@ async def test_unknown_topics_and_filters_are_refused_at_once(studio: Studio) ->
         ("test.filtered", {"instrument": BTC, "depth": 0}, "between 1 and 5000"),
         ("test.filtered", {"instrument": BTC, "depth": True}, "is a number"),
         ("facts.activity", {"since": 5}, "no filter since"),
+        ("facts.activity", {"severity": "loud"}, "one of info, good, warning, critical"),
     ):
         with pytest.raises((NotFoundError, ValidationError), match=said.replace(".", r"\.")):
             studio.topics.subscribe(topic, print, filters)

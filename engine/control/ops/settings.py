@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from engine.config import Settings, known_keys, setting_field, setting_sources
 from engine.control.config_file import plain_values, write_settings
 from engine.control.registry import Role, Tier, operation
+from engine.control.reload import LIVE
 from engine.control.requests_listing import ConfigQuery, SetConfig
 from engine.control.views_records import ConfigChange, SettingChange, SettingRow
 from engine.errors import NotFoundError
@@ -55,22 +56,27 @@ async def change(context: Context, request: SetConfig) -> ConfigChange:
     changed = {key: value for key, value in written.after.items() if value != written.before[key]}
     if changed:
         context.audit_change("config.set", {key: written.before[key] for key in changed}, changed)
+    if context.reload is not None:
+        await context.reload()
     return ConfigChange(
         file=str(written.file),
         changes=tuple(
             SettingChange(
-                key=key, before=written.before[key], after=written.after[key], effect=_effect(key, written.outranked)
+                key=key,
+                before=written.before[key],
+                after=written.after[key],
+                effect=_effect(key, written.outranked, live=context.reload is not None),
             )
             for key in request.values
         ),
     )
 
 
-def _effect(key: str, outranked: dict[str, str]) -> str:
+def _effect(key: str, outranked: dict[str, str], *, live: bool) -> str:
     if key in outranked:
         return f"none: {outranked[key]} says it too, and outranks the file"
     if key.startswith("console."):
         return "when a console is opened the next time"
-    if key.startswith("risk."):
-        return "at the next start of the engine; limits changed by risk.set_limits outrank it"
-    return "at the next start of the engine"
+    if not live or key.partition(".")[0] not in LIVE:
+        return "at the next start of the engine"
+    return "at once; limits changed by risk.set_limits outrank it" if key.startswith("risk.") else "at once"

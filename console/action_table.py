@@ -48,6 +48,7 @@ APP = (
     A("app.activity", "ctrl+l", "app.activity", "Activity", "Show everything that has happened lately."),
     A("app.health", "", "app.health", "Health", "Show how the engine's parts and markets are."),
     A("app.errors", "", "app.errors", "Errors", "Show what went wrong, what repeats, and what was done about it."),
+    A("app.state", "", "app.state", "State checks", "Show what the last start and the checks of the state found."),
     A("app.order_history", "", "app.order_history", "Order history", "Show the newest 200 ended orders of all time."),
     A("app.fill_history", "", "app.fill_history", "Execution history", "Show the newest 200 executions of all time."),
     A(

@@ -14,6 +14,7 @@ from screens.error_sheet import show_errors
 from screens.help import HelpDialog
 from screens.quit import QuitDialog
 from screens.records import show_fills, show_health, show_orders
+from screens.state import show_state
 from screens.theme import ThemeDialog
 
 if TYPE_CHECKING:
@@ -104,6 +105,10 @@ class Commands(ReplayCommands):
     def action_errors(self) -> None:
         """Show what went wrong and what was done about it."""
         show_errors(self._deck)
+
+    def action_state(self) -> None:
+        """Show what the last start and the checks of the state found."""
+        show_state(self._deck)
 
     def action_order_history(self) -> None:
         """Show the newest ended orders."""

@@ -43,6 +43,8 @@ COMMANDS: dict[str, CommandEntry] = {
     "facts": CommandEntry("", "Read what happened, from the journal.", "facts"),
     "jobs": CommandEntry("", "Heavy work under way: list, look, cancel.", "jobs"),
     "health": CommandEntry("", "How the parts of the engine are.", "health"),
+    "state": CommandEntry("", "Check the engine's state against venue and database; read the trail.", "state"),
+    "recovery": CommandEntry("", "What the last starts found and did.", "recovery"),
     "watch": CommandEntry("console.topic_commands:watch", "Print what a topic says, a JSON object a line."),
     "clients": CommandEntry("", "Who is connected to the engine.", "clients"),
     "api": CommandEntry("", "Describe every operation, topic and error.", "api"),

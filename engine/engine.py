@@ -11,9 +11,8 @@ from engine import events as ev
 from engine.bots.manager import BotManager, Library
 from engine.bots.revival import RETRY_S
 from engine.capital.allocation import unallocated
-from engine.consistency.recovery import Recovery
+from engine.consistency.upkeep import upkeep
 from engine.errors import ConflictError, JournalError, QuarterdeckError
-from engine.execution.accounts import Accounts
 from engine.execution.desk import Desk
 from engine.execution.dispatcher import Dispatcher
 from engine.execution.guard import VenueGuard
@@ -88,21 +87,13 @@ class Engine:
         self.caution = Caution(settings.error_handling.conservative_size)
         self.scenarios = Scenarios(clock, self.ledger.record, self.errors)
         self.guard = VenueGuard(venue, clock, self.errors, self.scenarios)
+        untracked = settings.recovery.untracked_orders
         self.dispatcher = Dispatcher(
-            self.ledger,
-            {venue.id: self.guard},
-            clock,
-            errors=self.errors,
-            untracked=settings.recovery.untracked_orders,
+            self.ledger, {venue.id: self.guard}, clock, errors=self.errors, untracked=untracked
         )
         self.risk = RiskDepartment(self.ledger, self.hub, settings.risk, account, caution=self.caution)
-        self.desk = Desk(
-            self.ledger,
-            self.risk.gate,
-            self.hub,
-            ClientIds(journal.meta.instance, journal.epoch, journal.nonce),
-            self.dispatcher,
-        )
+        ids = ClientIds(journal.meta.instance, journal.epoch, journal.nonce)
+        self.desk = Desk(self.ledger, self.risk.gate, self.hub, ids, self.dispatcher)
         self.dispatcher.attach(self.desk)
         self.risk.attach(self.desk)
         self.bots = BotManager(
@@ -119,8 +110,10 @@ class Engine:
             self.errors,
         )
         self.mender = Mender(self.hub, self.guard, clock, self.errors)
-        self.accounts = Accounts(self.ledger, self.dispatcher.inquiry)
-        self.recovery = Recovery(self.ledger, self.accounts, journal.recovered, self.risk.hold)
+        figures, start = settings.error_handling.state_consistency, journal.recovered
+        self.accounts, self.recovery, self.monitor = upkeep(
+            self.ledger, self.dispatcher, self.risk, self.guard, account, start, figures, self.errors
+        )
         self.report: ev.RecoveryVerified | None = None
         """What the verification of this start came to; None while it is not done."""
         self.lag = LagMonitor(clock)
@@ -162,6 +155,7 @@ class Engine:
         await self._settle_balances()
         self.report = await self.recovery.verify(self.account, tally)
         self._recovered = self._known = True
+        self.dispatcher.inquiry.on_learnt = self.monitor.hear
         if not self._emergency:
             await self.bots.recover()
         log.info("engine started", epoch=self.journal.epoch, seq=self.ledger.seq)
@@ -194,6 +188,7 @@ class Engine:
             tasks.create_task(self.mender.run(), name="mend")
             tasks.create_task(self.mender.look_back(), name="look back")
             tasks.create_task(self._retry_bots(), name="bots")
+            tasks.create_task(self.monitor.run(lambda: self._recovered), name="monitor")
             self.remedies.start(tasks)
 
     async def _tick(self) -> None:

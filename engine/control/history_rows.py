@@ -13,8 +13,9 @@ from engine import events as ev
 from engine.model.decimals import ZERO
 from engine.model.ids import symbol_of, venue_of
 from engine.model.order import TERMINAL_STATUSES, OrderStatus, TimeInForce, can_move
+from engine.model.verification import CHECKS, Grade
 from storage.database import utc_from_ns
-from storage.tables import LOCAL_OPERATOR_ID, AlertRow, AuditLogRow, FillHistoryRow, OrderHistoryRow
+from storage.tables import LOCAL_OPERATOR_ID, AlertRow, AuditLogRow, FillHistoryRow, OrderHistoryRow, StateAuditRow
 from storage.tables.words import Severity
 from storage.types import round_for_storage
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from engine.model.fill import Fill
 
-__all__ = ["ALERTS", "alert_row", "audit_row", "fill_row", "order_row"]
+__all__ = ["ALERTS", "alert_row", "audit_row", "fill_row", "order_row", "state_rows", "told_rows"]
 
 _SPACE = uuid.UUID("8d1f6c0e-51b3-4f43-9a53-7a1d3c7f0a11")
 _LONG = 4096
@@ -189,6 +190,40 @@ def audit_row(record: ev.Record, event: ev.OperatorActed) -> AuditLogRow:
     )
 
 
+def state_rows(record: ev.Record, event: ev.StateChecked | ev.RecoveryVerified) -> list[StateAuditRow]:
+    """The rows of a round of checks: one of every check that passed, one of every finding."""
+    checks = event.checks if isinstance(event, ev.StateChecked) else CHECKS
+    failed = {finding.check for finding in event.findings}
+    rows = [
+        StateAuditRow(
+            id=_key("state", record.ts, record.seq, check),
+            check_name=check,
+            account=event.account,
+            passed=True,
+            timestamp=utc_from_ns(record.ts),
+        )
+        for check in checks
+        if check not in failed
+    ]
+    rows += [
+        StateAuditRow(
+            id=_key("state", record.ts, record.seq, number, found.check),
+            check_name=found.check,
+            account=event.account,
+            subject=found.subject[:_NAME],
+            passed=False,
+            discrepancy=None if found.discrepancy is None else round_for_storage(found.discrepancy),
+            finding=f"{found.grade}: {found.text}"[:_LONG],
+            correction=found.correction[:_LONG],
+            before={"booked": found.before} if found.before else None,
+            after={"said": found.after} if found.after else None,
+            timestamp=utc_from_ns(record.ts),
+        )
+        for number, found in enumerate(event.findings)
+    ]
+    return rows
+
+
 _Told = tuple[str, Severity, str, str]
 """Kind, severity, title, message of an alert."""
 
@@ -219,12 +254,22 @@ def _scenario(event: ev.ScenarioEnded) -> _Told:
     return "recovery", severity, title, f"{event.outcome} After {event.duration_ms / 1e3:.1f} s: {steps}"
 
 
+def _differs(event: ev.StateChecked | ev.RecoveryVerified) -> _Told | None:
+    told = [f for f in event.findings if not f.standing and f.grade not in (Grade.LOGGED, Grade.RECONCILED)]
+    if not told:
+        return None
+    text = " ".join(f"{finding.text} {finding.correction}".strip() for finding in told)
+    return "state", Severity.CRITICAL, "The state differs from the venue or contradicts itself", text
+
+
 ALERTS: dict[type[Any], Callable[[Any], _Told | None]] = {
     ev.BreakerTripped: _breaker,
     ev.PositionLiquidated: _liquidated,
     ev.TradingStateChanged: _trading,
     ev.BotStateChanged: _bot,
     ev.ScenarioEnded: _scenario,
+    ev.StateChecked: _differs,
+    ev.RecoveryVerified: _differs,
 }
 """Facts that a person should find again later."""
 
@@ -246,3 +291,15 @@ def alert_row(record: ev.Record) -> AlertRow | None:
         details={"fact": record.seq},
         timestamp=utc_from_ns(record.ts),
     )
+
+
+def told_rows(record: ev.Record) -> list[AuditLogRow | StateAuditRow | AlertRow]:
+    """The rows of a fact that is neither an execution nor the end of an order: audit, checks, alerts."""
+    rows: list[AuditLogRow | StateAuditRow | AlertRow] = []
+    match record.event:
+        case ev.OperatorActed():
+            rows.append(audit_row(record, record.event))
+        case ev.RecoveryVerified() | ev.StateChecked():
+            rows += state_rows(record, record.event)
+    alert = alert_row(record)
+    return rows if alert is None else [*rows, alert]

@@ -20,6 +20,7 @@ from engine.control.context import Context
 from engine.control.error_book import ErrorBook
 from engine.control.jobs import Jobs
 from engine.control.local import LocalLink
+from engine.control.mirror import DatabaseMirror
 from engine.control.paper_venue import home_venue, make_venue
 from engine.control.projector import Projector
 from engine.control.reload import merged, take_over, waiting
@@ -165,6 +166,8 @@ class EngineHost:
         )
         # Loading strategies later would hold the loop.
         await asyncio.to_thread(registry.scan)
+        if context.projector is not None:
+            engine.monitor.mirror = DatabaseMirror(reports, context.projector, self.home / "journal.db")
         self.engine, self.context = engine, context
         self.service, self.topics = Service(context), Topics(context)
         engine.remedies.circuit_breakers[reports.breaker.name] = reports.breaker

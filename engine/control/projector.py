@@ -47,6 +47,7 @@ RETRY_S = 10.0
 KINDS = (
     "OrderFilled", "OrderAmended", "OrderCanceled", "OrderExpired", "OrderRejected", "ExternalFillSeen",
     "OperatorActed", "BreakerTripped", "TradingStateChanged", "BotStateChanged", "PositionLiquidated", "ScenarioEnded",
+    "RecoveryVerified", "StateChecked",
 )  # fmt: skip
 
 
@@ -236,10 +237,9 @@ def _rows(reader: Reader, records: list[ev.Record]) -> dict[Any, Record]:
                 keep(make.fill_row(fill, "external"))
             case ev.OrderAmended() | ev.OrderCanceled() | ev.OrderExpired() | ev.OrderRejected():
                 order(record.event.client_id)
-            case ev.OperatorActed():
-                keep(make.audit_row(record, record.event))
             case _:
-                keep(make.alert_row(record))
+                for row in make.told_rows(record):
+                    keep(row)
     return rows
 
 

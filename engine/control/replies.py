@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.control import views, views_errors, views_records, views_replay
+from engine.control import views, views_errors, views_records, views_replay, views_state
 from engine.model.candle import Candle
 
 __all__ = ["FACTS", "REPLIES", "TOPICS", "reply_type", "topic_type"]
@@ -76,6 +76,7 @@ REPLIES: dict[str, Any] = {
     "portfolio.history": list[views.EquityPoint],
     "portfolio.overview": views.PortfolioOverview,
     "portfolio.positions": list[views.PositionRow],
+    "recovery.report": list[views_state.RecoveryView],
     "replay.pause": views_replay.ReplayView,
     "replay.play": views_replay.ReplayView,
     "replay.seek": views_replay.ReplayView,
@@ -90,6 +91,8 @@ REPLIES: dict[str, Any] = {
     "risk.reset_breaker": views.RiskView,
     "risk.resume": views.RiskView,
     "risk.set_limits": views.RiskView,
+    "state.audit": views_state.StateAuditPage,
+    "state.check": views_state.StateCheckView,
     "strategies.backtest": views.JobRow,
     "strategies.config": views.StrategyRow,
     "strategies.list": list[views.StrategyRow],

@@ -349,6 +349,24 @@ class Dispatcher:
             asked.cancel()
         self._compare_now.clear()
 
+    async def compare(self, venue: Venue, account: AccountId) -> Tally:
+        """Compare an account's orders and executions with the venue, and ask for each order that only we know.
+
+        Returns:
+            What was learnt; what is asked for is answered later.
+
+        Raises:
+            ExchangeError: The venue cannot be asked.
+            JournalError: An answer cannot be booked.
+        """
+        tally = await self.inquiry.look_over(venue, account)
+        for client_id in tally.asks:
+            if client_id not in self._placing:
+                log.warning("an open order is not known at the venue", client_id=client_id)
+                self._doubtful.append(client_id)
+        self._wake.set()
+        return tally
+
     async def resync(self, venue: Venue, account: AccountId) -> None:
         """Bring our open orders of one account in line with the venue while the engine runs, as after a lost line.
 

@@ -32,7 +32,7 @@ from engine.resilience.handler import ErrorHandler
 from engine.state.core import ENGINE_SCOPE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from engine.clock import Clock
     from engine.execution.desk import Desk
@@ -106,6 +106,8 @@ class Inquiry:
         self._clock = clock
         self._timeout_s = timeout_s
         self._untracked = untracked
+        self.on_learnt: Callable[[Sequence[Book], int], None] | None = None
+        """Hears what was booked because of a question, and when the question was asked."""
         self._desk: Desk | None = None
         self._asking: set[ClientOrderId] = set()
         self._catching_up = asyncio.Lock()
@@ -302,6 +304,7 @@ class Inquiry:
     ) -> Tally:
         """Book what is alive, then all executions, then what is over, so that no order ends before its executions."""
         tally = tally or Tally()
+        heard = len(tally.booked)
         async with self._catching_up:
             asked = self._clock.now()
             fills, cursor = await self._fetch(venue, account)
@@ -312,6 +315,8 @@ class Inquiry:
             self._caught_up[account] = asked
             rest = replace(policy, changed=policy.changed - carried)
             await self._carry(account, reconcile(self._books(venue, account), answer, rest), tally)
+        if self.on_learnt is not None:
+            self.on_learnt(tally.booked[heard:], answer.asked)
         return tally
 
     def _policy(

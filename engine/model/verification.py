@@ -10,7 +10,18 @@ import msgspec
 from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueOrderId
 from engine.model.order import OrderSide, OrderType
 
-__all__ = ["CHECKS", "Finding", "Grade", "OrderAdopted", "RecoveryVerified", "StateChecked"]
+__all__ = [
+    "BALANCES",
+    "CHECKS",
+    "LIMITS",
+    "ORDERS",
+    "POSITIONS",
+    "Finding",
+    "Grade",
+    "OrderAdopted",
+    "RecoveryVerified",
+    "StateChecked",
+]
 
 BALANCES, POSITIONS = "portfolio_balance_sync", "position_quantity_sync"
 ORDERS, LIMITS = "order_status_sync", "risk_limit_compliance"
@@ -26,7 +37,7 @@ class Grade(enum.StrEnum):
     RECONCILED = "reconciled"
     """Beyond the tolerance: brought in line."""
     FORCED = "forced"
-    """Grave: the venue's word was taken over as a whole, and a person is told."""
+    """Grave: the venue's word was taken over as a whole where there is one, and a person is told."""
     CORRUPT = "corrupt"
     """The state contradicts itself: trading halts."""
     FAILED = "failed"
@@ -51,6 +62,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was booked."""
     after: str = ""
     """What the venue, or the journal, says."""
+    standing: bool = False
+    """It was found the round before, too."""
 
 
 class _Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True, tag_field="t"):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from engine import errors
 from engine.model.faults import Severity
@@ -13,6 +13,7 @@ from engine.model.faults import Severity
 __all__ = [
     "AnalyticsSettings",
     "BreakerSettings",
+    "ConsistencySettings",
     "ErrorHandlingSettings",
     "FeedSettings",
     "MaintenanceSettings",
@@ -129,6 +130,25 @@ class RejectionSettings(_Group):
     max_retry_attempts: int = Field(2, ge=0, le=10, description="Orders after the first one.")
 
 
+class ConsistencySettings(_Group):
+    """The comparison of memory, database and venue while the engine runs."""
+
+    validation_frequency: _Seconds = Field(60.0, description="Seconds between two rounds of checks.")
+    auto_reconcile: bool = Field(default=True, description="Correct what differs by more than is tolerated.")
+    max_discrepancy: Decimal = Field(
+        Decimal("0.01"), ge=0, le=1, description="Difference, as a fraction, up to which it is only written down."
+    )
+    force_sync_threshold: Decimal = Field(
+        Decimal("0.05"), ge=0, le=1, description="From this fraction on the venue's word is taken over with an alert."
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.force_sync_threshold <= self.max_discrepancy:
+            raise ValueError("force_sync_threshold must be above max_discrepancy")
+        return self
+
+
 class AnalyticsSettings(_Group):
     """What is learned from errors, and how long it is kept."""
 
@@ -188,6 +208,9 @@ class ErrorHandlingSettings(_Group):
     )
     order_rejection: RejectionSettings = Field(
         default_factory=RejectionSettings, description="When a venue rejects a bot's order."
+    )
+    state_consistency: ConsistencySettings = Field(
+        default_factory=ConsistencySettings, description="Whether memory, database and venue tell the same."
     )
     conservative_size: Decimal = Field(
         Decimal("0.5"), gt=0, le=1, description="Size of entries while trading with care, as a fraction of the usual."

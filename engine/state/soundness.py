@@ -27,12 +27,17 @@ if TYPE_CHECKING:
 __all__ = ["check_balances", "check_orders", "check_positions", "flaws"]
 
 
-def flaws(state: EngineState) -> list[Finding]:
-    """Every contradiction in a state; empty when it is sound."""
+def flaws(state: EngineState, *, owners: bool = True) -> list[Finding]:
+    """Every contradiction in a state; empty when it is sound.
+
+    Args:
+        state: What is looked at.
+        owners: Whether open orders must belong to somebody who is known, which the bots' manager sees to, not the fold.
+    """
     return [
         *check_balances(state),
         *check_positions(state),
-        *check_orders(state, state.orders.items(), working=True),
+        *check_orders(state, state.orders.items(), working=True, owners=owners),
         *check_orders(state, state.recent.items(), working=False),
     ]
 
@@ -129,7 +134,7 @@ def check_positions(state: EngineState) -> Iterator[Finding]:
 
 
 def check_orders(
-    state: EngineState, orders: Iterable[tuple[ClientOrderId, Order]], *, working: bool
+    state: EngineState, orders: Iterable[tuple[ClientOrderId, Order]], *, working: bool, owners: bool = True
 ) -> Iterator[Finding]:
     """Orders against the rules of their life, and what they refer to.
 
@@ -137,8 +142,11 @@ def check_orders(
         state: What they are part of.
         orders: Any of `state.orders` or of `state.recent`.
         working: Whether they are from `state.orders`.
+        owners: Whether those must belong to somebody who is known.
     """
     for client_id, order in orders:
+        if working and owners and order.owner not in state.bots and order.owner not in (MANUAL, EXTERNAL):
+            yield _flaw(ORDERS, client_id, f"The order {client_id} belongs to {order.owner}, which is not known.")
         for text in _order_flaws(state, client_id, order, working=working):
             yield _flaw(ORDERS, client_id, f"The order {client_id} {text}.")
 
@@ -156,5 +164,3 @@ def _order_flaws(state: EngineState, client_id: ClientOrderId, order: Order, *, 
         yield f"is filled with {order.executed:f}, more than its {order.quantity:f}"
     if bool(order.fill_keys) is not bool(order.filled):
         yield f"is filled with {order.filled:f} by {len(order.fill_keys)} executions"
-    if working and order.owner not in state.bots and order.owner not in (MANUAL, EXTERNAL):
-        yield f"belongs to {order.owner}, which is not known"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import StateCorruptionError
 from engine.state import EngineState
-from engine.state.soundness import check_balances, check_positions
+from engine.state.soundness import flaws
 from storage.journal.chain import fold, last_link, link_at, reading, verify
 from storage.journal.codec import genesis
 from storage.journal.mark import HighWaterMark, Mark
@@ -155,7 +155,7 @@ def _take_snapshot(connection: sqlite3.Connection, path: Path, found: Recovered)
                 found.rejected.append(seq)
             continue
         if header.journal_id == journal_id and link_at(connection, journal_id, seq) == header.hash:
-            flaw = next(iter((*check_balances(state), *check_positions(state))), None)
+            flaw = next(iter(flaws(state, owners=False)), None)
             if flaw is not None:
                 found.notes.append(f"The snapshot at fact {seq} contradicts itself and was passed over: {flaw.text}")
                 found.rejected.append(seq)

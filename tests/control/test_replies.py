@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.control import views, views_errors, views_records, views_replay
+from engine.control import views, views_errors, views_records, views_replay, views_state
 from engine.control.ops import all as all_operations
 from engine.control.registry import OPERATIONS
 from engine.control.replies import FACTS, REPLIES, TOPICS, reply_type, topic_type
@@ -23,6 +23,7 @@ NAMES: dict[str, Any] = {
     **vars(views_errors),
     **vars(views_records),
     **vars(views_replay),
+    **vars(views_state),
     "Candle": Candle,
     "Any": Any,
 }

@@ -20,6 +20,7 @@ from pydantic import BaseModel
 
 from engine.control import views
 from engine.control.link import Delta
+from engine.control.views_state import StateAuditPage
 from engine.errors import EngineNotRunningError, NotFoundError
 from engine.model.entries import BotState, TradingState
 from engine.model.ids import ClientOrderId, Currency, InstrumentId, Owner
@@ -251,6 +252,8 @@ class FakeLink:
             "backtests.delete": lambda asked: self._forget("backtests.list", asked["id"]),
             "jobs.get": lambda asked: self._row("jobs.list", asked["id"]),
             "facts.since": lambda asked: [row for row in self.data["activity"] if row.seq > asked.get("cursor", 0)],
+            "recovery.report": lambda _: list(self.data.get("recovery.report", [])),
+            "state.audit": lambda _: self.data.get("state.audit", StateAuditPage(rows=(), page=1, pages=0, total=0)),
             "health.components": lambda _: list(self.data.get("health.components", [])),
         }
         if operation in handlers:

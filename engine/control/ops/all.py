@@ -20,6 +20,7 @@ from engine.control.ops import (
     replay,
     risk,
     settings,
+    state,
     strategies,
 )
 
@@ -41,5 +42,6 @@ __all__ = [
     "replay",
     "risk",
     "settings",
+    "state",
     "strategies",
 ]

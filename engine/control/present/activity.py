@@ -113,10 +113,11 @@ def _recovered(_state: EngineState, event: ev.RecoveryVerified) -> Words:
 
 
 def _checked(_state: EngineState, event: ev.StateChecked) -> Words | None:
-    if not event.findings:
+    fresh = [finding for finding in event.findings if not finding.standing]
+    if not fresh:
         return None
-    grave = any(finding.grade not in (Grade.LOGGED, Grade.RECONCILED) for finding in event.findings)
-    told = [f"{finding.text} {finding.correction}".strip() for finding in event.findings]
+    grave = any(finding.grade not in (Grade.LOGGED, Grade.RECONCILED) for finding in fresh)
+    told = [f"{finding.text} {finding.correction}".strip() for finding in fresh]
     return CRITICAL if grave else WARNING, f"A check of the state found: {' '.join(told)}", "", ""
 
 

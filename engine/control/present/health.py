@@ -9,6 +9,7 @@ from engine.execution.connection import ConnectionState
 from engine.model.entries import BotState, TradingState
 from engine.model.faults import BreakerState, Severity
 from engine.model.order import OrderStatus
+from engine.model.verification import Grade
 
 if TYPE_CHECKING:
     from engine.control.context import Context
@@ -22,6 +23,8 @@ BACKLOG = 1_000
 HOUR_NS = 3_600_000_000_000
 STALE_MS = 10_000.0
 LAG_MS = 50.0
+LATE_ROUNDS = 3
+"""Rounds of checks that may be missed before it is worth a word."""
 BEHIND = 5_000
 """Facts that the history may be behind."""
 
@@ -42,6 +45,7 @@ def health_rows(context: Context) -> list[HealthRow]:
         _journal(engine),
         _disk(engine),
         _venue(engine),
+        _state(engine),
         _feeds(engine),
         _risk(engine),
         _bots(engine),
@@ -112,6 +116,32 @@ def _venue(engine: Engine) -> HealthRow:
         words = f"{engine.venue.id} is being asked what became of {unknown} order{'s' if unknown > 1 else ''}."
         return _row("venue", WARNING, words, **figures)
     return _row("venue", OK, f"{engine.venue.id} answers; {len(engine.state.orders)} orders are open.", **figures)
+
+
+def _state(engine: Engine) -> HealthRow:
+    """What the last round of checks, or else the verification of the start, has told."""
+    monitor, report = engine.monitor, engine.report
+    last, now = monitor.last, engine.clock.now()
+    findings = last.findings if last is not None else report.findings if report is not None else ()
+    figures = {"findings": len(findings), "round_ms": None if last is None else last.duration_ms}
+    when = (
+        "at the start"
+        if last is None or monitor.checked_at is None
+        else f"{(now - monitor.checked_at) / 1e9:.0f} s ago"
+    )
+    if report is None:
+        return _row("state", OFF, "The state is being verified.", **figures)
+    if findings:
+        grave = any(f.grade in (Grade.CORRUPT, Grade.FAILED) for f in findings)
+        words = f"{findings[0].text} {findings[0].correction}".strip()
+        more = f" There are {len(findings) - 1} more." if len(findings) > 1 else ""
+        return _row("state", FAILED if grave else WARNING, f"Checked {when}: {words}{more}", **figures)
+    if (
+        monitor.checked_at is not None
+        and now - monitor.checked_at > LATE_ROUNDS * monitor.figures.validation_frequency * 1e9
+    ):
+        return _row("state", WARNING, f"The state was last checked {when}.", **figures)
+    return _row("state", OK, f"Checked {when}: memory and {engine.venue.id} tell the same.", **figures)
 
 
 def _feeds(engine: Engine) -> HealthRow:

@@ -69,7 +69,8 @@ class BotManager:
         max_running: int = MAX_RUNNING,
         errors: ErrorHandler | None = None,
     ) -> None:
-        self._errors = errors or ErrorHandler(clock)
+        self.errors = errors or ErrorHandler(clock)
+        """Hears of every failure of a bot."""
         self.running: dict[Owner, Bot] = {}
         self._account = account
         self._ledger = ledger
@@ -181,7 +182,7 @@ class BotManager:
         except Exception as error:
             # A strategy's file and a venue's history are outside: whatever they raise, this bot alone does not start.
             log.exception("a bot could not be started", bot=entry.id)
-            self._errors.report(error, component="bots", operation="start", bot=entry.id)
+            self.errors.report(error, component="bots", operation="start", bot=entry.id)
             raise StrategyError(
                 f"It could not be started ({type(error).__name__}: {error}). The log has the details."
             ) from error
@@ -394,13 +395,13 @@ class BotManager:
             # Not the bot's fault, and nothing can be booked about it: the whole engine has halted.
             log.error("a bot waits: the journal failed", bot=owner)
         except QuarterdeckError as error:
-            self._errors.report(error, component="bots", operation="run", bot=owner)
+            self.errors.report(error, component="bots", operation="run", bot=owner)
             self._fail(owner, error.message)
         except Exception as error:
             log.exception("a bot failed", bot=owner)
             # A strategy's fault ends its own bot and nothing else: it is no failure of the system.
             failed = StrategyError(f"{type(error).__name__}: {error}").with_traceback(error.__traceback__)
-            self._errors.report(failed, component="bots", operation="run", bot=owner)
+            self.errors.report(failed, component="bots", operation="run", bot=owner)
             self._fail(owner, f"It failed unexpectedly ({type(error).__name__}: {error}). See the log file.")
         else:
             return True

@@ -89,9 +89,11 @@ class Revival:
             raise
         except ExchangeError as error:
             log.warning("a bot waits for its history", bot=entry.id, problem=error.message)
+            self._manager.errors.report(error, component="bots", operation="revive", bot=entry.id)
             return
         except QuarterdeckError as error:
             log.warning("a bot could not be restarted", bot=entry.id, problem=error.message)
+            self._manager.errors.report(error, component="bots", operation="revive", bot=entry.id)
             if entry.id in self.waiting:
                 self.waiting.discard(entry.id)
                 self._manager.move(entry, BotState.ERROR, error.message)

@@ -232,6 +232,7 @@ class EngineHost:
     def _compare(self) -> None:
         if self.engine is not None:
             self.engine.dispatcher.compare_soon()
+            self.engine.remedies.connection.sync_soon()
 
     async def _keep_errors(self, context: Context) -> None:
         """Errors are counted from the first moment on; what keeps them comes up with the reports."""

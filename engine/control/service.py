@@ -184,6 +184,8 @@ class Service:
         except Exception as error:
             # A fault of ours: the person gets a sentence, the trace goes to the log.
             log.exception("operation failed", operation=entry.name)
+            if self.context.engine is not None:
+                self.context.engine.errors.report(error, component="operations", operation=entry.name)
             raise QuarterdeckError(
                 f"{entry.name} failed unexpectedly ({type(error).__name__}). The log has the details."
             ) from error

@@ -328,6 +328,7 @@ class Topics:
         except Exception as error:  # one view that cannot be made must not stop the others
             if not shared.failed:
                 log.warning("a topic cannot be shown", problem=str(error), exc_info=_trace(error))
+                self._report(error, "show a topic")
             shared.failed = True
             shared.due = now + int(FAILED_S * 1e9)
             return
@@ -337,6 +338,10 @@ class Topics:
         for watcher in tuple(shared.watchers):
             if changed or not watcher.seq:
                 watcher.tell(data, snapshot=True)
+
+    def _report(self, error: Exception, what: str) -> None:
+        if self._context.engine is not None:
+            self._context.engine.errors.report(error, component="topics", operation=what)
 
     # --- facts -------------------------------------------------------------------------------------------------------
 
@@ -394,8 +399,9 @@ def _told(engine: Engine, topic: str, records: Iterable[ev.Record]) -> Iterable[
                 data: Any = activity(engine.state, record)
             else:
                 data = fill_row(engine, record.seq, record.event) if isinstance(record.event, ev.OrderFilled) else None
-        except Exception:  # a fact that cannot be put into words must not harm whoever booked it
+        except Exception as error:  # a fact that cannot be put into words must not harm whoever booked it
             log.exception("a fact cannot be told", fact=ev.event_name(record.event), seq=record.seq)
+            engine.errors.report(error, component="topics", operation=f"tell {ev.event_name(record.event)}")
             continue
         if data is not None:
             yield Fact(record.seq, data)

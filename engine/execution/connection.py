@@ -197,6 +197,7 @@ class VenueConnection:
         if self.state is not ConnectionState.SAFE:
             self._move(ConnectionState.SYNCING, self.reason)
         work = asyncio.get_running_loop().create_task(self._in_order(scenario), name=f"sync {self.venue.id}")
+        done = False
         try:
             while not work.done():
                 look = asyncio.get_running_loop().create_task(self._clock.sleep(LOOK_S), name="look")
@@ -210,11 +211,12 @@ class VenueConnection:
                 if until is not None and self._clock.now() >= until:
                     scenario.step("comparing takes too long")
                     return False
-            return work.result()
+            done = work.result()
+            return done
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
-            if self.state is ConnectionState.SYNCING:
+            if self.state is ConnectionState.SYNCING and not done:
                 self._move(ConnectionState.OFFLINE, self.reason)
 
     async def _in_order(self, scenario: Scenario) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -69,8 +71,24 @@ class Desk:
         return await self.reports.run(work)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with its tables, made once and copied."""
+    from storage.database import Database
+
+    home = tmp_path_factory.mktemp("made")
+
+    async def make() -> None:
+        async with Database(DatabaseSettings(), home):
+            pass
+
+    asyncio.run(make())
+    return home / "quarterdeck.db"
+
+
 @pytest.fixture
-async def on(tmp_path: Path) -> AsyncIterator[Desk]:
+async def on(tmp_path: Path, made: Path) -> AsyncIterator[Desk]:
+    shutil.copy(made, tmp_path)
     desk = Desk(tmp_path)
     yield desk
     await desk.reports.close()
@@ -215,7 +233,8 @@ async def test_each_kind_of_row_goes_when_its_time_is_over(on: Desk) -> None:
     assert min(row.period_end for row in await on.rows("AnalyticsReportRow")) > first
 
 
-async def test_retention_and_what_is_looked_for_are_settings(tmp_path: Path) -> None:
+async def test_retention_and_what_is_looked_for_are_settings(tmp_path: Path, made: Path) -> None:
+    shutil.copy(made, tmp_path)
     desk = Desk(
         tmp_path,
         analytics={"error_logs_days": 1, "daily_summary": False, "weekly_analysis": False, "trend_alerts": False},

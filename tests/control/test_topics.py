@@ -17,6 +17,7 @@ from engine.control.topics import FACT_TOPICS, FAILED_S, STATE_TOPICS, StateTopi
 from engine.errors import NotFoundError, ValidationError
 from engine.ledger import Ledger
 from engine.market.hub import MarketHub
+from engine.resilience.handler import ErrorHandler
 from engine.state import EngineState
 from tests.control.house import BTC, Deck, deck
 from tests.execution.house import INSTRUMENT, SlowJournal
@@ -55,7 +56,12 @@ class Studio:
         self.hub.add(INSTRUMENT)
         self.ledger = Ledger(self.state, self.journal, self.clock, epoch=1)
         engine: Any = SimpleNamespace(
-            ledger=self.ledger, journal=self.journal, state=self.state, hub=self.hub, clock=self.clock
+            errors=ErrorHandler(self.clock),
+            ledger=self.ledger,
+            journal=self.journal,
+            state=self.state,
+            hub=self.hub,
+            clock=self.clock,
         )
         self.value: Any = 0
         self.built = 0

@@ -137,6 +137,7 @@ async def test_back_it_compares_positions_orders_and_balances_before_anything_is
     assert on.last.steps[0] == "3 orders await an answer; their intents are in the journal"
     assert "the connection was lost again while comparing" in on.last.steps
     assert on.last.steps[-3:] == ["positions compared", "orders compared", "balances compared"]
+    assert on.states[-2:] == [ConnectionState.SYNCING, ConnectionState.ONLINE]
     (began,), (ended,) = on.house.facts(ev.ScenarioBegan), on.house.facts(ev.ScenarioEnded)
     assert (began.subject, ended.succeeded, ended.steps) == ("SIM", True, tuple(on.last.steps))
 

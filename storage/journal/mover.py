@@ -9,18 +9,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import sys
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import ConflictError, StateCorruptionError
 from storage.journal.archive import Archive, archive_folder
-from storage.journal.beside import leave, program
 from storage.journal.chain import link_at, walk
-from storage.journal.contract import MoveRules
 from storage.journal.damage import using
-from storage.journal.pacing import Pacer
 from storage.journal.recovery import snapshot_folder
 from storage.journal.schema import connect, immediate, read_meta, upgrade
 from storage.journal.segment import write_segment
@@ -30,18 +25,18 @@ from storage.journal.usage import measure
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Generator, Iterator
+    from pathlib import Path
 
+    from storage.journal.contract import MoveRules
     from storage.journal.segment import ArchivedRow, Segment
 
-__all__ = ["main", "movable", "move", "steps", "worth_moving"]
+__all__ = ["movable", "move", "steps", "worth_moving"]
 
 NS_PER_DAY = 86_400_000_000_000
 FREE_PAGES = 500
 """Free pages (4 KiB) that the file keeps for what comes next."""
 VACUUM_PAGES = 64
 """Pages given back at a time; the right to write is held for a millisecond or two."""
-WORK_S, REST_S = 0.005, 0.02
-"""How long the program works before it rests, and how long it rests: the engine's commits come first."""
 
 
 def worth_moving(path: Path, rules: MoveRules) -> bool:
@@ -190,21 +185,7 @@ def _give_back(connection: sqlite3.Connection) -> Iterator[str]:
     if connection.execute("PRAGMA auto_vacuum").fetchone()[0] != 2:
         return
     while connection.execute("PRAGMA freelist_count").fetchone()[0] > FREE_PAGES:
-        connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+        # As a script: `execute` would take only its first step, which gives back a single page.
+        connection.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
         yield "given back"
     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-
-
-# --- the program: `python -m storage.journal.mover JOURNAL HOT_DAYS BUDGET_BYTES FACTS` -------------------------------
-
-
-def main(arguments: list[str]) -> int:
-    """Run as a program; it prints the last archived fact before and after."""
-    path, hot_days, budget, facts = arguments
-    rules = MoveRules(hot_days=float(hot_days), budget_bytes=int(budget), segment_facts=int(facts))
-    rest = Pacer(work_s=WORK_S, rest_s=REST_S)
-    return program(lambda: " ".join(map(str, move(Path(path), rules, rest.pause))))
-
-
-if __name__ == "__main__":
-    leave(main(sys.argv[1:]))

@@ -106,7 +106,7 @@ class Snapshotter:
         rules = self._options.moves
         if worth_moving(self._path, rules):
             wanted = (rules.hot_days, rules.budget_bytes, rules.segment_facts)
-            self._beside.run("storage.journal.mover", str(self._path), *map(str, wanted))
+            self._beside.run("storage.journal.moving", str(self._path), *map(str, wanted))
             self._look()
 
     def _look(self) -> None:

@@ -43,14 +43,19 @@ class Usage:
         return self.total / self.budget if self.budget else 0.0
 
     @property
+    def nearly_full(self) -> bool:
+        """Whether the disk is about to take nothing more."""
+        return self.free < LEAST_FREE
+
+    @property
     def alarming(self) -> bool:
         """Whether the budget is used up or the disk is nearly full."""
-        return self.share >= ALERT_SHARE or self.free < LEAST_FREE
+        return self.share >= ALERT_SHARE or self.nearly_full
 
     @property
     def words(self) -> str:
         """What a person should know when the budget or the disk runs out; empty while all is well."""
-        if self.free < LEAST_FREE:
+        if self.nearly_full:
             return (
                 f"Only {self.free / 1e6:.0f} MB are free on the journal's disk; at 0 the engine halts. Free space now; "
                 "`quarterdeck doctor` shows what takes how much."

@@ -7,6 +7,7 @@ import itertools
 import os
 import random
 import shutil
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from engine.events import OrderIntended, Record, decode_record, encode_record
 from engine.model.ids import ClientOrderId
 from engine.state import EngineState
 from storage.journal import Journal, JournalOptions
+from storage.journal.archive import archive_folder
+from storage.journal.cut import cut
 from storage.journal.recovery import snapshot_folder
 from tests.bench.table import Row, best_rate, percentile, sync_times, workplace
 from tests.kit.histories import SESSION_MIX, HistoryMaker, kinds, session
@@ -32,7 +35,7 @@ NO_SNAPSHOTS = JournalOptions(snapshot_every=0)
 
 def run() -> list[Row]:
     """Measure everything of this module."""
-    return [*_folding(), *_durability(), *_stalls()]
+    return [*_folding(), *_durability(), *_stalls(), *_moving()]
 
 
 def _milliseconds(values: list[float]) -> str:
@@ -184,6 +187,56 @@ async def _saturate(path: Path, total: int = 30_000) -> float:
     rate = total / (time.perf_counter() - began)
     await journal.close()
     return rate
+
+
+# --- moving history beside the writer --------------------------------------------------------------------------------
+
+
+def _moving() -> list[Row]:
+    with workplace("moving") as folder:
+        path = folder / "journal.db"
+        asyncio.run(_store(path, session(FACTS)))
+        cut(path, 1)
+        before = path.stat().st_size
+        waits, took = asyncio.run(_bursts_beside(path))
+        after = sum(file.stat().st_size for file in [path, *archive_folder(path).iterdir()])
+    good = percentile(waits, 99) <= 50
+    return [
+        Row(
+            f"durable intents, 100/s, while {FACTS:,} facts move to the archive",
+            _milliseconds(waits),
+            "p99 <= 50 ms",
+            good,
+        ),
+        Row("  moving takes, beside the writer", f"{took:.1f} s, {before / 1e6:.0f} MB become {after / 1e6:.0f} MB"),
+    ]
+
+
+async def _bursts_beside(path: Path) -> tuple[list[float], float]:
+    """Bursts of intents for as long as the program that moves facts runs; milliseconds, and how long it ran."""
+    journal = Journal.open(path, NO_SNAPSHOTS)
+    journal.open_epoch()
+    journal.start()
+    intents = Intents(journal)
+    waits: list[float] = []
+
+    async def one() -> None:
+        began = time.perf_counter()
+        await journal.wait_durable(intents.append())
+        waits.append((time.perf_counter() - began) * 1e3)
+
+    began = time.perf_counter()
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "storage.journal.moving", str(path), "0", "1", "20000", stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    while program.returncode is None:
+        await asyncio.gather(*(one() for _ in range(10)))
+        await asyncio.sleep(PAUSE_S)
+    took = time.perf_counter() - began
+    await journal.close()
+    assert program.returncode == 0
+    return waits, took
 
 
 # --- snapshots beside the loop ---------------------------------------------------------------------------------------

@@ -22,6 +22,6 @@ REPLAY = (
     A("replay.next_risk", "", "app.replay_step(1, 'risk')", "Next risk fact", "Go to the next halt or refusal."),
     A("replay.faster", "right_curly_bracket", "app.replay_speed(1)", "Faster", "Let time pass faster."),
     A("replay.slower", "left_curly_bracket", "app.replay_speed(-1)", "Slower", "Let time pass more slowly."),
-    A("replay.go", "ctrl+g", "app.replay_go", "Go to", "Go to a time, a fact or a session."),
+    A("replay.go", "ctrl+t", "app.replay_go", "Go to", "Go to a time, a fact or a session."),
     A("replay.leave", "backspace", "app.replay_leave", "Present", "Go back to the present."),
 )  # fmt: skip

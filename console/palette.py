@@ -64,7 +64,7 @@ class PaletteDialog(Finder):
 
     def on_mount(self) -> None:
         """Ask for the bots' names."""
-        self.deck.ask(self, "bots.list", then=self._add_bots)
+        self.deck.ask(self, "bots.list", {"limit": 1000}, then=self._add_bots)
 
     def _add_bots(self, rows: list[BotRow]) -> None:
         app = self.deck

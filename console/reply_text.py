@@ -31,6 +31,8 @@ __all__ = ["figure", "plain", "sentence_of", "show"]
 PLAIN = (str, int, float, Decimal, bool, type(None))
 RIGHT = (int, float, Decimal)
 MEBIBYTE = 1 << 20
+OLDEST_NS = 10**17
+"""1973 in UTC nanoseconds: no count comes near it, so whatever its name, such a number is a time."""
 
 
 def plain(reply: Any) -> Any:
@@ -93,7 +95,7 @@ def _number(name: str, value: float | Decimal) -> str:
     if name.endswith("progress"):
         return percent(value, 0)
     if isinstance(value, int):
-        if name in TIMES:
+        if name in TIMES or value >= OLDEST_NS:
             return time_text(value)
         if name in NAMES:
             return str(value)

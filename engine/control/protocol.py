@@ -174,7 +174,7 @@ class WireError(msgspec.Struct, frozen=True, kw_only=True):
     """A refusal or failure."""
 
     code: int
-    message: str
+    message: str = ""
     data: dict[str, Any] = {}
 
 

@@ -130,7 +130,7 @@ class ControlServer:
         for connection in list(self._sessions):
             self.end(connection, Close.STOPPED, "the engine has stopped")
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=CLOSE_S + 1)
+            await asyncio.wait(self._tasks, timeout=CLOSE_S * 1.1)
         for task in self._tasks:
             task.cancel()
         await _close(server)

@@ -161,17 +161,20 @@ class Service:
     def _forget(self, now: int) -> None:
         """Drop outcomes that are too many or too old."""
         outcomes = self._outcomes
-        while len(outcomes) > REMEMBERED or now - next(iter(outcomes.values())).begun > REMEMBERED_NS:
+        while len(outcomes) > REMEMBERED:
+            outcomes.popitem(last=False)
+        while outcomes and now - next(iter(outcomes.values())).begun > REMEMBERED_NS:
             outcomes.popitem(last=False)
 
     def _check_unused(self, request_id: str) -> None:
         engine = self.context.engine
         begun = engine.state.requests.get(request_id) if engine is not None else None
-        if begun is not None:
+        if engine is not None and begun is not None:
             when = datetime.fromtimestamp(begun // 10**9, UTC)
+            why = "before the engine restarted" if begun < engine.started else "more than a day ago"
             raise ConflictError(
-                f"The request {request_id} was begun at {when:%Y-%m-%d %H:%M:%S} UTC, before the engine restarted, and "
-                "is not done again. Look at what became of it, then ask anew.",
+                f"The request {request_id} was begun at {when:%Y-%m-%d %H:%M:%S} UTC, {why}, and is not done again. "
+                "Look at what became of it, then ask anew.",
                 error_code="request_known",
             )
 

@@ -7,6 +7,7 @@ from decimal import Decimal as D
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from engine import events as ev
 from engine.control import host as host_module
@@ -130,6 +131,68 @@ async def test_only_so_many_outcomes_are_kept(on: Deck, monkeypatch: pytest.Monk
         await on.call("orders.cancel_all", f"r{number}")
     assert on.host.service is not None
     assert list(on.host.service._outcomes) == ["r2", "r3"]
+
+
+async def test_an_outcome_is_forgotten_after_a_day_and_the_request_is_still_not_done_again(
+    on: Deck, monkeypatch: pytest.MonkeyPatch, facts: list[ev.Event]
+) -> None:
+    await on.call("orders.cancel_all", "r1")
+    monkeypatch.setattr(service_module, "REMEMBERED_NS", -1)
+    await on.call("orders.cancel_all", "r2")
+    monkeypatch.undo()
+    with pytest.raises(ConflictError, match="more than a day ago, and is not done again"):
+        await on.call("orders.cancel_all", "r1")
+    assert sum(isinstance(fact, ev.OperatorActed) for fact in facts) == 2
+
+
+# --- one at a time ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def slow() -> Iterator[dict[str, Any]]:
+    """Two operations on a bot that take several turns, the second of them an emergency."""
+    box: dict[str, Any] = {"log": [], "gate": asyncio.Event()}
+
+    async def run(context: Context, request: BotName) -> str:
+        """Begin, wait, end."""
+        box["log"].append(f"{context.actor} begins")
+        await box["gate"].wait()
+        box["log"].append(f"{context.actor} ends")
+        return context.actor
+
+    operation("test.slow", BotName, Role.TRADER, mutates=True)(run)
+    operation("test.urgent", BotName, Role.TRADER, mutates=True, emergency=True)(run)
+    yield box
+    del OPERATIONS["test.slow"], OPERATIONS["test.urgent"]
+
+
+async def test_two_consoles_change_the_same_bot_one_after_the_other(on: Deck, slow: dict[str, Any]) -> None:
+    strategy = {"strategy": "trend_following", "instrument": BTC, "capital": "500"}
+    one, two = [await on.call("bots.create", name=name, **strategy) for name in ("one", "two")]
+    service = on.host.service
+    assert service is not None
+
+    def change(bot: str, actor: str, name: str = "test.slow") -> asyncio.Future[Any]:
+        return asyncio.ensure_future(service.call(name, {"bot": bot}, actor=actor))
+
+    first = change("one", "console")
+    second = change(one.id, "console 2")
+    other = change("two", "console 3")
+    await asyncio.sleep(0.01)
+    assert slow["log"] == ["console begins", "console 3 begins"]
+    urgent = change("one", "console 4", "test.urgent")
+    await asyncio.sleep(0.01)
+    assert slow["log"][-1] == "console 4 begins", "an emergency waits for nobody"
+    slow["gate"].set()
+    assert list(await asyncio.gather(first, second, other, urgent)) == [
+        "console",
+        "console 2",
+        "console 3",
+        "console 4",
+    ]
+    assert slow["log"].index("console ends") < slow["log"].index("console 2 begins")
+    assert service._turns._locks == {}
+    assert two.name == "two"
 
 
 # --- durable ---------------------------------------------------------------------------------------------------------
@@ -317,3 +380,16 @@ async def test_what_follows_from_an_operation_carries_its_id(on: Deck) -> None:
     on.engine.ledger.subscribe(records.append)
     await on.call("risk.halt", "r9", reason="a look")
     assert {record.correlation for record in records} == {"risk.halt-r9"}
+
+
+async def test_every_call_is_logged_with_who_how_long_and_what_came_of_it(on: Deck) -> None:
+    service = on.host.service
+    assert service is not None
+    with capture_logs() as logs:
+        await service.call("engine.status", actor="console 2")
+        with pytest.raises(NotFoundError) as caught:
+            await service.call("orders.cancel", {"client_id": "no-such"}, request_id="r1", actor="command line")
+    calls = [(entry["operation"], entry["actor"], entry["result"]) for entry in logs if entry["event"] == "call"]
+    assert calls == [("engine.status", "console 2", "done"), ("orders.cancel", "command line", "not_found")]
+    assert all(entry["ms"] >= 0 for entry in logs if entry["event"] == "call")
+    assert caught.value.correlation == "orders.cancel-r1"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -207,6 +209,79 @@ async def test_a_reply_that_is_too_large_is_a_refusal(
     async with serving(tmp_path, stub), open_link(tmp_path) as link:
         with pytest.raises(QuarterdeckError, match="too large for one message"):
             await link.call("bots.delete", {"bot": "x"})
+
+
+# --- lost and found --------------------------------------------------------------------------------------------------
+
+
+async def test_a_changing_call_whose_answer_was_lost_is_asked_again_under_its_id(
+    tmp_path: Path, stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "PAUSES_S", (0.0,))
+    done: dict[str | None, str] = {}
+
+    def place(params: dict[str, Any]) -> str:
+        request_id = stub.calls[-1][2]
+        if request_id not in done:
+            done[request_id] = f"done {len(done)}"
+            link._connection.transport.abort()  # type: ignore[union-attr]
+        return done[request_id]
+
+    stub.answers["bots.delete"] = place
+    async with serving(tmp_path, stub), open_link(tmp_path) as link:
+        assert await link.call("bots.delete", {"bot": "x"}, request_id="r1") == "done 0"
+        assert [call[2] for call in stub.calls] == ["r1", "r1"]
+        with pytest.raises(EngineNotRunningError, match="not known") as caught:
+            await link.call("bots.delete", {"bot": "x"})
+        assert caught.value.error_code == "outcome_unknown"
+        assert [call[2] for call in stub.calls][2:] == [None], "without an id nothing is asked twice"
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_a_call_that_another_process_would_have_to_answer_is_reported_with_its_id(
+    tmp_path: Path, stub: Stub, monkeypatch: pytest.MonkeyPatch, comes_back: bool
+) -> None:
+    monkeypatch.setattr(client_module, "PAUSES_S", (0.0, 0.001))
+    monkeypatch.setattr(client_module, "WAIT_S", 0.02)
+    monkeypatch.setattr("engine.control.server.CLOSE_S", 0.01)
+    stub.answers["bots.delete"] = lambda params: asyncio.sleep(3600)
+    async with serving(tmp_path, stub) as server, open_link(tmp_path) as link:
+        call = asyncio.ensure_future(link.call("bots.delete", {"bot": "x"}, request_id="r9"))
+        await eventually(lambda: stub.calls)
+        await server.close()
+        stub.pid += 1
+        async with contextlib.AsyncExitStack() as stack:
+            if comes_back:
+                await stack.enter_async_context(serving(tmp_path, stub))
+            with pytest.raises(EngineNotRunningError, match="request id r9 tells, and does it at most once") as caught:
+                await call
+            assert (caught.value.error_code, caught.value.details) == ("outcome_unknown", {"request_id": "r9"})
+            assert len(stub.calls) == 1
+            if comes_back:
+                await eventually(lambda: link.state == "attached")
+                assert link.welcome is not None
+                assert link.welcome.pid == stub.pid
+
+
+def test_a_single_call_for_a_command_needs_no_loop(tmp_path: Path, stub: Stub) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        async with serving(tmp_path, stub):
+            begun.set()
+            await asyncio.to_thread(ended.wait, 10)
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    assert begun.wait(10)
+    try:
+        assert client_module.call(tmp_path, "engine.stop", {"positions": "leave"}, "r1") == "The engine is stopping."
+    finally:
+        ended.set()
+        thread.join()
+    assert stub.calls == [("engine.stop", {"positions": "leave"}, "r1", Role.ADMIN, "command line")]
+    with pytest.raises(EngineNotRunningError):
+        client_module.call(tmp_path, "engine.status")
 
 
 # --- limits ----------------------------------------------------------------------------------------------------------

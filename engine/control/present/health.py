@@ -54,6 +54,7 @@ def health_rows(context: Context) -> list[HealthRow]:
         _reports(context),
         _jobs(context),
         _backups(context),
+        _clients(context),
     ]
 
 
@@ -203,6 +204,26 @@ def _errors(context: Context, engine: Engine) -> HealthRow:
         return _row("errors", WARNING, f"{len(recent)} kinds within an hour, the worst {worst}.", **figures)
     words = f"{len(recent)} kinds within an hour." if recent else "Nothing went wrong within an hour."
     return _row("errors", OK, words, **figures)
+
+
+def _clients(context: Context) -> HealthRow:
+    control = context.control
+    if control is None:
+        return _row("clients", OFF, "The socket for other consoles and commands is not open.")
+    rows, counted = control.clients(), control.counters
+    figures = {
+        "connected": len(rows),
+        "since_start": counted["clients"],
+        "cut_off": counted["cut_off"],
+        "refused_calls": counted["refused"],
+        "strangers": counted["strangers"],
+        "waiting": sum(row.waiting for row in rows),
+        "replaced": sum(row.replaced for row in rows),
+    }
+    if counted["strangers"]:
+        return _row("clients", WARNING, "Another user has tried to reach the engine and was refused.", **figures)
+    words = ", ".join(row.actor for row in rows) if rows else "Nobody else is connected"
+    return _row("clients", OK, f"{words}.", **figures)
 
 
 def _reports(context: Context) -> HealthRow:

@@ -3,7 +3,7 @@
 A test arms one place through the environment of the process that it starts, such as
 `QUARTERDECK_TEST_CRASH_AT=journal.committed:3`: the third time that anything passes that place, the process kills
 itself as a loss of power would, without a last word. A third part says otherwise: `:stop` freezes it (SIGSTOP, until
-somebody continues it), `:parent` kills the process that started it first.
+somebody continues it), a process number kills that process first, if it is the one that started this one.
 
 Points stand on both sides of every step that makes something durable or leaves the house. Whoever adds such a step adds
 its points here and passes them there; `tests/chaos` holds that each is passed in some line of code.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["CRASH_AT", "POINTS", "arm", "crash_point", "killer"]
 
 CRASH_AT = "QUARTERDECK_TEST_CRASH_AT"
-"""Name in the environment: `point:nth` or `point:nth:action`."""
+"""Name in the environment: `point:nth`, `point:nth:stop` or `point:nth:PID`."""
 
 POINTS: dict[str, str] = {
     "intent.checked": "risk has agreed to an order; its intent is not booked",
@@ -80,8 +80,8 @@ def killer(order: str) -> Callable[[str], None]:
     """
     point, _, rest = order.partition(":")
     nth, _, action = rest.partition(":")
-    if point not in POINTS or action not in ("", "stop", "parent") or not nth.isdecimal() or int(nth) < 1:
-        raise ValueError(f"{CRASH_AT}: {order!r} is no point:nth[:stop|parent]; points are {', '.join(POINTS)}.")
+    if point not in POINTS or not (action in ("", "stop") or action.isdecimal()) or not nth.isdecimal() or int(nth) < 1:
+        raise ValueError(f"{CRASH_AT}: {order!r} is no point:nth[:stop|:PID]; points are {', '.join(POINTS)}.")
     passes, lock = count(1), threading.Lock()
 
     def pass_by(name: str) -> None:
@@ -96,8 +96,9 @@ def killer(order: str) -> Callable[[str], None]:
 
 
 def _strike(action: str) -> None:
-    if action == "parent":
-        os.kill(os.getppid(), signal.SIGKILL)
+    # An orphan's parent is somebody else's process: only the one that was named is meant.
+    if action.isdecimal() and os.getppid() == int(action):
+        os.kill(int(action), signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGSTOP if action == "stop" else signal.SIGKILL)
 
 

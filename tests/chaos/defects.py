@@ -1,0 +1,104 @@
+"""Faults that are planted into an engine of the fault test, by name: each must be found out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine import events as ev
+from engine.control import service
+from engine.engine import Engine
+from engine.errors import UnknownOutcomeError
+from engine.execution.desk import Desk
+from engine.execution.dispatcher import Dispatcher
+from engine.execution.inquiry import Inquiry
+from engine.model.ids import TradeId
+from tests.chaos.weather import Weather
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.model.order import Order
+    from engine.model.venue import OrderCommand, Venue
+
+__all__ = ["DEFECTS", "plant"]
+
+
+def _resend_on_timeout() -> None:
+    """An order without an answer is sent again."""
+    place = Weather.place
+
+    async def insist(self: Weather, command: OrderCommand) -> None:
+        try:
+            await place(self, command)
+        except UnknownOutcomeError:
+            await place(self, command)
+
+    Weather.place = insist  # type: ignore[method-assign]
+
+
+def _book_fills_twice() -> None:
+    """An execution that is reported twice is taken for another one."""
+    book = Desk._on_fill
+
+    def on_fill(self: Desk, event: ev.OrderFilled) -> None:
+        fill = event.fill
+        if self._ledger.state.has_fill(fill) and self._ledger.state.order(fill.client_id) is not None:
+            fill = msgspec.structs.replace(fill, trade_id=TradeId(f"{fill.trade_id}again"))
+        book(self, ev.OrderFilled(fill=fill))
+
+    Desk._on_fill = on_fill  # type: ignore[method-assign]
+
+
+def _assume_canceled() -> None:
+    """A cancel without an answer counts as done."""
+    attempt = Dispatcher._try_cancel
+
+    async def assume(self: Dispatcher, venue: Venue, order: Order) -> bool:
+        if not await attempt(self, venue, order) and order.is_open:
+            event = ev.OrderCanceled(client_id=order.client_id, reason="assumed", ts=self._clock.now())
+            self._report(order, event)
+        return True
+
+    Dispatcher._try_cancel = assume  # type: ignore[method-assign]
+
+
+def _start_without_asking() -> None:
+    """A start trusts what it has booked."""
+
+    async def nothing(*_: Any, **__: Any) -> None:
+        await asyncio.sleep(0)
+
+    async def none(*_: Any, **__: Any) -> list[Any]:
+        await asyncio.sleep(0)
+        return []
+
+    Dispatcher.recover = nothing  # type: ignore[method-assign]
+    Engine._settle_balances = nothing  # type: ignore[method-assign]
+    Inquiry.compare = none  # type: ignore[method-assign]
+
+
+def _answer_before_durable() -> None:
+    """A client is answered before what it asked for is on the disk."""
+
+    async def at_once(*_: Any) -> None:
+        await asyncio.sleep(0)
+
+    service._kept = at_once  # type: ignore[assignment]
+
+
+DEFECTS: dict[str, Callable[[], None]] = {
+    "resend on timeout": _resend_on_timeout,
+    "fill booked twice": _book_fills_twice,
+    "cancel assumed done": _assume_canceled,
+    "start without reconciling": _start_without_asking,
+    "reply before durable": _answer_before_durable,
+}
+
+
+def plant(name: str) -> None:
+    """Plant a defect into this process; an empty name plants none."""
+    if name:
+        DEFECTS[name]()

@@ -1,0 +1,242 @@
+"""One engine process of the fault test: it trades until it is killed, or brings everything to rest and tells.
+
+The functions here are entered in a fresh fork of a process that has imported everything and started nothing, so that a
+life costs a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import gc
+import os
+import random
+import threading
+import traceback
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from engine import crash_points
+from engine.control.host import EngineHost, build_engine
+from engine.errors import QuarterdeckError
+from engine.execution import dispatcher, inquiry
+from engine.model.entries import TradingState
+from engine.model.ids import AccountId
+from engine.model.order import OrderStatus
+from engine.venues.remote.client import RemoteVenue
+from tests.chaos.defects import plant
+from tests.chaos.plan import SPECIAL, Life, Plan
+from tests.chaos.records import Counts, Notes
+from tests.chaos.trader import Trader, unanswered
+from tests.chaos.weather import Weather
+
+# Imported at the start of a life otherwise, and of every one anew.
+from engine.venues.markets import simulated as _simulated  # noqa: F401  # isort: skip
+from engine.venues.paper import settings as _settings, venue as _venue  # noqa: F401  # isort: skip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+    from pathlib import Path
+
+    from engine.model.venue import Venue
+
+__all__ = ["calm", "config", "trade"]
+
+PAPER = AccountId("paper")
+TRADERS = 4
+PAUSE_S = 0.04
+SETTLE_S = 8.0
+LIMITS = {"max_orders_per_second": 1000, "max_orders_per_minute": 60000}
+
+
+def config(home: Path, plan: Plan, *, snapshots: bool) -> None:
+    """Write the settings of a session into its home folder."""
+    lines = [
+        "[paper]",
+        "latency_ms = 2",
+        "latency_jitter_ms = 1",
+        "updates_per_second = 5",
+        f"seed = {plan.seed % 1000}",
+        f"process = {str(plan.process).lower()}",
+        'balances = {USDT = "1000000", BTC = "50", ETH = "500"}',
+        "[journal]",
+        f"snapshot_events = {150 if snapshots else 10_000}",
+    ]
+    (home / "config.toml").write_text("\n".join(lines) + "\n")
+
+
+def hurry() -> None:
+    """Ask venues within fractions of a second, where a person's engine takes its time."""
+    dispatcher.COMPARE_EVERY_S = 0.7
+    dispatcher.CANCEL_AGAIN_S = (0.05, 0.1, 0.2, 0.3)
+    inquiry.ASK_AFTER_S = (0.05, 0.1, 0.2, 0.2, 0.3, 0.3)
+
+
+def enter(home: Path) -> None:
+    """First steps of a process: its own session, its words into a file."""
+    os.setsid()
+    output = os.open(home / "life.log", os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+    for descriptor in (1, 2):
+        os.dup2(output, descriptor)
+    # A process that hangs says where.
+    faulthandler.dump_traceback_later(25, repeat=True, file=output)
+    gc.enable()
+    hurry()
+
+
+def trade(home: Path, plan: Plan, life: Life, parent: Connection) -> None:
+    """Start, trade until killed. `ready` on the connection says that trading begins, anything else why it does not."""
+    enter(home)
+    plant(plan.defect)
+    crash_points.arm(_hazards(life))
+    try:
+        asyncio.run(_trade(home, plan, life, parent))
+    except QuarterdeckError as error:
+        with suppress(OSError):
+            parent.send(error.message)
+
+
+def _hazards(life: Life) -> Callable[[str], None]:
+    """What happens at crash points: in half of all lives the disk is slow, and at its own point a life ends."""
+    chance, never = random.Random(life.seed), threading.Event()
+    slow = chance.uniform(0.002, 0.02) if chance.random() < 0.5 else 0.0
+    kill: Callable[[str], None] | None = None
+    if life.point in SPECIAL:
+        os.environ[crash_points.CRASH_AT] = f"{life.order}:{os.getpid()}"
+    elif life.point:
+        kill = crash_points.killer(life.order)
+
+    def pass_by(name: str) -> None:
+        if slow and name in ("journal.commit", "venue.commit"):
+            never.wait(slow)
+        if kill is not None:
+            kill(name)
+
+    return pass_by
+
+
+async def _trade(home: Path, plan: Plan, life: Life, parent: Connection) -> None:
+    chance = random.Random(life.seed)
+    counts, notes = Counts(home / "counts"), Notes(home / "asked")
+    before = unanswered(home / "asked")
+    host = build_engine(home)
+    weather = _meet(host, plan, chance, counts, Notes(home / "sent"))
+    await host.start()
+    assert weather
+    weather[0].trading = True
+    link = host.link()
+    await link.call("risk.set_limits", {"limits": LIMITS})
+    parent.send("ready")
+    counts.add("lives")
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(TRADERS):
+            name = f"{plan.seed}.{life.number}.{number}"
+            trader = Trader(name, link, random.Random(f"{life.seed}|{number}"), notes, counts, PAUSE_S)
+            tasks.create_task(_work(trader, before if number == 0 else []), name=f"trader {number}")
+        tasks.create_task(_measure(host, counts), name="stopwatch")
+        if life.hang_up == "cut the line":
+            tasks.create_task(_cut(weather[0].venue, chance), name="cut")
+
+
+def _meet(host: EngineHost, plan: Plan, chance: random.Random, counts: Counts, sent: Notes) -> list[Weather]:
+    """Put the weather between an engine and its venue; it is in the list once the engine has started."""
+    made: list[Weather] = []
+    make = host._make_venue
+
+    def meet() -> Any:
+        made.append(Weather(make(), chance, plan.trouble, sent, counts))
+        return made[0]
+
+    host._make_venue = meet  # type: ignore[method-assign]
+    return made
+
+
+async def _work(trader: Trader, before: list[tuple[str, str, dict[str, Any]]]) -> None:
+    for request, operation, params in before:
+        # A client that never heard asks again under the same id: it may not be done twice.
+        await trader.ask(operation, params, request)
+    await trader.trade()
+
+
+async def _measure(host: EngineHost, counts: Counts) -> None:
+    before = host.clock.monotonic()
+    while True:
+        await asyncio.sleep(0.02)
+        now = host.clock.monotonic()
+        counts.add("traded_ns", now - before)
+        before = now
+
+
+async def _cut(venue: Venue, chance: random.Random) -> None:
+    """Break the line to the venue's process now and then."""
+    while isinstance(venue, RemoteVenue):
+        await asyncio.sleep(chance.uniform(0.05, 0.3))
+        if venue._line is not None:
+            venue._line.hang_up()
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+
+
+def calm(home: Path, plan: Plan, parent: Connection) -> None:
+    """Start once more in good weather, compare, end every order, compare again, stop in order."""
+    enter(home)
+    plant(plan.defect)
+    try:
+        problems = asyncio.run(_calm(home))
+    except Exception:
+        problems = [f"the last start failed: {traceback.format_exc()}"]
+    parent.send(msgspec.json.encode(problems))
+
+
+async def _calm(home: Path) -> list[str]:
+    host = build_engine(home)
+    await host.start()
+    try:
+        assert host.engine is not None
+        problems = await _until_none(lambda: _open_differences(host))
+        if host.engine.state.trading_state() is TradingState.HALTED:
+            problems.append(
+                f"the engine has halted itself: {[str(h.reason) for h in host.engine.state.halts.values()]}"
+            )
+        await host.link().call("orders.cancel_all", {})
+        return problems + await _until_none(lambda: _still_open(host))
+    finally:
+        await host.stop()
+
+
+async def _until_none(look: Any) -> list[str]:
+    """What a look still finds when there was time enough."""
+    end = asyncio.get_running_loop().time() + SETTLE_S
+    while found := await look():
+        if asyncio.get_running_loop().time() > end:
+            return list(found)
+        await asyncio.sleep(0.02)
+    return []
+
+
+async def _open_differences(host: EngineHost) -> list[str]:
+    """Working orders that only one side has, or that differ."""
+    engine = host.engine
+    assert engine is not None
+    there = {o.client_id: (o.quantity, o.filled, o.price) for o in await engine.venue.open_orders(PAPER)}
+    here = {o.client_id: (o.quantity, o.filled, o.price) for o in engine.state.orders.values()}
+    waits = [o.client_id for o in engine.state.orders.values() if o.status in _UNSETTLED]
+    if here == there and not waits:
+        return []
+    differ = {*here.items()} ^ {*there.items()}
+    return [f"open orders differ: {sorted(map(str, differ))}; unsettled: {waits}"]
+
+
+_UNSETTLED = (OrderStatus.PENDING, OrderStatus.SUBMITTED, OrderStatus.UNKNOWN)
+
+
+async def _still_open(host: EngineHost) -> list[str]:
+    engine = host.engine
+    assert engine is not None
+    there = [o.client_id for o in await engine.venue.open_orders(PAPER)]
+    here = list(engine.state.orders)
+    return [f"orders cannot be ended: here {here}, at the venue {there}"] if here or there else []

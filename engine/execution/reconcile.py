@@ -440,8 +440,11 @@ class _Round:
 def _is_another(meant: Order, there: VenueOrder) -> bool:
     """Whether what the venue has under an id is not what was asked for."""
     same = (there.instrument, there.side, there.type) == (meant.instrument, meant.side, meant.type)
-    # Only an amendment makes an order larger; before the venue named it, there was none.
-    larger = meant.venue_order_id is None and there.quantity > meant.quantity
+    # Only an amendment makes an order larger. One that the venue never named may have one under way all the same: the
+    # notices of its acceptance and of the change may both have been lost. One that has lived has forgotten its changes.
+    wanted = max(meant.quantity, meant.pending_quantity or meant.quantity)
+    never_lived = meant.venue_order_id is None and (meant.is_open or meant.status is OrderStatus.REJECTED)
+    larger = never_lived and there.quantity > wanted
     return not same or larger
 
 

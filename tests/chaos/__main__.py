@@ -91,7 +91,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         prog="python -m tests.chaos", description=__doc__.split("\n")[0] if __doc__ else ""
     )
     parser.add_argument("--seed", type=int, help="run the session of this seed only")
-    parser.add_argument("--point", default="", help=f"a crash point, or {ANY}")
+    parser.add_argument("--point", default="", help=f"a crash point or {ANY}; with --seed several, one for each life")
     parser.add_argument("--process", action="store_true", help="the venue in a process of its own")
     parser.add_argument("--lives", type=int, default=5, help="engines in one session (5)")
     parser.add_argument("--defect", default="", choices=["", *DEFECTS], help="plant a defect")
@@ -104,7 +104,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 
 def one(options: argparse.Namespace) -> int:
     """Run one session and tell everything that was found."""
-    plan = Plan(options.seed, options.point or ANY, options.process, options.lives, options.defect)
+    points = tuple(filter(None, options.point.split(",")))
+    plan = Plan(options.seed, ANY, options.process, options.lives, options.defect, points=points)
     outcome = run(plan, keep=KEPT)
     counts = outcome.counts
     print(f"hits {dict(outcome.hits)}, missed {dict(outcome.missed)}")
@@ -179,9 +180,7 @@ def _fill(row: Row, pool: ThreadPoolExecutor, options: argparse.Namespace, count
 
 
 def _tell(outcome: Outcome) -> None:
-    plan = outcome.plan
-    process = " --process" if plan.process else ""
-    print(f"    again: python -m tests.chaos --seed {plan.seed} --point {plan.point} --lives {plan.lives}{process}")
+    print(f"    again: {outcome.plan.again}")
     for problem in outcome.verdict.problems[:10]:
         print(f"    {problem}", flush=True)
 

@@ -11,15 +11,16 @@ from engine import events as ev
 from engine.control import service
 from engine.engine import Engine
 from engine.errors import UnknownOutcomeError
-from engine.execution.desk import Desk
+from engine.execution import executions, reconcile
 from engine.execution.dispatcher import Dispatcher
-from engine.execution.inquiry import Inquiry
+from engine.execution.inquiry import Inquiry, Tally
 from engine.model.ids import TradeId
 from tests.chaos.weather import Weather
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
+    from engine.model.fill import Fill
     from engine.model.order import Order
     from engine.model.venue import OrderCommand, Venue
 
@@ -40,16 +41,14 @@ def _resend_on_timeout() -> None:
 
 
 def _book_fills_twice() -> None:
-    """An execution that is reported twice is taken for another one."""
-    book = Desk._on_fill
+    """An execution that the venue is asked for has another name than when it was reported."""
+    name = executions.named
 
-    def on_fill(self: Desk, event: ev.OrderFilled) -> None:
-        fill = event.fill
-        if self._ledger.state.has_fill(fill) and self._ledger.state.order(fill.client_id) is not None:
-            fill = msgspec.structs.replace(fill, trade_id=TradeId(f"{fill.trade_id}again"))
-        book(self, ev.OrderFilled(fill=fill))
+    def rename(fills: Iterable[Fill]) -> Iterator[Fill]:
+        for fill in name(fills):
+            yield msgspec.structs.replace(fill, trade_id=TradeId(f"{fill.trade_id}again"))
 
-    Desk._on_fill = on_fill  # type: ignore[method-assign]
+    reconcile.named = rename  # type: ignore[attr-defined]
 
 
 def _assume_canceled() -> None:
@@ -71,13 +70,13 @@ def _start_without_asking() -> None:
     async def nothing(*_: Any, **__: Any) -> None:
         await asyncio.sleep(0)
 
-    async def none(*_: Any, **__: Any) -> list[Any]:
+    async def none(*_: Any, **__: Any) -> Tally:
         await asyncio.sleep(0)
-        return []
+        return Tally()
 
-    Dispatcher.recover = nothing  # type: ignore[method-assign]
+    Dispatcher.recover = none  # type: ignore[method-assign]
     Engine._settle_balances = nothing  # type: ignore[method-assign]
-    Inquiry.compare = none  # type: ignore[method-assign]
+    Inquiry.look_over = none  # type: ignore[method-assign]
 
 
 def _answer_before_durable() -> None:

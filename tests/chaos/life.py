@@ -186,31 +186,31 @@ def calm(home: Path, plan: Plan, parent: Connection) -> None:
     enter(home)
     plant(plan.defect)
     try:
-        problems = asyncio.run(_calm(home))
+        problems = asyncio.run(_calm(home, 2.0 if plan.defect else SETTLE_S))
     except Exception:
         problems = [f"the last start failed: {traceback.format_exc()}"]
     parent.send(msgspec.json.encode(problems))
 
 
-async def _calm(home: Path) -> list[str]:
+async def _calm(home: Path, patience: float) -> list[str]:
     host = build_engine(home)
     await host.start()
     try:
         assert host.engine is not None
-        problems = await _until_none(lambda: _open_differences(host))
+        problems = await _until_none(lambda: _open_differences(host), patience)
         if host.engine.state.trading_state() is TradingState.HALTED:
             problems.append(
                 f"the engine has halted itself: {[str(h.reason) for h in host.engine.state.halts.values()]}"
             )
         await host.link().call("orders.cancel_all", {})
-        return problems + await _until_none(lambda: _still_open(host))
+        return problems + await _until_none(lambda: _still_open(host), patience)
     finally:
         await host.stop()
 
 
-async def _until_none(look: Any) -> list[str]:
+async def _until_none(look: Any, seconds: float) -> list[str]:
     """What a look still finds when there was time enough."""
-    end = asyncio.get_running_loop().time() + SETTLE_S
+    end = asyncio.get_running_loop().time() + seconds
     while found := await look():
         if asyncio.get_running_loop().time() > end:
             return list(found)

@@ -164,6 +164,8 @@ def _judge_words(verdict: Verdict, records: list[ev.Record]) -> None:
             over[event.client_id] = event.ts
         elif isinstance(event, ev.OrderFilled) and event.fill.ts > over.get(event.fill.client_id, event.fill.ts):
             verdict.differs.append(f"{event.fill.client_id} was said to be over, and was executed afterwards")
+        elif isinstance(event, ev.OrderAdopted):
+            verdict.lost.append(f"{event.client_id} had to be adopted: it left and was not tracked")
         elif isinstance(event, ev.OrderAccepted | ev.OrderAmended) and event.client_id in over:
             verdict.differs.append(f"{event.client_id} was said to be over, and was heard of again")
 

@@ -50,7 +50,7 @@ class Plan:
 
     seed: int
     point: str = ANY
-    """Where every life ends, or ANY."""
+    """Where every life ends that `points` does not say, or ANY."""
     process: bool = False
     """Whether the venue runs in a process of its own."""
     lives: int = 5
@@ -60,6 +60,13 @@ class Plan:
     """Share of the venue's replies that come late or not at all."""
     points: tuple[str, ...] = field(default=())
     """Instead of one point: one for each life in turn."""
+
+    @property
+    def again(self) -> str:
+        """The command that runs this session."""
+        words = ["python -m tests.chaos", f"--seed {self.seed}", f"--point {','.join(self.points) or self.point}"]
+        words += [f"--lives {self.lives}", *(["--process"] if self.process else [])]
+        return " ".join([*words, *([f"--defect '{self.defect}'"] if self.defect else [])])
 
     def life(self, number: int) -> Life:
         """The life of that number, counted from 0."""

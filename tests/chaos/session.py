@@ -122,7 +122,8 @@ class _Session:
             return None
 
     def _await_point(self, child: ForkServerProcess, life: Life) -> None:
-        child.join(POINT_S)
+        # A snapshot is cut by a program that has to be started first.
+        child.join(POINT_S * (3 if life.point.startswith("snapshot") else 1))
         died = child.exitcode == -signal.SIGKILL
         if child.exitcode not in (None, -signal.SIGKILL):
             raise AssertionError(f"life {life.number} of seed {self.plan.seed} ended by itself: {child.exitcode}")

@@ -158,6 +158,9 @@ accepted 0/2        | accepted 0/2             |       | listed                |
 accepted 0/2        | accepted 0/3             |       | listed                | Amended
 accepted 0/2        | accepted 0/2             |       | found changed         | Amended
 accepted 0/2        | accepted 0/3             |       | listed moved          |
+unknown 0/2         | accepted 0/3             |       | found growing         | Accepted Amended
+unknown 0/2         | accepted 0/4             |       | found growing         | halt
+rejected 0/2        | accepted 0/3             |       | listed fresh          | halt
 accepted 0/2        | accepted 0/3             |       | found changed moved   | ask
 accepted 0/2        | partially_filled 1/2     | 1     | listed                | Filled
 accepted 0/2        | partially_filled 1/2     | 1 1   | listed again          | Filled
@@ -268,6 +271,8 @@ def test_the_table(cell: str, says: str, fills: str, how: str, follows: str) -> 
     client_id = ClientOrderId("web-1") if "foreign" in flags else OURS
     price = None if "unpriced" in flags else D(90)
     booked(desk, cell, client_id, price)
+    if "growing" in flags:
+        desk.book(ev.OrderAmendRequested(client_id=client_id, quantity=D(3)))
     told: VenueOrder | None = None
     asked = desk.now + (5 * S if "fresh" in flags else NOW)
     if says and says != "none":

@@ -213,8 +213,8 @@ def run(plan: Plan, *, keep: Path | None = None) -> Outcome:
     session = _Session(plan, home)
     try:
         problems = session.run()
-        send_stop(home)
-        if not wait_until_gone(home, 20):
+        # One that a killed engine had still begun to start may follow on the first.
+        if not any(send_stop(home) is None or wait_until_gone(home, 5) for _ in range(8)):
             problems.append("the venue's process does not end")
         verdict = judge(home)
         verdict.differs += problems

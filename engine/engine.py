@@ -12,11 +12,12 @@ from engine.bots.manager import BotManager, Library
 from engine.bots.revival import RETRY_S
 from engine.capital.allocation import unallocated
 from engine.consistency.upkeep import upkeep
-from engine.errors import ConflictError, JournalError, QuarterdeckError
+from engine.errors import ConflictError, HandoverError, JournalError, QuarterdeckError
 from engine.execution.desk import Desk
 from engine.execution.dispatcher import Dispatcher
 from engine.execution.guard import VenueGuard
 from engine.execution.ids import ClientIds
+from engine.execution.inquiry import Tally
 from engine.health import LagMonitor
 from engine.ledger import Ledger
 from engine.logs import get_logger
@@ -31,6 +32,7 @@ from engine.resilience.caution import Caution
 from engine.resilience.handler import ErrorHandler
 from engine.resilience.scenario import Scenarios
 from engine.risk.department import RiskDepartment
+from engine.standstill import Standstill
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from engine.clock import Clock
     from engine.config import Settings
     from engine.execution.connection import Step
+    from engine.inheritance import Inherited
     from engine.model.candle import Candle
     from engine.model.market import MarketEvent
     from engine.model.venue import Venue
@@ -50,6 +53,10 @@ log = get_logger(__name__)
 
 ROLL_S = 0.25
 """How often bars are closed by time and risk looks at the account."""
+
+
+LOOK_BACK_AFTER_S = 2.0
+"""Seconds after a hand-over: not beside what orders wait for, and until then the predecessor's bars tell."""
 
 
 class Engine:
@@ -71,6 +78,7 @@ class Engine:
         release: str,
         hub: MarketHub | None = None,
         emergency: str = "",
+        inherited: Inherited | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -96,19 +104,7 @@ class Engine:
         self.desk = Desk(self.ledger, self.risk.gate, self.hub, ids, self.dispatcher)
         self.dispatcher.attach(self.desk)
         self.risk.attach(self.desk)
-        self.bots = BotManager(
-            account,
-            self.ledger,
-            self.desk,
-            self.hub,
-            self.risk.sizer,
-            library,
-            self._history,
-            clock,
-            self.free_capital,
-            settings.strategies.max_concurrent_strategies,
-            self.errors,
-        )
+        self.bots = self._make_bots(library)
         self.mender = Mender(self.hub, self.guard, clock, self.errors)
         figures, start = settings.error_handling.state_consistency, journal.recovered
         self.accounts, self.recovery, self.monitor = upkeep(
@@ -127,12 +123,37 @@ class Engine:
         """Whether what is booked is known to be what the venue says; nobody judges or trades on it before."""
         self._emergency = emergency
         """Why everything is stopped from the first moment on, with no bot brought back; empty for a usual start."""
-        self._stopping = False
+        self._inherited = inherited
+        self._came_over = asyncio.Event()
+        self._tally = Tally()
+        self.standstill = Standstill(self)
+        self.ready = False
+        """Whether it is up: trading, and able to be handed over."""
+        self.stopping = False
         self._stopped = asyncio.Event()
         self._refused: deque[int] = deque(maxlen=10_000)
+        if inherited is not None:
+            self.risk.take(inherited.carried.risk)
+            self.dispatcher.take(inherited.carried.dispatch)
         journal.on_failure(self._on_journal_failure)
         self.ledger.subscribe(self._on_record)
         self.remedies = Remedies(self)
+
+    def _make_bots(self, library: Library) -> BotManager:
+        return BotManager(
+            self.account,
+            self.ledger,
+            self.desk,
+            self.hub,
+            self.risk.sizer,
+            library,
+            self._history,
+            self.clock,
+            self.free_capital,
+            self.settings.strategies.max_concurrent_strategies,
+            self.errors,
+            self._heard,
+        )
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -148,16 +169,19 @@ class Engine:
         if self._emergency:
             # Before the venue is met, so that nothing is entered whatever the recovery finds.
             self.risk.block(self._emergency)
-        await self.venue.start(self._on_venue, self._on_market)
+        if self._inherited is None or not self._inherited.join(self.on_venue, self.on_market):
+            await self.venue.start(self.on_venue, self.on_market)
         await self._meet_venue()
         self._tasks = asyncio.get_running_loop().create_task(self._run(), name="engine")
-        tally = await self.dispatcher.recover(self.venue, self.account)
-        await self._settle_balances()
-        self.report = await self.recovery.verify(self.account, tally)
+        self._tally = await self.dispatcher.recover(self.venue, self.account)
+        if self._inherited is None:
+            await self._verify()
         self._recovered = self._known = True
         self.dispatcher.inquiry.on_learnt = self.monitor.hear
         if not self._emergency:
             await self.bots.recover()
+        self.ready = True
+        self._came_over.set()
         log.info("engine started", epoch=self.journal.epoch, seq=self.ledger.seq)
 
     async def _meet_venue(self) -> None:
@@ -168,6 +192,8 @@ class Engine:
             self.hub.add(instrument)
         if self.account not in self.state.cursors:
             await self._open_account()
+        if self._inherited is not None:
+            self._inherited.seed(self.hub)
         await self.venue.watch(list(self.hub.markets))
 
     async def _open_account(self) -> None:
@@ -186,19 +212,38 @@ class Engine:
             tasks.create_task(self.lag.run(), name="lag monitor")
             tasks.create_task(self._tick(), name="tick")
             tasks.create_task(self.mender.run(), name="mend")
-            tasks.create_task(self.mender.look_back(), name="look back")
+            tasks.create_task(
+                self.mender.look_back(LOOK_BACK_AFTER_S if self._inherited is not None else 0.0), name="look back"
+            )
             tasks.create_task(self._retry_bots(), name="bots")
-            tasks.create_task(self.monitor.run(lambda: self._recovered), name="monitor")
+            tasks.create_task(self.monitor.run(lambda: self._recovered and not self.standstill.frozen), name="monitor")
             self.remedies.start(tasks)
+            if self._inherited is not None:
+                tasks.create_task(self._verify_later(), name="verify")
+
+    async def _verify(self) -> None:
+        """Compare balances, and check the state against itself."""
+        await self._settle_balances()
+        self.report = await self.recovery.verify(self.account, self._tally)
+
+    async def _verify_later(self) -> None:
+        """After a hand-over the books are those of the predecessor, who kept them in line: trading need not wait."""
+        await self._came_over.wait()
+        try:
+            await self._verify()
+        except QuarterdeckError as error:
+            log.warning("the books were not compared after the hand-over", problem=error.message)
+            self.errors.report(error, component="engine", operation="verify")
 
     async def _tick(self) -> None:
         """Close bars by time and look after risk."""
         while True:
             now = self.clock.now()
             try:
-                self.hub.roll(now)
-                if self._recovered:
-                    self.risk.tick(now)
+                if not self.standstill.frozen:
+                    self.hub.roll(now)
+                    if self._recovered:
+                        self.risk.tick(now)
             except JournalError as error:
                 log.error("the tick waits: the journal failed", problem=error.message)
             except Exception as error:  # a breaker that cannot be judged must stop trading, not the engine
@@ -211,11 +256,11 @@ class Engine:
         """Bring those bots back whose history could not be had at the start."""
         while True:
             await self.clock.sleep(RETRY_S)
-            if self._recovered and self.ledger.failed is None:
+            if self.ready and self.ledger.failed is None and not self.standstill.frozen:
                 try:
                     await self.bots.retry()
-                except JournalError as error:
-                    log.error("bots wait: the journal failed", problem=error.message)
+                except (JournalError, HandoverError) as error:
+                    log.error("bots wait: nothing can be booked", problem=error.message)
 
     @property
     def recovered(self) -> bool:
@@ -228,7 +273,7 @@ class Engine:
         Raises:
             QuarterdeckError: The venue cannot be reached.
         """
-        await self.venue.start(self._on_venue, self._on_market)
+        await self.venue.start(self.on_venue, self.on_market)
         await self.venue.watch(list(self.hub.markets))
 
     def sync_steps(self) -> tuple[Step, ...]:
@@ -259,16 +304,16 @@ class Engine:
 
     async def stop(self) -> None:
         """End in order: book the end, wait until all is durable, leave orders and positions as they are."""
-        if self._stopping:
+        if self.stopping:
             await self._stopped.wait()
             return
-        self._stopping = True
+        self.stopping = True
         try:
             if self._tasks is not None:
                 self._tasks.cancel()
                 await asyncio.wait({self._tasks}, timeout=5)
             await self._close_venue()
-            if self.ledger.failed is None:
+            if self.ledger.failed is None and not self.standstill.sealed:
                 self.ledger.record(ev.EngineStopped(reason="asked to stop"))
         except JournalError as error:
             log.error("the end could not be booked", problem=error.message)
@@ -309,8 +354,9 @@ class Engine:
 
     # --- sinks -------------------------------------------------------------------------------------------------------
 
-    def _on_venue(self, account: AccountId, event: ev.VenueEvent) -> None:
-        if self.ledger.failed is not None:
+    def on_venue(self, account: AccountId, event: ev.VenueEvent) -> None:
+        """Book what a venue reports."""
+        if self.ledger.failed is not None or self.standstill.keep_report(account, event):
             return
         try:
             self.desk.on_event(account, event)
@@ -321,12 +367,18 @@ class Engine:
             self.errors.report(error, component="venue", operation=f"book {ev.event_name(event)}")
             self._halt(f"A report of {self.venue.id} cannot be booked ({_words(error)}).")
 
-    def _on_market(self, event: MarketEvent) -> None:
+    def on_market(self, event: MarketEvent) -> None:
+        """Take in what a market says."""
+        if self.standstill.keep_market(event):
+            return
         try:
             self.hub.on_market(event, self.clock.now())
         except Exception as error:  # the feed must go on; a market that cannot be kept grows old and is not entered on
             log.exception("a market event cannot be used", instrument=event.instrument)
             self.errors.report(error, component="feeds", operation="market event", position=event.instrument)
+
+    def _heard(self, instrument: InstrumentId, timeframe: str) -> Sequence[Candle]:
+        return () if self._inherited is None else self._inherited.heard(instrument, timeframe, self.clock.now())
 
     async def _history(self, instrument: InstrumentId, timeframe: str, limit: int) -> Sequence[Candle]:
         return await self.guard.candles(instrument, timeframe, limit=limit)

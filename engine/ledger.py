@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from engine.crash_points import crash_point
-from engine.errors import JournalError, QuarterdeckError, StateConsistencyError
+from engine.errors import HandoverError, JournalError, QuarterdeckError, StateConsistencyError
 from engine.events import Event, OrderIntended, Record
 from engine.logs import current_operation, get_logger
 
@@ -61,6 +61,8 @@ class Ledger:
         self.on_fault = on_fault
         self.failed: str | None = None
         """Why nothing can be booked any more; None while all is well."""
+        self.sealed = ""
+        """Why nothing may be booked for the moment, as a sentence; empty while all is well."""
         self._subscribers: list[Subscriber] = []
         self._untold: deque[Record] = deque()
         self._telling = False
@@ -90,10 +92,13 @@ class Ledger:
 
         Raises:
             JournalError: The journal has failed; nothing is booked any more.
+            HandoverError: Another process is taking over; nothing is booked at present.
             StateConsistencyError: The fact contradicts the state; nothing was booked.
         """
         if self.failed is not None:
             raise JournalError(f"Nothing can be booked: {self.failed}")
+        if self.sealed:
+            raise HandoverError(self.sealed)
         record = Record(self.state.seq + 1, self.clock.now(), self.epoch, event, correlation or current_operation())
         self._apply(record)
         if type(event) is OrderIntended:

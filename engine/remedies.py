@@ -99,7 +99,8 @@ class Remedies:
     async def _tend(self) -> None:
         while True:
             await self._engine.clock.sleep(TEND_S)
-            if self._engine.recovered and self._engine.ledger.failed is None:
+            engine = self._engine
+            if engine.recovered and engine.ledger.failed is None and not engine.standstill.frozen:
                 self.tend(self._engine.clock.now())
 
     def tend(self, now: int) -> None:

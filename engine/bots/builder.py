@@ -51,6 +51,7 @@ class BotBuilder:
         sizer: Sizes their entries.
         library: Gives their strategies.
         history: Gives the newest closed candles of an instrument and timeframe, oldest first.
+        heard: Gives the bars that an engine before this one has heard to the last, oldest first; none after a restart.
         clock: Measures how long strategies take.
     """
 
@@ -64,6 +65,7 @@ class BotBuilder:
         library: Library,
         history: Callable[[InstrumentId, str, int], Awaitable[Sequence[Candle]]],
         clock: Clock,
+        heard: Callable[[InstrumentId, str], Sequence[Candle]] = lambda instrument, timeframe: (),
     ) -> None:
         self._account = account
         self._ledger = ledger
@@ -72,6 +74,7 @@ class BotBuilder:
         self._sizer = sizer
         self._library = library
         self._history = history
+        self._heard = heard
         self._clock = clock
 
     def instrument(self, config: BotConfig) -> Instrument:
@@ -98,13 +101,11 @@ class BotBuilder:
         instrument = self.instrument(config)
         await self._library.prepare(config.strategy, config.strategy_file)
         bot = self._make(entry, config, instrument)
-        candles = list(await self._history(instrument.id, config.timeframe, bot.runner.history))
-        if entry.memory:
-            self._restore(entry, bot)
-            if candles and bot.runner.seen and candles[0].ts > bot.runner.last_ts + timeframe_ns(config.timeframe):
-                # Averages cannot be carried over bars that nobody has: they begin anew, what it remembers stays.
-                bot = self._make(entry, config, instrument)
-                self._restore(entry, bot, memory_only=True)
+        candles = self._go_on(entry, config, bot)
+        if candles is None:
+            bot = self._make(entry, config, instrument)
+            candles = list(await self._history(instrument.id, config.timeframe, bot.runner.history))
+            bot = self._remember(entry, config, bot, candles)
         series = self._hub.series(instrument.id, config.timeframe)
         series.seed(candles)
         if candles:
@@ -113,6 +114,26 @@ class BotBuilder:
             candles += [candle for candle in series.closed if candle.ts > last]
             bot.runner.warm_up(Bars.from_candles(config.timeframe, candles))
             bot.last_bar_ts = candles[-1].ts
+        return bot
+
+    def _go_on(self, entry: BotEntry, config: BotConfig, bot: Bot) -> list[Candle] | None:
+        """The bars with which a bot goes on where it stood; None when its memory and what was heard do not meet."""
+        heard = self._heard(bot.instrument.id, config.timeframe)
+        if not entry.memory or not heard:
+            return None
+        self._restore(entry, bot)
+        if not bot.runner.seen or heard[0].ts > bot.runner.last_ts + timeframe_ns(config.timeframe):
+            return None
+        return list(heard)
+
+    def _remember(self, entry: BotEntry, config: BotConfig, bot: Bot, candles: list[Candle]) -> Bot:
+        """Give a bot its memory back, as far as its history reaches back to it."""
+        if entry.memory:
+            self._restore(entry, bot)
+            if candles and bot.runner.seen and candles[0].ts > bot.runner.last_ts + timeframe_ns(config.timeframe):
+                # Averages cannot be carried over bars that nobody has: they begin anew, what it remembers stays.
+                bot = self._make(entry, config, bot.instrument)
+                self._restore(entry, bot, memory_only=True)
         return bot
 
     def _make(self, entry: BotEntry, config: BotConfig, instrument: Instrument) -> Bot:

@@ -6,6 +6,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from engine import events as ev
+from engine.bots.backlog import Backlog
 from engine.bots.builder import BotBuilder, Library
 from engine.bots.config import BotConfig
 from engine.bots.revival import Revival
@@ -13,6 +14,7 @@ from engine.capital.allocation import check_allocation
 from engine.errors import (
     ConfigurationError,
     ConflictError,
+    HandoverError,
     JournalError,
     NotFoundError,
     QuarterdeckError,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from engine.market.hub import BarListener, MarketHub
     from engine.model.candle import Candle
     from engine.model.ids import InstrumentId
+    from engine.state import EngineState
 
 __all__ = ["MAX_RUNNING", "RESERVED_NAMES", "BotManager", "Library", "StopPolicy"]
 
@@ -68,6 +71,7 @@ class BotManager:
         free_capital: Callable[[], Decimal | None],
         max_running: int = MAX_RUNNING,
         errors: ErrorHandler | None = None,
+        heard: Callable[[InstrumentId, str], Sequence[Candle]] = lambda instrument, timeframe: (),
     ) -> None:
         self.errors = errors or ErrorHandler(clock)
         """Hears of every failure of a bot."""
@@ -77,7 +81,7 @@ class BotManager:
         self._desk = desk
         self._hub = hub
         self._library = library
-        self._builder = BotBuilder(account, ledger, desk, hub, sizer, library, history, clock)
+        self._builder = BotBuilder(account, ledger, desk, hub, sizer, library, history, clock, heard)
         self._clock = clock
         self._free_capital = free_capital
         self.max_running = max_running
@@ -86,6 +90,7 @@ class BotManager:
         self._revival = Revival(self, ledger)
         self.heartbeats: dict[Owner, int] = {}
         """UTC nanoseconds at which each bot last did something."""
+        self.backlog = Backlog()
         ledger.subscribe(self._on_record)
 
     # --- looking up --------------------------------------------------------------------------------------------------
@@ -254,7 +259,7 @@ class BotManager:
         self._finish_stopping(entry.id)
 
     def _stop_failed(self, entry: BotEntry, policy: StopPolicy, reason: str) -> None:
-        if policy == CLOSE and self._holds(entry):
+        if policy == CLOSE and _holds(self._ledger.state, entry.id):
             raise ConflictError(
                 f"The bot {entry.name} is not up and cannot close its position; close it on Portfolio, or let the bot "
                 "run again first."
@@ -306,24 +311,12 @@ class BotManager:
         """
         if entry.state in _ACTIVE:
             raise ConflictError(f"The bot {entry.name} is {entry.state}; stop it before deleting it.")
-        if self._holds(entry):
+        if _holds(self._ledger.state, entry.id):
             raise ConflictError(
                 f"The bot {entry.name} still has a position or orders; start it and stop it with `close`, or close the "
                 "position on Portfolio."
             )
         self._ledger.record(ev.BotDeleted(bot=entry.id))
-
-    def _holds(self, entry: BotEntry) -> bool:
-        """Whether a bot has orders, or a position that is large enough to be traded."""
-        state = self._ledger.state
-        if any(order.owner == entry.id for order in state.orders.values()):
-            return True
-        for (owner, _, instrument), position in state.owned.items():
-            if owner == entry.id and position.lots:
-                rules = state.instruments[instrument].current_rules
-                if abs(position.quantity) >= max(rules.lot, rules.min_quantity):
-                    return True
-        return False
 
     def configure(self, entry: BotEntry, config: BotConfig) -> None:
         """Replace a stopped bot's configuration as a whole.
@@ -336,7 +329,7 @@ class BotManager:
             raise ConflictError(f"The bot {entry.name} is {entry.state}; stop it before changing its configuration.")
         if config.name != entry.name:
             raise ConfigurationError("A bot keeps its name; create a new one under the other name.")
-        if config.instrument != self.config(entry).instrument and self._holds(entry):
+        if config.instrument != self.config(entry).instrument and _holds(self._ledger.state, entry.id):
             raise ConflictError(
                 f"The bot {entry.name} still has a position or orders in {self.config(entry).instrument}, which nobody "
                 "would look after any more; close them first."
@@ -347,6 +340,8 @@ class BotManager:
     # --- being fed ---------------------------------------------------------------------------------------------------
 
     def _on_bar(self, owner: Owner, candle: Candle) -> None:
+        if self.backlog.keeps(lambda: self._on_bar(owner, candle)):
+            return
         bot, entry = self.running.get(owner), self._ledger.state.bots.get(owner)
         if bot is None or entry is None:
             return
@@ -373,6 +368,8 @@ class BotManager:
         self.guarded(entry.id, save)
 
     def _on_record(self, record: ev.Record) -> None:
+        if self.backlog.keeps(lambda: self._on_record(record)):
+            return
         event = record.event
         client_id = event.fill.client_id if isinstance(event, ev.OrderFilled) else getattr(event, "client_id", None)
         if client_id is None:
@@ -391,9 +388,9 @@ class BotManager:
         """Run a bot's code; whatever it raises ends this bot and nothing else."""
         try:
             call()
-        except JournalError:
-            # Not the bot's fault, and nothing can be booked about it: the whole engine has halted.
-            log.error("a bot waits: the journal failed", bot=owner)
+        except (JournalError, HandoverError) as error:
+            # Not the bot's fault, and nothing can be booked about it.
+            log.error("a bot waits: nothing can be booked", bot=owner, problem=error.message)
         except QuarterdeckError as error:
             self.errors.report(error, component="bots", operation="run", bot=owner)
             self._fail(owner, error.message)
@@ -431,6 +428,11 @@ class BotManager:
             self._save(self._ledger.state.bots[owner], bot)
             self._detach(owner)
 
+    def save(self) -> None:
+        """Book what every bot remembers now, so that another process goes on from here."""
+        for owner, bot in tuple(self.running.items()):
+            self._save(self._ledger.state.bots[owner], bot)
+
     async def recover(self) -> None:
         """After a restart: bots that ran run again (paused ones stay paused), those with autostart start.
 
@@ -445,3 +447,15 @@ class BotManager:
     async def retry(self) -> None:
         """Try those again that could not be brought back after the restart. Raises as `recover`."""
         await self._revival.retry()
+
+
+def _holds(state: EngineState, owner: Owner) -> bool:
+    """Whether a bot has orders, or a position that is large enough to be traded."""
+    if any(order.owner == owner for order in state.orders.values()):
+        return True
+    for (holder, _, instrument), position in state.owned.items():
+        if holder == owner and position.lots:
+            rules = state.instruments[instrument].current_rules
+            if abs(position.quantity) >= max(rules.lot, rules.min_quantity):
+                return True
+    return False

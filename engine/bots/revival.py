@@ -98,8 +98,8 @@ class Revival:
                 self.waiting.discard(entry.id)
                 self._manager.move(entry, BotState.ERROR, error.message)
             return
-        if entry.id not in self.waiting:
-            # It was stopped while it warmed up.
+        if entry.id not in self.waiting or self._manager.backlog.held:
+            # It was stopped while it warmed up, or nothing may be booked just now; then `retry` comes to it.
             return
         self.waiting.discard(entry.id)
         self._go_on(entry, bot)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from engine.config import Settings
     from engine.control.backup_schedule import BackupSchedule
     from engine.control.error_book import ErrorBook
+    from engine.control.handover.door import HandoverDoor
     from engine.control.jobs import Jobs
     from engine.control.projector import Projector
     from engine.control.replay.player import Player
@@ -54,6 +55,10 @@ class Context:
     """Asks the host to end the engine."""
     reload: Callable[[], Awaitable[None]] | None = None
     """Lets the engine take over what it can of settings that have changed."""
+    handover: HandoverDoor | None = None
+    """The door for a process that takes the engine over."""
+    start_successor: Callable[[], Awaitable[int]] | None = None
+    """Starts such a process and returns its number."""
     control: ControlServer | None = None
     """The door for other processes."""
     actor: str = field(default="console")

@@ -7,6 +7,7 @@ import gc
 import json
 import os
 import shutil
+import subprocess
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from engine.control.backup_schedule import BackupSchedule
 from engine.control.build import build_id
 from engine.control.context import Context
 from engine.control.error_book import ErrorBook
+from engine.control.handover.door import HandoverDoor
+from engine.control.handover.giving import Giver
 from engine.control.jobs import Jobs
 from engine.control.local import LocalLink
 from engine.control.mirror import DatabaseMirror
@@ -29,7 +32,7 @@ from engine.control.server import ControlServer
 from engine.control.service import Service
 from engine.control.topics import Topics
 from engine.engine import Engine
-from engine.errors import QuarterdeckError
+from engine.errors import HandoverError, QuarterdeckError
 from engine.events import OperatorActed
 from engine.logs import add_secret, configure_logs, get_logger
 from engine.model.ids import AccountId
@@ -40,9 +43,12 @@ from storage.candles import CandleStore
 from storage.journal import AsyncReader, Journal, JournalOptions, MoveRules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from engine.clock import Clock
+    from engine.control.lock import EngineLock
+    from engine.inheritance import Inherited
+    from engine.market.hub import MarketHub
     from engine.model.venue import Venue
     from engine.strategy.contract import Strategy
 
@@ -57,6 +63,7 @@ SETTINGS_SEEN = "settings-seen.json"
 ANSWERS_S = 3.0
 """Seconds that calls under way have to be answered when the engine ends."""
 PROJECTION_AFTER_S = 2.0
+SUCCESSOR_POLL_S = 0.5
 
 
 class Library:
@@ -114,6 +121,16 @@ class EngineHost:
         self.context: Context | None = None
         self.service: Service | None = None
         self.topics: Topics | None = None
+        self._registry = StrategyRegistry(self.home / "strategies")
+        self.library = Library(self._registry)
+        self.successor = 0
+        """Process that has taken the engine over; 0 when none has."""
+        self.lock: EngineLock | None = None
+        """The lock of the home folder, once it is known."""
+        self.door: HandoverDoor | None = None
+        self._journal: Journal | None = None
+        self._command: tuple[str, ...] = ()
+        self._build = ""
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
 
@@ -126,66 +143,169 @@ class EngineHost:
             QuarterdeckError: Journal, venue or state cannot be brought up; the message says what to do.
         """
         await asyncio.to_thread(self._prepare_home)
-        configure_logs(self.home / "logs", self.settings.logging, self.clock)
-        password = self.settings.database.postgresql_password
-        if password is not None:
-            add_secret(password.get_secret_value())
-        venue = await asyncio.to_thread(self._make_venue)
+        await self.prepare()
+        venue = await asyncio.to_thread(self.make_venue)
         try:
             journal = await asyncio.to_thread(self._open_journal)
         except BaseException:
             # Whoever tries again needs the venue, which only one program has at a time.
             await venue.close()
             raise
+        self.assemble(journal, venue)
+        await self.go()
+
+    async def take_over(self) -> None:
+        """Take over from the engine that runs in this home folder, and trade.
+
+        Raises:
+            EngineNotRunningError: No engine runs there; start one as usual.
+            HandoverError: There was no hand-over; the running engine goes on and nothing was touched.
+            QuarterdeckError: This process has taken over and then failed; another start recovers.
+        """
+        from engine.control.handover.successor import take_over as take_engine_over
+
+        if self.scene is not None:
+            raise HandoverError("A scene begins anew at every start; there is nothing to take over.")
+        await take_engine_over(self)
+
+    def hold(self, lock: EngineLock, successor: Sequence[str] = ()) -> None:
+        """Know the lock of the home folder, so that it can be handed over.
+
+        Args:
+            lock: Held.
+            successor: Command that starts a process which takes over.
+        """
+        self.lock = lock
+        self._command = tuple(successor) or self._command
+
+    @property
+    def lock_folder(self) -> Path:
+        """The folder that the lock and the sockets are in."""
+        return self._root
+
+    @property
+    def journal_file(self) -> Path:
+        """Where the journal is."""
+        return self.home / "journal.db"
+
+    async def prepare(self) -> None:
+        """Open the log, load the strategies and read what build this is; doing it later would hold the loop."""
+        configure_logs(self.home / "logs", self.settings.logging, self.clock)
+        password = self.settings.database.postgresql_password
+        if password is not None:
+            add_secret(password.get_secret_value())
+        await asyncio.to_thread(self._registry.scan)
+        self._build = await asyncio.to_thread(build_id)
+
+    def assemble(
+        self, journal: Journal, venue: Venue, *, hub: MarketHub | None = None, inherited: Inherited | None = None
+    ) -> None:
+        """Build the engine and its doors; nothing is started.
+
+        Args:
+            journal: With the right to write, or about to get it.
+            venue: Where it trades.
+            hub: Markets that are kept already.
+            inherited: What an engine that is taken over left.
+        """
+        self._journal = journal
+        for note in journal.recovered.notes:
+            log.warning("journal", note=note)
+        journal.on_note(lambda note: log.warning("journal", note=note))
         engine = Engine(
             settings=self.settings,
             journal=journal,
             venue=venue,
             account=PAPER_ACCOUNT,
-            library=Library(registry := StrategyRegistry(self.home / "strategies")),
+            library=self.library,
             clock=self.clock,
             release=self.release,
             emergency=self._emergency,
+            hub=hub,
+            inherited=inherited,
         )
         context = Context(
             home=self.home,
             settings=self.settings,
             clock=self.clock,
-            strategies=registry,
+            strategies=self._registry,
             candles=CandleStore(self.home / "candles"),
             reports=(reports := Reports(self.settings.database, self.home, self.clock, engine.errors)),
             engine=engine,
-            reader=AsyncReader(self.home / "journal.db"),
+            reader=AsyncReader(self.journal_file),
             jobs=Jobs(self.home, self.clock),
-            projector=Projector(
-                reports, self.home / "journal.db", self.clock, lambda: journal.durable_seq, engine.errors
-            ),
+            projector=Projector(reports, self.journal_file, self.clock, lambda: journal.durable_seq, engine.errors),
             error_book=ErrorBook(reports, engine.errors, self.clock),
             request_stop=lambda reason: self._stopping.set(),
             reload=self.reload if self._reread is not None else None,
         )
-        # Loading strategies later would hold the loop.
-        await asyncio.to_thread(registry.scan)
         if context.projector is not None:
-            engine.monitor.mirror = DatabaseMirror(reports, context.projector, self.home / "journal.db")
+            engine.monitor.mirror = DatabaseMirror(reports, context.projector, self.journal_file)
         self.engine, self.context = engine, context
         self.service, self.topics = Service(context), Topics(context)
         engine.remedies.circuit_breakers[reports.breaker.name] = reports.breaker
+
+    async def go(self) -> None:
+        """Start what `assemble` built, and open the doors.
+
+        Raises:
+            QuarterdeckError: Venue or state cannot be brought up.
+        """
+        engine, context = self.engine, self.context
+        assert engine is not None
+        assert context is not None
         await engine.start()
+        await self._open_doors(context)
         await self._note_settings(engine)
         # What lives from now on for good need not be looked through by every full collection of garbage.
         gc.collect()
         gc.freeze()
-        self._own(self.topics.run(), "topics")
         self._own(self._project(context), "projection")
         if self.scene is None and context.jobs is not None:
             context.backups = BackupSchedule(self.home, self.settings, context.jobs, self.clock)
             self._own(context.backups.run(), "backups")
             engine.remedies.backup = context.backups.make
         self._own(self._keep_errors(context), "errors")
-        build = await asyncio.to_thread(build_id)
-        context.control = ControlServer(self._root, EngineBackend(self.service, self.topics), self.clock, build)
+        if self.lock is not None and self.scene is None:
+            self.door = context.handover = HandoverDoor(self._root, self._make_giver, self.clock)
+            await self.door.start()
+            context.start_successor = self._start_successor if self._command else None
+
+    async def _open_doors(self, context: Context) -> None:
+        assert self.service is not None
+        assert self.topics is not None
+        self._own(self.topics.run(), "topics")
+        context.control = ControlServer(self._root, EngineBackend(self.service, self.topics), self.clock, self._build)
         await context.control.start()
+
+    def _make_giver(self) -> Giver:
+        assert self.engine is not None
+        assert self.service is not None
+        assert self.lock is not None
+        assert self._journal is not None
+        return Giver(self.engine, self._journal, self.service, self.lock, self._left)
+
+    async def _start_successor(self) -> int:
+        """Start a process that takes over, and see how it ends if it does not."""
+        child = await asyncio.to_thread(_spawn, self._command, self.home / "logs" / "process.log")
+        self._own(self._await_successor(child), "successor")
+        return child.pid
+
+    async def _await_successor(self, child: subprocess.Popen[bytes]) -> None:
+        try:
+            # Not asyncio's own child: that one would end together with the loop, and this one is to outlive it.
+            while child.poll() is None:
+                await self.clock.sleep(SUCCESSOR_POLL_S)
+        finally:
+            # It goes on without us; this tells subprocess not to warn about it.
+            child.returncode = child.returncode or 0
+        if self.door is not None:
+            self.door.missed(child.pid, f"Process {child.pid} ended before it could take over; its log says why.")
+
+    def _left(self, pid: int) -> None:
+        """Another process has taken over: what is left here ends."""
+        self.successor = pid
+        self._stopping.set()
 
     def _own(self, work: Any, name: str) -> None:
         self._tasks.append(asyncio.get_running_loop().create_task(work, name=name))
@@ -208,22 +328,27 @@ class EngineHost:
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         (self.home / "strategies").mkdir(exist_ok=True, mode=0o700)
 
-    def _open_journal(self) -> Journal:
+    def journal_options(self) -> JournalOptions:
+        """How the settings want the journal to work."""
         wanted = self.settings.journal
-        options = JournalOptions(
+        return JournalOptions(
             snapshot_every=wanted.snapshot_events,
             snapshot_seconds=wanted.snapshot_seconds,
             snapshots_kept=wanted.snapshots_kept,
             moves=MoveRules(hot_days=wanted.hot_days, budget_bytes=wanted.budget_megabytes * 1_000_000),
         )
-        journal = Journal.open(self.home / "journal.db", options)
-        for note in journal.recovered.notes:
-            log.warning("journal", note=note)
-        journal.on_note(lambda note: log.warning("journal", note=note))
+
+    def _open_journal(self) -> Journal:
+        journal = Journal.open(self.journal_file, self.journal_options())
         journal.open_epoch()
         return journal
 
-    def _make_venue(self) -> Venue:
+    def make_venue(self) -> Venue:
+        """Build the venue of the settings; blocks for the imports.
+
+        Raises:
+            QuarterdeckError: It is in a process of its own that cannot be reached.
+        """
         # A scene is a market of its own that begins anew: nothing of it outlives the engine.
         if self.scene is None:
             return home_venue(self.home, self.settings.paper, self.clock, self.release, self._compare)
@@ -253,6 +378,8 @@ class EngineHost:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=2)
         context = self.context
+        if self.door is not None:
+            await self.door.close()
         if context is not None and context.control is not None:
             context.control.stop_listening()
         if context is not None and context.jobs is not None:
@@ -311,6 +438,13 @@ class EngineHost:
         if self.service is None or self.topics is None:
             raise QuarterdeckError("The engine has not been started yet.")
         return LocalLink(self.service, self.topics, wire=wire)
+
+
+def _spawn(command: Sequence[str], output: Path) -> subprocess.Popen[bytes]:
+    with output.open("ab") as log_file:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log_file, stderr=log_file, start_new_session=True
+        )
 
 
 def _read_seen(file: Path) -> dict[str, str]:

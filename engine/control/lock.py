@@ -78,14 +78,44 @@ class EngineLock:
         try:
             if not _try_lock(descriptor, PATIENCE_S):
                 raise _already_running(home, _read(descriptor))
-            holder = LockHolder(os.getpid(), release, (clock or SystemClock()).now())
-            text = json.dumps(asdict(holder)).encode() + b"\n"
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, text, 0)
+            holder = _sign(descriptor, release, clock)
         except BaseException:
             os.close(descriptor)
             raise
         return cls(path, descriptor, holder)
+
+    @classmethod
+    def adopt(cls, home: Path, descriptor: int, *, release: str, clock: Clock | None = None) -> EngineLock:
+        """Go on holding a lock whose descriptor another process has passed over; it was never free in between.
+
+        Args:
+            home: The home folder.
+            descriptor: Ours from now on.
+            release: Version of the program.
+            clock: Source of the start time; the machine's when None.
+
+        Raises:
+            EngineError: The descriptor is not that of this home folder's lock; it is closed then.
+        """
+        path = home / FILE_NAME
+        try:
+            os.set_inheritable(descriptor, False)
+            if not os.path.samestat(os.fstat(descriptor), path.stat()):
+                raise EngineError(f"What was passed over is not the lock {path}; nothing is taken over.")
+            holder = _sign(descriptor, release, clock)
+        except OSError as error:
+            os.close(descriptor)
+            raise _unusable(path, error) from error
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return cls(path, descriptor, holder)
+
+    def forget(self) -> None:
+        """Let go of a lock that another process has adopted: it stays held, and says what that one wrote."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
     def release(self) -> None:
         """Empty the file and give the lock back; a second call does nothing."""
@@ -184,6 +214,16 @@ def wait_until_free(home: Path, timeout: float) -> bool:
             return False
         time.sleep(PAUSE_S)
     return True
+
+
+def _sign(descriptor: int, release: str, clock: Clock | None) -> LockHolder:
+    """Write into the file who holds it."""
+    holder = LockHolder(os.getpid(), release, (clock or SystemClock()).now())
+    # Written over and then cut, so that nobody ever finds it empty.
+    text = json.dumps(asdict(holder)).encode() + b"\n"
+    os.pwrite(descriptor, text, 0)
+    os.ftruncate(descriptor, len(text))
+    return holder
 
 
 def _try_lock(descriptor: int, patience: float) -> bool:

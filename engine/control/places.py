@@ -7,6 +7,7 @@ crash is harmless: whoever holds the home's lock replaces it, and everybody else
 from __future__ import annotations
 
 import os
+import socket
 import stat
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ __all__ = [
     "MOST_BYTES",
     "control_socket",
     "handover_socket",
+    "open_socket",
     "prepare_run_folder",
     "replay_socket",
     "run_folder",
@@ -106,3 +108,31 @@ def _checked(home: Path, name: str) -> Path:
             details={"bytes": length, "most": MOST_BYTES},
         )
     return path
+
+
+def open_socket(path: Path) -> socket.socket:
+    """A listening socket that nobody but us may use, in the place of whatever is there.
+
+    Raises:
+        EngineError: It cannot be opened.
+    """
+    # Made under a name of its own and moved: there is never a moment without a socket in its place.
+    fresh = path.with_name(f"{os.getpid()}-{path.name[:1]}.new")
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        fresh.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            listening.bind(os.fspath(fresh))
+        finally:
+            os.umask(before)
+        listening.listen(64)
+        listening.setblocking(False)
+        fresh.replace(path)
+    except OSError as error:
+        listening.close()
+        raise EngineError(
+            f"The socket {path} cannot be opened ({error.strerror}). Remove it if it is in the way, or choose another "
+            "home folder with --home."
+        ) from error
+    return listening

@@ -362,9 +362,10 @@ CODES: dict[type[QuarterdeckError], int] = {
 }
 """JSON-RPC code of every family of errors; the narrower word is `kind`."""
 
-_CLASSES: dict[str, type[QuarterdeckError]] = {
+ERRORS: dict[str, type[QuarterdeckError]] = {
     found.kind: found for found in (getattr(errors, name) for name in errors.__all__)
 }
+"""The class of every kind of error."""
 
 
 def _code(error: QuarterdeckError) -> int:
@@ -377,7 +378,7 @@ def decode_error(said: WireError) -> QuarterdeckError:
     family = next((family for family, code in CODES.items() if code == said.code), QuarterdeckError)
     details = data.get("details")
     error_code = data.get("error_code")
-    found = _CLASSES.get(str(data.get("kind")), family)(
+    found = ERRORS.get(str(data.get("kind")), family)(
         said.message,
         error_code=error_code if isinstance(error_code, str) else None,
         details=details if isinstance(details, dict) else None,

@@ -43,6 +43,8 @@ REPLIES: dict[str, Any] = {
     "data.import": views.JobRow,
     "data.list": list[views.DatasetRow],
     "engine.feeds": list[views.FeedRow],
+    "engine.handover": views_records.HandoverRow,
+    "engine.restart": str,
     "engine.status": views.EngineStatus,
     "engine.stop": str,
     "errors.list": views_errors.ErrorPage,

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import os
 import re
-import socket
 from collections import Counter
 from contextlib import suppress
 from http import HTTPStatus
@@ -21,11 +20,10 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from engine.control.peers import peer_of
-from engine.control.places import control_socket, prepare_run_folder
+from engine.control.places import control_socket, open_socket, prepare_run_folder
 from engine.control.protocol import DEAD_S, HEARTBEAT_S, HELLO_S, MAX_BYTES, Close, Hello
 from engine.control.session import Session
 from engine.control.streams import Encoded
-from engine.errors import EngineError
 from engine.logs import get_logger
 
 if TYPE_CHECKING:
@@ -94,7 +92,7 @@ class ControlServer:
         """
         path = self._wanted or control_socket(self._home)
         prepare_run_folder(self._home)
-        listening = _bind(path)
+        listening = open_socket(path)
         found = path.stat()
         self._path, self._inode = path, (found.st_dev, found.st_ino)
         self._server = await serve(
@@ -215,27 +213,3 @@ async def _end(connection: ServerConnection, code: int, reason: str) -> None:
         async with asyncio.timeout(CLOSE_S):
             await connection.close(code, reason)
     connection.transport.abort()
-
-
-def _bind(path: Path) -> socket.socket:
-    """A socket that nobody but us may use, in the place of whatever is there."""
-    # Made under a name of its own and moved: there is never a moment without a socket in its place.
-    fresh = path.with_name(f"{os.getpid()}.new")
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        fresh.unlink(missing_ok=True)
-        before = os.umask(0o177)
-        try:
-            listening.bind(os.fspath(fresh))
-        finally:
-            os.umask(before)
-        listening.listen(64)
-        listening.setblocking(False)
-        fresh.replace(path)
-    except OSError as error:
-        listening.close()
-        raise EngineError(
-            f"The socket {path} cannot be opened ({error.strerror}). Remove it if it is in the way, or choose another "
-            "home folder with --home."
-        ) from error
-    return listening

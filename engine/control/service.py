@@ -12,17 +12,28 @@ from pydantic import BaseModel
 from pydantic import ValidationError as PydanticError
 
 from engine.control.ops import all as _all_operations
+from engine.control.outcomes import answer_of, pack
+from engine.control.pause import Pause
 from engine.control.registry import Operation, Role, find_operation
 from engine.control.turns import Turns, object_of
 from engine.crash_points import crash_point
-from engine.errors import AuthorizationError, ConflictError, JournalError, QuarterdeckError, ValidationError
+from engine.errors import (
+    AuthorizationError,
+    ConflictError,
+    HandoverError,
+    JournalError,
+    QuarterdeckError,
+    ValidationError,
+)
 from engine.logs import current_operation, get_logger, redact
 from engine.logs import operation as log_operation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from engine.control.context import Context
+    from engine.control.outcomes import Outcome
     from engine.engine import Engine
 
 __all__ = ["REMEMBERED", "Service"]
@@ -47,7 +58,7 @@ class _Outcome:
     request: BaseModel
     begun: int
     """Nanoseconds of the steady clock."""
-    result: asyncio.Task[Any]
+    result: asyncio.Future[Any]
 
 
 class Service:
@@ -61,6 +72,41 @@ class Service:
         self._turns = Turns()
         self._idle = asyncio.Event()
         self._idle.set()
+        self.pause = Pause()
+        """Before everything that changes something."""
+
+    @property
+    def changing(self) -> int:
+        """Mutating calls under way."""
+        return self._changing
+
+    def answered(self, told: AbstractSet[str] = frozenset()) -> Iterator[Outcome]:
+        """Answers to mutating requests that a repeat would get now, the oldest first.
+
+        Args:
+            told: Ids of requests that are left out.
+        """
+        now = self.context.clock.monotonic()
+        for request_id, known in tuple(self._outcomes.items()):
+            if request_id in told or not known.result.done() or known.result.cancelled():
+                continue
+            # Nothing of what was refused because of a hand-over was begun: it may be asked for anew.
+            if not isinstance(known.result.exception(), HandoverError):
+                yield pack(request_id, known.operation, known.request, now - known.begun, known.result)
+
+    def remember(self, outcomes: Iterable[Outcome]) -> None:
+        """Take in answers that another process gave; those that this release cannot read are left out."""
+        now = self.context.clock.monotonic()
+        for outcome in outcomes:
+            try:
+                entry = find_operation(outcome.operation)
+                request = entry.request.model_validate_json(outcome.request)
+                answer = answer_of(outcome)
+            except (QuarterdeckError, PydanticError) as error:
+                log.warning("an answer is not known any more", request_id=outcome.request_id, problem=str(error))
+                continue
+            self._outcomes[outcome.request_id] = _Outcome(entry.name, request, now - outcome.age_ns, answer)
+            self._forget(now)
 
     async def finish(self, seconds: float) -> bool:
         """Wait so long for the mutating calls under way; False when some are still not answered."""
@@ -194,6 +240,7 @@ class Service:
             ) from error
 
     async def _mutate(self, context: Context, entry: Operation, request: BaseModel, request_id: str) -> Any:
+        await self.pause.admit()
         self._changing += 1
         self._idle.clear()
         try:

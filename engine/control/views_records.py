@@ -18,6 +18,7 @@ __all__ = [
     "AlertEntry",
     "AlertPage",
     "ConfigChange",
+    "HandoverRow",
     "LogLine",
     "Readiness",
     "RoundTripRow",
@@ -176,6 +177,18 @@ class BackupRow(View, frozen=True, kw_only=True):
     candles: bool = False
     problem: str = ""
     """Why it cannot be used; empty when it can."""
+
+
+class HandoverRow(View, frozen=True, kw_only=True):
+    """How the last hand-over of the engine to another process went."""
+
+    state: str
+    """`none`, `under way`, `failed` or `done`."""
+    pid: int
+    """The process that wants or wanted to take over; 0 when there was none."""
+    release: str
+    words: str
+    """What is waited for, or why there was no hand-over."""
 
 
 class Readiness(View, frozen=True, kw_only=True):

@@ -7,6 +7,8 @@ from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from engine import events as ev
 from engine.crash_points import crash_point
 from engine.errors import (
@@ -20,9 +22,11 @@ from engine.errors import (
 from engine.execution.effects import AmendEffect, CancelEffect, Effect, PlaceEffect
 from engine.execution.guard import VenueGuard
 from engine.execution.inquiry import Inquiry
+from engine.execution.lines import Lines
 from engine.logs import get_logger, operation
 from engine.model.ids import ClientOrderId, VenueId, venue_of
 from engine.model.order import OrderStatus
+from engine.resilience.breaker import BreakerStanding
 from engine.resilience.handler import ErrorHandler
 
 if TYPE_CHECKING:
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
     from engine.model.order import Order
     from engine.model.venue import Venue
 
-__all__ = ["Dispatcher"]
+__all__ = ["DispatchCarried", "Dispatcher", "VenueCarried"]
 
 log = get_logger(__name__)
 
@@ -47,6 +51,22 @@ COMPARE_EVERY_S = 60.0
 """How often open orders and executions are compared with the venue's."""
 _DID_NOT_HAPPEN = (ExchangeConnectionError, ExchangeRateLimitError, ExchangeInsufficientFundsError)
 """Errors that say for certain that a request had no effect. Everything else proves nothing."""
+
+
+class VenueCarried(msgspec.Struct, frozen=True, kw_only=True):
+    """How the way to a venue stands, for the process that takes over."""
+
+    breaker: BreakerStanding
+    pause_until: int = 0
+    """UTC nanoseconds until which the venue wants no questions."""
+
+
+class DispatchCarried(msgspec.Struct, frozen=True, kw_only=True):
+    """What is under way with venues beside what the state knows, for the process that takes over."""
+
+    canceling: list[ClientOrderId] = []
+    """Orders whose cancel has no answer yet."""
+    venues: dict[VenueId, VenueCarried] = {}
 
 
 class Dispatcher:
@@ -82,9 +102,13 @@ class Dispatcher:
         self._wake = asyncio.Event()
         self._desk: Desk | None = None
         self._placing: dict[ClientOrderId, asyncio.Event] = {}
-        self._amending: dict[ClientOrderId, deque[asyncio.Event]] = {}
+        self._amending = Lines()
         self._canceling: set[ClientOrderId] = set()
         self._compare_now = asyncio.Event()
+        self._allowed = asyncio.Event()
+        self._allowed.set()
+        self._unanswered = 0
+        self._carried: frozenset[ClientOrderId] | None = None
         ledger.subscribe(self._hear)
 
     def _guarded(self, venue: Venue) -> VenueGuard:
@@ -104,6 +128,41 @@ class Dispatcher:
     def waiting(self) -> int:
         """Effects not sent yet."""
         return len(self._urgent) + len(self._normal)
+
+    # --- standing still ----------------------------------------------------------------------------------------------
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing waits to be sent and every request has been answered."""
+        return not self.waiting and not self._unanswered
+
+    def hold(self) -> None:
+        """Begin no request until `go_on`; those under way go on and may be answered."""
+        self._allowed.clear()
+
+    def go_on(self) -> None:
+        """Send again, and ask for every order whose answer was lost meanwhile."""
+        for order in self._ledger.state.orders.values():
+            if order.status is OrderStatus.UNKNOWN or self._lost_a_change(order):
+                self._doubtful.append(order.client_id)
+        self._allowed.set()
+        self._wake.set()
+
+    def carry(self) -> DispatchCarried:
+        """What another process needs to go on as this one would."""
+        venues = {key: _standing(venue, self._clock.now()) for key, venue in self._venues.items()}
+        return DispatchCarried(canceling=list(self._canceling), venues=venues)
+
+    def take(self, carried: DispatchCarried) -> None:
+        """Go on from what another process carried here; `recover` sends the cancels it left and no others."""
+        self._carried = frozenset(carried.canceling)
+        now = self._clock.now()
+        for key, standing in carried.venues.items():
+            venue = self._venues.get(key)
+            if venue is not None:
+                venue.breaker.take_over(standing.breaker)
+                if standing.pause_until > now:
+                    venue.throttle.pause((standing.pause_until - now) / 1e9)
 
     def _hear(self, record: ev.Record) -> None:
         event = record.event
@@ -128,6 +187,7 @@ class Dispatcher:
                 queue = self._urgent or self._normal
                 effect = queue[0]
                 await self._ledger.journal.wait_durable(effect.seq)
+                await self._allowed.wait()
                 # Taken out only now: a wait that is cancelled loses nothing.
                 queue.popleft()
                 tasks.create_task(self._carry(effect), name=f"send {type(effect).__name__}")
@@ -139,7 +199,11 @@ class Dispatcher:
     def _ask_later(self, tasks: asyncio.TaskGroup, client_id: ClientOrderId) -> None:
         order = self._ledger.state.orders.get(client_id)
         if order is not None:
-            tasks.create_task(self._ask(order), name=f"ask for {client_id}")
+            tasks.create_task(self._ask(order, changed=self._lost_a_change(order)), name=f"ask for {client_id}")
+
+    def _lost_a_change(self, order: Order) -> bool:
+        """Whether a change is unanswered and nobody waits for its answer."""
+        return order.pending_amends > 0 and order.client_id not in self._amending
 
     async def _ask(self, order: Order, *, changed: bool = False) -> None:
         venue = self._venues[venue_of(order.instrument)]
@@ -153,6 +217,7 @@ class Dispatcher:
     async def _carry(self, effect: Effect) -> None:
         """Root of one request's task: nothing that happens here may end the others."""
         client_id = effect.command.client_id if isinstance(effect, PlaceEffect) else effect.client_id
+        await self._allowed.wait()
         order = self._ledger.state.orders.get(client_id)
         if order is None:
             return
@@ -180,6 +245,7 @@ class Dispatcher:
             # It has not begun to leave: it waits in the outbox again, for whoever sends next.
             self._normal.appendleft(effect)
             raise
+        await self._allowed.wait()
         if order.status is not OrderStatus.PENDING:
             return
         client_id, done = order.client_id, asyncio.Event()
@@ -209,7 +275,7 @@ class Dispatcher:
         while True:
             attempt += 1
             try:
-                async with asyncio.timeout(self._timeout_s):
+                async with self._in_time():
                     crash_point("order.leaving")
                     await venue.place(effect.command)
                     crash_point("order.sent")
@@ -219,10 +285,15 @@ class Dispatcher:
                 if attempt >= venue.rate_limits.attempts or order.venue_order_id is not None:
                     raise
                 await self._clock.sleep(venue.rate_limits.pause(attempt, error))
+                await self._allowed.wait()
                 self._check_still_wanted(order)
 
     def _check_still_wanted(self, order: Order) -> None:
         """Raise when an order that waited for the venue should not leave any more."""
+        if order.status is OrderStatus.UNKNOWN:
+            raise UnknownOutcomeError(
+                "The engine stood still meanwhile, and somebody else may have asked for the order."
+            )
         if not order.is_open or order.cancel_requested:
             raise ExchangeRateLimitError("The order was withdrawn while the venue asked to wait; it was not sent.")
         verdict = self._need_desk().still_passes(order)
@@ -253,8 +324,9 @@ class Dispatcher:
 
     async def _try_cancel(self, venue: Venue, order: Order) -> bool:
         """Ask once for the end of an order; False when there is no answer."""
+        await self._allowed.wait()
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with self._in_time():
                 crash_point("cancel.leaving")
                 await venue.cancel(order.account, order.client_id)
                 crash_point("cancel.sent")
@@ -265,11 +337,12 @@ class Dispatcher:
 
     async def _amend(self, venue: Venue, effect: AmendEffect, order: Order) -> None:
         client_id = order.client_id
-        async with self._in_turn(client_id):
+        async with self._amending.turn(client_id, self._placing.get(client_id)):
+            await self._allowed.wait()
             if not order.is_open:
                 return
             try:
-                async with asyncio.timeout(self._timeout_s):
+                async with self._in_time():
                     crash_point("amend.leaving")
                     await venue.amend(
                         effect.account,
@@ -289,21 +362,14 @@ class Dispatcher:
                 await self._ask(order, changed=True)
 
     @asynccontextmanager
-    async def _in_turn(self, client_id: ClientOrderId) -> AsyncIterator[None]:
-        """Keep changes of one order in their order, behind its placing."""
-        placing, line = self._placing.get(client_id), self._amending.setdefault(client_id, deque())
-        before, mine = line[-1] if line else None, asyncio.Event()
-        line.append(mine)
+    async def _in_time(self) -> AsyncIterator[None]:
+        """Around one request: it has its deadline, and is known to be under way."""
+        self._unanswered += 1
         try:
-            for event in (placing, before):
-                if event is not None:
-                    await event.wait()
-            yield
+            async with asyncio.timeout(self._timeout_s):
+                yield
         finally:
-            mine.set()
-            line.remove(mine)
-            if not line:
-                self._amending.pop(client_id, None)
+            self._unanswered -= 1
 
     def _report(self, order: Order, event: ev.VenueEvent) -> None:
         self._need_desk().on_event(order.account, event)
@@ -322,7 +388,7 @@ class Dispatcher:
         """
         tally = await self.inquiry.recover(venue, account)
         for order in self.inquiry.orders_at(venue, account):
-            if order.cancel_requested:
+            if order.cancel_requested and (self._carried is None or order.client_id in self._carried):
                 # Whether the cancel left before the restart is not known; it may be sent twice.
                 self.put(
                     CancelEffect(
@@ -415,6 +481,11 @@ class Dispatcher:
 
 def _expected(error: Exception) -> bool:
     return isinstance(error, UnknownOutcomeError | TimeoutError | QuarterdeckError)
+
+
+def _standing(venue: VenueGuard, now: int) -> VenueCarried:
+    left = int(venue.throttle.left_s * 1e9)
+    return VenueCarried(breaker=venue.breaker.standing, pause_until=now + left if left else 0)
 
 
 def _words(error: Exception) -> str:

@@ -57,8 +57,13 @@ class Mender:
                 await self._fetch_bars(instrument, series)
             await self._clock.sleep(MEND_S)
 
-    async def look_back(self) -> None:
-        """Learn the last day of every market, so that its change over 24 hours is known from the start."""
+    async def look_back(self, after_s: float = 0.0) -> None:
+        """Learn the last day of every market, so that its change over 24 hours is known from the start.
+
+        Args:
+            after_s: Seconds to leave the venue to more urgent questions first.
+        """
+        await self._clock.sleep(after_s)
         for instrument in tuple(self._hub.markets):
             try:
                 async with asyncio.timeout(ANSWER_S):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from engine.risk.picture import Picture
     from engine.state import EngineState
 
-__all__ = ["BREAKERS", "BREAKER_ACTOR", "Breaker", "BreakerStanding", "Breakers", "Measured"]
+__all__ = ["BREAKERS", "BREAKER_ACTOR", "Breaker", "BreakerMemory", "BreakerStanding", "Breakers", "Measured"]
 
 log = get_logger(__name__)
 
@@ -68,6 +68,14 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     """True when it also calls the emergency stop."""
     hold_ns: int = 0
     """How long after the trip a reset needs force."""
+
+
+class BreakerMemory(msgspec.Struct, frozen=True, kw_only=True):
+    """What the breakers remember beside the state; times in UTC nanoseconds."""
+
+    looked: int = -1
+    seen: dict[AccountId, tuple[int, Decimal, Decimal, int]] = {}
+    unknown_since: dict[AccountId, int] = {}
 
 
 class _Seen(NamedTuple):
@@ -344,6 +352,19 @@ class Breakers:
             if currency != base and balance.total:
                 return True
         return any(holder == account and position.lots for (holder, _), position in self._state.positions.items())
+
+    # --- memory ------------------------------------------------------------------------------------------------------
+
+    def save(self) -> BreakerMemory:
+        """What another process must know to go on judging as this one would."""
+        seen = {account: tuple(values) for account, values in self._seen.items()}
+        return BreakerMemory(looked=self._looked, seen=seen, unknown_since=dict(self._unknown_since))  # type: ignore[arg-type]
+
+    def restore(self, memory: BreakerMemory) -> None:
+        """Go on from what another process remembered."""
+        self._looked = memory.looked
+        self._seen = {account: _Seen(*values) for account, values in memory.seen.items()}
+        self._unknown_since = dict(memory.unknown_since)
 
     # --- resetting ---------------------------------------------------------------------------------------------------
 

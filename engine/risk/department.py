@@ -8,17 +8,20 @@ from __future__ import annotations
 import decimal
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from engine import events as ev
 from engine.errors import ConflictError, ValidationError
 from engine.logs import get_logger
 from engine.model.budget import BotBudgets
 from engine.model.commitments import Commitments
 from engine.model.entries import TradingState
+from engine.model.ids import ClientOrderId, Owner
 from engine.model.order import OrderStatus
 from engine.model.valuation import VIEW
 from engine.resilience.caution import Caution
-from engine.risk.breakers import Breakers
-from engine.risk.emergency import EMERGENCY_ACTOR, EmergencyStop, Progress
+from engine.risk.breakers import BreakerMemory, Breakers
+from engine.risk.emergency import EMERGENCY_ACTOR, EmergencyStop, Progress, StopTimers
 from engine.risk.gate import RiskGate
 from engine.risk.limits import StateLimits
 from engine.risk.picture import Picture
@@ -35,11 +38,23 @@ if TYPE_CHECKING:
     from engine.risk.emergency import OrderPort
     from engine.risk.uses import LimitUse
 
-__all__ = ["RiskDepartment"]
+__all__ = ["RiskCarried", "RiskDepartment"]
 
 log = get_logger(__name__)
 
 WHOLE = Scope()
+
+
+class RiskCarried(msgspec.Struct, frozen=True, kw_only=True):
+    """What risk knows beside the state, for the process that takes over."""
+
+    sent: dict[Owner, list[int]] = {}
+    """Order times within the last minute by owner."""
+    breakers: BreakerMemory = BreakerMemory()
+    stops: dict[str, StopTimers] = {}
+    """Emergency stops under way by scope."""
+    closers: list[ClientOrderId] = []
+    """Orders that emergency stops sent."""
 
 
 class RiskDepartment:
@@ -78,6 +93,7 @@ class RiskDepartment:
         self._account = account
         self._port: OrderPort | None = None
         self._stops: dict[str, EmergencyStop] = {}
+        self._carried: dict[str, StopTimers] = {}
 
     def attach(self, port: OrderPort) -> None:
         """Name the order desk; an emergency stop cannot act before."""
@@ -126,6 +142,8 @@ class RiskDepartment:
                 actor,
                 reason,
             )
+            if scope.key in self._carried:
+                stop.go_on_from(self._carried.pop(scope.key))
         self.gate.closing.add(scope)
         progress = stop.begin(now)
         if progress.done:
@@ -256,6 +274,24 @@ class RiskDepartment:
         limits = self.limits().changed(changes)
         self._ledger.record(ev.LimitsChanged(limits=limits.encode(), actor=actor))
         return limits
+
+    # --- being handed over -------------------------------------------------------------------------------------------
+
+    def carry(self) -> RiskCarried:
+        """What another process needs beside the state to go on as this one would."""
+        return RiskCarried(
+            sent=self.gate.throttle.save(self._ledger.clock.now()),
+            breakers=self.breakers.save(),
+            stops={key: stop.timers() for key, stop in self._stops.items()},
+            closers=[client_id for client_id in self.gate.closers.ids if client_id in self._state.orders],
+        )
+
+    def take(self, carried: RiskCarried) -> None:
+        """Go on from what another process carried here; before the first tick."""
+        self.gate.throttle.restore(carried.sent)
+        self.gate.closers.remember(carried.closers)
+        self.breakers.restore(carried.breakers)
+        self._carried = dict(carried.stops)
 
     # --- what is shown -----------------------------------------------------------------------------------------------
 

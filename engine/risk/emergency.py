@@ -24,7 +24,7 @@ from engine.risk.words import plain
 from engine.state import EXTERNAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from decimal import Decimal
 
     from engine.model.instrument import Instrument
@@ -38,6 +38,7 @@ __all__ = [
     "EmergencyStop",
     "OrderPort",
     "Progress",
+    "StopTimers",
     "is_closing",
 ]
 
@@ -99,16 +100,34 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
         return " ".join((text, *self.problems, *self.left))
 
 
+class StopTimers(msgspec.Struct, frozen=True, kw_only=True):
+    """When an emergency stop did what, in UTC nanoseconds, so that another process goes on at the same pace."""
+
+    began: int
+    asked: dict[ClientOrderId, int] = {}
+    tries: list[tuple[Owner, AccountId, InstrumentId, int, int]] = []
+    """Tries to close a position, and when the next one is due."""
+
+
 class Closers:
     """The orders that emergency stops sent themselves, known by identity and not by what they say of themselves.
 
-    They are remembered by this process only: after a restart those still open count as anybody's, are cancelled, and
-    what they leave is closed anew.
+    A hand-over carries them along; after a crash those still open count as anybody's, are cancelled, and what they
+    leave is closed anew.
     """
 
     def __init__(self) -> None:
         self._sending: OrderRequest | None = None
         self._ids: set[ClientOrderId] = set()
+
+    @property
+    def ids(self) -> frozenset[ClientOrderId]:
+        """The orders that were sent."""
+        return frozenset(self._ids)
+
+    def remember(self, ids: Iterable[ClientOrderId]) -> None:
+        """Know orders that another process sent for the same stops."""
+        self._ids.update(ids)
 
     def submit(self, port: OrderPort, request: OrderRequest) -> None:
         """Submit a closing order and remember it. Raises what the port raises."""
@@ -186,6 +205,17 @@ class EmergencyStop:
             )
         self._began = self._began or now
         return self.advance(now)
+
+    def timers(self) -> StopTimers:
+        """When it did what."""
+        tries = [(*key, tries, self._next_try.get(key, 0)) for key, tries in self._tries.items()]
+        return StopTimers(began=self._began, asked=dict(self._asked), tries=tries)
+
+    def go_on_from(self, timers: StopTimers) -> None:
+        """Take over the pace of another process."""
+        self._began, self._asked = timers.began, dict(timers.asked)
+        self._tries = {(owner, account, market): tries for owner, account, market, tries, _ in timers.tries}
+        self._next_try = {(owner, account, market): due for owner, account, market, _, due in timers.tries}
 
     def advance(self, now: int) -> Progress:
         """Cancel and close as far as is possible now. Refusals are noted and tried again, never raised."""

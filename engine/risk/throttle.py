@@ -46,6 +46,14 @@ class Throttle:
             second += ts > now - _SECOND
         return second, minute
 
+    def save(self, now: int) -> dict[Owner, list[int]]:
+        """The windows as plain values, for `restore`."""
+        return {owner: fresh for owner, sent in self._sent.items() if (fresh := [t for t in sent if t > now - _MINUTE])}
+
+    def restore(self, saved: dict[Owner, list[int]]) -> None:
+        """Go on from saved windows."""
+        self._sent = {owner: deque(sent, maxlen=_KEPT) for owner, sent in saved.items()}
+
     def busiest(self, now: int) -> tuple[int, int]:
         """The largest counts of any owner."""
         counts = [self.used(owner, now) for owner in self._sent]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from storage.journal.contract import FactJournal, JournalOptions, MoveRules
-from storage.journal.follower import JOURNAL_FORMAT, Follower
+from storage.journal.follower import JOURNAL_FORMAT, Follower, Successor, stored_epoch
 from storage.journal.journal import Journal
 from storage.journal.memory import MemoryJournal
 from storage.journal.reader import AsyncReader, Page, Query, Reader
@@ -22,5 +22,7 @@ __all__ = [
     "Query",
     "Reader",
     "Recovered",
+    "Successor",
     "replay",
+    "stored_epoch",
 ]

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from engine.errors import StaleEpochError, StateConsistencyError, StateCorruptionError
-from storage.journal.chain import last_link, reading, walk
+from storage.journal.chain import last_link, walk
 from storage.journal.codec import decode
 from storage.journal.contract import JournalOptions
+from storage.journal.damage import reading
 from storage.journal.journal import Journal
 from storage.journal.recovery import recover
 from storage.journal.schema import SCHEMA_VERSION, connect, immediate, read_meta, refuse_newer, upgrade
@@ -25,11 +26,24 @@ if TYPE_CHECKING:
     from engine.state import EngineState
     from storage.journal.recovery import Recovered
 
-__all__ = ["JOURNAL_FORMAT", "Follower", "Successor"]
+__all__ = ["JOURNAL_FORMAT", "Follower", "Successor", "stored_epoch"]
 
 JOURNAL_FORMAT = SCHEMA_VERSION
 """Format that this release writes; it refuses to follow a newer one."""
 _END = 2**63 - 1
+
+
+def stored_epoch(path: Path) -> int:
+    """The epoch that may write a journal now; blocks.
+
+    Raises:
+        JournalError: The file cannot be opened.
+    """
+    connection = connect(path, read_only=True)
+    try:
+        return read_meta(connection).epoch
+    finally:
+        connection.close()
 
 
 class Follower:

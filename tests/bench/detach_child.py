@@ -55,8 +55,8 @@ class MeasuredHost(EngineHost):
         self._late: list[tuple[float, float]] = []
         self._measuring: list[asyncio.Task[None]] = []
 
-    def _make_venue(self) -> Venue:
-        venue = super()._make_venue()
+    def make_venue(self) -> Venue:
+        venue = super().make_venue()
         place = venue.place
 
         async def measured(command: Any) -> None:

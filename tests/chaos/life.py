@@ -144,13 +144,13 @@ async def _trade(home: Path, plan: Plan, life: Life, parent: Connection) -> None
 def _meet(host: EngineHost, plan: Plan, chance: random.Random, counts: Counts, sent: Notes) -> list[Weather]:
     """Put the weather between an engine and its venue; it is in the list once the engine has started."""
     made: list[Weather] = []
-    make = host._make_venue
+    make = host.make_venue
 
     def meet() -> Any:
         made.append(Weather(make(), chance, plan.trouble, sent, counts))
         return made[0]
 
-    host._make_venue = meet  # type: ignore[method-assign]
+    host.make_venue = meet  # type: ignore[method-assign]
     return made
 
 

@@ -12,7 +12,7 @@ import pytest
 from engine.control import peers, session
 from engine.control import server as server_module
 from engine.control.client import SocketLink, open_link
-from engine.control.places import control_socket
+from engine.control.places import control_socket, open_socket
 from engine.control.views import EngineStatus, OrderRow
 from engine.errors import (
     AuthenticationError,
@@ -86,7 +86,7 @@ async def test_a_socket_left_behind_is_no_engine_and_is_replaced_by_the_next(tmp
     async with deck(tmp_path) as on:
         await on.host.stop()
         path = control_socket(tmp_path)
-        server_module._bind(path).close()
+        open_socket(path).close()
         assert path.exists()
         with pytest.raises(EngineNotRunningError, match="No engine is running"):
             await SocketLink(tmp_path).open()

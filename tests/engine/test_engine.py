@@ -261,7 +261,7 @@ async def test_an_opening_that_was_cut_short_is_completed_and_not_doubled(tmp_pa
     async with deck(tmp_path):
         pass
     host = build_engine(tmp_path, {"paper.latency_ms": 0})
-    host._make_venue = lambda: _Waiting()  # type: ignore[method-assign,assignment,return-value]
+    host.make_venue = lambda: _Waiting()  # type: ignore[method-assign,assignment,return-value]
     with pytest.raises(ExchangeConnectionError):
         await host.start()
     await host.stop()
@@ -369,7 +369,7 @@ async def test_a_report_that_cannot_be_booked_halts_trading_and_the_stream_goes_
         liquidity=Liquidity.TAKER,
         ts=1,
     )
-    on.engine._on_venue(PAPER, ev.OrderFilled(fill=strange))
+    on.engine.on_venue(PAPER, ev.OrderFilled(fill=strange))
     assert on.engine.state.trading_state() is TradingState.HALTED
     assert "SIM:NO/NO" in on.engine.failure or "cannot be booked" in on.engine.failure
 
@@ -377,7 +377,7 @@ async def test_a_report_that_cannot_be_booked_halts_trading_and_the_stream_goes_
 async def test_a_market_event_that_cannot_be_used_stops_no_feed(on: Deck, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(on.engine.hub, "on_market", lambda *_: 1 / 0)
-        on.engine._on_market(FeedStatus(MARKET, 1, live=True))
+        on.engine.on_market(FeedStatus(MARKET, 1, live=True))
     heard = on.engine.hub.market(MARKET).heard
     await eventually(lambda: on.engine.hub.market(MARKET).heard > heard)
 

@@ -386,7 +386,7 @@ async def test_amendments_of_one_order_keep_their_order_behind_its_placing(house
         first.set()
         await turns()
         assert (order.price, len(house.venue.requests("amend"))) == (D(92), 2)
-        assert house.dispatcher._amending == {}
+        assert len(house.dispatcher._amending) == 0
 
 
 async def test_what_became_of_an_amendment_is_asked_for_and_booked_either_way(house: House) -> None:

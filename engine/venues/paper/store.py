@@ -108,6 +108,8 @@ class PaperStore:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="paper-store")
         self._connection: sqlite3.Connection | None = None
         self._closed = False
+        self._lent: int | None = None
+        """What SQLite counts of other connections' commits, while another process may open the file."""
 
     def submit(self, work: Callable[[], _T]) -> Future[_T]:
         """Run one of the methods below on the store's thread, after those submitted before.
@@ -162,6 +164,29 @@ class PaperStore:
         put("INSERT INTO fills VALUES (?, ?, ?)", batch.fills)
         put("INSERT OR REPLACE INTO meta VALUES (?, ?)", batch.meta)
 
+    def lend(self) -> None:
+        """Write nothing more until `take_back`: another process may open the file."""
+        (self._lent,) = self._ready().execute("PRAGMA data_version").fetchone()
+        self._release()
+
+    def take_back(self) -> None:
+        """Write again.
+
+        Raises:
+            StorageError: Another process owns the file, or has written to it since.
+        """
+        try:
+            self._lock = OwnerLock.acquire(self.path, self._program)
+        except OSError as error:
+            raise self._failure("be used again", error) from error
+        (version,) = self._connected().execute("PRAGMA data_version").fetchone()
+        if version != self._lent:
+            self._release()
+            raise StorageError(
+                f"Another process has used the paper venue's file {self.path} meanwhile; restart the engine."
+            )
+        self._lent = None
+
     def find_order(self, account: AccountId, client_id: ClientOrderId) -> PaperOrder | None:
         """An order of any age."""
         query = "SELECT body FROM orders WHERE account = ? AND client_id = ?"
@@ -186,6 +211,9 @@ class PaperStore:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        self._release()
+
+    def _release(self) -> None:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -231,6 +259,11 @@ class PaperStore:
         return StoredVenue(image, meta.get("market"))
 
     def _ready(self) -> sqlite3.Connection:
+        if self._lent is not None:
+            raise StorageError(f"The paper venue's file {self.path} belongs to another process at present.")
+        return self._connected()
+
+    def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
             raise StorageError(f"The paper venue's file {self.path} is not open.")
         return self._connection

@@ -123,6 +123,7 @@ class PaperVenue:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._watched: set[InstrumentId] = set()
         self._market_sink: MarketSink | None = None
+        self._event_sink: EventSink | None = None
         self._stored_at = 0
         self._step = 20_000_000
         """Nanoseconds of market time taken at once; follows how much happens in them."""
@@ -155,7 +156,7 @@ class PaperVenue:
             self._check_open()
         if self._status is VenueStatus.ONLINE:
             return
-        self._market_sink = market
+        self._market_sink, self._event_sink = market, events
         stored = await asyncio.wrap_future(self._store.submit(self._store.open))
         if stored.market is not None:
             self._market.restore(stored.market)
@@ -167,22 +168,49 @@ class PaperVenue:
                 self._match(self._market.snapshot(instrument.id))
         await self._catch_up()
         await self._commits.durable()
+        self._run(events)
+
+    def _run(self, events: EventSink) -> None:
         self._status = VenueStatus.ONLINE
         self._spawn(self._guard(self._road.deliver(events)), "paper venue: reports")
         self._spawn(self._guard(self._pump()), "paper venue: market")
 
     async def close(self) -> None:
         """Stop, store where market and queues stand, and close the file. Working orders stay."""
+        try:
+            await self._halt()
+        finally:
+            await asyncio.to_thread(self._store.close)
+
+    async def _halt(self) -> None:
+        """Stop and store everything; requests under way end without an answer."""
         was_open, self._status = self._status is VenueStatus.ONLINE, VenueStatus.OFFLINE
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        try:
-            if was_open:
-                await self._commits.durable()
-        finally:
-            await asyncio.to_thread(self._store.close)
+        if was_open:
+            await self._commits.durable()
+
+    async def suspend(self) -> None:
+        """Stop as `close` does, but stay able to go on, for as long as no other process opens the file.
+
+        Raises:
+            UnknownOutcomeError: What has happened could not be stored.
+        """
+        await self._halt()
+        await asyncio.wrap_future(self._store.submit(self._store.lend))
+
+    async def resume(self) -> None:
+        """Go on after `suspend`; the market lives through the gap.
+
+        Raises:
+            StorageError: Another process has used the file since.
+        """
+        if self._event_sink is None or self._status is VenueStatus.ONLINE:
+            return
+        await asyncio.wrap_future(self._store.submit(self._store.take_back))
+        self._run(self._event_sink)
 
     # --- requests ----------------------------------------------------------------------------------------------------
 
@@ -307,7 +335,7 @@ class PaperVenue:
 
     async def _pump(self) -> None:
         """Move the market on with the clock, without ever holding the loop for long."""
-        while True:
+        while not self._failure:
             await self._follow(self._clock.now())
             now = self._clock.now()
             if now - self._stored_at >= CHECKPOINT_NS:
@@ -320,7 +348,7 @@ class PaperVenue:
         """Live through the market up to a time, giving the loop its turn every millisecond or so."""
         market = self._market
         began, count = self._clock.monotonic(), 0
-        while market.now < to:
+        while market.now < to and not self._failure:
             due = market.next_time()
             target = to if due is None else min(to, max(due, market.now + self._step))
             events = market.advance(target)

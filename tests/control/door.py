@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from websockets.asyncio.client import ClientConnection
 
+    from engine.clock import Clock
     from engine.control.link import DeltaHandler
     from engine.control.registry import Role
 
@@ -162,9 +163,9 @@ class Wire:
 
 
 @asynccontextmanager
-async def serving(home: Path, stub: Stub | None = None) -> AsyncIterator[ControlServer]:
+async def serving(home: Path, stub: Stub | None = None, clock: Clock | None = None) -> AsyncIterator[ControlServer]:
     """A socket over a stub."""
-    server = ControlServer(home, stub or Stub(), SystemClock(), "b5")
+    server = ControlServer(home, stub or Stub(), clock or SystemClock(), "b5")
     await server.start()
     try:
         yield server

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.clock import SimulatedClock
 from engine.control import client as client_module
 from engine.control import outbox, streams
 from engine.control import wire as wire_module
@@ -80,17 +81,23 @@ async def test_what_a_client_has_not_taken_is_replaced_by_what_is_newer(tmp_path
 
 
 async def test_one_frame_holds_everything_that_changed_no_faster_than_the_client_asked_for(tmp_path: Path) -> None:
-    stub = Stub()
-    async with serving(tmp_path, stub), wire(tmp_path) as client:
-        await client.hello(max_hz=50)
+    stub, clock = Stub(), SimulatedClock()
+    async with serving(tmp_path, stub, clock) as server, wire(tmp_path) as client:
+        await client.hello(max_hz=1)
         for sub, topic in ((1, "orders.open"), (2, "bots.state"), (3, "orders.open")):
             await client.ask("stream.subscribe", {"sub": sub, "topic": topic})
+        (session,) = server._sessions.values()
         frames = []
         for number in (1, 2):
             for step in range(3):
                 stub.publish("orders.open", [number, step])
                 stub.publish("bots.state", [number])
-                await asyncio.sleep(0.001)
+                for _ in range(5):
+                    await asyncio.sleep(0)
+            if number == 2:
+                assert session._outbox._dirty, "the second is not over yet"
+                await clock.advance(1)
+                stub.publish("bots.state", [number])
             frames.append((await client.hear())["params"]["topics"])
         first = {item["sub"]: item["data"] for item in frames[0]}
         assert first == {1: [1, 0], 2: [1], 3: [1, 0]}

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from console.ending import ExitIntent
 
-__all__ = ["Console", "FakeTime", "console", "make_app"]
+__all__ = ["Console", "DeckApp", "FakeTime", "console", "idle", "make_app", "quick"]
 
 
 STEP_S = 0.005

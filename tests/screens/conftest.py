@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.kit import deck
-from tests.kit.doors import DOORS, through
+from tests.kit.doors import DOORS, door_to, through
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from syrupy.assertion import SnapshotAssertion
 
-OPENERS = (deck.console, deck.make_app)
+OPENERS = (deck.console, deck.make_app, door_to)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -9,9 +9,9 @@ import pytest
 from rich.color import ColorSystem
 
 from console.actions import SCREENS
-from console.app import QuarterdeckApp
 from console.preferences import Preferences
-from tests.kit.deck import Console, FakeTime
+from tests.kit.deck import Console, DeckApp, FakeTime
+from tests.kit.doors import door_to
 from tests.kit.fake_link import FakeLink
 from tests.widgets.counting import Counted
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SIZE = (80, 24)
 
 
-class CountedConsole(Counted, QuarterdeckApp):
+class CountedConsole(Counted, DeckApp):
     """The console on a terminal that remembers."""
 
 
@@ -31,7 +31,7 @@ class CountedConsole(Counted, QuarterdeckApp):
 @pytest.mark.parametrize("kind", ["full", "empty"])
 async def test_a_screen_shown_for_the_first_time_arrives_whole(screen: str, kind: str) -> None:
     link, time = FakeLink(kind), FakeTime()
-    app = CountedConsole(link, preferences=Preferences(), steady=time)
+    app = CountedConsole(door_to(link), preferences=Preferences(), steady=time)
     app.console._color_system = ColorSystem.TRUECOLOR
     terminal = pyte.Screen(*SIZE)
     stream = pyte.ByteStream(terminal)
@@ -48,3 +48,4 @@ async def test_a_screen_shown_for_the_first_time_arrives_whole(screen: str, kind
             return "\n".join(terminal.display) == deck.text()
 
         await deck.until(same)
+        await app.leave()

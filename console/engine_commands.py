@@ -145,7 +145,11 @@ engine.add_command(stop)
 @click.pass_context
 def restart(context: click.Context, cold: bool, wait: float) -> None:
     """Replace the running engine by a new process of the installed release; orders stay where they are."""
+    from console.restart import hand_over
+
     home = prepare_home(context.obj.home)
+    if not cold:
+        context.exit(hand_over(home, wait))
     end(home, wait=wait)
     context.exit(begin(home, wait))
 

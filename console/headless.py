@@ -55,7 +55,13 @@ class ReadyLine:
 
 
 def serve(
-    home: Path, engine_factory: Callable[[], E], line: ReadyLine, *, watched: bool = True, guarded: bool = False
+    home: Path,
+    engine_factory: Callable[[], E],
+    line: ReadyLine,
+    *,
+    watched: bool = True,
+    guarded: bool = False,
+    taking_over: bool = False,
 ) -> int:
     """Run an engine until it has stopped; a failure becomes a sentence for whoever started it, and in the log.
 
@@ -65,6 +71,7 @@ def serve(
         line: Hears how the start went.
         watched: Whether a watchdog that is lost is started again.
         guarded: Whether a watchdog is started if none listens.
+        taking_over: Whether the engine is taken over from the process that runs it.
 
     Returns:
         The exit status: 0 after an orderly stop, 3 when the home folder has an engine already, 1 after a failure.
@@ -78,6 +85,7 @@ def serve(
             on_ready=lambda: line.say("ready", os.getpid()),
             watched=watched,
             guarded=guarded,
+            taking_over=taking_over,
         )
         return drive(process.run())
     except QuarterdeckError as error:
@@ -98,6 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--ready", type=int, help="descriptor that hears how the start went")
     parser.add_argument("--guarded", action="store_true", help="start a watchdog if none listens")
+    parser.add_argument("--take-over", action="store_true", help="take over from the engine that runs")
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO)
     # What a watchdog aborts because it hangs leaves a trace of every thread in its log.
@@ -106,7 +115,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Not before the line stands: a faulty module must be a sentence as well.
     from engine.control.host import build_engine
 
-    return serve(options.home, lambda: build_engine(options.home), line, guarded=options.guarded)
+    return serve(
+        options.home,
+        lambda: build_engine(options.home),
+        line,
+        guarded=options.guarded,
+        taking_over=options.take_over,
+    )
 
 
 if __name__ == "__main__":

@@ -83,7 +83,11 @@ class EmbeddedHost(EngineProcess[E]):
         if ended.intent is ExitIntent.STOP:
             self._stop.set()
         leave_terminal(self._terminal)
-        if self._stop.is_set():
+        if engine.successor:
+            screen = "restored" if self._stage.lease.restored else "dirty"
+            self._launcher.say("handed", engine.successor, screen)
+            self._launcher.close()
+        elif self._stop.is_set():
             self._launcher.say("stopping")
         else:
             screen = "restored" if self._stage.lease.restored else "dirty"

@@ -4,12 +4,13 @@
                          stopping                  the console is closed, the engine is being stopped
                          detached PID WHY SCREEN   the console is closed, the engine goes on headless; WHY is `left`,
                                                    `crashed` or `lost`, SCREEN is `restored` or `dirty`
+                         handed PID SCREEN         the console is closed, the engine goes on in process PID
                          error TEXT                a sentence for the person
                          exit CODE                 an orderly end follows, the screen is restored
     launcher → process   hup                       the terminal is gone
 
 The end of the stream says that the other one is gone: to the process it means a lost terminal, to the launcher,
-without `detached` or `exit` before it, a crash.
+without `detached`, `handed` or `exit` before it, a crash.
 """
 
 from __future__ import annotations

@@ -59,16 +59,17 @@ def main(invocation: Invocation) -> int:
     command = [sys.executable, "-P", "-m", "console.embedded", "--home", str(home)]
     if invocation.scene:
         command += ["--scene", invocation.scene]
-    return launch(command, home, on_crash=lambda: offer_another(home))
+    return launch(command, home, on_end=lambda how: offer_another(home) if how == "crashed" else follow(home))
 
 
-def launch(command: Sequence[str], home: Path, on_crash: Callable[[], int] | None = None) -> int:
+def launch(command: Sequence[str], home: Path, on_end: Callable[[str], int] | None = None) -> int:
     """Run the engine's process on this terminal until the console ends.
 
     Args:
         command: What to start; `--launcher FD` is added, the number of its end of the conversation.
         home: The home folder; it exists.
-        on_crash: Called when the console ended by an error of its own while the engine goes on; gives the status.
+        on_end: Called when the console ended though nobody asked it to, and the engine goes on: `crashed` by an error
+            of its own, or `handed` over with the engine to another process. Gives the status.
 
     Returns:
         0 when the engine goes on without the console, 2 when there is no terminal, else the process's own status
@@ -98,7 +99,7 @@ def launch(command: Sequence[str], home: Path, on_crash: Callable[[], int] | Non
         # No longer ours to decide: from here a signal ends the launcher even while the terminal takes nothing.
     restore_attributes(STDIN, attributes)
     watch.take_leave()
-    return on_crash() if on_crash is not None and watch.crashed else watch.status
+    return on_end(watch.unasked) if on_end is not None and watch.unasked else watch.status
 
 
 class _Watch:
@@ -106,8 +107,8 @@ class _Watch:
 
     def __init__(self, process: subprocess.Popen[bytes], line: socket.socket, heard: socket.socket, home: Path) -> None:
         self.status = 0
-        self.crashed = False
-        """Whether the console ended by an error of its own and somebody is still there to read it."""
+        self.unasked = ""
+        """How the console ended though nobody asked it to while somebody is still there: `crashed` or `handed`."""
         self._process = process
         self._line = line
         self._heard = heard
@@ -184,7 +185,12 @@ class _Watch:
                 pid, why, screen = [*rest.split(), "", "", ""][:3]
                 self._dirty = screen != "restored"
                 self._detached = self._detached_sentence(pid, why)
-                self.crashed = why == "crashed" and not self._hung_up
+                self.unasked = why if why == "crashed" and not self._hung_up else ""
+            case "handed":
+                pid, screen = [*rest.split(), "", ""][:2]
+                self._dirty = screen != "restored"
+                self._detached = f"The engine goes on in process {pid}."
+                self.unasked = "" if self._hung_up else word
             case "error":
                 self._errors.append(rest)
             case "exit":
@@ -230,6 +236,13 @@ def offer_another(home: Path) -> int:
     from console.attach import attach_to
 
     return attach_to(home)
+
+
+def follow(home: Path) -> int:
+    """The engine has been handed over to another process: attach a console to that one."""
+    from console.attach import attach_to
+
+    return attach_to(home, greeting="The engine was handed over to another process; this console is attached to it.")
 
 
 def _why_not_here() -> str:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
 
@@ -18,10 +19,10 @@ from engine.control.lock import EngineLock
 from engine.control.notify import Notifier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
     from pathlib import Path
 
-__all__ = ["ALREADY_RUNNING", "FAILED", "Engine", "EngineProcess", "drive", "name_release"]
+__all__ = ["ALREADY_RUNNING", "FAILED", "Engine", "EngineProcess", "drive", "name_release", "successor_command"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,16 @@ class Engine(Protocol):
     async def reload(self) -> None:
         """Read the settings again; never raises."""
 
+    def hold(self, lock: EngineLock, successor: Sequence[str] = ()) -> None:
+        """Know the lock of the home folder, and the command that starts a process which takes over."""
+
+    async def take_over(self) -> None:
+        """Take over from the engine that runs, its lock included; returns when this one trades."""
+
+    @property
+    def successor(self) -> int:
+        """The process that has taken over from this one; 0 for none."""
+
 
 E = TypeVar("E", bound=Engine)
 
@@ -61,6 +72,7 @@ class EngineProcess(Generic[E]):
         on_ready: Called when the engine trades.
         watched: Whether a watchdog is started again when the one that listened is gone.
         guarded: Whether one is started as soon as the engine trades, if none listens.
+        taking_over: Whether the engine is taken over from the process that runs it, instead of being started.
     """
 
     def __init__(
@@ -73,6 +85,7 @@ class EngineProcess(Generic[E]):
         on_ready: Callable[[], None] = lambda: None,
         watched: bool = True,
         guarded: bool = False,
+        taking_over: bool = False,
     ) -> None:
         self.notifier = Notifier(home)
         self._engine_factory = engine_factory
@@ -82,6 +95,7 @@ class EngineProcess(Generic[E]):
         self._on_ready = on_ready
         self._watched = watched
         self._guarded = guarded
+        self._taking_over = taking_over
         self._stop = asyncio.Event()
         self._reload: asyncio.Task[None] | None = None
         self._reload_wanted = False
@@ -96,22 +110,15 @@ class EngineProcess(Generic[E]):
 
         Raises:
             EngineAlreadyRunningError: The home folder has an engine.
-            QuarterdeckError: The engine could not start.
+            QuarterdeckError: The engine could not start, or be taken over.
         """
-        loop = asyncio.get_running_loop()
-        with EngineLock.acquire(self._home, release=self._release):
-            self._listen(loop)
-            self.notifier.on_alone = self.have_watchdog
-            beat = loop.create_task(self.notifier.beat(), name="heart")
-            try:
-                engine = self._engine_factory()
-                await engine.start()
-                self._engine = engine
-                self._begin()
-                return await self._attend(engine)
-            finally:
-                beat.cancel()
-                self.notifier.close()
+        if self._taking_over:
+            engine = self._engine_factory()
+            return await self._live(engine, engine.take_over)
+        with EngineLock.acquire(self._home, release=self._release) as lock:
+            engine = self._engine_factory()
+            engine.hold(lock, successor_command(self._home))
+            return await self._live(engine, engine.start)
 
     def have_watchdog(self) -> None:
         """See that a watchdog looks after this process, unless systemd does or the engine is ending."""
@@ -131,6 +138,20 @@ class EngineProcess(Generic[E]):
 
     # --- life
 
+    async def _live(self, engine: E, start: Callable[[], Awaitable[None]]) -> int:
+        loop = asyncio.get_running_loop()
+        self._listen(loop)
+        self.notifier.on_alone = self.have_watchdog
+        beat = loop.create_task(self.notifier.beat(), name="heart")
+        try:
+            await start()
+            self._engine = engine
+            self._begin()
+            return await self._attend(engine)
+        finally:
+            beat.cancel()
+            self.notifier.close()
+
     def _begin(self) -> None:
         with suppress(OSError):
             forget_alarm(self._home)
@@ -146,7 +167,9 @@ class EngineProcess(Generic[E]):
         await asyncio.wait({over, stop}, return_when=asyncio.FIRST_COMPLETED)
         failure = over.exception() if over.done() else None
         self._stop.set()
-        if failure is None:
+        if engine.successor:
+            self.notifier.succeeded_by(engine.successor)
+        elif failure is None:
             self.notifier.stopping()
         await asyncio.wait({beside})
         if failure is not None:
@@ -231,6 +254,11 @@ def drive(coroutine: Coroutine[Any, Any, int]) -> int:
                 if task.done():
                     raise
                 logger.exception("something on the event loop asked the process to exit; it goes on")
+
+
+def successor_command(home: Path) -> list[str]:
+    """What starts the process that takes an engine over: one without a console, whatever this one is."""
+    return [sys.executable, "-P", "-m", "console.headless", "--home", str(home), "--guarded", "--take-over"]
 
 
 def name_release() -> str:

@@ -49,6 +49,14 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             os.kill(pid, signal.SIGKILL)
 
 
+def process_runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def console(home: Path, *arguments: str) -> Terminal:
     return Terminal([*COMMAND, "--home", str(home), *arguments], (100, 30))
 
@@ -85,7 +93,7 @@ def test_consoles_come_and_go_see_each_other_and_may_only_look(house: Path) -> N
     try:
         for terminal in (first, second):
             shows(terminal, "10,000.00", "attached")
-        assert f"An engine runs here already (process {pid})" in first.text()
+        shows(first, f"An engine runs here already (process {pid})")
         assert "READ-ONLY" in second.lines()[0]
         assert "READ-ONLY" not in first.text()
         call(house, "bots.create", {"name": "seen", "strategy": "trend_following", "instrument": "SIM:BTC/USDT",
@@ -122,6 +130,18 @@ def test_a_hang_up_has_the_settings_read_again_and_says_what_waits(house: Path) 
 def test_logs_are_shown_by_level(house: Path) -> None:
     assert "engine started" in run(house, "engine", "logs", "-n", "1000").output
     assert "engine started" not in run(house, "engine", "logs", "-n", "1000", "--level", "error").output
+
+
+def test_a_restart_hands_over_and_the_same_watchdog_looks_after_the_successor(house: Path) -> None:
+    before, dog = pid_of(house), watchdog_pid(house)
+    said = run(house, "engine", "restart")
+    assert said.exit_code == 0, said.output
+    after = pid_of(house)
+    assert after not in (0, before)
+    assert f"The engine goes on in process {after}" in said.output
+    assert json.loads(run(house, "status", "--json").output)["status"]["pid"] == after
+    until(lambda: not process_runs(before))
+    assert watchdog_pid(house) == dog
 
 
 def test_an_engine_that_does_not_answer_is_a_state_and_is_ended_by_force(house: Path) -> None:

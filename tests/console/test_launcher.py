@@ -19,6 +19,7 @@ from console.cli import Invocation
 from console.home import process_log
 from console.launcher import offer_another
 from console.lifecycle import status, stop
+from console.watch import watchdog_pid
 from engine.control.lock import find_holder
 from tests.kit.terminal import Terminal, until
 
@@ -134,6 +135,22 @@ def test_leaving_the_console_leaves_the_engine_running_until_it_is_stopped(start
     assert CliRunner().invoke(status, [], obj=Invocation(home=session.home)).exit_code == 3
 
 
+def test_an_engine_that_was_left_is_watched_and_takes_a_hang_up_for_a_wish_to_read_its_settings(
+    start: Callable[..., Session],
+) -> None:
+    session = start("--watched").drawn()
+    assert watchdog_pid(session.home) == 0
+    session.terminal.type("q")
+    assert session.terminal.end() == 0
+    until(lambda: watchdog_pid(session.home))
+    os.kill(session.pid, signal.SIGHUP)
+    until(lambda: session.seen("reloads") == 1)
+    session.beats_on()
+    session.stop()
+    until(lambda: watchdog_pid(session.home) == 0)
+    assert session.holder_pid() == 0
+
+
 def test_a_terminal_that_stops_reading_for_ten_minutes_holds_up_nothing(start: Callable[..., Session]) -> None:
     session = start("--flood", "--clock-factor", "600", size=(120, 50)).drawn()
     until(lambda: session.seen("held") > 50)
@@ -182,7 +199,7 @@ def test_an_app_that_crashes_leaves_the_engine_running_and_a_sentence(start: Cal
     session.terminal.type("c")
     assert session.terminal.end() == 0
     assert "The console ended by an error of its own" in session.terminal.text()
-    assert "another console is offered" in session.terminal.text()
+    assert "unasked: crashed" in session.terminal.text()
     assert "Traceback" not in session.terminal.text()
     assert "ValueError: the stub app crashes" in session.log()
     assert given_back(session.terminal)

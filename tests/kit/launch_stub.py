@@ -18,11 +18,11 @@ def main() -> int:
     home, *rest = sys.argv[1:]
     # The kernel sends window sizes and hang-ups to the foreground of the terminal's own session only.
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    return launch([sys.executable, str(STUB), "--home", home, *rest], Path(home), on_crash=_offered)
+    return launch([sys.executable, str(STUB), "--home", home, *rest], Path(home), on_end=_unasked)
 
 
-def _offered() -> int:
-    os.write(1, b"another console is offered\n")
+def _unasked(how: str) -> int:
+    os.write(1, f"unasked: {how}\n".encode())
     return 0
 
 

@@ -14,7 +14,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from engine.control.lock import EngineLock
 
 __all__ = ["StubEngine", "seen"]
 
@@ -64,6 +67,16 @@ class StubEngine:
                 os._exit(9)
             raise RuntimeError("the stub fails")
         await self._failed.wait()
+
+    @property
+    def successor(self) -> int:
+        return 0
+
+    def hold(self, lock: EngineLock, successor: Sequence[str] = ()) -> None:
+        self.seen["lock"] = lock.holder.pid
+
+    async def take_over(self) -> None:
+        raise NotImplementedError
 
     async def reload(self) -> None:
         self.report(reloads=self.seen["reloads"] + 1)

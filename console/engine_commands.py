@@ -47,7 +47,14 @@ def start(context: click.Context, foreground: bool, no_watchdog: bool, wait: flo
 
 
 def begin(home: Path, wait: float = READY_S, *, watched: bool = True) -> int:
-    """Start an engine in the background, say how that went, and return the exit status."""
+    """Start an engine in the background, say how that went, and return the exit status.
+
+    Raises:
+        ConfigurationError: The home folder's path is too long for the engine's sockets.
+    """
+    from engine.control.places import control_socket
+
+    control_socket(home)
     holder = _holder(home)
     if holder is not None:
         say(_already(home, holder), err=True)

@@ -18,6 +18,7 @@ from console.watch import Alarm, leave_alarm, watchdog_pid
 from engine.control.client import call
 from engine.control.lock import EngineLock, find_holder
 from engine.control.places import prepare_run_folder
+from engine.errors import ConfigurationError
 from tests.kit.terminal import Terminal, until
 
 if TYPE_CHECKING:
@@ -180,6 +181,13 @@ def test_a_start_that_cannot_be_is_a_sentence(tmp_path: Path) -> None:
     failed = run(tmp_path, "engine", "start", "--no-watchdog")
     assert failed.exit_code == 1
     assert "paper.seed: Input should be a valid integer" in failed.output
+
+
+def test_a_path_too_long_for_a_socket_starts_nothing(tmp_path: Path) -> None:
+    refused = run(tmp_path / ("long" * 30), "engine", "start")
+    assert isinstance(refused.exception, ConfigurationError)
+    assert "--home" in refused.exception.message
+    assert pid_of(tmp_path / ("long" * 30)) == 0
 
 
 def test_an_alarm_that_was_left_is_shown(tmp_path: Path) -> None:

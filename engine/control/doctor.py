@@ -22,7 +22,7 @@ from engine.control import places
 from engine.control.lock import find_holder
 from engine.control.moments import iso
 from engine.errors import EngineNotRunningError, QuarterdeckError
-from storage.journal import Reader
+from storage.journal import JournalOptions, Reader
 from storage.journal.archive import archive_folder
 from storage.journal.checkup import check_all, check_ends
 from storage.journal.schema import connect, read_meta
@@ -234,7 +234,10 @@ async def _ask(home: Path) -> tuple[bool, str]:
 
     async with open_link(home, read_only=True, client="doctor") as link:
         found = await link.call("health.ready")
-    return found.ready, found.summary if found.ready else " ".join(found.reasons) or found.summary
+    if found.ready or not found.reasons:
+        return found.ready, found.summary
+    more = f" ({len(found.reasons) - 1} more)" if len(found.reasons) > 1 else ""
+    return False, found.reasons[0] + more
 
 
 # --- what is stored --------------------------------------------------------------------------------------------------
@@ -245,7 +248,11 @@ def _journal(patient: _Patient) -> Iterator[Finding]:
     if not path.exists() and not path.with_suffix(".hwm").exists():
         yield Finding("journal", OFF, "There is no journal yet.")
         return
-    found = check_all(path) if patient.deep else check_ends(path)
+    found = check_ends(path)
+    # What a start reads through in any case takes less than a second.
+    deep = patient.deep or found.facts - found.archived <= JournalOptions().full_check_below
+    if deep:
+        found = check_all(path)
     with closing(Reader(path)) as reader:
         newest = reader.latest(1)
     with closing(connect(path, read_only=True)) as connection:
@@ -261,7 +268,7 @@ def _journal(patient: _Patient) -> Iterator[Finding]:
     for first, last in found.lost:
         yield Finding("journal", WARNING, f"Facts {first:,} to {last:,} were lost in an earlier repair.")
     if not found.problems:
-        how = "every one of them is whole" if patient.deep else "its end, mark and newest snapshot fit"
+        how = "every one of them is whole" if deep else "its end, mark and newest snapshot fit"
         yield Finding("journal", OK, f"{found.facts:,} facts, {found.archived:,} of them archived; {how}.")
 
 
@@ -357,6 +364,10 @@ def _sqlite_finding(name: str, file: Path, *, deep: bool, table: str) -> Finding
     """Whether a database can be read; deep looks at all of it."""
     try:
         with closing(_read_only(file)) as connection:
+            tables = connection.execute("SELECT name FROM sqlite_master WHERE name = ?", (table,)).fetchall()
+            if not tables:
+                words = f"{file.name} is not set up yet; the engine does it when it opens it."
+                return Finding(name, OFF, words)
             connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - one of two names
             verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0] if deep else "ok"
     except sqlite3.Error as error:

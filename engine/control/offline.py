@@ -97,7 +97,8 @@ def settings_schema() -> dict[str, Any]:
 
 def home_paths(home: Path) -> dict[str, str]:
     """Where everything of a home folder is, by what it is."""
-    database = load_settings(home).database
+    settings = load_settings(home)
+    database = settings.database
     reports = str(home / (database.sqlite_file or "quarterdeck.db"))
     if database.backend == "postgresql":
         host, port = database.postgresql_host, database.postgresql_port
@@ -106,12 +107,14 @@ def home_paths(home: Path) -> dict[str, str]:
         "home": str(home),
         "settings": str(home / "config.toml"),
         "journal": str(home / "journal.db"),
+        "snapshots": str(home / "journal.snapshots"),
+        "archive": str(home / "journal.archive"),
         "paper venue": str(home / "paper.db"),
         "reports": reports,
         "candles": str(home / "candles"),
         "strategies": str(home / "strategies"),
         "logs": str(home / "logs"),
-        "backups": str(home / "backups"),
+        "backups": str(home / (settings.backup.folder or "backups")),
     }
 
 

@@ -49,6 +49,8 @@ CANCEL_AGAIN_S = (0.5, 1.0, 2.0, 5.0)
 """Pauses before a cancel without an answer is sent again; the last one repeats. A cancel may be sent twice."""
 COMPARE_EVERY_S = 60.0
 """How often open orders and executions are compared with the venue's."""
+ASK_AFTER_FILLS = 1_000
+"""Executions after which they are compared at once."""
 _DID_NOT_HAPPEN = (ExchangeConnectionError, ExchangeRateLimitError, ExchangeInsufficientFundsError)
 """Errors that say for certain that a request had no effect. Everything else proves nothing."""
 
@@ -109,6 +111,7 @@ class Dispatcher:
         self._allowed.set()
         self._unanswered = 0
         self._carried: frozenset[ClientOrderId] | None = None
+        self._executions = 0
         ledger.subscribe(self._hear)
 
     def _guarded(self, venue: Venue) -> VenueGuard:
@@ -166,6 +169,11 @@ class Dispatcher:
 
     def _hear(self, record: ev.Record) -> None:
         event = record.event
+        if isinstance(event, ev.OrderFilled):
+            self._executions += 1
+            if self._executions % ASK_AFTER_FILLS == 0:
+                # The further the venue is known to agree, the less there is to go through after a crash.
+                self.compare_soon()
         # "Cannot be cancelled" may mean that the order has ended and its end was never reported.
         if isinstance(event, ev.OrderCancelRejected) and event.client_id in self._ledger.state.orders:
             self._doubtful.append(event.client_id)
@@ -174,7 +182,7 @@ class Dispatcher:
     async def run(self) -> None:
         """Send until cancelled, or until the journal has failed: then nothing more leaves."""
         async with asyncio.TaskGroup() as tasks:
-            comparing = tasks.create_task(self._compare_now_and_then(tasks), name="compare orders")
+            comparing = tasks.create_task(self._compare_now_and_then(), name="compare orders")
             try:
                 await self._send_all(tasks)
             except JournalError as error:
@@ -449,7 +457,7 @@ class Dispatcher:
             *(self.inquiry.ask(venue, account, client_id) for client_id in missing if client_id not in self._placing)
         )
 
-    async def _compare_now_and_then(self, tasks: asyncio.TaskGroup) -> None:
+    async def _compare_now_and_then(self) -> None:
         """A private stream's silence proves nothing, so the venue is asked now and then what is open and was filled."""
         while True:
             await self._pause()
@@ -458,10 +466,7 @@ class Dispatcher:
                 if venue is None:
                     continue
                 try:
-                    for client_id in await self.inquiry.compare(venue, account.id):
-                        if client_id not in self._placing:
-                            log.warning("an open order is not known at the venue", client_id=client_id)
-                            self._ask_later(tasks, client_id)
+                    await self.compare(venue, account.id)
                 except JournalError:
                     return
                 except Exception as error:  # the next round asks again

@@ -342,6 +342,7 @@ class Inquiry:
             recent=state.recent,
             strangers=state.external_orders,
             foreign_fills=state.external_fills,
+            is_forgotten=state.is_forgotten,
             instruments=state.instruments,
             cursor=state.cursors.get(account, ""),
         )

@@ -30,7 +30,7 @@ from engine.model.order import Order, OrderRequest, OrderStatus
 from engine.model.reserve import reservation
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
     from engine.model.fill import Fill
     from engine.model.instrument import Instrument
@@ -73,6 +73,8 @@ class Books:
     """Working orders of others that are shown, by `account|venue order id`."""
     foreign_fills: Container[str]
     """Natural keys of executions booked as somebody else's."""
+    is_forgotten: Callable[[Fill], bool]
+    """Whether an execution was booked for an order that is not remembered any more."""
     instruments: Mapping[InstrumentId, Instrument]
     cursor: str
     """Up to where the venue's executions are booked."""
@@ -321,6 +323,8 @@ class _Round:
             order = self.books.order(fill.client_id)
             booked = order is not None and fill.key in order.fill_keys
             if booked or fill.key in seen or fill.key in self.books.foreign_fills:
+                continue
+            if self.books.is_forgotten(fill):
                 continue
             seen.add(fill.key)
             yield fill

@@ -15,6 +15,7 @@ __all__ = [
     "BotState",
     "BreakerEntry",
     "EquityEntry",
+    "Forgotten",
     "HaltEntry",
     "MarkEntry",
     "Sums",
@@ -107,6 +108,21 @@ class BreakerEntry(msgspec.Struct):
     threshold: str
     reason: str
     since: int
+
+
+class Forgotten(msgspec.Struct):
+    """Natural keys of executions whose orders are not remembered any more.
+
+    A venue tells of an execution until its cursor has passed it, which it has once executions were asked for to the end
+    twice: keys are `fresh` until the first time, `older` until the second.
+    """
+
+    fresh: set[str] = set()
+    older: set[str] = set()
+
+    def caught_up(self) -> None:
+        """Executions were asked for to the end."""
+        self.older, self.fresh = self.fresh, set()
 
 
 class MarkEntry(msgspec.Struct):

@@ -17,7 +17,16 @@ from engine import events as ev
 from engine.errors import StateConsistencyError, StateCorruptionError
 from engine.model.account import Account, Balance
 from engine.model.decimals import EXACT
-from engine.model.entries import BotEntry, BreakerEntry, EquityEntry, HaltEntry, MarkEntry, Sums, TradingState
+from engine.model.entries import (
+    BotEntry,
+    BreakerEntry,
+    EquityEntry,
+    Forgotten,
+    HaltEntry,
+    MarkEntry,
+    Sums,
+    TradingState,
+)
 from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner
 from engine.model.instrument import Instrument
 from engine.model.order import Order
@@ -82,6 +91,8 @@ class EngineState:
         self.external_orders: dict[str, ev.ExternalOrderSeen] = {}
         self.external_fills: dict[str, int] = {}
         """Natural keys of the last external fills."""
+        self.forgotten: dict[AccountId, Forgotten] = {}
+        """Executions of orders that are not remembered any more, which the venue may still tell of."""
         self.cursors: dict[AccountId, str] = {}
         """Up to where each account's executions at the venue are known to be booked."""
         self.requests: dict[str, int] = {}
@@ -115,9 +126,16 @@ class EngineState:
         return halt.state if halt is not None else TradingState.ACTIVE
 
     def has_fill(self, fill: Fill) -> bool:
-        """True when this very execution is already booked (as far as recent orders are kept)."""
+        """True when this very execution is already booked (as far as the venue may still tell of it)."""
         order = self.order(fill.client_id)
-        return (order is not None and fill.key in order.fill_keys) or fill.key in self.external_fills
+        if order is not None and fill.key in order.fill_keys:
+            return True
+        return fill.key in self.external_fills or self.is_forgotten(fill)
+
+    def is_forgotten(self, fill: Fill) -> bool:
+        """True for a booked execution of an order that is not remembered any more, until the venue was asked twice."""
+        forgotten = self.forgotten.get(fill.account)
+        return forgotten is not None and (fill.key in forgotten.fresh or fill.key in forgotten.older)
 
     def siblings(self, order: Order) -> list[Order]:
         """The other open orders of an order's OCO group."""
@@ -224,6 +242,7 @@ _MAPS: dict[str, Any] = {
     "equity": list[tuple[AccountId, EquityEntry]],
     "external_orders": list[tuple[str, ev.ExternalOrderSeen]],
     "external_fills": list[tuple[str, int]],
+    "forgotten": list[tuple[AccountId, Forgotten]],
     "cursors": list[tuple[AccountId, str]],
     "requests": list[tuple[str, int]],
 }

@@ -145,6 +145,9 @@ def _external_fill(state: EngineState, event: ev.ExternalFillSeen, _ts: int) -> 
 
 def _fills_caught_up(state: EngineState, event: ev.FillsCaughtUp, _ts: int) -> None:
     state.cursors[event.account] = event.cursor
+    forgotten = state.forgotten.get(event.account)
+    if forgotten is not None:
+        forgotten.caught_up()
 
 
 def book_fill(state: EngineState, fill: Fill, owner: Owner) -> None:

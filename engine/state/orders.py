@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from engine import events as ev
 from engine.errors import IllegalTransitionError, StateConsistencyError
 from engine.model.decimals import ZERO
+from engine.model.entries import Forgotten
 from engine.model.order import Decision, Order, OrderStatus, TimeInForce, can_move
 from engine.state.money import book_fill, money
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HANDLERS", "RECENT_ORDERS"]
 
+MOST_FORGOTTEN = 50_000
+"""Executions of orders not remembered any more that are kept while the venue cannot be asked."""
 RECENT_ORDERS = 10_000
 """Ended orders kept for late fills and repeats; older ones live in the history store."""
 
@@ -118,7 +121,14 @@ def _retire(state: EngineState, order: Order) -> None:
         if not members:
             state.oco.pop(order.oco_group, None)
     if len(state.recent) > RECENT_ORDERS:
-        del state.recent[next(iter(state.recent))]
+        oldest = state.recent.pop(next(iter(state.recent)))
+        if oldest.fill_keys:
+            forgotten = state.forgotten.get(oldest.account)
+            if forgotten is None:
+                forgotten = state.forgotten[oldest.account] = Forgotten()
+            elif len(forgotten.fresh) >= MOST_FORGOTTEN:
+                forgotten.caught_up()
+            forgotten.fresh |= oldest.fill_keys
 
 
 def _reopen(state: EngineState, order: Order) -> None:

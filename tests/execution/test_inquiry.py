@@ -13,6 +13,7 @@ from engine import events as ev
 from engine.errors import ExchangeConnectionError, UnknownOutcomeError
 from engine.execution.dispatcher import COMPARE_EVERY_S
 from engine.execution.ids import ClientIds
+from engine.model.ids import ClientOrderId
 from engine.model.order import OrderSide, OrderStatus, OrderType
 from tests.execution.house import PAPER, USDT, House, command, fails, never_answers, takes_effect_then_fails, turns
 
@@ -194,6 +195,42 @@ async def test_executions_are_asked_for_once_and_never_booked_twice(
     assert again.state.balance(PAPER, USDT).total == held
     assert again.facts(ev.ExternalFillSeen) == []
     assert again.venue.requests("fills")[-1] == ("fills", "6")
+
+
+async def test_executions_of_orders_that_were_forgotten_before_the_venue_was_asked_are_not_booked_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many orders may end between two comparisons that the first ones are not remembered at the second."""
+    monkeypatch.setattr("engine.state.orders.RECENT_ORDERS", 2)
+    async with house.running():
+        for _ in range(6):
+            order = house.submit()
+            await turns()
+            house.venue.execute(order.client_id, "1")
+            await house.clock.advance(1)
+        held = house.state.balance(PAPER, USDT).total
+        again = await restarted(house)
+        assert again.state.balance(PAPER, USDT).total == held
+        assert again.facts(ev.ExternalFillSeen) == []
+        # The stream, too, may repeat what happened before a line broke.
+        again.venue.sink(PAPER, ev.OrderFilled(fill=house.venue.fills[0]))
+        assert again.facts(ev.ExternalFillSeen) == []
+        stranger = msgspec.structs.replace(house.venue.fills[0], client_id=ClientOrderId("web-1"), trade_id="T99")
+        again.venue.sink(PAPER, ev.OrderFilled(fill=stranger))
+        assert len(again.facts(ev.ExternalFillSeen)) == 1
+
+
+async def test_after_many_executions_the_venue_is_asked_before_the_minute_is_over(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.execution.dispatcher.ASK_AFTER_FILLS", 3)
+    async with house.running():
+        for _ in range(3):
+            order = house.submit()
+            await turns()
+            house.venue.execute(order.client_id, "1")
+        await turns()
+        assert house.state.cursors[PAPER] == "3"
 
 
 async def test_a_cancel_asked_for_before_the_crash_is_sent_after_it(house: House) -> None:

@@ -76,6 +76,7 @@ class Desk:
             recent=state.recent,
             strangers=state.external_orders,
             foreign_fills=state.external_fills,
+            is_forgotten=state.is_forgotten,
             instruments=state.instruments,
             cursor=state.cursors.get(PAPER, ""),
         )

@@ -23,10 +23,12 @@ from engine.control.protocol import (
     encode_request,
 )
 from engine.control.wire import decode
-from engine.errors import AuthenticationError, EngineNotRunningError
+from engine.errors import AuthenticationError, EngineError, EngineNotRunningError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from engine.control.lock import LockHolder
 
 __all__ = ["dial"]
 
@@ -47,7 +49,8 @@ async def dial(home: Path, hello: Hello, path: Path | None = None) -> tuple[Clie
         The connection, and what the engine says of itself; its protocol may be another one.
 
     Raises:
-        EngineNotRunningError: Nobody answers; with the code `not_answering`, somebody is there and says nothing.
+        EngineNotRunningError: Nobody answers. With the code `not_answering`, somebody is there and says nothing; with
+            `not_ready`, an engine holds the folder and has opened no door yet, or none any more.
         AuthenticationError: The engine belongs to another user.
         QuarterdeckError: The engine refuses the hello.
     """
@@ -75,10 +78,7 @@ async def dial(home: Path, hello: Hello, path: Path | None = None) -> tuple[Clie
     except TimeoutError:
         raise _silent(home) from None
     except (FileNotFoundError, ConnectionRefusedError):
-        raise EngineNotRunningError(
-            f"No engine is running in {home}. Start one with `quarterdeck`, or `quarterdeck engine start` without a "
-            "console."
-        ) from None
+        raise _absent(home) from None
     except PermissionError:
         raise _stranger(home) from None
     except InvalidStatus as error:
@@ -101,17 +101,42 @@ async def _introduce(connection: ClientConnection, hello: Hello) -> Welcome:
     return welcome
 
 
-def _silent(home: Path) -> EngineNotRunningError:
-    from engine.control.lock import find_holder
-
-    holder = find_holder(home)
-    who = f" (process {holder.pid})" if holder is not None and holder.pid else ""
+def _absent(home: Path) -> EngineNotRunningError:
+    holder = _holder(home)
+    if holder is None:
+        return EngineNotRunningError(
+            f"No engine is running in {home}. Start one with `quarterdeck`, or `quarterdeck engine start` without a "
+            "console."
+        )
     return EngineNotRunningError(
-        f"The engine in {home}{who} has not answered within {HELLO_S:g} s: it hangs, was stopped by a signal, or the "
-        "machine is overloaded. `quarterdeck status` shows who it is; `quarterdeck stop` ends it.",
+        f"The engine in {home}{_named(holder)} has no door open: it is just starting or ending. Try again in a moment.",
+        error_code="not_ready",
+        details={"pid": holder.pid},
+    )
+
+
+def _silent(home: Path) -> EngineNotRunningError:
+    holder = _holder(home)
+    return EngineNotRunningError(
+        f"The engine in {home}{_named(holder)} has not answered within {HELLO_S:g} s: it hangs, was stopped by a "
+        "signal, or the machine is overloaded. `quarterdeck status` shows who it is; `quarterdeck stop` ends it.",
         error_code="not_answering",
         details={"pid": holder.pid if holder is not None else 0},
     )
+
+
+def _holder(home: Path) -> LockHolder | None:
+    """Who holds the home folder, if that can be told."""
+    from engine.control.lock import find_holder
+
+    try:
+        return find_holder(home)
+    except EngineError:
+        return None
+
+
+def _named(holder: LockHolder | None) -> str:
+    return f" (process {holder.pid})" if holder is not None and holder.pid else ""
 
 
 def _stranger(home: Path) -> AuthenticationError:

@@ -212,8 +212,9 @@ class Outbox:
                     # The journal has nothing more there.
                     cursor = stream.log.floor
             stream.cursor, stream.page = cursor, facts
-        except QuarterdeckError as error:
-            log.error("facts cannot be read for a client", topic=stream.topic, problem=error.message)
+        except Exception as error:  # whatever it was, the client must not wait for ever
+            known = isinstance(error, QuarterdeckError)
+            log.error("facts cannot be read for a client", topic=stream.topic, problem=str(error), exc_info=not known)
             self._cut_off("the facts it asks for cannot be read")
         self._fetching.pop(stream.sub, None)
         self._wake.set()

@@ -12,6 +12,7 @@ import pytest
 from engine.control import peers, session
 from engine.control import server as server_module
 from engine.control.client import SocketLink, open_link
+from engine.control.lock import EngineLock
 from engine.control.places import control_socket, open_socket
 from engine.control.views import EngineStatus, OrderRow
 from engine.errors import (
@@ -80,6 +81,13 @@ async def test_who_looks_only_is_refused_in_the_engine(on: Deck) -> None:
 async def test_no_engine_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(EngineNotRunningError, match="No engine is running in"):
         await SocketLink(tmp_path).open()
+
+
+async def test_an_engine_that_is_only_starting_is_not_called_absent(tmp_path: Path) -> None:
+    said = rf"\(process {os.getpid()}\) has no door open"
+    with EngineLock.acquire(tmp_path, release="test"), pytest.raises(EngineNotRunningError, match=said) as caught:
+        await SocketLink(tmp_path).open()
+    assert caught.value.error_code == "not_ready"
 
 
 async def test_a_socket_left_behind_is_no_engine_and_is_replaced_by_the_next(tmp_path: Path) -> None:

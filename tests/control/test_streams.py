@@ -212,6 +212,22 @@ async def test_a_cursor_of_another_journal_begins_with_what_was_told_lately(tmp_
         assert (said["snapshot"], said["cursor"], len(said["facts"])) == (True, 3, 3)
 
 
+async def test_facts_that_cannot_be_read_end_the_connection_and_nothing_else(tmp_path: Path) -> None:
+    stub = Stub(kept=3)
+    stub.happen(20)
+    stub.page = breaks  # type: ignore[method-assign]
+    async with serving(tmp_path, stub) as server, wire(tmp_path) as client:
+        await client.hello()
+        await client.ask("stream.subscribe", {"sub": 1, "topic": "facts.activity", "since": 2})
+        assert (await client.ended())[0] == Close.TOO_SLOW
+        await eventually(lambda: not server.clients())
+
+
+async def breaks(topic: str, cursor: int) -> Any:
+    """A journal that cannot be read."""
+    raise OSError("the disk is gone")
+
+
 async def test_a_log_that_begins_anew_is_told_anew(tmp_path: Path) -> None:
     stub = Stub()
     stub.happen(30)

@@ -138,7 +138,14 @@ async def test_only_expired_rows_are_purged(database: Database, clock: Simulated
         for model in RETENTION:
             for moment in (timedelta(seconds=-1), timedelta(0), RETENTION[model]):
                 session.add(record(model, moment))
+        for age in (timedelta(days=90, seconds=1), timedelta(days=89)):
+            session.add(rows.make(t.StateAuditRow, check_name="order_status_sync", passed=True, timestamp=now - age))
     async with database.session() as session:
-        assert await purge_expired(session) == {"error_records": 1, "error_patterns": 1, "analytics_reports": 1}
+        assert await purge_expired(session) == {
+            "error_records": 1,
+            "error_patterns": 1,
+            "analytics_reports": 1,
+            "state_audit": 1,
+        }
         assert [await Repository(session, model).count() for model in RETENTION] == [2, 2, 2]
     assert [period.days for period in RETENTION.values()] == [90, 30, 365]

@@ -6,6 +6,7 @@ A test of a screen asks for neither: `tests/screens/conftest.py` runs it once fo
 from __future__ import annotations
 
 import asyncio
+import atexit
 import itertools
 import os
 import shutil
@@ -61,7 +62,9 @@ def door_to(link: FakeLink) -> EngineLink:
 
 @cache
 def _folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="qd-"))
+    found = Path(tempfile.mkdtemp(prefix="qd-"))
+    atexit.register(shutil.rmtree, found, ignore_errors=True)
+    return found
 
 
 class FakeBackend:

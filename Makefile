@@ -15,7 +15,7 @@ else echo "Installing with pip instead (a few minutes, once)…"; \
 $(BIN)/python -m pip install -qq --require-hashes -r $(1); fi
 endef
 
-.PHONY: run install dev test check format bench soak pictures lock clean help
+.PHONY: run install dev test check format bench chaos soak pictures lock clean help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -41,6 +41,9 @@ format: dev ## format the code and apply the safe fixes
 
 bench: dev ## run the benchmarks and print them as a table (ARGS="…" to choose)
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+chaos: dev ## kill engines at every point and at random, and cut the power, for an hour or two (ARGS="…" to choose)
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 soak: dev ## two hours of simulated market with bots and consoles that come and go; memory must not grow (ARGS="…")
 	@$(BIN)/python -m tests.soak $(ARGS)

@@ -1,6 +1,7 @@
 """The fault test from the command line.
 
-    python -m tests.chaos                        the long form: every point, both venues, and 500 random hang-ups each
+    python -m tests.chaos                        the long form: every point, both venues, 500 random hang-ups on each,
+                                                 and the loss of power at some hundreds of moments
     python -m tests.chaos --seed N --point X     one session, as a table or the suite names it
 
 Every session is drawn from its seed, so a line of the table can be run again. The exit status is 0 when nothing was
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.clock import SystemClock
+from tests.chaos import power
 from tests.chaos.defects import DEFECTS
 from tests.chaos.plan import ANY, Plan, points_of
 from tests.chaos.session import Outcome, run
@@ -97,6 +99,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--defect", default="", choices=["", *DEFECTS], help="plant a defect")
     parser.add_argument("--hits", type=int, default=20, help="hits of every point (20)")
     parser.add_argument("--random", type=int, default=500, help="random kills and hang-ups on each venue (500)")
+    parser.add_argument("--power", type=int, default=300, help="moments at which the power fails, by hundreds (300)")
     parser.add_argument("--first-seed", type=int, default=1000)
     parser.add_argument("-j", "--jobs", type=int, default=2, help="sessions at once (2)")
     return parser.parse_args(arguments)
@@ -150,7 +153,9 @@ def long(options: argparse.Namespace) -> int:
     print(f"{counts['lives']} lives that traded, {_rates(counts)}, {minutes:.0f} minutes")
     bad = [row for row in rows if not row.good]
     print(f"{len(rows) - len(bad)} of {len(rows)} rows ok")
-    return 1 if bad else 0
+    # The loss of power has a program of its own, one session of which is enough for many moments.
+    dark = [power.main(["--seed", str(seed), "--moments", "100"]) for seed in range(options.power // 100)]
+    return 1 if bad or any(dark) else 0
 
 
 def _fill(row: Row, pool: ThreadPoolExecutor, options: argparse.Namespace, counts: Counter[str]) -> None:

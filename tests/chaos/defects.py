@@ -15,16 +15,18 @@ from engine.execution import executions, reconcile
 from engine.execution.dispatcher import Dispatcher
 from engine.execution.inquiry import Inquiry, Tally
 from engine.model.ids import TradeId
+from storage.journal import journal, schema
 from tests.chaos.weather import Weather
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterable, Iterator
 
     from engine.model.fill import Fill
     from engine.model.order import Order
     from engine.model.venue import OrderCommand, Venue
 
-__all__ = ["DEFECTS", "plant"]
+__all__ = ["DEFECTS", "DISK_DEFECTS", "plant"]
 
 
 def _resend_on_timeout() -> None:
@@ -97,7 +99,26 @@ DEFECTS: dict[str, Callable[[], None]] = {
 }
 
 
+def _trust_the_cache() -> None:
+    """The journal takes for durable what the system has only taken note of."""
+    connect = schema.connect
+
+    def careless(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*arguments, **options)
+        connection.execute("PRAGMA synchronous = OFF")
+        return connection
+
+    journal.connect = careless  # type: ignore[attr-defined]
+
+
+DISK_DEFECTS: dict[str, Callable[[], None]] = {
+    "reply before durable": _answer_before_durable,
+    "journal not synced": _trust_the_cache,
+}
+"""What the loss of power has to bring to light; a kill alone cannot show the second."""
+
+
 def plant(name: str) -> None:
     """Plant a defect into this process; an empty name plants none."""
     if name:
-        DEFECTS[name]()
+        {**DEFECTS, **DISK_DEFECTS}[name]()

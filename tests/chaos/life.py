@@ -14,7 +14,7 @@ import random
 import threading
 import traceback
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -38,12 +38,19 @@ from engine.venues.paper import settings as _settings, venue as _venue  # noqa: 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from multiprocessing.connection import Connection
     from pathlib import Path
 
     from engine.model.venue import Venue
 
 __all__ = ["calm", "config", "trade"]
+
+
+class Told(Protocol):
+    """Hears how a life goes; a connection, as a rule."""
+
+    def send(self, words: Any, /) -> None:
+        """Hear it."""
+
 
 PAPER = AccountId("paper")
 TRADERS = 4
@@ -87,7 +94,7 @@ def enter(home: Path) -> None:
     hurry()
 
 
-def trade(home: Path, plan: Plan, life: Life, parent: Connection) -> None:
+def trade(home: Path, plan: Plan, life: Life, parent: Told) -> None:
     """Start, trade until killed. `ready` on the connection says that trading begins, anything else why it does not."""
     enter(home)
     plant(plan.defect)
@@ -118,7 +125,7 @@ def _hazards(life: Life) -> Callable[[str], None]:
     return pass_by
 
 
-async def _trade(home: Path, plan: Plan, life: Life, parent: Connection) -> None:
+async def _trade(home: Path, plan: Plan, life: Life, parent: Told) -> None:
     chance = random.Random(life.seed)
     counts, notes = Counts(home / "counts"), Notes(home / "asked")
     before = unanswered(home / "asked")
@@ -181,7 +188,7 @@ async def _cut(venue: Venue, chance: random.Random) -> None:
 # --- the end ---------------------------------------------------------------------------------------------------------
 
 
-def calm(home: Path, plan: Plan, parent: Connection) -> None:
+def calm(home: Path, plan: Plan, parent: Told) -> None:
     """Start once more in good weather, compare, end every order, compare again, stop in order."""
     enter(home)
     plant(plan.defect)

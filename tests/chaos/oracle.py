@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine import events as ev
+from engine.errors import QuarterdeckError
 from engine.model.decimals import exact
 from engine.model.fill import Fill
 from engine.model.ids import AccountId, Currency
@@ -89,6 +90,13 @@ def _read_venue(path: Path) -> _Venue:
 
 def judge(home: Path) -> Verdict:
     """Judge a home folder in which everything has come to rest: no engine, no venue, no open order."""
+    try:
+        return _judge(home)
+    except (QuarterdeckError, sqlite3.Error) as error:
+        return Verdict(lost=[f"what is stored cannot be used: {error}"])
+
+
+def _judge(home: Path) -> Verdict:
     verdict = Verdict()
     reader = Reader(home / "journal.db")
     try:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tests.chaos.plan import Life, Plan
 
-__all__ = ["Outcome", "run"]
+__all__ = ["Outcome", "calm", "run"]
 
 START_S = 60.0
 POINT_S = 6.0
@@ -60,13 +60,44 @@ def _context() -> ForkServerContext:
     return context
 
 
+def _start(work: Any, *arguments: Any) -> tuple[ForkServerProcess, Connection]:
+    context = _context()
+    here, there = context.Pipe(duplex=False)
+    child = context.Process(target=work, args=(*arguments, there))
+    child.start()
+    there.close()
+    return child, here
+
+
+def _bury(child: ForkServerProcess, patience: float = 0.0) -> None:
+    child.join(patience)
+    if child.is_alive():
+        child.kill()
+    child.join()
+    child.close()
+
+
+def calm(home: Path, plan: Plan) -> list[str]:
+    """Let a last engine bring everything to rest; gives what it could not bring in line."""
+    child, line = _start(lives.calm, home, plan)
+    try:
+        if not line.poll(CALM_S):
+            return ["the last engine did not come to rest"]
+        problems: list[str] = msgspec.json.decode(line.recv())
+        return problems
+    except EOFError:
+        return [f"the last engine died (exit code {child.exitcode}); its words are in life.log"]
+    finally:
+        line.close()
+        _bury(child, patience=CALM_S)
+
+
 class _Session:
     def __init__(self, plan: Plan, home: Path) -> None:
         self.plan = plan
         self.home = home
         self.hits: Counter[str] = Counter()
         self.missed: Counter[str] = Counter()
-        self._context = _context()
         self._pause = threading.Event()
 
     def run(self) -> list[str]:
@@ -76,29 +107,13 @@ class _Session:
         Counts(self.home / "counts")
         for number in range(self.plan.lives):
             self._live(self.plan.life(number))
-        child, line = self._start(lives.calm, self.home, self.plan)
-        try:
-            if not line.poll(CALM_S):
-                return ["the last engine did not come to rest"]
-            problems: list[str] = msgspec.json.decode(line.recv())
-            return problems
-        except EOFError:
-            return [f"the last engine died (exit code {child.exitcode}); its words are in life.log"]
-        finally:
-            self._bury(child, patience=CALM_S)
-
-    def _start(self, work: Any, *arguments: Any) -> tuple[ForkServerProcess, Connection]:
-        here, there = self._context.Pipe(duplex=False)
-        child = self._context.Process(target=work, args=(*arguments, there))
-        child.start()
-        there.close()
-        return child, here
+        return calm(self.home, self.plan)
 
     def _live(self, life: Life) -> None:
         venue = self._doomed_venue(life) if self.plan.process and life.point.startswith("venue") else None
         # The engine has nothing to do with that point then: it is killed like at random, after its venue.
         here = replace(life, point="") if venue is not None else life
-        child, line = self._start(lives.trade, self.home, self.plan, here)
+        child, line = _start(lives.trade, self.home, self.plan, here)
         try:
             said = self._hear(line)
             if said not in ("ready", None):
@@ -111,7 +126,7 @@ class _Session:
                 self._hang_up(child, life)
         finally:
             line.close()
-            self._bury(child)
+            _bury(child)
 
     @staticmethod
     def _hear(line: Connection) -> str | None:
@@ -187,13 +202,6 @@ class _Session:
         if pid:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
-
-    def _bury(self, child: ForkServerProcess, patience: float = 0.0) -> None:
-        child.join(patience)
-        if child.is_alive():
-            child.kill()
-        child.join()
-        child.close()
 
 
 def _keep(home: Path, place: Path) -> None:

@@ -12,7 +12,7 @@ from engine.bots.manager import BotManager, Library
 from engine.bots.revival import RETRY_S
 from engine.capital.allocation import unallocated
 from engine.consistency.upkeep import upkeep
-from engine.errors import ConflictError, HandoverError, JournalError, QuarterdeckError
+from engine.errors import ConflictError, HandoverError, JournalError, QuarterdeckError, VenueCircuitOpenError
 from engine.execution.desk import Desk
 from engine.execution.dispatcher import Dispatcher
 from engine.execution.guard import VenueGuard
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from engine.execution.connection import Step
     from engine.inheritance import Inherited
     from engine.model.candle import Candle
+    from engine.model.instrument import Instrument
     from engine.model.market import MarketEvent
     from engine.model.venue import Venue
     from storage.journal.engine_journal import EngineJournal
@@ -184,9 +185,17 @@ class Engine:
         self._came_over.set()
         log.info("engine started", epoch=self.journal.epoch, seq=self.ledger.seq)
 
+    async def _listed(self) -> Sequence[Instrument]:
+        """All instruments of the venue."""
+        try:
+            return await self.guard.instruments()
+        except VenueCircuitOpenError:
+            # A breaker that came open from the process before this one must not end the start: asking tells.
+            return await self.venue.instruments()
+
     async def _meet_venue(self) -> None:
         """Learn instruments and account, and watch every market."""
-        for instrument in await self.guard.instruments():
+        for instrument in await self._listed():
             if self.state.instruments.get(instrument.id) != instrument:
                 self.ledger.record(ev.InstrumentDefined(instrument=instrument))
             self.hub.add(instrument)

@@ -160,7 +160,7 @@ class Standstill:
         """
         venue = exclusive(self._engine.venue)
         if venue is not None:
-            self._suspended = True
+            self._suspended = self._engine.guard.let_go = True
             await venue.suspend()
 
     # --- going on ----------------------------------------------------------------------------------------------------
@@ -194,6 +194,7 @@ class Standstill:
         engine, self._suspended = self._engine, False
         venue = exclusive(engine.venue)
         assert venue is not None
+        engine.guard.let_go = False
         try:
             await venue.resume()
         except QuarterdeckError as error:

@@ -125,6 +125,8 @@ class VenueConnection:
                 self._errors.report(error, component="connection", operation="look", venue=self.venue.id)
 
     async def _look(self) -> None:
+        if self.venue.let_go:
+            return
         match self.venue.status:
             case VenueStatus.OFFLINE:
                 await self._lost(f"{self.venue.id} cannot be reached.")
@@ -175,6 +177,9 @@ class VenueConnection:
                 return
 
     async def _attempt(self, scenario: Scenario, until: int | None) -> bool:
+        if self.venue.let_go:
+            # Whoever takes over connects; two that do would take the venue from each other.
+            return False
         try:
             async with asyncio.timeout(DIAL_S):
                 await self._connect()

@@ -100,6 +100,8 @@ class VenueGuard:
         self._scenarios = scenarios
         self._limited: Scenario | None = None
         self._waited = 0
+        self.let_go = False
+        """The engine has given the venue up, for another process to take: that nothing answers any more is no fault."""
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -228,7 +230,8 @@ class VenueGuard:
         except Exception as error:
             if isinstance(error, ExchangeRateLimitError):
                 self._limit(error)
-            self.breaker.note(error, counts=speaks_against)
+            if not self.let_go:
+                self.breaker.note(error, counts=speaks_against)
             raise
         self.breaker.succeeded()
         return result

@@ -20,6 +20,7 @@ import msgspec
 
 from engine import crash_points
 from engine.control.host import EngineHost, build_engine
+from engine.control.lock import EngineLock
 from engine.errors import QuarterdeckError
 from engine.execution import dispatcher, inquiry
 from engine.model.entries import TradingState
@@ -94,13 +95,21 @@ def enter(home: Path) -> None:
     hurry()
 
 
-def trade(home: Path, plan: Plan, life: Life, parent: Told) -> None:
-    """Start, trade until killed. `ready` on the connection says that trading begins, anything else why it does not."""
+def trade(home: Path, plan: Plan, life: Life, parent: Told, succeeds: bool = False) -> None:
+    """Start, trade until killed. `ready` on the connection says that trading begins, anything else why it does not.
+
+    Args:
+        home: The home folder.
+        plan: The session.
+        life: This life.
+        parent: Hears how it goes.
+        succeeds: Take over from the engine that runs there, instead of starting.
+    """
     enter(home)
     plant(plan.defect)
     crash_points.arm(_hazards(life))
     try:
-        asyncio.run(_trade(home, plan, life, parent))
+        asyncio.run(_trade(home, plan, life, parent, succeeds))
     except QuarterdeckError as error:
         with suppress(OSError):
             parent.send(error.message)
@@ -125,13 +134,17 @@ def _hazards(life: Life) -> Callable[[str], None]:
     return pass_by
 
 
-async def _trade(home: Path, plan: Plan, life: Life, parent: Told) -> None:
-    chance = random.Random(life.seed)
+async def _trade(home: Path, plan: Plan, life: Life, parent: Told, succeeds: bool) -> None:
+    chance = random.Random(f"{life.seed}|{succeeds}")
     counts, notes = Counts(home / "counts"), Notes(home / "asked")
-    before = unanswered(home / "asked")
     host = build_engine(home)
     weather = _meet(host, plan, chance, counts, Notes(home / "sent"))
-    await host.start()
+    if succeeds:
+        await host.take_over()
+    else:
+        host.hold(EngineLock.acquire(home, release=host.release))
+        await host.start()
+    before = unanswered(home / "asked")
     assert weather
     weather[0].trading = True
     link = host.link()
@@ -139,13 +152,20 @@ async def _trade(home: Path, plan: Plan, life: Life, parent: Told) -> None:
     parent.send("ready")
     counts.add("lives")
     async with asyncio.TaskGroup() as tasks:
+        begun: list[asyncio.Task[None]] = []
         for number in range(TRADERS):
-            name = f"{plan.seed}.{life.number}.{number}"
-            trader = Trader(name, link, random.Random(f"{life.seed}|{number}"), notes, counts, PAUSE_S)
-            tasks.create_task(_work(trader, before if number == 0 else []), name=f"trader {number}")
-        tasks.create_task(_measure(host, counts), name="stopwatch")
+            name = f"{plan.seed}.{life.number}.{number + TRADERS * succeeds}"
+            trader = Trader(name, link, random.Random(f"{life.seed}|{number}|{succeeds}"), notes, counts, PAUSE_S)
+            work = _work(trader, before if number == 0 else [])
+            begun.append(tasks.create_task(work, name=f"trader {number}"))
+        begun.append(tasks.create_task(_measure(host, counts), name="stopwatch"))
         if life.hang_up == "cut the line":
-            tasks.create_task(_cut(weather[0].venue, chance), name="cut")
+            begun.append(tasks.create_task(_cut(weather[0].venue, chance), name="cut"))
+        await host.wait_stopped()
+        # Somebody has taken over: this process ends as one that handed over does.
+        for task in begun:
+            task.cancel()
+    await host.stop()
 
 
 def _meet(host: EngineHost, plan: Plan, chance: random.Random, counts: Counts, sent: Notes) -> list[Weather]:

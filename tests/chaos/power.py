@@ -64,7 +64,7 @@ class Recording:
 
     def fail(self, moment: Moment, chance: random.Random | None) -> Verdict:
         """Let the power fail at a moment, start again, judge."""
-        home = Path(tempfile.mkdtemp(prefix="qd-power-"))
+        home = Path(tempfile.mkdtemp(prefix="power-"))
         try:
             for name, content in self.disk.image(moment.place, chance).items():
                 if name.partition("/")[0] not in (*MARKERS, "logs"):
@@ -92,7 +92,7 @@ def _words(name: str, line: bytes) -> str:
 @contextmanager
 def recorded(plan: Plan, seconds: float = TRADE_S) -> Iterator[Recording]:
     """Let an engine trade for so long under the recorder, then kill it."""
-    folder = Path(tempfile.mkdtemp(prefix="qd-disk-"))
+    folder = Path(tempfile.mkdtemp(prefix="disk-"))
     try:
         home = folder / "home"
         home.mkdir()

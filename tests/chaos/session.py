@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
 import os
 import shutil
 import signal
@@ -36,6 +37,7 @@ START_S = 60.0
 POINT_S = 6.0
 """Seconds of trading after which a point that was not passed often enough is given up."""
 CALM_S = 90.0
+HANDOVER_S = 20.0
 
 
 @dataclass
@@ -60,10 +62,10 @@ def _context() -> ForkServerContext:
     return context
 
 
-def _start(work: Any, *arguments: Any) -> tuple[ForkServerProcess, Connection]:
+def _start(work: Any, *arguments: Any, **more: Any) -> tuple[ForkServerProcess, Connection]:
     context = _context()
     here, there = context.Pipe(duplex=False)
-    child = context.Process(target=work, args=(*arguments, there))
+    child = context.Process(target=work, args=(*arguments, there), kwargs=more)
     child.start()
     there.close()
     return child, here
@@ -118,7 +120,9 @@ class _Session:
             said = self._hear(line)
             if said not in ("ready", None):
                 raise AssertionError(f"life {life.number} of seed {self.plan.seed} did not start: {said}")
-            if venue is not None:
+            if life.point.startswith("handover"):
+                self._hand_over(child, life)
+            elif venue is not None:
                 self._await_venue(venue, life)
             elif life.point:
                 self._await_point(child, life)
@@ -143,6 +147,21 @@ class _Session:
         if child.exitcode not in (None, -signal.SIGKILL):
             raise AssertionError(f"life {life.number} of seed {self.plan.seed} ended by itself: {child.exitcode}")
         (self.hits if died else self.missed)[life.point] += 1
+
+    def _hand_over(self, child: ForkServerProcess, life: Life) -> None:
+        """A second engine takes over, and one of the two dies on the way; the other goes on for a while."""
+        self._pause.wait(life.after_s / 3)
+        successor, line = _start(lives.trade, self.home, self.plan, life, succeeds=True)
+        both = (child, successor)
+        try:
+            multiprocessing.connection.wait([process.sentinel for process in both], HANDOVER_S)
+            # The one that goes on learns of it, trades, and is killed as well.
+            self._pause.wait(0.3 + life.after_s / 3)
+            died = any(process.exitcode == -signal.SIGKILL for process in both)
+            (self.hits if died else self.missed)[life.point] += 1
+        finally:
+            line.close()
+            _bury(successor)
 
     def _doomed_venue(self, life: Life) -> subprocess.Popen[str]:
         """Start the venue's process so that it dies at the life's point."""
@@ -172,9 +191,12 @@ class _Session:
 
     def _hang_up(self, child: ForkServerProcess, life: Life) -> None:
         what = life.hang_up
-        if not self.plan.process and what not in ("kill", "freeze"):
+        if not self.plan.process and what not in ("kill", "freeze", "hand over"):
             what = "kill"
         self._pause.wait(life.after_s)
+        if what == "hand over":
+            self._succeed(child, life)
+            return
         match what:
             case "freeze":
                 self._freeze(child.pid, life.pause_s)
@@ -187,6 +209,19 @@ class _Session:
         if not child.is_alive():
             raise AssertionError(f"life {life.number} of seed {self.plan.seed} ended by itself: {child.exitcode}")
         self.hits[what] += 1
+
+    def _succeed(self, child: ForkServerProcess, life: Life) -> None:
+        """A second engine takes over and trades; both are killed, at whatever the first one is by then."""
+        successor, line = _start(lives.trade, self.home, self.plan, life, succeeds=True)
+        try:
+            said = self._hear(line)
+            if said != "ready":
+                raise AssertionError(f"life {life.number} of seed {self.plan.seed} was not taken over: {said}")
+            self._pause.wait(life.pause_s)
+            self.hits["hand over"] += 1
+        finally:
+            line.close()
+            _bury(successor)
 
     def _venue(self) -> int | None:
         owner = find_venue(self.home)
@@ -217,7 +252,7 @@ def run(plan: Plan, *, keep: Path | None = None) -> Outcome:
         keep: Where the home folder of a session goes in which something was found; None removes it.
     """
     # Short, because a socket's path has to be.
-    home = Path(tempfile.mkdtemp(prefix="qd-chaos-"))
+    home = Path(tempfile.mkdtemp(prefix="chaos-"))
     session = _Session(plan, home)
     try:
         problems = session.run()

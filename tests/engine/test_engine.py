@@ -15,7 +15,7 @@ import pytest
 from engine import engine as engine_module
 from engine import events as ev
 from engine.control.host import build_engine
-from engine.errors import ExchangeConnectionError, JournalError, OrderRejectionError
+from engine.errors import ExchangeConnectionError, JournalError, OrderRejectionError, VenueCircuitOpenError
 from engine.execution.dispatcher import Dispatcher
 from engine.model.candle import Candle
 from engine.model.entries import BotState, TradingState
@@ -468,3 +468,12 @@ async def test_an_engine_that_is_stopped_twice_stops_once(on: Deck) -> None:
     await asyncio.gather(on.engine.stop(), on.engine.stop())
     await on.engine.wait_stopped()
     assert on.engine.stopped
+
+
+async def test_a_breaker_that_came_open_from_the_process_before_does_not_keep_a_start_from_the_venue(on: Deck) -> None:
+    breaker = on.engine.guard.breaker
+    for _ in range(50):
+        breaker.note(ExchangeConnectionError("Nobody answers."), counts=lambda _: True)
+    with pytest.raises(VenueCircuitOpenError):
+        await on.engine.guard.instruments()
+    assert await on.engine._listed() == await on.engine.venue.instruments()

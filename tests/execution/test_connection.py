@@ -191,6 +191,27 @@ async def test_comparing_that_takes_for_ever_ends_in_safe_mode_in_time() -> None
     assert "comparing takes too long" in on.last.steps
 
 
+async def test_a_venue_that_was_let_go_is_neither_missed_nor_dialled_until_it_is_taken_back() -> None:
+    on = Line()
+    on.venue.now_is = OFFLINE
+    async with on.running():
+        await on.later(0.3)
+        assert on.dials == [0.25]
+        on.line.venue.let_go = True
+        await on.later(20)
+        assert on.dials == [0.25]
+        on.line.venue.let_go = False
+        on.venue.now_is = ONLINE
+        await on.later(20)
+    assert on.line.state is ConnectionState.ONLINE
+
+    on = Line()
+    on.line.venue.let_go, on.venue.now_is = True, OFFLINE
+    async with on.running():
+        await on.later(20)
+    assert (on.states, on.dials) == ([], [])
+
+
 async def test_figures_of_the_settings_hold() -> None:
     on = Line(
         network_disconnection={"max_offline_duration": 20, "sync_on_reconnect": False, "conservative_mode": False}

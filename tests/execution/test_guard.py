@@ -16,6 +16,7 @@ from engine.errors import (
 )
 from engine.execution.guard import VenueGuard
 from engine.model.faults import BreakerState, Severity
+from engine.model.ids import ClientOrderId
 from engine.model.order import OrderStatus
 from engine.resilience.handler import ErrorHandler
 from engine.resilience.scenario import Scenarios
@@ -264,3 +265,14 @@ async def test_an_order_that_waits_when_sending_stops_is_sent_when_it_begins_aga
     async with house.running():
         await house.pass_time(30.1)
         assert house.status(order) is OrderStatus.ACCEPTED
+
+
+async def test_a_venue_that_was_let_go_does_not_open_the_breaker() -> None:
+    quay, guard, _ = guarded()
+    guard.let_go = True
+    for _ in range(20):
+        quay.on("order", fails(AWAY))
+        with pytest.raises(ExchangeConnectionError):
+            await guard.order(PAPER, ClientOrderId("Q1"))
+    assert guard.breaker.standing.state is BreakerState.CLOSED
+    assert guard.breaker.standing.failures == 0

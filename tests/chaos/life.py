@@ -107,7 +107,7 @@ def trade(home: Path, plan: Plan, life: Life, parent: Told, succeeds: bool = Fal
     """
     enter(home)
     plant(plan.defect)
-    crash_points.arm(_hazards(life))
+    crash_points.arm(_hazards(life, slow_disk=bool(plan.defect)))
     try:
         asyncio.run(_trade(home, plan, life, parent, succeeds))
     except QuarterdeckError as error:
@@ -115,10 +115,10 @@ def trade(home: Path, plan: Plan, life: Life, parent: Told, succeeds: bool = Fal
             parent.send(error.message)
 
 
-def _hazards(life: Life) -> Callable[[str], None]:
+def _hazards(life: Life, *, slow_disk: bool) -> Callable[[str], None]:
     """What happens at crash points: in half of all lives the disk is slow, and at its own point a life ends."""
     chance, never = random.Random(life.seed), threading.Event()
-    slow = chance.uniform(0.002, 0.02) if chance.random() < 0.5 else 0.0
+    slow = chance.uniform(0.005, 0.02) if slow_disk or chance.random() < 0.5 else 0.0
     kill: Callable[[str], None] | None = None
     if life.point in SPECIAL:
         os.environ[crash_points.CRASH_AT] = f"{life.order}:{os.getpid()}"

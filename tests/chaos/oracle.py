@@ -174,7 +174,8 @@ def _judge_words(verdict: Verdict, records: list[ev.Record]) -> None:
             verdict.differs.append(f"{event.fill.client_id} was said to be over, and was executed afterwards")
         elif isinstance(event, ev.OrderAdopted):
             verdict.lost.append(f"{event.client_id} had to be adopted: it left and was not tracked")
-        elif isinstance(event, ev.OrderAccepted | ev.OrderAmended) and event.client_id in over:
+        elif isinstance(event, ev.OrderAccepted | ev.OrderAmended) and event.ts > over.get(event.client_id, event.ts):
+            # A notice that comes late, of what was before the end, is another matter.
             verdict.differs.append(f"{event.client_id} was said to be over, and was heard of again")
 
 

@@ -24,9 +24,9 @@ SHORT = (
 FOUND_BY = {
     "resend on timeout": (Plan(7101, lives=2), Plan(7102, lives=2)),
     "fill booked twice": (Plan(7111, lives=1), Plan(7112, lives=2)),
-    "cancel assumed done": (Plan(7121, lives=3), Plan(7122, lives=3), Plan(7123, lives=3)),
+    "cancel assumed done": tuple(Plan(seed, lives=3, trouble=0.7) for seed in range(7121, 7125)),
     "start without reconciling": (Plan(7131, lives=1), Plan(7132, lives=2)),
-    "reply before durable": tuple(Plan(seed, "journal.commit", lives=2) for seed in range(7141, 7145)),
+    "reply before durable": tuple(Plan(seed, "journal.commit", lives=2) for seed in range(7141, 7147)),
 }
 """Sessions that are run one after the other until the defect has shown itself."""
 

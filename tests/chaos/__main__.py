@@ -154,7 +154,8 @@ def long(options: argparse.Namespace) -> int:
     bad = [row for row in rows if not row.good]
     print(f"{len(rows) - len(bad)} of {len(rows)} rows ok")
     # The loss of power has a program of its own, one session of which is enough for many moments.
-    dark = [power.main(["--seed", str(seed), "--moments", "100"]) for seed in range(options.power // 100)]
+    seeds = range(0 if options.point else options.power // 100)
+    dark = [power.main(["--seed", str(seed), "--moments", "100"]) for seed in seeds]
     return 1 if bad or any(dark) else 0
 
 

@@ -195,15 +195,23 @@ class Engine:
 
     async def _meet_venue(self) -> None:
         """Learn instruments and account, and watch every market."""
+        if self._inherited is None:
+            await self._learn_instruments()
+        else:
+            # The predecessor knew them all, and the venue may want no questions just now.
+            for known in self.state.instruments.values():
+                if known.venue == self.venue.id:
+                    self.hub.add(known)
+            self._inherited.seed(self.hub)
+        if self.account not in self.state.cursors:
+            await self._open_account()
+        await self.venue.watch(list(self.hub.markets))
+
+    async def _learn_instruments(self) -> None:
         for instrument in await self._listed():
             if self.state.instruments.get(instrument.id) != instrument:
                 self.ledger.record(ev.InstrumentDefined(instrument=instrument))
             self.hub.add(instrument)
-        if self.account not in self.state.cursors:
-            await self._open_account()
-        if self._inherited is not None:
-            self._inherited.seed(self.hub)
-        await self.venue.watch(list(self.hub.markets))
 
     async def _open_account(self) -> None:
         """Take over what is in the account before its first start."""
@@ -240,6 +248,7 @@ class Engine:
         await self._came_over.wait()
         try:
             await self._verify()
+            await self._learn_instruments()
         except QuarterdeckError as error:
             log.warning("the books were not compared after the hand-over", problem=error.message)
             self.errors.report(error, component="engine", operation="verify")
@@ -282,6 +291,8 @@ class Engine:
         Raises:
             QuarterdeckError: The venue cannot be reached.
         """
+        if self.standstill.frozen:
+            raise HandoverError("The engine is being handed over; whoever trades then connects.")
         await self.venue.start(self.on_venue, self.on_market)
         await self.venue.watch(list(self.hub.markets))
 

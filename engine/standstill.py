@@ -7,7 +7,7 @@ go on as if nothing had been.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, cast
 
 from engine import events as ev
 from engine.errors import HandoverError, JournalError, QuarterdeckError
@@ -31,7 +31,6 @@ KEPT = 50_000
 """Market events kept while standing still; a feed that is that far ahead shows a gap and is fetched anew."""
 
 
-@runtime_checkable
 class Exclusive(Protocol):
     """A venue that only one process may hold at a time, such as one that lives inside the engine's."""
 
@@ -45,7 +44,7 @@ class Exclusive(Protocol):
 def exclusive(venue: Venue) -> Exclusive | None:
     """The venue behind whatever guards it, if only one process may hold it; else None."""
     inner = getattr(venue, "inner", venue)
-    return inner if isinstance(inner, Exclusive) else None
+    return cast("Exclusive", inner) if hasattr(inner, "suspend") and hasattr(inner, "resume") else None
 
 
 class Standstill:

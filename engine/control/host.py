@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from engine.clock import Clock
+    from engine.control.handover.machine import Patience
     from engine.control.lock import EngineLock
     from engine.inheritance import Inherited
     from engine.market.hub import MarketHub
@@ -129,6 +130,8 @@ class EngineHost:
         """The lock of the home folder, once it is known."""
         self.door: HandoverDoor | None = None
         self._journal: Journal | None = None
+        self.patience: Patience | None = None
+        """How long a process that takes over may take; None for the usual times."""
         self._command: tuple[str, ...] = ()
         self._build = ""
         self._tasks: list[asyncio.Task[None]] = []
@@ -267,7 +270,7 @@ class EngineHost:
             engine.remedies.backup = context.backups.make
         self._own(self._keep_errors(context), "errors")
         if self.lock is not None and self.scene is None:
-            self.door = context.handover = HandoverDoor(self._root, self._make_giver, self.clock)
+            self.door = context.handover = HandoverDoor(self._root, self._make_giver, self.clock, self.patience)
             await self.door.start()
             context.start_successor = self._start_successor if self._command else None
 

@@ -6,7 +6,7 @@ import asyncio
 from decimal import Decimal as D
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.errors import ConflictError, QuarterdeckError
+from engine.errors import ConflictError, HandoverError, QuarterdeckError
 from tests.chaos.records import read_notes
 
 if TYPE_CHECKING:
@@ -107,6 +107,9 @@ class Trader:
             self._notes.write("ask", request, operation, params)
         try:
             row = await self._link.call(operation, params, request_id=request)
+        except HandoverError:
+            # Nothing of it was begun: whoever comes next is asked for it again.
+            return None
         except QuarterdeckError as error:
             known = isinstance(error, ConflictError) and error.error_code == "request_known"
             self._notes.write("known" if known else "refused", request, error.kind)

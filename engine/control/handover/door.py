@@ -159,7 +159,7 @@ class HandoverDoor:
         except Exception as error:
             # The root of a hand-over's task: whatever it was, an engine that stands still must go on.
             log.exception("the hand-over failed")
-            await self._rescue(machine, giver, peer, f"The hand-over failed ({type(error).__name__}: {error}).")
+            await self._rescue(machine, giver, wire, peer, f"The hand-over failed ({type(error).__name__}: {error}).")
         finally:
             giver.close()
             wire.close()
@@ -246,7 +246,7 @@ class HandoverDoor:
                 log.critical("a process that was to take over cannot be ended; the engine waits", process=peer.pid)
         return machine.settled(moved=await asyncio.to_thread(giver.moved))
 
-    async def _rescue(self, machine: Predecessor, giver: Giver, peer: PeerProcess, reason: str) -> None:
+    async def _rescue(self, machine: Predecessor, giver: Giver, wire: Wire, peer: PeerProcess, reason: str) -> None:
         doings: deque[Doing] = deque(machine.failed(reason))
         while doings:
             doing = doings.popleft()
@@ -256,6 +256,8 @@ class HandoverDoor:
                 await giver.thaw(reason)
             elif doing is Do.LEAVE:
                 giver.leave(peer.pid)
+            elif isinstance(doing, Send):
+                await self._say(doing.message, machine, wire)
         self._fail(reason)
 
     def _fail(self, reason: str) -> None:

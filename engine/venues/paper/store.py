@@ -170,11 +170,13 @@ class PaperStore:
         self._release()
 
     def take_back(self) -> None:
-        """Write again.
+        """Write again; nothing to do when nothing was lent.
 
         Raises:
             StorageError: Another process owns the file, or has written to it since.
         """
+        if self._lent is None:
+            return
         try:
             self._lock = OwnerLock.acquire(self.path, self._program)
         except OSError as error:

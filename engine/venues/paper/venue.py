@@ -124,6 +124,7 @@ class PaperVenue:
         self._watched: set[InstrumentId] = set()
         self._market_sink: MarketSink | None = None
         self._event_sink: EventSink | None = None
+        self._suspended = False
         self._stored_at = 0
         self._step = 20_000_000
         """Nanoseconds of market time taken at once; follows how much happens in them."""
@@ -156,6 +157,8 @@ class PaperVenue:
             self._check_open()
         if self._status is VenueStatus.ONLINE:
             return
+        if self._suspended:
+            raise ExchangeConnectionError(f"{self.id} is being handed over to another process.")
         self._market_sink, self._event_sink = market, events
         stored = await asyncio.wrap_future(self._store.submit(self._store.open))
         if stored.market is not None:
@@ -198,6 +201,7 @@ class PaperVenue:
         Raises:
             UnknownOutcomeError: What has happened could not be stored.
         """
+        self._suspended = True
         await self._halt()
         await asyncio.wrap_future(self._store.submit(self._store.lend))
 
@@ -207,10 +211,10 @@ class PaperVenue:
         Raises:
             StorageError: Another process has used the file since.
         """
-        if self._event_sink is None or self._status is VenueStatus.ONLINE:
-            return
-        await asyncio.wrap_future(self._store.submit(self._store.take_back))
-        self._run(self._event_sink)
+        if self._event_sink is not None and self._suspended:
+            await asyncio.wrap_future(self._store.submit(self._store.take_back))
+            self._suspended = False
+            self._run(self._event_sink)
 
     # --- requests ----------------------------------------------------------------------------------------------------
 

@@ -106,10 +106,14 @@ class Dispatcher:
         self._placing: dict[ClientOrderId, asyncio.Event] = {}
         self._amending = Lines()
         self._canceling: set[ClientOrderId] = set()
+        self._unanswered_cancels: set[ClientOrderId] = set()
+        """Orders whose cancel was asked for and has no answer yet, whether or not it has left."""
         self._compare_now = asyncio.Event()
         self._allowed = asyncio.Event()
         self._allowed.set()
         self._unanswered = 0
+        self._starting = 0
+        """Effects that have left the outbox and whose request has not had its turn yet."""
         self._carried: frozenset[ClientOrderId] | None = None
         self._executions = 0
         ledger.subscribe(self._hear)
@@ -124,13 +128,17 @@ class Dispatcher:
 
     def put(self, effect: Effect) -> None:
         """Queue an effect; returns at once. The queue is as long as the open orders, which the gate limits."""
-        (self._urgent if isinstance(effect, CancelEffect) else self._normal).append(effect)
+        if isinstance(effect, CancelEffect):
+            self._unanswered_cancels.add(effect.client_id)
+            self._urgent.append(effect)
+        else:
+            self._normal.append(effect)
         self._wake.set()
 
     @property
     def waiting(self) -> int:
         """Effects not sent yet."""
-        return len(self._urgent) + len(self._normal)
+        return len(self._urgent) + len(self._normal) + self._starting
 
     # --- standing still ----------------------------------------------------------------------------------------------
 
@@ -154,7 +162,10 @@ class Dispatcher:
     def carry(self) -> DispatchCarried:
         """What another process needs to go on as this one would."""
         venues = {key: _standing(venue, self._clock.now()) for key, venue in self._venues.items()}
-        return DispatchCarried(canceling=list(self._canceling), venues=venues)
+        # One that waits for its order to arrive, or was stopped on its way, has to be sent by whoever goes on.
+        return DispatchCarried(
+            canceling=sorted(self._unanswered_cancels & self._ledger.state.orders.keys()), venues=venues
+        )
 
     def take(self, carried: DispatchCarried) -> None:
         """Go on from what another process carried here; `recover` sends the cancels it left and no others."""
@@ -191,13 +202,14 @@ class Dispatcher:
 
     async def _send_all(self, tasks: asyncio.TaskGroup) -> None:
         while True:
-            while self.waiting:
+            while self._urgent or self._normal:
                 queue = self._urgent or self._normal
                 effect = queue[0]
                 await self._ledger.journal.wait_durable(effect.seq)
                 await self._allowed.wait()
                 # Taken out only now: a wait that is cancelled loses nothing.
                 queue.popleft()
+                self._starting += 1
                 tasks.create_task(self._carry(effect), name=f"send {type(effect).__name__}")
             while self._doubtful:
                 self._ask_later(tasks, self._doubtful.popleft())
@@ -225,9 +237,13 @@ class Dispatcher:
     async def _carry(self, effect: Effect) -> None:
         """Root of one request's task: nothing that happens here may end the others."""
         client_id = effect.command.client_id if isinstance(effect, PlaceEffect) else effect.client_id
-        await self._allowed.wait()
+        try:
+            await self._allowed.wait()
+        finally:
+            self._starting -= 1
         order = self._ledger.state.orders.get(client_id)
         if order is None:
+            self._unanswered_cancels.discard(client_id)
             return
         venue = self._venues[venue_of(order.instrument)]
         try:
@@ -245,6 +261,8 @@ class Dispatcher:
         except Exception as error:  # a fault of ours about one order must not stop the cancels for the others
             log.exception("a request failed", client_id=client_id)
             self._errors.report(error, component="dispatcher", operation=type(effect).__name__, order=client_id)
+        if not order.is_open:
+            self._unanswered_cancels.discard(client_id)
 
     async def _place(self, venue: VenueGuard, effect: PlaceEffect, order: Order) -> None:
         try:
@@ -341,6 +359,7 @@ class Dispatcher:
         except Exception as error:  # asked again until answered, so nothing is lost by not knowing
             self._warn("a cancel was not answered", order, error)
             return False
+        self._unanswered_cancels.discard(order.client_id)
         return True
 
     async def _amend(self, venue: Venue, effect: AmendEffect, order: Order) -> None:

@@ -335,6 +335,36 @@ async def test_a_cancel_asked_for_again_is_sent_at_once_while_another_waits(hous
         assert len(house.venue.requests("cancel")) == 2
 
 
+async def test_a_cancel_that_waits_for_its_order_is_carried_to_the_process_that_goes_on(house: House) -> None:
+    async with house.running():
+        house.venue.on("place", never_answers)
+        order = house.submit()
+        await turns()
+        house.desk.cancel(order.client_id, "no more")
+        await turns()
+        house.dispatcher.hold()
+        assert house.dispatcher.carry().canceling == [order.client_id]
+
+
+async def test_a_cancel_that_was_stopped_on_its_way_is_carried_and_one_that_was_answered_is_not(house: House) -> None:
+    async with house.running():
+        first, second = house.submit(), house.submit()
+        await turns()
+        house.venue.silent = True
+        house.desk.cancel(first.client_id, "no more")
+        await turns()
+        assert len(house.venue.requests("cancel")) == 1
+        house.dispatcher.hold()
+        house.desk.cancel(second.client_id, "no more")
+        await turns()
+        assert len(house.venue.requests("cancel")) == 1
+        assert house.dispatcher.carry().canceling == [second.client_id]
+        house.dispatcher.go_on()
+        await turns()
+        assert house.dispatcher.carry().canceling == []
+        assert len(house.venue.requests("cancel")) == 2
+
+
 async def test_a_refused_cancel_means_that_the_end_may_have_been_missed_so_the_order_is_asked_for(
     house: House,
 ) -> None:

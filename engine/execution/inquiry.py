@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from engine import events as ev
 from engine.crash_points import crash_point
 from engine.errors import ConflictError, JournalError
+from engine.execution.executions import named
 from engine.execution.reconcile import (
     Answer,
     Ask,
@@ -201,7 +202,8 @@ class Inquiry:
             page, after = await venue.fills_since(account, cursor)
             found += page
             if after == cursor:
-                return tuple(found), cursor
+                # Named as a whole: two that say the same are told apart by their number among all of them.
+                return tuple(named(found)), cursor
             cursor = after
 
     async def _book_fills(self, venue: Venue, account: AccountId, answer: Answer, tally: Tally) -> None:

@@ -13,7 +13,7 @@ from engine import events as ev
 from engine.errors import ExchangeConnectionError, UnknownOutcomeError
 from engine.execution.dispatcher import COMPARE_EVERY_S
 from engine.execution.ids import ClientIds
-from engine.model.ids import ClientOrderId
+from engine.model.ids import ClientOrderId, TradeId
 from engine.model.order import OrderSide, OrderStatus, OrderType
 from tests.execution.house import PAPER, USDT, House, command, fails, never_answers, takes_effect_then_fails, turns
 
@@ -195,6 +195,22 @@ async def test_executions_are_asked_for_once_and_never_booked_twice(
     assert again.state.balance(PAPER, USDT).total == held
     assert again.facts(ev.ExternalFillSeen) == []
     assert again.venue.requests("fills")[-1] == ("fills", "6")
+
+
+async def test_executions_without_names_that_say_the_same_are_all_booked(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.execution.inquiry.PIECE", 1)
+    async with house.running():
+        order = house.submit()
+        await turns()
+        house.venue.silent = True
+        for _ in range(2):
+            house.venue.execute(order.client_id, "0.25")
+        house.venue.fills = [msgspec.structs.replace(fill, trade_id=TradeId("")) for fill in house.venue.fills]
+        for _ in range(2):
+            await house.dispatcher.inquiry.catch_up(house.venue, PAPER)
+            assert house.state.orders[order.client_id].filled == D("0.5")
 
 
 async def test_executions_of_orders_that_were_forgotten_before_the_venue_was_asked_are_not_booked_again(

@@ -172,9 +172,13 @@ class Standstill:
         """
         engine = self._engine
         log.warning("the engine goes on by itself", problem=reason)
-        if self._suspended:
-            await self._resume()
-        self.sealed, engine.ledger.sealed = False, ""
+        try:
+            if self._suspended:
+                await self._resume()
+        finally:
+            # Whatever goes wrong here, the engine may book again, and cancels leave.
+            self.sealed, engine.ledger.sealed = False, ""
+            engine.dispatcher.go_on()
         try:
             engine.ledger.record(ev.HandoverAbandoned(pid=self._pid, reason=reason))
         except JournalError as error:
@@ -187,7 +191,6 @@ class Standstill:
             engine.bots.backlog.go_on()
             while self._market:
                 engine.on_market(self._market.popleft())
-            engine.dispatcher.go_on()
 
     async def _resume(self) -> None:
         engine, self._suspended = self._engine, False

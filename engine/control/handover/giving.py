@@ -132,8 +132,10 @@ class Giver:
 
     async def thaw(self, reason: str) -> None:
         """Go on as before."""
-        await self._engine.standstill.thaw(reason)
-        self._service.pause.go_on()
+        try:
+            await self._engine.standstill.thaw(reason)
+        finally:
+            self._service.pause.go_on()
 
     def leave(self, pid: int) -> None:
         """Another process has taken over: nothing is done here any more."""

@@ -71,13 +71,23 @@ class EngineLock:
             EngineError: The lock cannot be opened.
         """
         path = home / file
+        while True:
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                raise _unusable(path, error) from error
+            try:
+                if not _try_lock(descriptor, PATIENCE_S):
+                    raise _already_running(home, _read(descriptor))
+                there = _is_at(path, descriptor)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            if there:
+                break
+            # The file was removed or replaced before it was locked: whoever comes next would lock another one.
+            os.close(descriptor)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise _unusable(path, error) from error
-        try:
-            if not _try_lock(descriptor, PATIENCE_S):
-                raise _already_running(home, _read(descriptor))
             holder = _sign(descriptor, release, clock)
         except BaseException:
             os.close(descriptor)
@@ -118,11 +128,15 @@ class EngineLock:
             os.close(descriptor)
 
     def release(self) -> None:
-        """Empty the file and give the lock back; a second call does nothing."""
+        """Empty the file and give the lock back; a second call does nothing.
+
+        What a process that has adopted the lock has written stays.
+        """
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             with suppress(OSError):
-                os.ftruncate(descriptor, 0)
+                if _read(descriptor) == self.holder:
+                    os.ftruncate(descriptor, 0)
             os.close(descriptor)
 
     def fileno(self) -> int:
@@ -214,6 +228,13 @@ def wait_until_free(home: Path, timeout: float) -> bool:
             return False
         time.sleep(PAUSE_S)
     return True
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _sign(descriptor: int, release: str, clock: Clock | None) -> LockHolder:

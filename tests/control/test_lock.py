@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -109,6 +110,33 @@ def test_a_lock_that_cannot_be_opened_is_not_taken_for_a_free_one(tmp_path: Path
         find_holder(tmp_path)
     with pytest.raises(EngineError, match="cannot be opened"):
         EngineLock.acquire(tmp_path, release="1")
+
+
+def test_a_lock_whose_file_was_removed_while_it_was_taken_is_taken_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise two would hold a lock each, and neither would know of the other."""
+    real, times = fcntl.flock, iter(range(10))
+
+    def flock(descriptor: int, operation: int) -> None:
+        if next(times) == 0:
+            (tmp_path / "engine.lock").unlink()
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with EngineLock.acquire(tmp_path, release="1"):
+        monkeypatch.undo()
+        with pytest.raises(EngineAlreadyRunningError):
+            EngineLock.acquire(tmp_path, release="2")
+
+
+def test_giving_a_lock_back_that_another_process_has_adopted_leaves_what_that_one_wrote(tmp_path: Path) -> None:
+    ours = EngineLock.acquire(tmp_path, release="1", clock=SimulatedClock(1))
+    theirs = EngineLock.adopt(tmp_path, os.dup(ours.fileno()), release="2", clock=SimulatedClock(2))
+    ours.release()
+    assert find_holder(tmp_path) == theirs.holder
+    theirs.release()
+    assert find_holder(tmp_path) is None
 
 
 def test_a_folder_that_never_had_an_engine_has_none(tmp_path: Path) -> None:

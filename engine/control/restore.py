@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -108,10 +109,12 @@ def _exchange(home: Path, backup: Path, mark: Mark, progress: Callable[[float, s
     progress(0.75, "copying")
     shutil.copytree(backup, staged)
     (staged / "manifest.json").unlink()
+    _sync_all(staged)
     marked = mark_path(home / "journal.db")
     there = _to_replace(home)
     if _unreadable(marked):
-        HighWaterMark.create(marked, mark)
+        # One fact more than the backup holds, so that journal and mark never fit.
+        HighWaterMark.create(marked, Mark(mark.seq + 1, mark.hash))
     sync_folder(home)
     aside = None
     old = [path for path in there if path != marked]
@@ -134,6 +137,16 @@ def _exchange(home: Path, backup: Path, mark: Mark, progress: Callable[[float, s
     staged.rmdir()
     sync_folder(home)
     return aside
+
+
+def _sync_all(folder: Path) -> None:
+    """Have every copied file on the disk before one of them takes its place: the mark that vouches for them goes."""
+    for path in (folder, *folder.rglob("*")):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _new_folder(wanted: Path) -> Path:

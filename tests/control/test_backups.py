@@ -217,6 +217,47 @@ def test_a_restore_that_is_cut_short_leaves_a_home_that_does_not_start_and_can_b
         assert Journal.open(other / "journal.db").recovered.state.seq == 900
 
 
+def test_a_restore_cut_short_at_its_very_end_does_not_go_on_under_the_old_instance(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pathlib import Path as AnyPath
+
+    backup = home / "backups" / made(home).name
+    other, real = tmp_path / "other", AnyPath.unlink
+
+    def unlink(self: Path, missing_ok: bool = False) -> None:
+        if self.name == "journal.hwm":
+            raise KeyboardInterrupt
+        real(self, missing_ok)
+
+    monkeypatch.setattr(AnyPath, "unlink", unlink)
+    with pytest.raises(KeyboardInterrupt):
+        restore_backup(other, backup, "2.1.0")
+    monkeypatch.undo()
+    with pytest.raises(StateCorruptionError, match="its end is lost"):
+        Journal.open(other / "journal.db")
+    restore_backup(other, backup, "2.1.0", over=True)
+    assert Journal.open(other / "journal.db").recovered.restored
+
+
+def test_what_a_restore_puts_back_is_on_the_disk_before_the_mark_that_vouched_for_it_goes(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = home / "backups" / made(home).name
+    synced: set[int] = set()
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    restore_backup(tmp_path / "other", backup, "2.1.0")
+    files = [file for file in (tmp_path / "other").rglob("*") if file.is_file() and file.suffix != ".lock"]
+    assert len(files) > 2
+    assert [file.name for file in files if file.stat().st_ino not in synced] == []
+
+
 @pytest.mark.parametrize("name", ["journal.db", "config.toml", "manifest.json"])
 def test_a_damaged_backup_is_found_out_and_never_put_back(home: Path, tmp_path: Path, name: str) -> None:
     backup = home / "backups" / made(home).name

@@ -103,6 +103,12 @@ async def empty_account(
         report.left += [f"order {o.client_id}: {o.side} {o.quantity:f} of {o.instrument} is {o.status}" for o in left]
         traded = {instrument.base: instrument for instrument in instruments if instrument.quote == base_currency}
         await _close_all(venue, account, traded, clock, log, deadline, report)
+        # What cannot be sold here, because nothing trades it against the base currency, is held all the same.
+        report.left += [
+            f"{balance.total:f} {balance.currency} of the account"
+            for balance in await venue.balances(account)
+            if balance.total and balance.currency != base_currency
+        ]
     finally:
         report.closed += [
             f"{'sold' if e.fill.side is OrderSide.SELL else 'bought'} {e.fill.quantity:f} of {e.fill.instrument} "
@@ -168,10 +174,6 @@ async def _close_all(
             if found is not None and found.status in TERMINAL_STATUSES:
                 break
             await clock.sleep(LOOK_S)
-    for balance in await venue.balances(account):
-        instrument = traded.get(balance.currency)
-        if instrument is not None and balance.total:
-            report.left.append(f"{balance.total:f} {balance.currency} of the account")
 
 
 def _closable(instrument: Instrument, total: Decimal) -> bool:

@@ -9,27 +9,33 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from decimal import Decimal as D
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from engine import events as ev
+from engine.clock import SimulatedClock
 from engine.control import takeover
 from engine.control.client import open_link
-from engine.control.host import EngineHost, build_engine
+from engine.control.host import PAPER_ACCOUNT, EngineHost, build_engine
 from engine.control.lock import find_holder
 from engine.control.notify import watchdog_socket
 from engine.control.panic import PanicReport, stop_directly
+from engine.control.panic_venue import PanicLog, empty_account
 from engine.control.takeover import take_over
 from engine.errors import EngineError, StateConsistencyError
 from engine.model.entries import BotState, TradingState
+from engine.model.ids import AccountId, Currency
+from engine.model.venue import VenueBalance
 from storage.journal.reader import Query, Reader
 from tests.conftest import ROOT
 from tests.control.house import BTC, deck
+from tests.execution.house import ScriptedVenue
 from tests.kit.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 QUICK = "[paper]\nlatency_ms = 0\nlatency_jitter_ms = 0\nseed = 7\n"
@@ -147,7 +153,6 @@ async def at_the_venue(home: Path) -> tuple[list[str], list[str]]:
     """Ids of open orders and what is in the account, by the venue's own word."""
     from engine.clock import SystemClock
     from engine.config import load_settings
-    from engine.control.host import PAPER_ACCOUNT
     from engine.control.paper_venue import make_venue
 
     venue = make_venue(home, load_settings(home).paper, SystemClock())
@@ -183,6 +188,21 @@ async def test_a_damaged_journal_stops_the_stop_unless_it_is_said_to_go_on_witho
     assert any("every coin sold" in sentence for sentence in said)
     lines = (home / "logs" / "panic.log").read_text().splitlines()
     assert ['"did": "cancel"' in lines[0], '"did": "close"' in lines[1], len(lines)] == [True, True, 2]
+
+
+class Keeper(ScriptedVenue):
+    """A venue with a coin in the account that it trades against nothing."""
+
+    async def balances(self, account: AccountId) -> Sequence[VenueBalance]:
+        return [VenueBalance(currency=Currency(name), total=D(5), locked=D(0)) for name in ("DOGE", "USDT")]
+
+
+async def test_a_coin_that_nothing_trades_is_not_said_to_be_gone(tmp_path: Path) -> None:
+    clock = SimulatedClock()
+    venue, report, log = Keeper(clock), PanicReport(), PanicLog(tmp_path / "panic.log", clock, print)
+    await empty_account(venue, PAPER_ACCOUNT, "USDT", clock=clock, log=log, wait_s=1, say=lambda _: None, report=report)
+    log.close()
+    assert (report.done, report.left) == (False, ["5 DOGE of the account"])
 
 
 # --- taking over -----------------------------------------------------------------------------------------------------

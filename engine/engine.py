@@ -174,7 +174,8 @@ class Engine:
             await self.venue.start(self.on_venue, self.on_market)
         await self._meet_venue()
         self._tasks = asyncio.get_running_loop().create_task(self._run(), name="engine")
-        self._tally = await self.dispatcher.recover(self.venue, self.account)
+        # In an emergency one order without an answer may not keep all others from being cancelled.
+        self._tally = await self.dispatcher.recover(self.venue, self.account, patient=not self._emergency)
         if self._inherited is None:
             await self._verify()
         self._recovered = self._known = True

@@ -23,6 +23,7 @@ from engine.execution.effects import AmendEffect, CancelEffect, Effect, PlaceEff
 from engine.execution.guard import VenueGuard
 from engine.execution.inquiry import Inquiry
 from engine.execution.lines import Lines
+from engine.execution.rounds import Rounds
 from engine.logs import get_logger, operation
 from engine.model.ids import ClientOrderId, VenueId, venue_of
 from engine.model.order import OrderStatus
@@ -96,7 +97,7 @@ class Dispatcher:
         self._clock = clock
         self.inquiry = Inquiry(ledger, clock, timeout_s, untracked, errors=self._errors)
         self._ledger = ledger
-        self._venues = {key: self._guarded(venue) for key, venue in venues.items()}
+        self._venues = {key: _guarded(venue, clock, self._errors) for key, venue in venues.items()}
         self._timeout_s = timeout_s
         self._urgent: deque[Effect] = deque()
         self._normal: deque[Effect] = deque()
@@ -108,7 +109,7 @@ class Dispatcher:
         self._canceling: set[ClientOrderId] = set()
         self._unanswered_cancels: set[ClientOrderId] = set()
         """Orders whose cancel was asked for and has no answer yet, whether or not it has left."""
-        self._compare_now = asyncio.Event()
+        self._comparisons = Rounds(clock, COMPARE_EVERY_S)
         self._allowed = asyncio.Event()
         self._allowed.set()
         self._unanswered = 0
@@ -117,9 +118,6 @@ class Dispatcher:
         self._carried: frozenset[ClientOrderId] | None = None
         self._executions = 0
         ledger.subscribe(self._hear)
-
-    def _guarded(self, venue: Venue) -> VenueGuard:
-        return venue if isinstance(venue, VenueGuard) else VenueGuard(venue, self._clock, self._errors)
 
     def attach(self, desk: Desk) -> None:
         """Name the desk that hears about outcomes; must happen before `run`."""
@@ -130,9 +128,7 @@ class Dispatcher:
         """Queue an effect; returns at once. The queue is as long as the open orders, which the gate limits."""
         if isinstance(effect, CancelEffect):
             self._unanswered_cancels.add(effect.client_id)
-            self._urgent.append(effect)
-        else:
-            self._normal.append(effect)
+        (self._urgent if isinstance(effect, CancelEffect) else self._normal).append(effect)
         self._wake.set()
 
     @property
@@ -312,19 +308,7 @@ class Dispatcher:
                     raise
                 await self._clock.sleep(venue.rate_limits.pause(attempt, error))
                 await self._allowed.wait()
-                self._check_still_wanted(order)
-
-    def _check_still_wanted(self, order: Order) -> None:
-        """Raise when an order that waited for the venue should not leave any more."""
-        if order.status is OrderStatus.UNKNOWN:
-            raise UnknownOutcomeError(
-                "The engine stood still meanwhile, and somebody else may have asked for the order."
-            )
-        if not order.is_open or order.cancel_requested:
-            raise ExchangeRateLimitError("The order was withdrawn while the venue asked to wait; it was not sent.")
-        verdict = self._need_desk().still_passes(order)
-        if not verdict.passed:
-            raise ExchangeRateLimitError(f"The venue asked to wait, and meanwhile risk refuses: {verdict.message}")
+                _check_still_wanted(self._need_desk(), order)
 
     async def _cancel(self, venue: Venue, order: Order) -> None:
         client_id = order.client_id
@@ -403,8 +387,13 @@ class Dispatcher:
 
     # --- looking after -----------------------------------------------------------------------------------------------
 
-    async def recover(self, venue: Venue, account: AccountId) -> Tally:
+    async def recover(self, venue: Venue, account: AccountId, *, patient: bool = True) -> Tally:
         """Bring our open orders of one account in line with the venue; runs before trading starts.
+
+        Args:
+            venue: Where they are.
+            account: Whose.
+            patient: Wait until the fate of every order is known; else it is asked for while cancels leave.
 
         Returns:
             What was asked, and what was booked about it.
@@ -413,7 +402,10 @@ class Dispatcher:
             ExchangeError: The venue cannot be asked.
             JournalError: An answer cannot be booked.
         """
-        tally = await self.inquiry.recover(venue, account)
+        tally = await self.inquiry.recover(venue, account, patient=patient)
+        if not patient:
+            self._doubtful.extend(tally.asks)
+            self._wake.set()
         for order in self.inquiry.orders_at(venue, account):
             if order.cancel_requested and (self._carried is None or order.client_id in self._carried):
                 # Whether the cancel left before the restart is not known; it may be sent twice.
@@ -429,18 +421,7 @@ class Dispatcher:
 
     def compare_soon(self) -> None:
         """Compare with the venues now and not only at the next round, because reports of theirs may have been lost."""
-        self._compare_now.set()
-
-    async def _pause(self) -> None:
-        """Return when the next comparison is due."""
-        due = asyncio.get_running_loop().create_task(self._clock.sleep(COMPARE_EVERY_S), name="comparison due")
-        asked = asyncio.get_running_loop().create_task(self._compare_now.wait(), name="comparison asked")
-        try:
-            await asyncio.wait((due, asked), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            due.cancel()
-            asked.cancel()
-        self._compare_now.clear()
+        self._comparisons.soon()
 
     async def compare(self, venue: Venue, account: AccountId) -> Tally:
         """Compare an account's orders and executions with the venue, and ask for each order that only we know.
@@ -479,7 +460,7 @@ class Dispatcher:
     async def _compare_now_and_then(self) -> None:
         """A private stream's silence proves nothing, so the venue is asked now and then what is open and was filled."""
         while True:
-            await self._pause()
+            await self._comparisons.next()
             for account in tuple(self._ledger.state.accounts.values()):
                 venue = self._venues.get(account.venue)
                 if venue is None:
@@ -501,6 +482,21 @@ class Dispatcher:
         if self._desk is None:
             raise JournalError("The dispatcher has no desk; attach one before orders are sent.")
         return self._desk
+
+
+def _check_still_wanted(desk: Desk, order: Order) -> None:
+    """Raise when an order that waited for the venue should not leave any more."""
+    if order.status is OrderStatus.UNKNOWN:
+        raise UnknownOutcomeError("The engine stood still meanwhile, and somebody else may have asked for the order.")
+    if not order.is_open or order.cancel_requested:
+        raise ExchangeRateLimitError("The order was withdrawn while the venue asked to wait; it was not sent.")
+    verdict = desk.still_passes(order)
+    if not verdict.passed:
+        raise ExchangeRateLimitError(f"The venue asked to wait, and meanwhile risk refuses: {verdict.message}")
+
+
+def _guarded(venue: Venue, clock: Clock, errors: ErrorHandler) -> VenueGuard:
+    return venue if isinstance(venue, VenueGuard) else VenueGuard(venue, clock, errors)
 
 
 def _expected(error: Exception) -> bool:

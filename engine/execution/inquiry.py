@@ -215,8 +215,14 @@ class Inquiry:
         end = Answer(asked=answer.asked, cursor=answer.cursor, complete=False)
         await self._carry(account, reconcile(self._books(venue, account), end, policy), tally)
 
-    async def recover(self, venue: Venue, account: AccountId) -> Tally:
+    async def recover(self, venue: Venue, account: AccountId, *, patient: bool = True) -> Tally:
         """Bring our open orders of one account in line with the venue; runs before trading starts.
+
+        Args:
+            venue: Where they are.
+            account: Whose.
+            patient: Wait until the fate of every order is known. Else what is left to be asked is in the tally's
+                `asks`, after one question each: whoever cancels everything does not wait for one answer.
 
         Raises:
             ExchangeError: The venue cannot be asked.
@@ -239,9 +245,15 @@ class Inquiry:
             tally.asks.clear()
             await self._conclude(venue, account, replace(answer, found=found), policy, tally)
             unanswered = [ask for key, ask in open_questions.items() if key not in found or key in tally.asks]
-            await asyncio.gather(
-                *(self.ask(venue, account, ask.client_id, since=ask.since, changed=ask.changed) for ask in unanswered)
-            )
+            if patient:
+                await asyncio.gather(
+                    *(
+                        self.ask(venue, account, one.client_id, since=one.since, changed=one.changed)
+                        for one in unanswered
+                    )
+                )
+            else:
+                tally.asks = {one.client_id: one for one in unanswered}
         crash_point("recover.done")
         return tally
 

@@ -263,6 +263,30 @@ async def test_a_cancel_asked_for_before_the_crash_is_sent_after_it(house: House
         assert again.status(order) is OrderStatus.CANCELED
 
 
+async def test_in_an_emergency_an_order_without_an_answer_keeps_no_other_from_being_cancelled() -> None:
+    house = House(timeout_s=0.05)
+    async with house.running():
+        rests = house.submit()
+        await turns()
+        house.venue.on("place", takes_effect_then_fails(LOST))
+        house.venue.silent = True
+        lost = house.submit()
+        await turns(1)
+    again = house.crashed()
+    again.venue.orders.pop(lost.client_id)
+    again.venue.silent = False
+    async with again.running():
+        tally = await again.dispatcher.recover(again.venue, PAPER, patient=False)
+        assert list(tally.asks) == [lost.client_id]
+        assert again.status(lost) is OrderStatus.UNKNOWN
+        again.desk.cancel(rests.client_id, "panic")
+        await turns()
+        assert again.status(rests) is OrderStatus.CANCELED
+        await again.clock.advance(60)
+        assert again.status(lost) is OrderStatus.REJECTED, "it is asked for until its fate is known"
+    assert again.venue.requests("place") == house.venue.requests("place")
+
+
 @pytest.mark.parametrize("policy", ["adopt", "cancel"])
 async def test_an_order_that_the_journal_does_not_know_is_taken_over_or_ended_by_policy(
     house: House, policy: Untracked

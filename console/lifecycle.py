@@ -74,7 +74,7 @@ def end(home: Path, positions: str = "leave", *, now: bool = False, wait: float 
         raise click.UsageError("--now ends the engine at once; nothing can be cancelled or closed then.")
     holder = find_holder(home)
     if holder is None:
-        say(f"No engine is running in {home}.")
+        say(f"No engine is running in {home}.{_stand_down(home)}")
         return
     if now:
         _force(home, holder)
@@ -87,6 +87,17 @@ def end(home: Path, positions: str = "leave", *, now: bool = False, wait: float 
         f"The engine (process {holder.pid}) has not stopped within {wait:g} s. "
         "Wait longer, or end it at once with `stop --now`."
     )
+
+
+def _stand_down(home: Path) -> str:
+    """Keep a watchdog from starting an engine again that has just crashed; returns what there is to say about it."""
+    from console.watch import watchdog_pid
+    from engine.control.notify import stand_down
+
+    if not watchdog_pid(home):
+        return ""
+    stand_down(home, 0)
+    return " Its watchdog does not start it again."
 
 
 def _asked(home: Path, positions: str) -> bool:

@@ -77,6 +77,11 @@ class Policy:
         self.trades = self.trades or "READY" in words
         self._stopping = self._stopping or "STOPPING" in words
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the engine was told to stop, so that nobody wants another one."""
+        return self._stopping
+
     def judge(self, now: float) -> Step:
         """Say what to do about the watched engine; asked about every second."""
         slept, self._asked = now - self._asked > ASLEEP_S, now

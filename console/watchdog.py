@@ -89,13 +89,14 @@ class Watchdog:
             if self._follow_holder():
                 self._log("info", "another process holds the engine now", pid=self._policy.pid)
                 continue
+            # Its last word may still wait to be heard.
+            self._drain()
             verdict = self._policy.gone(self._now())
-            if verdict is Verdict.END:
-                return 0
             if verdict is Verdict.GIVE_UP:
                 self._give_up()
                 return 1
-            self._restart()
+            if verdict is Verdict.END or not self._restart():
+                return 0
 
     def close(self) -> None:
         """Leave the place where beats were heard."""
@@ -112,16 +113,22 @@ class Watchdog:
             os.close(descriptor)
         self._follow(self._child.pid, ours=True)
 
-    def _restart(self) -> None:
+    def _restart(self) -> bool:
+        """Start an engine after a pause, unless another one has come up; False when nobody wants one any more."""
         how = "hung and was ended" if self._policy.hung else "ended unexpectedly"
         pause = self._policy.pause()
         self._log("error", f"the engine {how}; it is started again", in_seconds=pause)
         end = self._now() + pause
         while self._now() < end:
-            select.select([], [], [], min(self._look, pause))
+            select.select([self._socket], [], [], min(self._look, pause))
+            self._drain()
             if self._follow_holder():
-                return
+                return True
+            if self._policy.stopping:
+                self._log("info", "the engine was told to stop; it is not started again")
+                return False
         self._start()
+        return True
 
     def _give_up(self) -> None:
         text = (
@@ -185,6 +192,9 @@ class Watchdog:
         """Wait for a word, or until the next look is due; everything that was said is heard."""
         watched = [self._socket.fileno()] + ([self._handle] if self._handle >= 0 else [])
         select.select(watched, [], [], self._look)
+        self._drain()
+
+    def _drain(self) -> None:
         with suppress(BlockingIOError):
             while True:
                 self._hear(self._socket.recv(LONGEST_WORD))

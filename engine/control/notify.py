@@ -34,7 +34,10 @@ def watchdog_socket(home: Path) -> Path:
 
 
 def stand_down(home: Path, pid: int) -> None:
-    """Tell a home folder's watchdog that the engine `pid` is being ended on purpose: it needs no restart."""
+    """Tell a home folder's watchdog that the engine `pid` is being ended on purpose: it needs no restart.
+
+    With 0 for `pid`, an engine that has gone already and that the watchdog is about to start again is meant.
+    """
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as teller:
         teller.setblocking(False)
         teller.sendto(f"STOPPING=1\nMAINPID={pid}".encode(), str(watchdog_socket(home)))

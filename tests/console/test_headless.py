@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
+from console.cli import root
 from console.watch import LOCK_FILE, read_alarm, watchdog_pid
 from engine.control.lock import EngineLock, find_holder
 from tests.kit.stub_engine import seen
@@ -165,6 +167,16 @@ def test_an_engine_that_ends_again_and_again_is_given_up_with_an_alarm(house: Ho
     assert "CRITICAL watchdog" in house.said()
     house.start("headless")
     assert read_alarm(house.home) is None
+
+
+def test_an_engine_that_is_stopped_while_it_waits_to_be_started_again_stays_down(house: House) -> None:
+    dog, _ = house.start("watchdog", "--pause", "30")
+    os.kill(house.engine, signal.SIGKILL)
+    until(lambda: "it is started again" in house.said())
+    stopped = CliRunner().invoke(root, ["--home", str(house.home), "stop"])
+    assert stopped.output == f"No engine is running in {house.home}. Its watchdog does not start it again.\n"
+    assert dog.wait(10) == 0
+    assert house.engine == 0
 
 
 def test_an_engine_that_fails_by_itself_is_started_again(house: House) -> None:

@@ -17,8 +17,11 @@ STUB = Path(__file__).with_name("headless_stub.py")
 def main() -> int:
     """Watch."""
     home, ready, *rest = sys.argv[1:]
+    unit = 0.005
+    if rest[:1] == ["--pause"]:
+        unit, rest = float(rest[1]), rest[2:]
     command = [sys.executable, str(STUB), "--home", home, *rest]
-    policy = Policy(silence=0.6, last_words=0.3, unit=0.005)
+    policy = Policy(silence=0.6, last_words=0.3, unit=unit)
     return watch(Path(home), command, None if ready == "-" else int(ready), policy=policy, look=0.05)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -11,9 +11,6 @@ from engine.control.protocol import ERRORS
 from engine.control.replies import reply_type
 from engine.control.wire import decode, encode
 from engine.errors import QuarterdeckError
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
 
 __all__ = ["Outcome", "answer_of", "pack"]
 
@@ -35,27 +32,26 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     error_code: str | None = None
 
 
-def pack(request_id: str, operation: str, request: BaseModel, age_ns: int, result: asyncio.Future[Any]) -> Outcome:
+def pack(request_id: str, operation: str, request: bytes, age_ns: int, result: asyncio.Future[Any]) -> Outcome:
     """An answered request as plain values.
 
     Args:
         request_id: The caller's.
         operation: What was asked for.
-        request: With which fields.
+        request: With which fields, as JSON.
         age_ns: How long ago.
         result: Done, and not cancelled.
     """
-    body = request.model_dump_json().encode()
     error = result.exception()
     if error is None:
         return Outcome(
-            request_id=request_id, operation=operation, request=body, age_ns=age_ns, reply=encode(result.result())
+            request_id=request_id, operation=operation, request=request, age_ns=age_ns, reply=encode(result.result())
         )
     told = error if isinstance(error, QuarterdeckError) else QuarterdeckError(str(error))
     return Outcome(
         request_id=request_id,
         operation=operation,
-        request=body,
+        request=request,
         age_ns=age_ns,
         kind=told.kind,
         message=told.message,

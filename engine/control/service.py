@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -55,7 +57,8 @@ class _Outcome:
     """A mutating request and what comes of it."""
 
     operation: str
-    request: BaseModel
+    request: bytes
+    """Its fields as JSON."""
     begun: int
     """Nanoseconds of the steady clock."""
     result: asyncio.Future[Any]
@@ -100,12 +103,12 @@ class Service:
         for outcome in outcomes:
             try:
                 entry = find_operation(outcome.operation)
-                request = entry.request.model_validate_json(outcome.request)
+                entry.request.model_validate_json(outcome.request)
                 answer = answer_of(outcome)
             except (QuarterdeckError, PydanticError) as error:
                 log.warning("an answer is not known any more", request_id=outcome.request_id, problem=str(error))
                 continue
-            self._outcomes[outcome.request_id] = _Outcome(entry.name, request, now - outcome.age_ns, answer)
+            self._outcomes[outcome.request_id] = _Outcome(entry.name, outcome.request, now - outcome.age_ns, answer)
             self._forget(now)
 
     async def finish(self, seconds: float) -> bool:
@@ -188,21 +191,43 @@ class Service:
         return await self._once(context, entry, request, request_id)
 
     async def _once(self, context: Context, entry: Operation, request: BaseModel, request_id: str) -> Any:
-        known = self._outcomes.get(request_id)
+        known, body = self._outcomes.get(request_id), request.model_dump_json().encode()
         if known is None:
             self._check_unused(request_id)
             # Owned by the table of outcomes: the caller may go, what was begun is finished.
             work = self._mutate(context, entry, request, request_id)
             task = asyncio.get_running_loop().create_task(work, name=entry.name)
-            task.add_done_callback(_seen)
+            task.add_done_callback(partial(self._settle, request_id))
             now = context.clock.monotonic()
-            known = self._outcomes[request_id] = _Outcome(entry.name, request, now, task)
+            known = self._outcomes[request_id] = _Outcome(entry.name, body, now, task)
             self._forget(now)
-        elif (known.operation, known.request) != (entry.name, request):
+        elif (known.operation, known.request) != (entry.name, body):
             raise ValidationError(
                 f"The request id {request_id} was used for another request ({known.operation}); choose a new one."
             )
-        return await asyncio.shield(known.result)
+        try:
+            return await asyncio.shield(known.result)
+        except QuarterdeckError as error:
+            # Everybody gets a refusal of their own: the one that is kept for a day must not hold the callers' frames.
+            fresh = copy(error)
+            error.__traceback__ = error.__context__ = None
+            raise fresh from error.__cause__
+
+    def _settle(self, request_id: str, task: asyncio.Task[Any]) -> None:
+        """Keep the bare answer: a task that is kept for a day holds its frames and all that they knew."""
+        known = self._outcomes.get(request_id)
+        if task.cancelled() or known is None or known.result is not task:
+            return
+        answer: asyncio.Future[Any] = task.get_loop().create_future()
+        error = task.exception()
+        if error is None:
+            answer.set_result(task.result())
+        else:
+            # The log has the trace.
+            error.__context__ = None
+            answer.set_exception(error.with_traceback(None))
+            answer.exception()
+        self._outcomes[request_id] = replace(known, result=answer)
 
     def _forget(self, now: int) -> None:
         """Drop outcomes that are too many or too old."""
@@ -274,12 +299,6 @@ async def _kept(engine: Engine, before: int) -> None:
             )
     elif not engine.stopped or ledger.seq > before:
         await engine.journal.wait_durable(ledger.seq)
-
-
-def _seen(future: asyncio.Future[Any]) -> None:
-    """Take notice of a failure that nobody waited for; the log has it already."""
-    if not future.cancelled():
-        future.exception()
 
 
 def _parse(entry: Operation, params: Mapping[str, Any] | BaseModel | None) -> BaseModel:

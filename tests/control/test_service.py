@@ -393,3 +393,19 @@ async def test_every_call_is_logged_with_who_how_long_and_what_came_of_it(on: De
     assert calls == [("engine.status", "console 2", "done"), ("orders.cancel", "command line", "not_found")]
     assert all(entry["ms"] >= 0 for entry in logs if entry["event"] == "call")
     assert caught.value.correlation == "orders.cancel-r1"
+
+
+async def test_a_refusal_that_is_kept_holds_nothing_of_who_asked(on: Deck) -> None:
+    asked = {"instrument": BTC, "side": "buy", "quantity": "500"}
+    refused = []
+    for _ in range(2):
+        with pytest.raises(OrderRejectionError) as found:
+            await on.link.call("orders.place", asked, request_id="too-much")
+        refused.append(found.value)
+    first, second = refused
+    assert first is not second
+    assert (first.message, first.error_code, first.details) == (second.message, second.error_code, second.details)
+    assert on.host.service is not None
+    kept = on.host.service._outcomes["too-much"].result.exception()
+    assert kept is not None
+    assert (kept.__traceback__, kept.__context__) == (None, None)

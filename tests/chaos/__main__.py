@@ -53,7 +53,8 @@ class Row:
     def plans(self, first_seed: int) -> Iterator[Plan]:
         """Sessions until the point was hit often enough; the caller has them run and tells `take`."""
         while self.asked < self.wanted * ATTEMPTS and self.hits + self._under_way < self.wanted:
-            plan = Plan(first_seed + self.seeds, self.point, self.process, self.lives)
+            seed = first_seed + self.seeds
+            plan = Plan(seed, self.point, self.process, self.lives, socket=seed % 2 == 1)
             self.seeds += 1
             self.asked += self.lives
             yield plan
@@ -95,6 +96,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="run the session of this seed only")
     parser.add_argument("--point", default="", help=f"a crash point or {ANY}; with --seed several, one for each life")
     parser.add_argument("--process", action="store_true", help="the venue in a process of its own")
+    parser.add_argument("--socket", action="store_true", help="the clients in a process of their own (odd seeds, else)")
     parser.add_argument("--lives", type=int, default=5, help="engines in one session (5)")
     parser.add_argument("--defect", default="", choices=["", *DEFECTS], help="plant a defect")
     parser.add_argument("--hits", type=int, default=20, help="hits of every point (20)")
@@ -108,7 +110,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 def one(options: argparse.Namespace) -> int:
     """Run one session and tell everything that was found."""
     points = tuple(filter(None, options.point.split(",")))
-    plan = Plan(options.seed, ANY, options.process, options.lives, options.defect, points=points)
+    plan = Plan(options.seed, ANY, options.process, options.lives, options.socket, defect=options.defect, points=points)
     outcome = run(plan, keep=KEPT)
     counts = outcome.counts
     print(f"hits {dict(outcome.hits)}, missed {dict(outcome.missed)}")

@@ -41,9 +41,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from engine.clock import Clock
     from engine.model.venue import Venue
 
-__all__ = ["calm", "config", "trade"]
+__all__ = ["calm", "config", "enter", "measure", "trade"]
 
 
 class Told(Protocol):
@@ -153,12 +154,13 @@ async def _trade(home: Path, plan: Plan, life: Life, parent: Told, succeeds: boo
     counts.add("lives")
     async with asyncio.TaskGroup() as tasks:
         begun: list[asyncio.Task[None]] = []
-        for number in range(TRADERS):
+        for number in range(0 if plan.socket else TRADERS):
             name = f"{plan.seed}.{life.number}.{number + TRADERS * succeeds}"
             trader = Trader(name, link, random.Random(f"{life.seed}|{number}|{succeeds}"), notes, counts, PAUSE_S)
             work = _work(trader, before if number == 0 else [])
             begun.append(tasks.create_task(work, name=f"trader {number}"))
-        begun.append(tasks.create_task(_measure(host, counts), name="stopwatch"))
+        if not plan.socket:
+            begun.append(tasks.create_task(measure(lambda: True, host.clock, counts), name="stopwatch"))
         if life.hang_up == "cut the line":
             begun.append(tasks.create_task(_cut(weather[0].venue, chance), name="cut"))
         await host.wait_stopped()
@@ -188,12 +190,14 @@ async def _work(trader: Trader, before: list[tuple[str, str, dict[str, Any]]]) -
     await trader.trade()
 
 
-async def _measure(host: EngineHost, counts: Counts) -> None:
-    before = host.clock.monotonic()
+async def measure(trades: Callable[[], bool], clock: Clock, counts: Counts) -> None:
+    """Count the time in which clients can trade."""
+    before = clock.monotonic()
     while True:
         await asyncio.sleep(0.02)
-        now = host.clock.monotonic()
-        counts.add("traded_ns", now - before)
+        now = clock.monotonic()
+        if trades():
+            counts.add("traded_ns", now - before)
         before = now
 
 

@@ -54,6 +54,8 @@ class Plan:
     process: bool = False
     """Whether the venue runs in a process of its own."""
     lives: int = 5
+    socket: bool = False
+    """Whether the clients are another process, which goes on over the engine's socket, or within each engine."""
     defect: str = ""
     """Name of a fault that is planted into every engine."""
     trouble: float = 0.36
@@ -66,6 +68,7 @@ class Plan:
         """The command that runs this session."""
         words = ["python -m tests.chaos", f"--seed {self.seed}", f"--point {','.join(self.points) or self.point}"]
         words += [f"--lives {self.lives}", *(["--process"] if self.process else [])]
+        words += ["--socket"] if self.socket else []
         return " ".join([*words, *([f"--defect '{self.defect}'"] if self.defect else [])])
 
     def life(self, number: int) -> Life:

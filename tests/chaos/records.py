@@ -37,7 +37,7 @@ def read_notes(path: Path) -> list[list[Any]]:
     return [msgspec.json.decode(line) for line in lines]
 
 
-_format = struct.Struct("=5Q")
+_format, _one = struct.Struct("=5Q"), struct.Struct("=Q")
 
 
 class Counts:
@@ -53,9 +53,9 @@ class Counts:
 
     def add(self, name: str, amount: int = 1) -> None:
         """Count something."""
-        values = list(_format.unpack_from(self._map))
-        values[self.NAMES.index(name)] += amount
-        _format.pack_into(self._map, 0, *values)
+        place = self.NAMES.index(name) * _one.size
+        # Each count is written by itself: engine and clients may be two processes.
+        _one.pack_into(self._map, place, _one.unpack_from(self._map, place)[0] + amount)
 
     def read(self) -> dict[str, int]:
         """All counts."""

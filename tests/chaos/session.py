@@ -21,6 +21,7 @@ import msgspec
 
 from engine.control.venue_process import find_venue, send_stop, wait_until_gone
 from engine.crash_points import CRASH_AT
+from tests.chaos import clients
 from tests.chaos import life as lives
 from tests.chaos.oracle import Verdict, judge
 from tests.chaos.records import Counts
@@ -58,7 +59,7 @@ class Outcome:
 def _context() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     # Children are forks of a process that has imported all this and runs nothing.
-    context.set_forkserver_preload([lives.__name__])
+    context.set_forkserver_preload([lives.__name__, clients.__name__])
     return context
 
 
@@ -107,8 +108,16 @@ class _Session:
         snapshots = any(point.startswith("snapshot") for point in (self.plan.point, *self.plan.points))
         lives.config(self.home, self.plan, snapshots=snapshots)
         Counts(self.home / "counts")
-        for number in range(self.plan.lives):
-            self._live(self.plan.life(number))
+        outside = _start(clients.trade_outside, self.home, self.plan) if self.plan.socket else None
+        try:
+            for number in range(self.plan.lives):
+                self._live(self.plan.life(number))
+            if outside is not None and not outside[0].is_alive():
+                raise AssertionError(f"the clients of seed {self.plan.seed} ended; their words are in life.log")
+        finally:
+            if outside is not None:
+                outside[1].close()
+                _bury(outside[0])
         return calm(self.home, self.plan)
 
     def _live(self, life: Life) -> None:

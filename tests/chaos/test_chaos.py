@@ -18,7 +18,7 @@ SHORT = (
     Plan(7001, points=("intent.applied", "journal.commit", "order.leaving", "fill.received", "recover.caught_up")),
     Plan(7002, points=("intent.queued", "journal.committed", "order.sent", "fill.applied", "call.done")),
     Plan(7003, points=("report.received", "cancel.leaving", "mark.write", "venue.commit", "snapshot.due")),
-    Plan(7004, ANY, lives=4),
+    Plan(7004, ANY, lives=4, socket=True),
     Plan(7005, ANY, process=True, lives=3),
 )
 FOUND_BY = {

@@ -6,7 +6,7 @@ import asyncio
 from decimal import Decimal as D
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.errors import ConflictError, HandoverError, QuarterdeckError
+from engine.errors import ConflictError, EngineNotRunningError, HandoverError, QuarterdeckError
 from tests.chaos.records import read_notes
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ __all__ = ["Trader", "unanswered"]
 MARKETS = ("SIM:BTC/USDT", "SIM:ETH/USDT")
 SIZE = {"SIM:BTC/USDT": 1, "SIM:ETH/USDT": 20}
 """Hundred-thousandths per unit of the drawn size."""
+AGAIN_S = 0.05
 KEPT = 12
 """Own orders remembered, to cancel or change one of them."""
 
@@ -52,11 +53,21 @@ class Trader:
         notes: Where it notes what it asks and hears, before it goes on.
         counts: Counts orders.
         pause_s: Mean seconds between two wishes.
+        outlives: Whether it goes on when another engine takes the place of this one.
     """
 
     def __init__(
-        self, name: str, link: Link, chance: random.Random, notes: Notes, counts: Counts, pause_s: float
+        self,
+        name: str,
+        link: Link,
+        chance: random.Random,
+        notes: Notes,
+        counts: Counts,
+        pause_s: float,
+        *,
+        outlives: bool = False,
     ) -> None:
+        self._outlives = outlives
         self._name = name
         self._link = link
         self._chance = chance
@@ -70,7 +81,11 @@ class Trader:
     async def trade(self) -> None:
         """Go on until the process ends."""
         while True:
-            await self._wish()
+            try:
+                await self._wish()
+            except (EngineNotRunningError, HandoverError):
+                # A question that changes nothing found nobody.
+                self._books.clear()
             await asyncio.sleep(self._chance.uniform(0, 2 * self._pause_s))
 
     async def _wish(self) -> None:
@@ -106,7 +121,7 @@ class Trader:
             request = f"{self._name}.{self._number}"
             self._notes.write("ask", request, operation, params)
         try:
-            row = await self._link.call(operation, params, request_id=request)
+            row = await self._until_answered(operation, params, request)
         except HandoverError:
             # Nothing of it was begun: whoever comes next is asked for it again.
             return None
@@ -118,3 +133,15 @@ class Trader:
         if operation == "orders.place":
             self._counts.add("orders")
         return row
+
+    async def _until_answered(self, operation: str, params: dict[str, Any], request: str) -> Any:
+        """Ask again under the same id for as long as nobody answers."""
+        while True:
+            try:
+                return await self._link.call(operation, params, request_id=request)
+            except HandoverError:
+                if not self._outlives:
+                    raise
+            except EngineNotRunningError:
+                pass
+            await asyncio.sleep(AGAIN_S)

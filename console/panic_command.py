@@ -16,9 +16,10 @@ from console.home import command_line
 from console.operation_call import fresh_request_id
 from console.plain import say, say_json
 from engine.control.exit_codes import ExitCode
-from engine.errors import EngineNotRunningError, QuarterdeckError
+from engine.errors import AuthenticationError, EngineNotRunningError, QuarterdeckError
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from pathlib import Path
 
     from console.cli import Invocation
@@ -79,7 +80,7 @@ def _agree_to_kill(home: Path, *, agreed: bool) -> None:
     """
     if agreed or not sys.stdin.isatty():
         raise EngineNotRunningError(
-            f"The engine of {home} was not reached. {command_line(home, 'panic --direct')} kills it, if there is one, "
+            f"The engine of {home} did not do it. {command_line(home, 'panic --direct')} kills it, if there is one, "
             "and cancels and closes without it."
         )
     click.confirm("Kill it, if it runs, and cancel and close without it?", abort=True, err=True)
@@ -92,10 +93,16 @@ def _ask_engine(home: Path, reason: str, wait: float) -> dict[str, Any] | None:
     """Let the engine do it; None when it does not answer in time."""
     try:
         return asyncio.run(_by_engine(home, reason, wait))
-    except (EngineNotRunningError, TimeoutError) as error:
-        why = error.message if isinstance(error, QuarterdeckError) else f"It did not answer within {ANSWER_S:g} s."
-        _say(f"The engine was not reached: {why}")
-        return None
+    except AuthenticationError:
+        raise
+    except EngineNotRunningError as error:
+        _say(f"The engine was not reached: {error.message}")
+    except TimeoutError:
+        _say(f"The engine was not reached: It did not answer within {ANSWER_S:g} s.")
+    except QuarterdeckError as error:
+        # One whose journal has failed, say, answers well and sends nothing any more.
+        _say(f"The engine cannot do it: {error.message}")
+    return None
 
 
 async def _by_engine(home: Path, reason: str, wait: float) -> dict[str, Any]:
@@ -113,20 +120,26 @@ async def _by_engine(home: Path, reason: str, wait: float) -> dict[str, Any]:
 
 
 async def _until_done(link: SocketLink, wait: float) -> dict[str, Any]:
-    left = await _under_way(link)
+    left = await _in_time(_under_way(link))
     for _ in range(int(wait / LOOK_S)):
         if not left:
-            left = await _held(link)
+            left = await _in_time(_held(link))
             break
         await asyncio.sleep(LOOK_S)
-        left = await _under_way(link)
+        left = await _in_time(_under_way(link))
     return {"by": "engine", "killed": [], "left": left}
+
+
+async def _in_time(question: Coroutine[Any, Any, list[str]]) -> list[str]:
+    """The answer of an engine that may hang by now. Raises TimeoutError."""
+    async with asyncio.timeout(ANSWER_S):
+        return await question
 
 
 async def _held(link: SocketLink) -> list[str]:
     """Positions that could not be closed, such as those below the smallest order."""
     if link.skew:
-        return []
+        return [f"positions were not looked at: {link.skew}"]
     rows = await link.call("portfolio.positions", {"limit": 1000})
     return [f"position of {row.owner_name}: {row.quantity:f} of {row.instrument}" for row in rows]
 

@@ -134,7 +134,7 @@ class Dispatcher:
     @property
     def waiting(self) -> int:
         """Effects not sent yet."""
-        return len(self._urgent) + len(self._normal) + self._starting
+        return len(self._urgent) + len(self._normal) + self._starting + self._amending.waiting
 
     # --- standing still ----------------------------------------------------------------------------------------------
 

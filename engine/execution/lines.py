@@ -19,6 +19,8 @@ class Lines:
     """A line of changes for every order that has any."""
 
     def __init__(self) -> None:
+        self.waiting = 0
+        """Changes whose turn has not come."""
         self._lines: dict[ClientOrderId, deque[asyncio.Event]] = {}
 
     def __contains__(self, client_id: ClientOrderId) -> bool:
@@ -36,9 +38,13 @@ class Lines:
         before, mine = line[-1] if line else None, asyncio.Event()
         line.append(mine)
         try:
-            for event in (placing, before):
-                if event is not None:
-                    await event.wait()
+            self.waiting += 1
+            try:
+                for event in (placing, before):
+                    if event is not None:
+                        await event.wait()
+            finally:
+                self.waiting -= 1
             yield
         finally:
             mine.set()

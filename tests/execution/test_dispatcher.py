@@ -419,6 +419,20 @@ async def test_amendments_of_one_order_keep_their_order_behind_its_placing(house
         assert len(house.dispatcher._amending) == 0
 
 
+async def test_a_change_that_waits_for_its_order_counts_as_not_sent_so_that_no_hand_over_drops_it(
+    house: House,
+) -> None:
+    async with house.running():
+        house.venue.on("place", never_answers)
+        order = house.submit()
+        await turns()
+        assert house.dispatcher.waiting == 0
+        house.desk.amend(order.client_id, price=D(91))
+        await turns()
+        assert house.dispatcher.waiting == 1
+        assert house.venue.requests("amend") == []
+
+
 async def test_what_became_of_an_amendment_is_asked_for_and_booked_either_way(house: House) -> None:
     async with house.running():
         house.venue.silent = True

@@ -145,6 +145,15 @@ class EngineHost:
         Raises:
             QuarterdeckError: Journal, venue or state cannot be brought up; the message says what to do.
         """
+        # What is loaded and folded now lives as long as the engine: to look through it for garbage again and again is
+        # a good part of a start.
+        gc.disable()
+        try:
+            await self._start()
+        finally:
+            gc.enable()
+
+    async def _start(self) -> None:
         await asyncio.to_thread(self._prepare_home)
         await self.prepare()
         venue = await asyncio.to_thread(self.make_venue)

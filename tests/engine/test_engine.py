@@ -306,9 +306,9 @@ async def test_nobody_judges_before_what_is_booked_is_what_the_venue_says(
     host = build_engine(tmp_path, {"paper.latency_ms": 0})
     real = Dispatcher.recover
 
-    async def slow(self: Any, *args: Any) -> Any:
+    async def slow(self: Any, *args: Any, **how: Any) -> Any:
         await gate.wait()
-        return await real(self, *args)
+        return await real(self, *args, **how)
 
     monkeypatch.setattr(Dispatcher, "recover", slow)
     ticks: list[int] = []

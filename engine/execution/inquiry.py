@@ -221,8 +221,8 @@ class Inquiry:
         Args:
             venue: Where they are.
             account: Whose.
-            patient: Wait until the fate of every order is known. Else what is left to be asked is in the tally's
-                `asks`, after one question each: whoever cancels everything does not wait for one answer.
+            patient: Wait until the fate of every order is known. Else those to be asked for one by one are left in
+                the tally's `asks`: whoever cancels everything does not wait for answers.
 
         Raises:
             ExchangeError: The venue cannot be asked.
@@ -235,7 +235,7 @@ class Inquiry:
         tally = await self._conclude(venue, account, replace(answer, listed=listed), policy)
         crash_point("recover.caught_up")
         open_questions = dict(tally.asks)
-        if open_questions:
+        if open_questions and patient:
             tally.asked |= set(open_questions)
             answer = self._began(venue, account)
             found = await self._find(venue, account, open_questions)
@@ -245,15 +245,9 @@ class Inquiry:
             tally.asks.clear()
             await self._conclude(venue, account, replace(answer, found=found), policy, tally)
             unanswered = [ask for key, ask in open_questions.items() if key not in found or key in tally.asks]
-            if patient:
-                await asyncio.gather(
-                    *(
-                        self.ask(venue, account, one.client_id, since=one.since, changed=one.changed)
-                        for one in unanswered
-                    )
-                )
-            else:
-                tally.asks = {one.client_id: one for one in unanswered}
+            await asyncio.gather(
+                *(self.ask(venue, account, ask.client_id, since=ask.since, changed=ask.changed) for ask in unanswered)
+            )
         crash_point("recover.done")
         return tally
 

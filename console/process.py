@@ -47,7 +47,7 @@ class Engine(Protocol):
     async def reload(self) -> None:
         """Read the settings again; never raises."""
 
-    def hold(self, lock: EngineLock, successor: Sequence[str] = ()) -> None:
+    def hold(self, lock: EngineLock | None, successor: Sequence[str] = ()) -> None:
         """Know the lock of the home folder, and the command that starts a process which takes over."""
 
     async def take_over(self) -> None:
@@ -114,6 +114,7 @@ class EngineProcess(Generic[E]):
         """
         if self._taking_over:
             engine = self._engine_factory()
+            engine.hold(None, successor_command(self._home))
             return await self._live(engine, engine.take_over)
         with EngineLock.acquire(self._home, release=self._release) as lock:
             engine = self._engine_factory()

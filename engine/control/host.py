@@ -180,14 +180,14 @@ class EngineHost:
             raise HandoverError("A scene begins anew at every start; there is nothing to take over.")
         await take_engine_over(self)
 
-    def hold(self, lock: EngineLock, successor: Sequence[str] = ()) -> None:
+    def hold(self, lock: EngineLock | None, successor: Sequence[str] = ()) -> None:
         """Know the lock of the home folder, so that it can be handed over.
 
         Args:
-            lock: Held.
+            lock: Held; None while it is still to come from the engine that is taken over.
             successor: Command that starts a process which takes over.
         """
-        self.lock = lock
+        self.lock = lock or self.lock
         self._command = tuple(successor) or self._command
 
     @property
@@ -278,15 +278,15 @@ class EngineHost:
             self._own(context.backups.run(), "backups")
             engine.remedies.backup = context.backups.make
         self._own(self._keep_errors(context), "errors")
-        if self.lock is not None and self.scene is None:
-            self.door = context.handover = HandoverDoor(self._root, self._make_giver, self.clock, self.patience)
-            await self.door.start()
-            context.start_successor = self._start_successor if self._command else None
 
     async def _open_doors(self, context: Context) -> None:
         assert self.service is not None
         assert self.topics is not None
         self._own(self.topics.run(), "topics")
+        if self.lock is not None and self.scene is None:
+            self.door = context.handover = HandoverDoor(self._root, self._make_giver, self.clock, self.patience)
+            await self.door.start()
+            context.start_successor = self._start_successor if self._command else None
         context.control = ControlServer(self._root, EngineBackend(self.service, self.topics), self.clock, self._build)
         await context.control.start()
 

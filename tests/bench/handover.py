@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from engine import events as ev
+from engine.control.venue_process import send_stop, wait_until_gone
 from storage.journal import Reader, replay
 from tests.bench.table import Row, workplace
 
@@ -58,7 +59,8 @@ def _scene(home: Path, wanted: dict[str, Any]) -> tuple[list[float], int]:
     engine.send_signal(signal.SIGTERM)
     engine.wait(30)
     if wanted.get("paper.process"):
-        subprocess.run([sys.executable, "-m", "console.cli", "--home", str(home), "venue", "sim", "stop"], check=False)
+        send_stop(home)
+        wait_until_gone(home, 20)
     reader = Reader(home / "journal.db")
     records = list(reader.records())
     reader.close()

@@ -72,8 +72,8 @@ class StubEngine:
     def successor(self) -> int:
         return 0
 
-    def hold(self, lock: EngineLock, successor: Sequence[str] = ()) -> None:
-        self.seen["lock"] = lock.holder.pid
+    def hold(self, lock: EngineLock | None, successor: Sequence[str] = ()) -> None:
+        self.seen["lock"] = lock.holder.pid if lock is not None else 0
 
     async def take_over(self) -> None:
         raise NotImplementedError

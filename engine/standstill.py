@@ -196,9 +196,11 @@ class Standstill:
         engine, self._suspended = self._engine, False
         venue = exclusive(engine.venue)
         assert venue is not None
-        engine.guard.let_go = False
         try:
             await venue.resume()
         except QuarterdeckError as error:
             log.critical("the venue could not be opened again", problem=error.message)
             engine.failure = engine.failure or error.message
+        finally:
+            # Only now: before, it would be taken for lost.
+            engine.guard.let_go = False

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from engine.clock import Clock
     from engine.control.handover.machine import Patience
+    from engine.control.handover.peer import PeerProcess
     from engine.control.lock import EngineLock
     from engine.inheritance import Inherited
     from engine.market.hub import MarketHub
@@ -65,6 +66,8 @@ ANSWERS_S = 3.0
 """Seconds that calls under way have to be answered when the engine ends."""
 PROJECTION_AFTER_S = 2.0
 SUCCESSOR_POLL_S = 0.5
+SEE_OFF_S = 10.0
+"""Seconds that a process has to let go of the lock after another one has taken over; it may not write any more."""
 
 
 class Library:
@@ -313,6 +316,19 @@ class EngineHost:
             child.returncode = child.returncode or 0
         if self.door is not None:
             self.door.missed(child.pid, f"Process {child.pid} ended before it could take over; its log says why.")
+
+    def see_off(self, before: PeerProcess) -> None:
+        """Look after the process that was taken over from: one that is stopped in its last step would hold the lock."""
+        self._own(self._end_of(before), "predecessor")
+
+    async def _end_of(self, before: PeerProcess) -> None:
+        try:
+            await self.clock.sleep(SEE_OFF_S)
+            if self.lock is not None and self.lock.is_open_in(before.pid):
+                log.warning("the process before this one does not let go of the lock and is ended", process=before.pid)
+                before.kill()
+        finally:
+            before.close()
 
     def _left(self, pid: int) -> None:
         """Another process has taken over: what is left here ends."""

@@ -121,6 +121,10 @@ class EngineLock:
             raise
         return cls(path, descriptor, holder)
 
+    def is_open_in(self, pid: int) -> bool:
+        """Whether a process certainly has the lock file open, and so could keep it from ever being free."""
+        return Path("/proc/self/fd").is_dir() and _has_open(pid, self.fileno())
+
     def forget(self) -> None:
         """Let go of a lock that another process has adopted: it stays held, and says what that one wrote."""
         descriptor, self._descriptor = self._descriptor, None

@@ -144,3 +144,25 @@ def test_a_folder_that_never_had_an_engine_has_none(tmp_path: Path) -> None:
     assert find_holder(tmp_path / "absent") is None
     assert wait_until_free(tmp_path, 0.0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_was_passed_over_is_known_to_be_open_elsewhere(tmp_path: Path) -> None:
+    lock = EngineLock.acquire(tmp_path, release="2.0.0")
+    other = EngineLock.adopt(tmp_path, os.dup(lock.fileno()), release="2.1.0")
+    assert other.is_open_in(os.getpid())
+    assert not other.is_open_in(1 if os.getpid() != 1 else 2)
+    lock.forget()
+    holder = find_holder(tmp_path)
+    assert holder is not None
+    assert holder.release == "2.1.0"
+    other.release()
+    assert find_holder(tmp_path) is None
+
+
+def test_what_is_not_the_lock_is_not_adopted(tmp_path: Path) -> None:
+    EngineLock.acquire(tmp_path, release="2.0.0").release()
+    stranger = os.open(tmp_path / "other", os.O_CREAT | os.O_RDWR)
+    with pytest.raises(EngineError, match="not the lock"):
+        EngineLock.adopt(tmp_path, stranger, release="2.0.0")
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(stranger)

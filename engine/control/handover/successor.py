@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from engine.control.handover.machine import Do, Identity, Patience, Send, Successor
+from engine.control.handover.peer import PeerProcess
 from engine.control.handover.taking import Taker
 from engine.control.handover.wire import Wire
 from engine.control.lock import find_holder
@@ -44,15 +45,19 @@ async def take_over(host: EngineHost, patience: Patience | None = None) -> None:
         HandoverError: There was no hand-over; the running engine goes on and nothing was touched.
         QuarterdeckError: This process has taken over and then failed; another start recovers.
     """
-    wire = await _connect(host.lock_folder)
+    wire, before = await _connect(host.lock_folder)
     taking = _Taking(host, wire, patience)
     try:
         await taking.run()
+        host.see_off(before)
+    except BaseException:
+        before.close()
+        raise
     finally:
         wire.close()
 
 
-async def _connect(home: Path) -> Wire:
+async def _connect(home: Path) -> tuple[Wire, PeerProcess]:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.setblocking(False)
     try:
@@ -70,7 +75,7 @@ async def _connect(home: Path) -> Wire:
     if peer is not None and peer.uid != os.geteuid():
         connection.close()
         raise HandoverError("The running engine belongs to another user; nothing is taken over.")
-    return Wire(connection)
+    return Wire(connection), PeerProcess(peer.pid if peer is not None else 0)
 
 
 class _Taking:

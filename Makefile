@@ -3,10 +3,13 @@
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-PYTEST_ARGS ?= -n 2
+# most tests wait more than they compute (processes, disks, pauses), so there are more workers than cores
+PYTEST_ARGS ?= -n 4 --dist worksteal
 
 export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# bytecode is kept: the tests start hundreds of processes, and every worker reads every test
+export PYTHONDONTWRITEBYTECODE :=
 
 # uv installs in seconds; where it cannot be had or cannot reach the packages, pip does the same from the same pins
 define install_pins

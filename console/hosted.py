@@ -7,6 +7,8 @@ import gc
 import time
 from typing import TYPE_CHECKING
 
+from textual.notifications import Notification, Notify
+
 from console.driver import QuarterdeckDriver
 from console.ending import ExitIntent
 from widgets.composing import SLICE_S
@@ -21,6 +23,25 @@ __all__ = ["HostedApp"]
 
 SETTLED_S = (6.0, 30.0)
 """Seconds after the first screen by which most of what a session loads has been loaded."""
+SHORTEST_S = 0.05
+
+
+class Notice(Notification):
+    """A notification whose toast always has a moment to live.
+
+    Textual asks whether the time is up, and a moment later how much of it is left. When it runs out in between, a timer
+    of less than nothing would be counted off for ever, and the console would never answer again.
+    """
+
+    @property
+    def time_left(self) -> float:
+        """Seconds for the timer of a toast, never nothing."""
+        return max(super().time_left, SHORTEST_S)
+
+    @property
+    def has_expired(self) -> bool:
+        """True when no toast is to be made of it any more."""
+        return super().time_left <= 0
 
 
 class HostedApp(ShadowedApp[ExitIntent]):
@@ -44,6 +65,10 @@ class HostedApp(ShadowedApp[ExitIntent]):
         if isinstance(self._driver, QuarterdeckDriver):
             for seconds in SETTLED_S:
                 self.set_timer(seconds, gc.freeze, name="settled")
+
+    def on_notify(self, event: Notify) -> None:
+        """Take what is to be shown before Textual does."""
+        event.notification = Notice(**vars(event.notification))
 
     async def _dispatch_message(self, message: Message) -> None:
         began = time.monotonic()

@@ -25,7 +25,7 @@ from engine.risk.throttle import Throttle
 from engine.risk.words import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from engine.model.budget import BotBudgets
     from engine.model.commitments import Commitments
@@ -101,7 +101,7 @@ class RiskGate:
         unknown = self._unknown(request, instrument)
         if unknown is not None or instrument is None:
             return Verdict(refusals=(unknown,) if unknown is not None else ())
-        refusals = shape_refusals(request, instrument.rules_at(now))
+        refusals = [*shape_refusals(request, instrument.rules_at(now)), *self._of_others_group(request)]
         malformed = any(refusal.code is RefusalCode.BAD_ORDER for refusal in refusals)
         if not malformed:
             self.picture.look()
@@ -148,6 +148,18 @@ class RiskGate:
                 message=f"The account {account.id} is at {account.venue} and cannot trade {instrument.id}.",
             )
         return None
+
+    def _of_others_group(self, request: OrderRequest) -> Iterator[Refusal]:
+        # A group holds the funds of its largest member only: another owner's would let this one spend what it has not.
+        for client_id in self._state.oco.get(request.oco_group or "", ()):
+            member = self._state.orders.get(client_id)
+            if member is not None and (member.owner, member.account) != (request.owner, request.account):
+                yield Refusal(
+                    code=RefusalCode.BAD_ORDER,
+                    message=f"The group {request.oco_group} belongs to {member.owner} in the account {member.account}; "
+                    "orders that end one another must be of one owner and one account.",
+                )
+                return
 
     def _being_closed(self, request: OrderRequest) -> Refusal | None:
         # A protective order placed anew for every one that is cancelled would hold the funds that closing needs.

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 from typing import TYPE_CHECKING, Any
 
+import textual.notifications
 from textual.message import Message
+from textual.notifications import Notification, Notify
+from textual.widgets._toast import Toast
 
 from console.driver import QuarterdeckDriver
-from console.hosted import SETTLED_S, HostedApp
+from console.hosted import SETTLED_S, SHORTEST_S, HostedApp
 from widgets.composing import SLICE_S
 
 if TYPE_CHECKING:
@@ -62,3 +66,21 @@ async def test_an_app_that_tests_drive_leaves_the_collector_alone(monkeypatch: p
         assert isinstance(pilot.app, HostedApp)
         pilot.app.on_ready()
         assert timers == []
+
+
+async def test_a_toast_whose_time_runs_out_while_it_is_made_goes_like_any_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A timer of less than nothing would hold the loop for ever."""
+    started: list[float] = []
+    monkeypatch.setattr(Toast, "set_timer", lambda _, seconds, then: started.append(seconds))
+    async with HostedApp().run_test(notifications=True) as pilot:
+        for timeout in range(1, 12):
+            looks = itertools.count(1000.0)
+            monkeypatch.setattr(textual.notifications, "time", lambda looks=looks: next(looks))
+            pilot.app.post_message(Notify(Notification("…", timeout=timeout, raised_at=1000.0)))
+            await pilot.pause()
+            pilot.app.clear_notifications()
+        # Every look at the time finds it a second later, so one of them ran out between the two that matter.
+        assert min(started) == SHORTEST_S
+        assert max(started) > SHORTEST_S

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -20,6 +21,7 @@ from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, O
 from engine.model.instrument import Instrument, InstrumentKind, InstrumentRules
 from engine.model.order import Decision, Liquidity, Order, OrderSide, OrderStatus, OrderType, TimeInForce
 from engine.state import EngineState
+from tests.kit.rare_facts import RARE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,6 +44,7 @@ PROPERTY_MIX: Mapping[str, int] = {
     "order": 22, "progress": 40, "cancel": 6, "amend": 3, "late": 5, "repeat": 4, "oco": 3, "mark": 8, "equity": 5,
     "signal": 2, "memory": 2, "bot": 3, "refused": 2, "risk": 3, "deposit": 3, "withdraw": 2, "transfer": 2,
     "adjust": 2, "funding": 3, "interest": 2, "external": 4, "engine": 2,
+    "hand_over": 1, "adopt": 2, "check": 2, "scenario": 2,
 }  # fmt: skip
 """Everything that can happen, the rare things often."""
 
@@ -87,12 +90,14 @@ class HistoryMaker:
         self.rng = rng
         self.state = EngineState()
         self.records: list[ev.Record] = []
-        self._actions: list[Callable[[], None]] = [getattr(self, f"_{name}") for name in mix]
+        self._actions: list[Callable[[], None]] = [
+            partial(RARE[name], self) if name in RARE else getattr(self, f"_{name}") for name in mix
+        ]
         self._weights = list(mix.values())
         self._wanted_open = wanted_open
         self._ts = START
         self._epoch = 1
-        self._orders, self._trades, self._groups, self._correlation = 0, 0, 0, ""
+        self.orders, self._trades, self._groups, self._correlation = 0, 0, 0, ""
         self._prices = {instrument.id: ticks for instrument, ticks in INSTRUMENTS}
         self._fills: list[Fill] = []
         self._owners: list[Owner] = [Owner("manual")]
@@ -124,16 +129,19 @@ class HistoryMaker:
         for _ in range(bots):
             self._new_bot()
 
-    def _pick_instrument(self) -> Instrument:
+    def pick_instrument(self) -> Instrument:
+        """One of the instruments."""
         instrument, _ = self.rng.choice(INSTRUMENTS)
         return instrument
 
-    def _price(self, instrument: Instrument, spread: int = 20) -> Decimal:
+    def price(self, instrument: Instrument, spread: int = 20) -> Decimal:
+        """Its next price, not far from the last."""
         ticks = max(self._prices[instrument.id] + self.rng.randrange(-spread, spread + 1), spread)
         self._prices[instrument.id] = ticks
         return ticks * instrument.current_rules.price_tick
 
-    def _quantity(self, instrument: Instrument) -> Decimal:
+    def quantity(self, instrument: Instrument) -> Decimal:
+        """Some lots of it."""
         return self.rng.randrange(1, 500) * instrument.current_rules.lot
 
     def _amount(self) -> Decimal:
@@ -160,30 +168,30 @@ class HistoryMaker:
 
     def _oco(self) -> None:
         self._groups += 1
-        instrument, side = self._pick_instrument(), self.rng.choice(list(OrderSide))
+        instrument, side = self.pick_instrument(), self.rng.choice(list(OrderSide))
         for _ in range(self.rng.randrange(2, 4)):
             self._intend(f"g{self._groups}", instrument, side)
 
     def _intend(self, group: str | None, instrument: Instrument | None = None, side: OrderSide | None = None) -> None:
         rng = self.rng
-        instrument = instrument or self._pick_instrument()
+        instrument = instrument or self.pick_instrument()
         owner = rng.choice(self._owners)
         side = side or self._useful_side(owner, instrument)
         kind = rng.choices(list(OrderType), (4, 5, 1, 1))[0]
-        price = self._price(instrument)
+        price = self.price(instrument)
         cash = instrument.kind is InstrumentKind.SPOT
         reserves_base = cash and side is OrderSide.SELL
-        self._orders += 1
-        self._correlation = f"sig-{self._orders}"
+        self.orders += 1
+        self._correlation = f"sig-{self.orders}"
         self.book(
             ev.OrderIntended(
-                client_id=ClientOrderId(f"q1w2e3r4{self._epoch:02d}{self._orders:08d}"),
+                client_id=ClientOrderId(f"q1w2e3r4{self._epoch:02d}{self.orders:08d}"),
                 account=PAPER,
                 instrument=instrument.id,
                 owner=owner,
                 side=side,
                 type=kind,
-                quantity=self._quantity(instrument),
+                quantity=self.quantity(instrument),
                 reserve_currency=instrument.base if reserves_base else instrument.settle,
                 reserve_unit=Decimal(1) if reserves_base else price * instrument.multiplier,
                 decision=Decision(
@@ -257,8 +265,8 @@ class HistoryMaker:
         if order is None or order.status not in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED):
             return
         instrument = self.state.instruments[order.instrument]
-        key, quantity = order.client_id, order.filled + self._quantity(instrument)
-        price = self._price(instrument) if order.price is not None else None
+        key, quantity = order.client_id, order.filled + self.quantity(instrument)
+        price = self.price(instrument) if order.price is not None else None
         chance = self.rng.random()
         if chance < 0.8:
             unit = order.reserve_unit * 2 if order.reserve_unit != 1 else None
@@ -294,7 +302,7 @@ class HistoryMaker:
         self.book(ev.OrderFilled(fill=fill))
 
     def _execution(self, client_id: ClientOrderId, instrument: Instrument, side: OrderSide, quantity: Decimal) -> Fill:
-        price = self._price(instrument)
+        price = self.price(instrument)
         fee, currency = self._fee(instrument, side, price, quantity)
         self._trades += 1
         return Fill(
@@ -326,7 +334,7 @@ class HistoryMaker:
         return price * quantity * instrument.multiplier * rate, instrument.settle
 
     def _refused(self) -> None:
-        instrument = self._pick_instrument()
+        instrument = self.pick_instrument()
         self.book(
             ev.OrderRefused(
                 account=PAPER,
@@ -334,7 +342,7 @@ class HistoryMaker:
                 owner=self.rng.choice(self._owners),
                 side=OrderSide.BUY,
                 type=OrderType.MARKET,
-                quantity=self._quantity(instrument),
+                quantity=self.quantity(instrument),
                 codes=("POSITION_LIMIT",),
                 message="The position would be larger than allowed.",
             )
@@ -373,9 +381,9 @@ class HistoryMaker:
         self.book(ev.InterestCharged(account=PAPER, currency=USDT, amount=self._amount(), ts=self._ts))
 
     def _external(self) -> None:
-        instrument = self._pick_instrument()
+        instrument = self.pick_instrument()
         side = self.rng.choice(list(OrderSide))
-        quantity = self._quantity(instrument)
+        quantity = self.quantity(instrument)
         if self.rng.random() < 0.5:
             fill = self._execution(ClientOrderId(""), instrument, side, quantity)
             self.book(ev.ExternalFillSeen(fill=fill))
@@ -391,13 +399,13 @@ class HistoryMaker:
                 type=OrderType.LIMIT,
                 quantity=quantity,
                 open=self.rng.random() < 0.6,
-                price=self._price(instrument),
+                price=self.price(instrument),
             )
         )
 
     def _mark(self) -> None:
-        instrument = self._pick_instrument()
-        self.book(ev.MarkRecorded(instrument=instrument.id, price=self._price(instrument), ts=self._ts))
+        instrument = self.pick_instrument()
+        self.book(ev.MarkRecorded(instrument=instrument.id, price=self.price(instrument), ts=self._ts))
 
     def _equity(self) -> None:
         equity = Decimal(100_000_000 + self.rng.randrange(-200_000, 200_000)) / 100
@@ -426,7 +434,7 @@ class HistoryMaker:
             self.book(ev.BotStateChanged(bot=self.rng.choice(bots), state=state, reason="asked for"))
 
     def _signal(self) -> None:
-        instrument = self._pick_instrument()
+        instrument = self.pick_instrument()
         self.book(
             ev.SignalRaised(
                 bot=self.rng.choice(self._owners),
@@ -463,24 +471,17 @@ class HistoryMaker:
         else:
             self.book(ev.LimitsChanged(limits=b'{"max_position":"1000"}', actor="operator"))
 
-    def _engine(self) -> None:
-        choice = self.rng.randrange(3)
-        if choice == 0:
-            request_id = f"r{self.rng.randrange(10**6)}" if self.rng.random() < 0.5 else ""
-            acted = ev.OperatorActed(actor="operator", operation="bots.start", summary="trend-1", request_id=request_id)
-            self.book(acted)
-        elif choice == 1:
-            instrument = INSTRUMENTS[-1][0]
-            owner = Owner("manual")
-            event = ev.PositionLiquidated(
-                account=PAPER, instrument=instrument.id, owner=owner, reason="margin", ts=self._ts
+    def start(self, pid: int) -> None:
+        """Another process of the engine begins to write."""
+        self._epoch += 1
+        self.book(ev.EpochOpened(epoch=self._epoch, instance="q1w2e3r4"))
+        self.book(ev.EngineStarted(instance="q1w2e3r4", release="2.0.0", pid=pid))
+        self.book(
+            ev.RecoveryVerified(
+                account=PAPER, snapshot=0, replayed=self.state.seq, asked=len(self.state.orders), adopted=0, canceled=0,
+                ended=0, fills=0, strangers=0, duration_ms=12.5, verdict="verified",
             )
-            self.book(event)
-        else:
-            self.book(ev.EngineStopped(reason="asked for"))
-            self._epoch += 1
-            self.book(ev.EpochOpened(epoch=self._epoch, instance="q1w2e3r4"))
-            self.book(ev.EngineStarted(instance="q1w2e3r4", release="2.0.0", pid=4343))
+        )  # fmt: skip
 
 
 def session(facts: int, *, seed: int = 1, bots: int = 10) -> list[ev.Record]:

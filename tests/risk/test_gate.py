@@ -379,6 +379,16 @@ def test_stop_and_target_of_one_group_protect_the_whole_position() -> None:
     assert house.check(SELL, "0.01", owner=BOT, reduce_only=True).passed
 
 
+def test_a_group_is_of_one_owner() -> None:
+    """It holds what its largest member needs, so a stranger in it would spend capital that nobody counts."""
+    house = House()
+    house.submit(BUY, "0.01", owner=BOT, type=OrderType.LIMIT, price="50000", oco_group="pair")
+    verdict = house.check(BUY, "0.01", owner=OTHER_BOT, type=OrderType.LIMIT, price="50000", oco_group="pair")
+    assert [refusal.code for refusal in verdict.refusals] == [C.BAD_ORDER]
+    assert f"The group pair belongs to {BOT}" in verdict.message
+    assert house.check(BUY, "0.01", owner=BOT, type=OrderType.LIMIT, price="50000", oco_group="pair").passed
+
+
 def test_a_partly_filled_protective_order_can_be_amended() -> None:
     house = House()
     house.trade(BUY, "0.01", owner=BOT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from decimal import Decimal as D
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import OrderRejectionError
@@ -83,6 +83,7 @@ class Session:
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32), steps=st.integers(5, 120))
+@example(seed=1063850, steps=27)
 def test_accepted_orders_never_lead_beyond_the_limits_whatever_fills(seed: int, steps: int) -> None:
     session = Session(random.Random(seed))
     state = session.house.state

@@ -158,6 +158,8 @@ async def test_only_the_lines_that_changed_are_asked_for_and_nothing_that_is_cov
         screen = pilot.app.screen
         compositor = screen._compositor
         left, note = screen.query_one("#left", Counted), screen.query_one("#note", Counted)
+        while compositor._dirty_regions:
+            compositor.render_update()
         left.asked = note.asked = 0
         # Entirely below the note.
         compositor._dirty_regions.add(Region(27, 9, 2, 2))

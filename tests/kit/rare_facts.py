@@ -1,0 +1,117 @@
+"""What happens rarely in a history: new processes, hand-overs, adopted orders, checks, and troubles outside."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from engine import events as ev
+from engine.model.ids import AccountId, ClientOrderId, Owner, VenueOrderId
+from engine.model.instrument import InstrumentKind
+from engine.model.order import OrderSide, OrderStatus, OrderType
+from engine.model.scenario import ScenarioKind
+from engine.model.verification import BALANCES, CHECKS, Finding, Grade
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tests.kit.histories import HistoryMaker
+
+__all__ = ["RARE"]
+
+PAPER = AccountId("paper")
+
+
+def engine(maker: HistoryMaker) -> None:
+    """An operator acts, a position is liquidated, or the engine is started anew."""
+    rng, choice = maker.rng, maker.rng.randrange(3)
+    if choice == 0:
+        request_id = f"r{rng.randrange(10**6)}" if rng.random() < 0.5 else ""
+        maker.book(ev.OperatorActed(actor="operator", operation="bots.start", summary="trend-1", request_id=request_id))
+    elif choice == 1:
+        *_, perpetual = maker.state.instruments
+        maker.book(
+            ev.PositionLiquidated(
+                account=PAPER, instrument=perpetual, owner=Owner("manual"), reason="margin", ts=maker.records[-1].ts
+            )
+        )
+    else:
+        maker.book(ev.EngineStopped(reason="asked for"))
+        maker.start(4343)
+
+
+def hand_over(maker: HistoryMaker) -> None:
+    """The engine gives its right to write to another process, which takes it or not."""
+    unknown = sum(order.status is OrderStatus.UNKNOWN for order in maker.state.orders.values())
+    maker.book(ev.HandedOver(pid=4444, release="2.0.0", unknown=unknown))
+    if maker.rng.random() < 0.3:
+        maker.book(ev.HandoverAbandoned(pid=4444, reason="it ended"))
+    else:
+        maker.start(4444)
+
+
+def adopt(maker: HistoryMaker) -> None:
+    """An order of this instance works at the venue, but is not known or was thought to be over."""
+    rng, ended = maker.rng, list(maker.state.recent.values())
+    old = rng.choice(ended) if ended and rng.random() < 0.5 else None
+    if old is None:
+        maker.orders += 1
+        instrument, side, owner = maker.pick_instrument(), rng.choice(list(OrderSide)), Owner("manual")
+        client_id = ClientOrderId(f"q1w2e3r4{maker.state.meta.epoch:02d}{maker.orders:08d}")
+        before = done = rng.randrange(2) * instrument.current_rules.lot
+    else:
+        instrument, side, owner = maker.state.instruments[old.instrument], old.side, old.owner
+        client_id = old.client_id
+        before, done = old.executed_before, old.executed
+    price = maker.price(instrument)
+    reserves_base = instrument.kind is InstrumentKind.SPOT and side is OrderSide.SELL
+    maker.book(
+        ev.OrderAdopted(
+            client_id=client_id,
+            account=PAPER,
+            instrument=instrument.id,
+            owner=owner,
+            venue_order_id=VenueOrderId(f"v{client_id[-8:]}"),
+            side=side,
+            type=OrderType.LIMIT,
+            quantity=done + maker.quantity(instrument),
+            price=price,
+            reserve_currency=instrument.base if reserves_base else instrument.settle,
+            reserve_unit=Decimal(1) if reserves_base else price * instrument.multiplier,
+            ts=maker.records[-1].ts,
+            executed_before=before,
+        )
+    )
+
+
+def check(maker: HistoryMaker) -> None:
+    """The state is checked, and now and then something differs."""
+    finding = Finding(check=BALANCES, subject="USDT", grade=Grade.LOGGED, text="0.01 USDT differ", standing=True)
+    findings = (finding,) * maker.rng.randrange(2)
+    maker.book(ev.StateChecked(account=PAPER, checks=CHECKS, duration_ms=3.5, findings=findings))
+
+
+def scenario(maker: HistoryMaker) -> None:
+    """Something goes wrong outside and is over again, or not."""
+    kind, succeeded = maker.rng.choice(list(ScenarioKind)), maker.rng.random() < 0.8
+    maker.book(ev.ScenarioBegan(scenario=kind, subject="SIM", cause="no answer"))
+    maker.book(
+        ev.ScenarioEnded(
+            scenario=kind,
+            subject="SIM",
+            outcome="it answers again" if succeeded else "it does not answer",
+            succeeded=succeeded,
+            steps=("waited",),
+            duration_ms=1_500,
+        )
+    )
+
+
+RARE: Mapping[str, Callable[[HistoryMaker], None]] = {
+    "engine": engine,
+    "hand_over": hand_over,
+    "adopt": adopt,
+    "check": check,
+    "scenario": scenario,
+}
+"""By name of the action."""

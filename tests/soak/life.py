@@ -32,6 +32,8 @@ TOPICS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("risk.state", {}),
 )
 CONSOLES = 3
+ORDER_EVERY_S, CONSOLE_EVERY_S, PROGRAM_EVERY_S = 15.0, 30.0, 15.0
+"""Of market time, on average: an order by hand, a console that comes, a program that looks in."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MIB = 1024 * 1024
 ENDINGS = ("leave", "kill", "hang up", "kill")
@@ -103,6 +105,8 @@ class Soak:
         self._rng = random.Random(seed)
         self._told = told
         self._consoles: list[tuple[Terminal, float, bool]] = []
+        self._passed = 0.0
+        """Market seconds since the last look."""
         self.outcome = Outcome()
 
     def run(self) -> Outcome:
@@ -144,10 +148,13 @@ class Soak:
         began = time.monotonic()
         last_word = 0.0
         while (hours := (time.monotonic() - began) * self._speed / 3600) < self._hours:
+            self._passed = (hours - self.outcome.samples[-1].hours) * 3600 if self.outcome.samples else 0.0
             self.outcome.samples.append(Sample(hours, _rss(pid)))
-            await self._trade(link)
+            if self._due(ORDER_EVERY_S):
+                await self._trade(link)
             self._come_and_go()
-            await self._program()
+            if self._due(PROGRAM_EVERY_S):
+                await self._program()
             if hours - last_word >= self._hours / 20:
                 last_word = hours
                 self._told(
@@ -165,6 +172,10 @@ class Soak:
             self.outcome.problems.append(f"only {len(running)} of {self._bots} bots run in the end")
         self.outcome.fills = (await link.call("orders.fill_history", {"size": 1})).total
         await link.close()
+
+    def _due(self, every_s: float) -> bool:
+        """Whether something that happens so often by chance happens now."""
+        return self._rng.random() < self._passed / every_s
 
     async def _make_bots(self, link: SocketLink) -> None:
         await link.call("risk.set_limits", {"limits": {"max_orders_per_minute": 60_000, "max_orders_per_second": 1000}})
@@ -210,7 +221,7 @@ class Soak:
             elif counted and self._rng.random() < 0.2:
                 with suppress(OSError):
                     terminal.type(self._rng.choice("1234561234"))
-        if len(self._consoles) < CONSOLES and self._rng.random() < 0.3:
+        if len(self._consoles) < CONSOLES and self._due(CONSOLE_EVERY_S):
             command = [
                 sys.executable,
                 "-c",
@@ -237,14 +248,13 @@ class Soak:
 
     async def _program(self) -> None:
         """A program that watches for a moment and is gone without a word."""
-        if self._rng.random() < 0.4:
-            link = SocketLink(self._home, client="watcher", read_only=True)
-            await link.open()
-            for topic, filters in TOPICS:
-                link.subscribe(topic, lambda _delta: None, **filters)
-            await asyncio.sleep(0.2)
-            await link.close()
-            self.outcome.programs += 1
+        link = SocketLink(self._home, client="watcher", read_only=True)
+        await link.open()
+        for topic, filters in TOPICS:
+            link.subscribe(topic, lambda _delta: None, **filters)
+        await asyncio.sleep(0.2)
+        await link.close()
+        self.outcome.programs += 1
 
 
 def _rss(pid: int) -> int:

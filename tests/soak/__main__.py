@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 
 from tests.bench.table import workplace
 from tests.soak.life import MIB, Soak, growth
@@ -23,7 +24,7 @@ def main() -> int:
     parser.add_argument("--bots", type=int, default=10)
     options = parser.parse_args()
     with workplace("soak") as home:
-        soak = Soak(home, hours=options.hours, speed=options.speed, bots=options.bots, told=print)
+        soak = Soak(home, hours=options.hours, speed=options.speed, bots=options.bots, told=partial(print, flush=True))
         outcome = soak.run()
     slope = growth(outcome.samples, options.warm_minutes / 60)
     first, last = outcome.samples[0], outcome.samples[-1]

@@ -27,6 +27,14 @@ async def restart(context: Context, _: Empty) -> str:
         )
     if door.standing.state == "under way":
         raise ConflictError(f"Process {door.standing.pid} is taking over already; `engine.handover` tells how it goes.")
+    busy = (
+        [row for row in context.jobs.rows() if row.state in ("running", "queued")] if context.jobs is not None else []
+    )
+    if busy:
+        raise ConflictError(
+            f"{len(busy)} {'job is' if len(busy) == 1 else 'jobs are'} under way and would end with this process. Wait "
+            "for them, or cancel them (`quarterdeck jobs list`), then ask again."
+        )
     pid = await context.start_successor()
     door.expect(pid)
     return f"Process {pid} is getting ready to take over; this one trades until then."

@@ -13,7 +13,7 @@ ANY = "random"
 """Instead of a point: killed or hung up at any moment."""
 
 TIMES: dict[str, int] = {
-    "amend": 6, "cancel": 12, "fill": 30, "handover": 1, "mark": 20, "order": 50, "recover": 1, "report": 60,
+    "amend": 3, "cancel": 12, "fill": 30, "handover": 1, "mark": 20, "order": 50, "recover": 1, "report": 60,
     "snapshot": 2, "venue": 60,
 }  # fmt: skip
 """Upper end of the pass at which a point of that group strikes; others strike within the first 80."""

@@ -30,7 +30,11 @@ def hand_over(home: Path, wait: float) -> int:
     try:
         return asyncio.run(_restart(home, holder.pid, wait))
     except TimeoutError:
-        say(f"The engine has not handed over within {wait:g} s; process {holder.pid} goes on. {cold}", err=True)
+        if (now := find_holder(home)) is not None and now.pid == holder.pid:
+            say(f"The engine has not handed over within {wait:g} s; process {holder.pid} goes on. {cold}", err=True)
+        else:
+            look = f"`{command_line(home, 'status')}` and `{command_line(home, 'engine logs')}`"
+            say(f"Process {holder.pid} has let go, and no other trades after {wait:g} s: look at {look}.", err=True)
         return ExitCode.UNKNOWN
     except QuarterdeckError as error:
         say(f"{error.title}: {error.message} {cold}", err=True)

@@ -350,6 +350,10 @@ class EngineHost:
         except OSError as error:
             log.warning("the settings of this start were not kept", problem=str(error))
 
+    def changed_settings(self) -> list[str]:
+        """Settings that are others than at the last start of an engine here, `key: old -> new` each; blocks."""
+        return changes(_read_seen(self.home / SETTINGS_SEEN), shown(self.settings))
+
     def _prepare_home(self) -> None:
         if self.scene is not None and self.home.exists():
             shutil.rmtree(self.home)

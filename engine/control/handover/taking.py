@@ -10,7 +10,7 @@ from engine.bots.config import BotConfig
 from engine.control.handover.steps import Steps
 from engine.control.lock import EngineLock
 from engine.crash_points import crash_point
-from engine.errors import QuarterdeckError, StateConsistencyError
+from engine.errors import HandoverError, QuarterdeckError, StateConsistencyError
 from engine.inheritance import EarlySession, Inherited
 from engine.logs import get_logger
 from engine.market.hub import MarketHub
@@ -36,6 +36,8 @@ log = get_logger(__name__)
 FOLLOW_S = 0.02
 """Pause between two looks at the journal while it is followed."""
 ORDERS_A_TURN = 500
+VENUES_OWN = tuple(f"paper.{name}:" for name in ("process", "market", "seed", "replay_file"))
+"""Settings that make the venue's file unusable when they change."""
 
 
 class Taker:
@@ -90,7 +92,18 @@ class Taker:
             for instrument in await self._venue.instruments():
                 self._hub.add(instrument)
             await self._venue.watch(list(self._hub.markets))
+        else:
+            await asyncio.to_thread(self._expect_the_venue)
         self._inherited = Inherited(session=self._session)
+
+    def _expect_the_venue(self) -> None:
+        """See that the settings of this start can open the venue that the running engine is to let go."""
+        differ = [line for line in self._host.changed_settings() if line.startswith(VENUES_OWN)]
+        if differ:
+            raise HandoverError(
+                f"The venue would be another with the changed settings ({'; '.join(differ)}). Set them as they were; "
+                "paper.process can be changed while no engine runs."
+            )
 
     def _hear(self, record: Record) -> None:
         self._proof.hear(record)

@@ -264,3 +264,12 @@ def told(heard: list[Delta]) -> list[Activity]:
 
 def bought(heard: list[Delta]) -> list[Activity]:
     return [row for row in told(heard) if "Bought" in row.text]
+
+
+async def test_nobody_lets_go_of_a_venue_that_the_successor_could_not_open(tmp_path: Path) -> None:
+    async with running(tmp_path) as old:
+        with pytest.raises(HandoverError, match="would be another"):
+            async with succeeding(tmp_path, paper__seed=8):
+                pass
+        assert not old.host.successor
+        await old.market()

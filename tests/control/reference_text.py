@@ -28,7 +28,7 @@ quarterdeck orders list --owner manual --sort -created --json
 quarterdeck orders cancel-all --instrument SIM:BTC/USDT --yes
 quarterdeck risk halt --reason "lunch" --yes
 quarterdeck risk set-limits max_total_positions=4 --yes --request-id limits-of-monday
-quarterdeck config set paper.seed=7
+quarterdeck config set journal.hot_days=30
 quarterdeck strategies backtest trend_following --venue binance --symbol BTC/USDT --follow
 quarterdeck watch market.book --filter instrument=SIM:BTC/USDT --filter depth=5
 quarterdeck watch facts.activity --since 1200

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from console.ending import ExitIntent
+from console.errands import READ_ONLY
 from console.palette import PaletteDialog
 from console.replaying import ReplayCommands
 from screens.base import DeckScreen
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Commands"]
 
 NS = 1_000_000_000
+ELSEWHERE = "`quarterdeck panic` in a shell, or ctrl+x in another console, stops everything."
 
 
 class Commands(ReplayCommands):
@@ -51,6 +53,9 @@ class Commands(ReplayCommands):
     def action_emergency(self) -> None:
         """Ask for the emergency stop; one dialog, whatever is open. From the past it goes back to the present first."""
         if self._deck.replaying.active and not self._deck.replaying.leave():
+            return
+        if self._deck.preferences.read_only:
+            self._deck.notify(f"{READ_ONLY} {ELSEWHERE}", severity="error", markup=False)
             return
         if not any(isinstance(screen, EmergencyDialog) for screen in self._deck.stack()):
             self._deck.push_screen(EmergencyDialog(self._deck))

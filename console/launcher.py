@@ -210,8 +210,8 @@ class _Watch:
             "crashed": f"The console ended by an error of its own (see {process_log(self._home)})",
             "lost": "The console lost its terminal",
         }.get(why, "The console is closed")
-        status, stop = command_line(self._home, "status"), command_line(self._home, "stop")
-        return f"{how}; the engine goes on without it (process {pid}). `{status}` shows it, `{stop}` ends it."
+        attach, stop = command_line(self._home, "attach"), command_line(self._home, "stop")
+        return f"{how}; the engine goes on without it (process {pid}). `{attach}` comes back, `{stop}` ends it."
 
     def _crash_sentence(self) -> str:
         code = self._process.returncode

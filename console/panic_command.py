@@ -81,7 +81,7 @@ def _agree_to_kill(home: Path, *, agreed: bool) -> None:
     if agreed or not sys.stdin.isatty():
         raise EngineNotRunningError(
             f"The engine of {home} did not do it. {command_line(home, 'panic --direct')} kills it, if there is one, "
-            "and cancels and closes without it."
+            "one, and cancels and closes without it."
         )
     click.confirm("Kill it, if it runs, and cancel and close without it?", abort=True, err=True)
 
@@ -217,6 +217,6 @@ def _tell(home: Path, found: dict[str, Any], *, as_json: bool) -> None:
     else:
         say("Nothing of yours is open any more.")
     if found["by"] == "engine" or found["epoch"]:
-        say(f"Trading stays halted until {command_line(home, 'risk resume')}.")
+        say(f"Trading stays halted until `{command_line(home, 'risk resume')}`.")
     else:
         say("Nothing of this is in the journal: no halt is booked. The next engine that starts finds it at the venue.")

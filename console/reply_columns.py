@@ -53,6 +53,10 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         C("quantity", unit="base"), C("filled", unit="base"), C("price", unit="quote"),
         C("stop_price", "stop", "quote"), C("average_price", "average", "quote"), C("status"), C("reason"),
     ),
+    "OrderPreview": (
+        C("quantity", unit="base"), C("price", unit="quote"), C("stop_price", unit="quote"),
+        C("expected_price", unit="quote"), C("available", unit="available_currency"),
+    ),
     "FillRow": (
         C("ts", "time"), C("owner_name", "owner"), C("instrument"), C("side"), C("quantity", unit="base"),
         C("price", unit="quote"), C("fee", unit="fee_currency"), C("liquidity"), C("client_id", "order"),

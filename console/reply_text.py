@@ -161,6 +161,8 @@ def _show_sheet(view: Any) -> None:
     rows = {name: value for name, value in fields.items() if _is_rows(value)}
     if "rows" in fields and "pages" in fields:
         _show_rows(fields["rows"])
+        if not fields["total"]:
+            return
         say(f"\npage {fields['page']} of {max(1, fields['pages'])}, {fields['total']:,} rows in all")
         return
     lines = [

@@ -186,6 +186,8 @@ def configure_logs(folder: Path, settings: LogSettings, clock: Clock, name: str 
         old.close()
     root.addHandler(handler)
     root.setLevel(settings.level)
+    # It tells of each of its own plugins at every look at the report database.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     # Python would print warnings on the terminal that the app draws on.
     logging.captureWarnings(capture=True)
     _configure(structlog.stdlib.ProcessorFormatter.wrap_for_formatter)

@@ -183,7 +183,7 @@ class FormDialog(Dialog[Any]):
         self.form.go(name)
         label = next((field.label for field in self.form.fields if field.name == name), name)
         more = f" {len(faults) - 1} more to correct." if len(faults) > 1 else ""
-        self.say(f"{label}: {faults[name]}.{more}")
+        self.say(f"{label}: {faults[name].removesuffix('.')}.{more}")
         self.form.drain()
 
     def accepted(self, texts: Mapping[str, str]) -> None:

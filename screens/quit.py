@@ -17,6 +17,7 @@ __all__ = ["QuitDialog"]
 
 STAY = Option("detach", "l", "Leave the engine running", "trading goes on")
 DETACH = Option("detach", "l", "Leave this console", "the engine goes on")
+GIVE_UP = Option("detach", "l", "Leave this console", "nobody looks for the engine")
 STOPS = (
     Option("leave", "o", "Stop, leave orders and positions", "as they are"),
     Option("cancel_orders", "x", "Stop and cancel all orders", "positions stay", danger=True),
@@ -42,7 +43,7 @@ class QuitDialog(OptionsDialog):
 
     def __init__(self, app: QuarterdeckApp) -> None:
         status, lost = app.status.data, app.link.state == "lost"
-        self._stay = DETACH if app.preferences.attached else STAY
+        self._stay = GIVE_UP if lost else DETACH if app.preferences.attached else STAY
         said: list[Line] = []
         if lost:
             said.append([("The link to the engine is lost; leaving does not affect it.", "warn")])

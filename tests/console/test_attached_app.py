@@ -32,6 +32,8 @@ async def test_read_only_is_on_every_screen_and_nothing_is_sent() -> None:
             assert " READ-ONLY " in deck.text().splitlines()[0]
         await deck.press("2", "p", "4", "b")
         assert READ_ONLY in [toast.message for toast in deck.app._notifications]
+        await deck.press("ctrl+x")
+        assert "EMERGENCY" not in deck.text(), "it would be refused, and seconds count"
         assert {call.operation for call in deck.link.calls} & MUTATING == set()
 
 

@@ -80,7 +80,7 @@ def _agree_to_kill(home: Path, *, agreed: bool) -> None:
     """
     if agreed or not sys.stdin.isatty():
         raise EngineNotRunningError(
-            f"The engine of {home} did not do it. {command_line(home, 'panic --direct')} kills it, if there is one, "
+            f"The engine of {home} did not do it. `{command_line(home, 'panic --direct')}` kills it, if there is "
             "one, and cancels and closes without it."
         )
     click.confirm("Kill it, if it runs, and cancel and close without it?", abort=True, err=True)

@@ -31,7 +31,7 @@ def main() -> int:
     print(
         f"{last.hours:.2f} h of market at {options.speed:g} times its speed: {outcome.facts:,} facts, "
         f"{outcome.orders:,} orders by hand, {outcome.fills:,} executions, {outcome.consoles} consoles, "
-        f"{outcome.programs} programs"
+        f"{outcome.programs} programs ({outcome.silent} more got no welcome in time)"
     )
     print(
         f"memory {first.rss / MIB:.1f} → {last.rss / MIB:.1f} MiB; after {options.warm_minutes:g} min it grows by "

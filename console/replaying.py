@@ -178,6 +178,7 @@ class Replaying:
                 if home is None:
                     app.notify("There is no home folder here whose past could be shown.", markup=False)
                     return
+                app.notify("Reading the journal…", timeout=2, markup=False)
                 door = await self.opener(home)
                 sessions = await door.link.call("replay.sessions")
                 await door.close()

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ReplayBar", "speed_text"]
 
-KEYS = (("replay.play", "play"), ("replay.back", "back"), ("replay.next", "step"), ("replay.go", "go to"),
-        ("replay.leave", "present"))  # fmt: skip
+KEYS = (
+    ("replay.leave", "present", 2), ("replay.play", "play", 3), ("replay.go", "go to", 5), ("replay.next", "step", 6),
+    ("replay.back", "back", 6),
+)  # fmt: skip
+"""Action, word, and how soon it gives way where there is little room."""
 
 
 def speed_text(speed: float) -> str:
@@ -56,15 +59,15 @@ class ReplayBar(LineWidget):
         share = min(1.0, max(0.0, (view.ts - view.first_ts) / span))
         sign = self.glyphs.follow if view.playing else "="
         said = view.busy or view.note
-        keys = [(app.keymap.label(action), word) for action, word in KEYS]
+        keys = [(app.keymap.label(action), word, rank) for action, word, rank in KEYS]
         parts = [
             (0, [(f"{sign} {speed_text(view.speed)} " if view.playing else f"{sign} ", "accent")]),
             (0, [(f"{day(view.ts, app.zone)} {clock(view.ts, app.zone)} {app.zone_name}", "strong")]),
-            (2, [(f"fact {view.seq:,} of {view.last_seq:,}", "muted")]),
-            (3, [(f"{share:4.0%}", "muted")]),
+            (4, [(f"fact {view.seq:,} of {view.last_seq:,}", "muted")]),
+            (5, [(f"{share:4.0%}", "muted")]),
             (1, [(clean(said), "warn")]) if said else (4, [("– is not recorded", "faint")]),
         ]
-        parts += [(5, [(key, "accent"), (f" {word}", "muted")]) for key, word in keys]
+        parts += [(rank, [(key, "accent"), (f" {word}", "muted")]) for key, word, rank in keys]
 
         def cells() -> int:
             return sum(sum(width_of(text) for text, _ in pieces) + 2 for _, pieces in parts)

@@ -34,6 +34,7 @@ from engine.control.topics import Topics
 from engine.engine import Engine
 from engine.errors import HandoverError, QuarterdeckError
 from engine.events import OperatorActed
+from engine.health import limit_arenas
 from engine.logs import add_secret, configure_logs, get_logger
 from engine.model.ids import AccountId
 from engine.strategy.beside import find_beside
@@ -205,6 +206,7 @@ class EngineHost:
 
     async def prepare(self) -> None:
         """Open the log, load the strategies and read what build this is; doing it later would hold the loop."""
+        limit_arenas()
         configure_logs(self.home / "logs", self.settings.logging, self.clock)
         password = self.settings.database.postgresql_password
         if password is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from engine.clock import SimulatedClock
-from engine.health import LagMonitor, resident_bytes
+from engine.health import LagMonitor, limit_arenas, resident_bytes
 
 
 def test_memory_in_use_is_known_on_linux() -> None:
@@ -38,3 +38,9 @@ async def test_it_measures_by_how_much_a_sleep_comes_late() -> None:
     await clock.advance(0)
     assert round(monitor.worst_ms) == 80
     task.cancel()
+
+
+def test_limiting_the_pools_of_memory_does_no_harm_twice() -> None:
+    limit_arenas()
+    limit_arenas()
+    assert resident_bytes() > 0

@@ -79,6 +79,7 @@ class Commands(ReplayCommands):
     def action_privacy(self) -> None:
         """Hide or show amounts."""
         self._deck.privacy = not self._deck.privacy
+        self._deck.news.version += 1
         self._deck.notify("Amounts are hidden." if self._deck.privacy else "Amounts are shown.", markup=False)
         for screen in self._deck.stack():
             if isinstance(screen, DeckScreen):

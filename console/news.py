@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
+from msgspec.structs import replace
+
 from screens.dialogs import SheetDialog
-from screens.formats import clock
+from screens.formats import clock, without_amounts
 from widgets.text import clean
 
 if TYPE_CHECKING:
@@ -55,6 +57,14 @@ class News:
         self._bots_untold = 0
         self._sent: OrderRow | None = None
         self._sent_at = 0.0
+
+    @property
+    def shown(self) -> list[Activity]:
+        """The facts as they may be shown: without figures while amounts are hidden."""
+        return [self._may_show(fact) for fact in self.facts]
+
+    def _may_show(self, fact: Activity) -> Activity:
+        return replace(fact, text=without_amounts(fact.text)) if self._app.privacy else fact
 
     def start(self) -> None:
         """Hear facts from now on, and ask for those of before."""
@@ -107,6 +117,7 @@ class News:
         """Show a toast of a fact if it matters."""
         if fact.severity == "info":
             return
+        fact = self._may_show(fact)
         if fact.owner not in {"", "manual"} and fact.severity == "good":
             self._tell_of_bots(fact)
             return
@@ -146,7 +157,7 @@ class News:
     def open(self) -> None:
         """Show the facts as a page, the newest last."""
         lines: list[Line] = []
-        for fact in self.facts:
+        for fact in self.shown:
             ink = INKS.get(fact.severity, "text")
             lines.append([
                 (f"{clock(fact.ts, self._app.zone)} ", "muted"),

@@ -164,7 +164,7 @@ class BotsScreen(DeckScreen):
         params = self.query_one("#params", Pane)
         strategy = self._strategies.get(row.strategy)
         params.show(figures.param_lines(row, strategy, max(20, params.content_size.width)))
-        facts = [fact for fact in self.deck.news.facts if fact.owner in {row.id, row.name}]
+        facts = [fact for fact in self.deck.news.shown if fact.owner in {row.id, row.name}]
         self.query_one("#events", Pane).show(figures.event_lines(facts, INKS, look.zone))
 
     def _take_fills(self, fills: Sequence[FillRow]) -> None:

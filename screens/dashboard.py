@@ -247,7 +247,7 @@ class DashboardScreen(DeckScreen):
         log = self.query_one(ActivityLog)
         bots: Sequence[BotRow] = self._bots.data or ()
         names = {str(row.id): row.name for row in bots}
-        facts = figures.told(self.deck.news.facts)
+        facts = figures.told(self.deck.news.shown)
         log.clear()
         log.extend(figures.activity_line(fact, names, log.glyphs, self.deck.zone) for fact in facts)
 

@@ -25,6 +25,7 @@ __all__ = [
     "number",
     "percent",
     "scaled",
+    "without_amounts",
 ]
 
 DASH = "–"
@@ -32,6 +33,8 @@ MASK = "•••••"
 """What stands for an amount while privacy is on."""
 NS = 1_000_000_000
 _GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
+# by itself: no part of a name, a time, a version or a percentage
+_AMOUNT = re.compile(r"(?<![\w.,:/#+-])[+-]?\d[\d,]*(\.\d+)?(?![\w:/%-]|[.,]\d| %)")
 
 
 def number(value: Decimal | float | None, decimals: int = 2, *, signed: bool = False) -> str:
@@ -120,3 +123,8 @@ def age(ns: int, now: int) -> str:
     if seconds < 172_800:
         return f"{seconds // 3600}h {seconds // 60 % 60:02d}m"
     return f"{seconds // 86_400}d"
+
+
+def without_amounts(text: str) -> str:
+    """Return a sentence with every figure in it masked, but for percentages."""
+    return _AMOUNT.sub(MASK, text)

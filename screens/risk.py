@@ -134,7 +134,7 @@ class RiskScreen(DeckScreen):
     def _fill_facts(self) -> None:
         pane = self.query_one("#facts", Pane)
         width = max(20, pane.content_size.width)
-        pane.show(figures.fact_lines(self.deck.news.facts, INKS, self.deck.zone, width))
+        pane.show(figures.fact_lines(self.deck.news.shown, INKS, self.deck.zone, width))
 
     def _fill_limits(self, view: RiskView) -> None:
         status = self.deck.status.data

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+COLLECT_AFTER = (10_000, 10, 10)
+"""Of `gc.set_threshold`: apps of tests leave much behind at once, and little for long."""
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector of garbage the modules and tests, which live to the end: it looked through them all day."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 @pytest.fixture(scope="session")

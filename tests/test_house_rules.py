@@ -25,6 +25,7 @@ CLOCK_CALLS = re.compile(
     r"|(datetime\.)*(datetime|date)\.(now|utcnow|today)"
     r"|(asyncio\.get_(running|event)_loop\(\)|self\._?loop|loop)\.time)$"
 )
+CLOCK_ENDS = re.compile(r"^(time|monotonic|perf_counter|localtime|gmtime)(_ns)?$|^(now|utcnow|today)$")
 CLOCK_NAMES = {"time": {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"}}
 # an error is stamped where it is born, outside any simulated time
 CLOCK_READERS = {"engine/clock.py", "engine/errors.py"}
@@ -68,7 +69,7 @@ def clock_reads(path: Path) -> list[str]:
     found = [
         f"{label(path)}:{node.lineno} {ast.unparse(node)}"
         for node in ast.walk(tree(path))
-        if isinstance(node, ast.Attribute) and CLOCK_CALLS.match(ast.unparse(node))
+        if isinstance(node, ast.Attribute) and CLOCK_ENDS.match(node.attr) and CLOCK_CALLS.match(ast.unparse(node))
     ]
     found += [f"{label(path)} from {m} import {n}" for m, n in imported(path) if n in CLOCK_NAMES.get(m, ())]
     return found

@@ -42,7 +42,8 @@ class _Life:
 
     def __init__(self, intent: ev.OrderIntended | ev.OrderAdopted, ts: int) -> None:
         self.intent = intent
-        self.created = self.updated = ts
+        self.created = intent.ts if isinstance(intent, ev.OrderAdopted) else ts
+        self.updated = ts
         self.status = OrderStatus.PENDING
         self.quantity, self.price, self.stop_price = intent.quantity, intent.price, intent.stop_price
         self.venue_order_id = ""

@@ -347,6 +347,9 @@ async def test_privacy_hides_what_one_owns() -> None:
         page = deck.text()
         assert "10,040.44" not in page
         assert "•••••" in page.splitlines()[0]
+        deck.link.say("Bought 0.75 BTC/USDT", "good")
+        await deck.settle()
+        assert "Bought ••••• BTC/USDT" in deck.text(), "nor does a toast tell"
         await deck.press("ctrl+o")
         assert "10,040.44" in deck.text()
 
@@ -371,7 +374,7 @@ async def test_a_chosen_theme_stays() -> None:
 async def test_a_picture_goes_into_its_folder_with_amounts_hidden(tmp_path: Path) -> None:
     async with console(pictures=tmp_path / "pictures", privacy=True) as deck:
         await deck.press("ctrl+p", *"picture", "enter")
-        await deck.until(lambda: len(list((tmp_path / "pictures").glob("*.svg"))) == 1)
+        await deck.until(lambda: "Saved as" in deck.text())
         picture = next((tmp_path / "pictures").glob("*.svg")).read_text(encoding="utf-8")
         assert "10,040.44" not in picture
         assert "PAPER" in picture

@@ -26,8 +26,8 @@ def lives(records: list[ev.Record]) -> dict[str, list[ev.Record]]:
     """The facts of each order, as the journal finds them."""
     found: dict[str, list[ev.Record]] = {}
     for record in records:
-        if isinstance(record.event, ev.OrderIntended):
-            found[record.event.client_id] = []
+        if isinstance(record.event, ev.OrderIntended | ev.OrderAdopted):
+            found.setdefault(record.event.client_id, [])
         subject = subject_of(record.event)
         if subject in found:
             found[subject].append(record)

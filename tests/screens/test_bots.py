@@ -339,9 +339,12 @@ async def test_all_bots_are_paused_or_stopped_at_once() -> None:
 
 async def test_amounts_are_hidden_on_wish() -> None:
     async with console(size=(120, 40), screen="bots") as deck:
-        await deck.press("ctrl+o")
+        deck.app.news._look_back()
         await deck.settle()
+        assert "bought 0.02 BTC/USDT" in deck.text()
+        await deck.press("ctrl+o")
         page = deck.text()
+        assert "bought ••••• BTC/USDT" in page
         for secret in ("28.11", "2,000.00", "0.02 "):
             assert secret not in page
         assert "+1.41 %" in page

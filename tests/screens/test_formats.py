@@ -11,7 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from screens.formats import DASH, age, at, clock, compact, day, decimals_of, exact, figure_text, number, percent, scaled
+from screens.formats import (
+    DASH,
+    age,
+    at,
+    clock,
+    compact,
+    day,
+    decimals_of,
+    exact,
+    figure_text,
+    number,
+    percent,
+    scaled,
+    without_amounts,
+)
 
 NS = 1_000_000_000
 NOON = 1_773_489_600 * NS
@@ -91,3 +105,16 @@ def test_thousands_may_be_grouped(typed: str, figure: str) -> None:
 @pytest.mark.parametrize("typed", ["0,5", "1,5", "0,001", "12,34", "1,0000", ",5", "1.000,5"])
 def test_a_decimal_comma_is_no_figure_and_never_ten_times_as_much(typed: str) -> None:
     assert figure_text(typed) == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("bought 0.02 BTC/USDT at 66,890.00.", "bought ••••• BTC/USDT at •••••."),
+        ("Deposited 1,000.50 USDT (+3)", "Deposited ••••• USDT (•••••)"),
+        ("-5.1 % of -10,000 at 14:03:22", "-5.1 % of ••••• at 14:03:22"),
+        ("trend-1 of 2.0.0 asked for q1w2e3r4 #12", "trend-1 of 2.0.0 asked for q1w2e3r4 #12"),
+    ],
+)
+def test_a_sentence_is_shown_without_its_amounts(said: str, shown: str) -> None:
+    assert without_amounts(said) == shown

@@ -18,6 +18,10 @@ else echo "Installing with pip instead (a few minutes, once)…"; \
 $(BIN)/python -m pip install -qq --require-hashes -r $(1); fi
 endef
 
+# the types keep one core busy: meanwhile the other one compiles tests and kernels, once for all workers
+read_tests = $(BIN)/python -m pytest --collect-only -qq; \
+	$(BIN)/python -c "from engine.venues.native.books import loading; loading.load()"
+
 .PHONY: run install dev test check format bench chaos soak pictures lock clean help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -32,7 +36,8 @@ dev: $(VENV)/.dev $(VENV)/.project ## prepare .venv with the tools for developme
 test: dev ## format, lint, types, import contracts, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	@echo "$(BIN)/mypy"; { $(read_tests); } >/dev/null 2>&1 & reading=$$!; \
+	$(BIN)/mypy; found=$$?; wait $$reading; exit $$found
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
@@ -45,7 +50,7 @@ format: dev ## format the code and apply the safe fixes
 bench: dev ## run the benchmarks and print them as a table (ARGS="…" to choose)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-chaos: dev ## kill engines at every point and at random, and cut the power, for an hour or two (ARGS="…" to choose)
+chaos: dev ## kill engines at every point and at random, cut the power, storm on the wires, for two hours or three (ARGS="…" to choose)
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 soak: dev ## two hours of simulated market with bots and consoles that come and go; memory must not grow (ARGS="…")
@@ -59,6 +64,7 @@ lock: | $(BIN)/python ## resolve the pins of requirements/ anew
 	$(LOCK) requirements/uv.in --output-file requirements/uv.txt
 	$(LOCK) pyproject.toml requirements/build.in --output-file requirements/core.txt
 	$(LOCK) pyproject.toml requirements/build.in --extra dev --constraints requirements/core.txt --output-file requirements/dev.txt
+	$(LOCK) requirements/bench.in --output-file requirements/bench.txt
 
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header

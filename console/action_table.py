@@ -12,6 +12,7 @@ from console.action_table_form import FORM
 from console.action_table_portfolio import PORTFOLIO
 from console.action_table_replay import REPLAY
 from console.action_table_risk import RISK
+from console.action_table_settings import SETTINGS
 from console.actions import Action, Tier
 
 __all__ = ["TABLE"]
@@ -26,6 +27,7 @@ APP = (
     A("app.market", "4", "app.show('market')", "Market", "Show book, trades, chart and orders of an instrument."),
     A("app.risk", "5", "app.show('risk')", "Risk", "Show limits, breakers and the trading state."),
     A("app.backtests", "6", "app.show('backtests')", "Backtests", "Show stored backtests and run new ones."),
+    A("app.settings", "7", "app.show('settings')", "Settings", "Show keys, real money and channels of alerts."),
     A("app.help", "question_mark", "app.help", "Help", "Show the keys that work here.", footer=90),
     A("app.help_anywhere", "f1", "app.help", "Help", "Show the keys, also from within a dialog.", priority=True),
     A("app.palette", "ctrl+p", "app.palette('')", "Palette", "Find any action, instrument or bot by name.", footer=91),
@@ -57,6 +59,8 @@ APP = (
     ),
     A("app.halt", "", "app.halt", "Halt", "Stop new orders; cancels and reductions pass.", CONFIRM, danger=True),
     A("app.resume", "", "app.resume", "Resume", "Allow new orders again after a halt.", CONFIRM),
+    A("app.arm", "", "app.arm", "Arm for real money", "Let this console send orders with real money.", TYPE),
+    A("app.disarm", "", "app.disarm", "Disarm", "Take this console's permission to send them back."),
     A("app.redraw", "ctrl+r", "app.redraw", "Redraw", "Draw the whole screen again."),
     A("app.zoom", "z", "app.zoom", "Zoom", "Give the focused pane the whole screen, or take it back."),
 )  # fmt: skip
@@ -75,11 +79,14 @@ MARKET = (
         "market.cancel_all", "C", "cancel_all", "Cancel all",
         "Cancel all of your own orders of this instrument.", CONFIRM, danger=True,
     ),
+    A("market.margin", "L", "margin", "Leverage", "Set leverage and margin mode of the perpetual.", CONFIRM),
     A("market.timeframe", "t", "timeframe(1)", "Timeframe", "Show the next longer timeframe.", footer=7),
     A("market.timeframe_back", "T", "timeframe(-1)", "Shorter", "Show the next shorter timeframe."),
     A("market.previous", "left_square_bracket", "instrument(-1)", "Previous", "Go to the instrument before."),
     A("market.next", "right_square_bracket", "instrument(1)", "Next", "Go to the next instrument.", footer=5),
     A("market.pick", "i,slash", "pick", "Find", "Choose an instrument by name."),
+    A("market.watch", "plus", "watch", "Add market", "Find any instrument of the venues and keep its market."),
+    A("market.unwatch", "minus", "unwatch", "Remove market", "Keep the market of this instrument no more.", CONFIRM),
     A("market.pane", "v", "pane", "Tape", "Change between chart and tape where both do not fit.", footer=6),
     A("market.orders", "a", "scope", "All orders", "Show the orders of this instrument, or of all."),
 )  # fmt: skip
@@ -150,6 +157,6 @@ CHART = (
 LOG = (A("log.copy", "y", "copy", "Copy lines", "Copy the shown lines to the terminal's clipboard."),)
 
 TABLE: tuple[Action, ...] = (
-    *APP, *REPLAY, *FOCUS, *DASHBOARD, *BOTS, *PORTFOLIO, *MARKET, *RISK, *BACKTESTS, *DIALOG, *TICKET, *FORM, *CHOICE,
-    *PALETTE, *MOVE, *TABLE_WIDGET, *LADDER, *CHART, *LOG,
+    *APP, *REPLAY, *FOCUS, *DASHBOARD, *BOTS, *PORTFOLIO, *MARKET, *RISK, *BACKTESTS, *SETTINGS, *DIALOG, *TICKET,
+    *FORM, *CHOICE, *PALETTE, *MOVE, *TABLE_WIDGET, *LADDER, *CHART, *LOG,
 )  # fmt: skip

@@ -31,7 +31,7 @@ __all__ = [
     "registry",
 ]
 
-SCREENS = ("dashboard", "bots", "portfolio", "market", "risk", "backtests")
+SCREENS = ("dashboard", "bots", "portfolio", "market", "risk", "backtests", "settings")
 """The screens in the order of their number keys."""
 
 

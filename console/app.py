@@ -1,4 +1,4 @@
-"""The console as a Textual app: wiring only, from an engine link to six screens."""
+"""The console as a Textual app: wiring only, from an engine link to seven screens."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from textual.widget import Widget
 
 from console.actions import bindings
 from console.app_actions import Commands
+from console.armed import ArmedState
 from console.errands import LOST, READ_ONLY, Errands
 from console.hosted import HostedApp
+from console.instruments import KnownInstruments
 from console.keymap import Keymap
 from console.keys import take_key
 from console.modes import modes
@@ -28,6 +30,7 @@ from console.switch import SwitchLink
 from console.warm import warm_styles
 from screens.base import DeckScreen
 from screens.dialogs import Dialog, ErrorDialog
+from screens.where import HERE, where_of
 from themes import DEFAULT_THEME, load_themes, variable_defaults
 
 if TYPE_CHECKING:
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 
     from engine.control.link import EngineLink
     from engine.control.views import InstrumentRow
+    from screens.where import Where
 
 __all__ = ["QuarterdeckApp"]
 
@@ -92,12 +96,13 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
         self.keymap = Keymap(self.preferences.keys)
         self.errands = Errands(self)
         self.news = News(self)
+        self.armed = ArmedState(self)
         self.replaying = Replaying(self)
         self.paint_hz = max(1.0, min(10.0, self.preferences.frames_per_second))
         self.privacy = self.preferences.privacy
         self.ascii_glyphs = self.preferences.ascii_glyphs
         self._was_lost = False
-        self.instruments: dict[str, InstrumentRow] = {}
+        self.instruments = KnownInstruments()
         self.instrument: str = ""
         """The instrument chosen last, on whichever screen."""
         self.failures: deque[tuple[str, BaseException]] = deque(maxlen=FAILURES_KEPT)
@@ -128,6 +133,12 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
         if status is None or received is None:
             return 0
         return int(status.now) + int((self.steady() - received) * NS)
+
+    @property
+    def where(self) -> Where:
+        """How rows say of which venue and account they are."""
+        status = self.status.data
+        return HERE if status is None else where_of(status.places)
 
     def warning(self) -> str:
         """What makes the shown data doubtful; empty while all is well."""
@@ -187,6 +198,7 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
         """Show another engine, or another moment of the past: nothing of what was known before counts."""
         self.store.forget()
         self.news.begin_anew()
+        self.armed.forget()
         self.link.renew()
         self.load_instruments()
         for stack in self._screen_stacks.values():
@@ -229,19 +241,38 @@ class QuarterdeckApp(Commands, HostedApp, inherit_bindings=False):
         if self.preferences.theme != self.theme:
             self.notify(f"There is no theme {self.preferences.theme!r}.", severity="warning", markup=False)
 
-    def load_instruments(self) -> None:
-        """Ask for the tradable instruments."""
+    def load_instruments(self, *, show: str = "") -> None:
+        """Ask for the instruments whose markets are kept, and look at one of them."""
 
         def take(rows: list[InstrumentRow]) -> None:
-            self.instruments = {row.id: row for row in rows}
+            strange = self.instrument and self.instrument not in self.instruments
+            self.instruments.take(rows)
+            if strange and self.instrument not in self.instruments:
+                self.notify(
+                    f"{self.instrument} is not watched; {self.keymap.label('market.watch')} on Market adds it.",
+                    severity="warning",
+                    markup=False,
+                )
+            if show in self.instruments:
+                self.instrument = show
             if self.instrument not in self.instruments:
                 self.instrument = next(iter(self.instruments), "")
+            if self.deck_screen is not None and show:
+                self.deck_screen.choose(show)
 
+        self.instruments.ask(self.steady())
         self.ask(self, "instruments.list", then=take)
+
+    def renew_instruments(self) -> None:
+        """Read the list again when one was shown that is not in it."""
+        if self.instruments.due(self.steady()) and self.link.state != "lost":
+            self.load_instruments()
 
     def _catch_up(self) -> None:
         """Ask again for what could not be had while the link was lost, and say when it is back."""
         was_lost, self._was_lost = self._was_lost, self.link.state == "lost"
+        if self._was_lost:
+            self.armed.forget()
         if was_lost and not self._was_lost:
             self.notify("The engine is there again; everything shown is its present state.", markup=False)
         if not self.instruments and self.link.state != "lost":

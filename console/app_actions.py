@@ -132,6 +132,14 @@ class Commands(ReplayCommands):
         """Allow new orders again."""
         self._deck.push_screen(resume_dialog(self._deck))
 
+    def action_arm(self) -> None:
+        """Let this console send orders with real money."""
+        self._deck.armed.ask()
+
+    def action_disarm(self) -> None:
+        """Take that permission back."""
+        self._deck.armed.disarm()
+
     def action_zoom(self) -> None:
         """Give the focused pane the whole screen, or take it back."""
         if self._deck.screen.maximized is not None:

@@ -121,6 +121,7 @@ def restore(invocation: Invocation, name: str, source: str | None, over: bool, y
     """Put a backup (NAME, `latest` or a folder) into this home folder; no engine may run.
 
     The journal gets a new instance id at the next start, and every venue is asked what became of its orders.
+    Keys come back as they were, encrypted; consent to trade real money does not and is given again.
     """
     from importlib.metadata import version
     from pathlib import Path
@@ -141,3 +142,4 @@ def restore(invocation: Invocation, name: str, source: str | None, over: bool, y
     if done["aside"]:
         say(f"What was there before is in {done['aside']}.")
     say("At the next start every venue is asked what became of its orders; what differs is corrected and shown.")
+    say("Live accounts, if there are any, stay closed until you consent again (`quarterdeck live consent`).")

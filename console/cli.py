@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.commands import ALIASES, COMMANDS, DEFAULT
+from console.guessing import GuessingGroup
 from console.home import HOME_VARIABLE, resolve_home
 from console.plain import say
 from engine.control.exit_codes import exit_code_of
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = ["Invocation", "LazyGroup", "main", "root"]
+
+
+VENUE_VARIABLE = "QUARTERDECK_VENUE"
+"""The setting `venue` in the environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ def load(target: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-class LazyGroup(click.Group):
+class LazyGroup(GuessingGroup):
     """A click group whose sub-commands are the lines of `console.commands.COMMANDS`."""
 
     def main(
@@ -115,16 +121,23 @@ def print_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
     help="The folder that holds everything Quarterdeck writes.",
 )
 @click.option("--scene", metavar="NAME", help="Show a prepared, repeatable market instead of your own session.")
+@click.option("--venue", metavar="NAME", help="Trade at this venue; an exchange without settings is traded on paper.")
+@click.option("--live", is_flag=True, help="Agree, by name, that accounts set to live trade real money.")
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=print_version, help="Print the version."
 )
 @click.pass_context
-def root(ctx: click.Context, home: Path | None, scene: str | None) -> None:
+def root(ctx: click.Context, home: Path | None, scene: str | None, venue: str | None, live: bool) -> None:
     """A terminal trading console you can leave, and an engine that does not notice.
 
     Without a command, Quarterdeck opens the console.
     """
     ctx.obj = Invocation(home=resolve_home(home), scene=scene)
+    if venue:
+        # Every process that follows from this call, and every one that follows those, is to trade there.
+        os.environ[VENUE_VARIABLE] = venue
+    if live:
+        load("console.live_prompt:agree")(ctx.obj.home)
     if ctx.invoked_subcommand is None:
         start: Callable[[Invocation], int] = load(DEFAULT)
         ctx.exit(start(ctx.obj))

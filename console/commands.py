@@ -38,8 +38,10 @@ COMMANDS: dict[str, CommandEntry] = {
     "portfolio": CommandEntry("", "Positions, balances and equity of the account.", "portfolio"),
     "bots": CommandEntry("", "Create, start, stop and list bots.", "bots"),
     "risk": CommandEntry("", "Halt and resume trading; limits, breakers, emergency stop.", "risk"),
+    "margin": CommandEntry("", "Leverage and margin mode of perpetuals.", "margin"),
     "market": CommandEntry("", "Prices, books, trades and candles.", "market"),
-    "instruments": CommandEntry("", "List what can be traded.", "instruments"),
+    "instruments": CommandEntry("", "Search what can be traded, and choose what is watched.", "instruments"),
+    "venues": CommandEntry("", "How the way to every venue is.", "venues"),
     "facts": CommandEntry("", "Read what happened, from the journal.", "facts"),
     "jobs": CommandEntry("", "Heavy work under way: list, look, cancel.", "jobs"),
     "health": CommandEntry("", "How the parts of the engine are.", "health"),
@@ -56,11 +58,16 @@ COMMANDS: dict[str, CommandEntry] = {
     "backtest": CommandEntry(
         "console.backtest_commands:backtest", "Run backtests on stored candles, show stored runs.", "backtests"
     ),
-    "data": CommandEntry("console.data_commands:data", "Import, list, export and delete candles.", "data"),
+    "data": CommandEntry("console.data_commands:data", "Download, import, list, export and delete candles.", "data"),
+    "recordings": CommandEntry("", "Recordings of market data: list, delete, make candles of them.", "recordings"),
     "strategies": CommandEntry(
         "console.home_commands:strategies", "List the strategies that can be used.", "strategies"
     ),
-    "venue": CommandEntry("console.venue_commands:venue", "Run the paper venue as a process of its own."),
+    "live": CommandEntry("", "Trade real money: who has agreed, which console is armed.", "live"),
+    "keys": CommandEntry("console.keys_commands:keys", "Keep the keys of accounts at exchanges.", "keys"),
+    "venue": CommandEntry(
+        "console.venue_commands:venue", "Check a venue; run the paper venue as a process of its own."
+    ),
     "storage": CommandEntry("console.home_commands:storage", "Look after the report database."),
     "backup": CommandEntry(
         "console.backup_commands:backup", "Make, list, check and restore copies of the home folder."

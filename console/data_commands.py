@@ -32,7 +32,7 @@ def _set_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group()
 def data() -> None:
-    """Import, list, export and delete candles."""
+    """Download, import, list, export and delete candles."""
 
 
 @data.command("import")
@@ -87,6 +87,42 @@ def _show_report(file: Path, report: dict[str, Any]) -> None:
     say(f"  {report['stored_rows']:>9,}  bars of it are stored now")
 
 
+@data.command()
+@click.argument("venue")
+@click.argument("symbol")
+@click.option("--timeframe", required=True, metavar="1m", help="Length of a bar, such as 1m, 15m, 1h, 1d.")
+@click.option(
+    "--from", "start", metavar="TIME", help="First bar: a day or an ISO time, UTC; none for the first stored."
+)
+@click.option(
+    "--to", "end", type=Until(), metavar="TIME", help="Last day, whole; or an ISO time, exclusive. None: now."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
+@click.pass_obj
+def download(
+    invocation: Invocation, venue: str, symbol: str, timeframe: str, start: str | None, end: str | None, as_json: bool
+) -> None:
+    """Fetch the candles of SYMBOL at VENUE (binance, binanceusdm, okx, coinbase, or any name that ccxt knows).
+
+    No key and no engine is needed. Only what is not stored is asked for, so a download that was stopped goes on where
+    it was when it is started again, and holes in what is stored are filled. Requests keep to the exchange's limits.
+    """
+    request = {"venue": venue, "symbol": symbol, "timeframe": timeframe, "start": start, "end": end}
+    job = in_home(invocation.home, lambda host: do_job(host, "data.download", request))
+    if as_json:
+        say_json(job.report)
+        return
+    report = job.report
+    key = report["key"]
+    say(
+        f"{key['venue'].lower()} {key['symbol']} {key['timeframe']} from {utc(report['start'])} to {utc(report['end'])}"
+    )
+    say(f"  {report['fetched']:>9,}  bars fetched, with {report['requests']:,} requests")
+    say(f"  {report['known']:>9,}  bars were stored already")
+    if report["missing"]:
+        say(f"  {report['missing']:>9,}  bars the exchange does not have, in {report['gaps']:,} gaps")
+
+
 @data.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @click.pass_obj
@@ -99,7 +135,7 @@ def list_sets(invocation: Invocation, as_json: bool) -> None:
         say_json(msgspec.to_builtins(rows))
         return
     if not rows:
-        say("No candles are stored yet; `quarterdeck data import` brings some in.")
+        say("No candles are stored yet; `quarterdeck data download` or `data import` brings some in.")
         return
     head = ("venue", "symbol", "timeframe", " bars", "from (UTC)", "to (UTC)", " gaps", " missing", " MB")
     table(

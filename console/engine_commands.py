@@ -35,19 +35,42 @@ def engine() -> None:
 @engine.command()
 @click.option("--foreground", is_flag=True, help="Stay in the foreground, as a service manager wants it.")
 @click.option("--no-watchdog", is_flag=True, help="Let nobody restart the engine when it crashes or hangs.")
+@click.option("--unlock", is_flag=True, help="Ask for the passphrase of the key file first.")
+@click.option("--passphrase-fd", type=click.IntRange(min=0), help="Read that passphrase from this descriptor.")
 @click.option("--wait", type=click.FloatRange(min=0), default=READY_S, show_default=True, help="Seconds to wait.")
 @click.pass_context
-def start(context: click.Context, foreground: bool, no_watchdog: bool, wait: float) -> None:
+def start(
+    context: click.Context, foreground: bool, no_watchdog: bool, unlock: bool, passphrase_fd: int | None, wait: float
+) -> None:
     """Start an engine in the background and wait until it trades."""
     invocation: Invocation = context.obj
     home = prepare_home(invocation.home)
     if foreground:
-        _become_engine(home)
-    context.exit(begin(home, wait, watched=not no_watchdog))
+        if unlock:
+            raise click.UsageError("--unlock asks on a terminal; in the foreground give a --passphrase-fd.")
+        _become_engine(home, passphrase_fd)
+    if not unlock and passphrase_fd is None:
+        context.exit(begin(home, wait, watched=not no_watchdog))
+    from console.keys_commands import read_passphrase, say_unlocked, unlock_with
+
+    said = read_passphrase(passphrase_fd)
+    if _holder(home) is not None:
+        unlock_with(home, said)
+        context.exit(begin(home, wait))
+    status = begin(home, wait, watched=not no_watchdog, passphrase=said)
+    if status == 0:
+        say_unlocked(home)
+    context.exit(status)
 
 
-def begin(home: Path, wait: float = READY_S, *, watched: bool = True) -> int:
+def begin(home: Path, wait: float = READY_S, *, watched: bool = True, passphrase: str = "") -> int:
     """Start an engine in the background, say how that went, and return the exit status.
+
+    Args:
+        home: The home folder; it exists.
+        wait: Seconds until the engine has to be ready.
+        watched: Whether a watchdog looks after it.
+        passphrase: Of the file of keys, so that venues are opened with them at once; empty to leave it locked.
 
     Raises:
         ConfigurationError: The home folder's path is too long for the engine's sockets.
@@ -60,21 +83,37 @@ def begin(home: Path, wait: float = READY_S, *, watched: bool = True) -> int:
         say(_already(home, holder), err=True)
         return ExitCode.NO_ENGINE
     hear, tell = os.pipe()
+    secret = _pipe_of(passphrase) if passphrase else None
     try:
         if watched:
             from console.watch import start_watchdog
 
-            start_watchdog(home, ready=tell)
+            start_watchdog(home, ready=tell, passphrase=secret)
         else:
-            _start_unwatched(home, tell)
+            _start_unwatched(home, tell, secret)
     except OSError as error:
         raise click.ClickException(f"The engine could not be started: {error}.") from error
     finally:
         os.close(tell)
+        if secret is not None:
+            os.close(secret)
     try:
-        return _report(home, *_first_word(hear, wait), wait)
+        status = _report(home, *_first_word(hear, wait), wait)
     finally:
         os.close(hear)
+    if status == 0 and not passphrase:
+        from console.keys_commands import say_locked
+
+        say_locked(home)
+    return status
+
+
+def _pipe_of(text: str) -> int:
+    """A descriptor from which a text that is shorter than a pipe can be read once."""
+    reading, writing = os.pipe()
+    os.write(writing, text.encode())
+    os.close(writing)
+    return reading
 
 
 def _report(home: Path, word: str, rest: str, wait: float) -> int:
@@ -106,25 +145,31 @@ def _first_word(hear: int, wait: float) -> tuple[str, str]:
     return "waiting", ""
 
 
-def _start_unwatched(home: Path, tell: int) -> None:
+def _start_unwatched(home: Path, tell: int, secret: int | None) -> None:
     import subprocess
 
-    command = [sys.executable, "-P", "-m", "console.headless", "--home", str(home), "--ready", str(tell)]
+    command, fds = [sys.executable, "-P", "-m", "console.headless", "--home", str(home), "--ready", str(tell)], [tell]
+    if secret is not None:
+        command += ["--passphrase", str(secret)]
+        fds.append(secret)
     with open_process_log(home) as log:
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(tell,), start_new_session=True
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=fds, start_new_session=True
         )
     # It goes on without us; this tells subprocess not to warn about it.
     child.returncode = 0
 
 
-def _become_engine(home: Path) -> None:
+def _become_engine(home: Path, passphrase: int | None = None) -> None:
     holder = _holder(home)
     if holder is not None:
         say(_already(home, holder), err=True)
         sys.exit(ExitCode.NO_ENGINE)
     # The same process: a service manager watches the one that it has started.
     command = [sys.executable, "-P", "-m", "console.headless", "--home", str(home)]
+    if passphrase is not None:
+        os.set_inheritable(passphrase, True)
+        command += ["--passphrase", str(passphrase)]
     os.execv(sys.executable, command)  # noqa: S606 a list of arguments, no shell
 
 

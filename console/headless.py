@@ -105,6 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="quarterdeck-engine", description=__doc__)
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--ready", type=int, help="descriptor that hears how the start went")
+    parser.add_argument("--keys", type=int, help="descriptor with the keys that the process before has unlocked")
+    parser.add_argument("--passphrase", type=int, help="descriptor from which the passphrase of the keys can be read")
     parser.add_argument("--guarded", action="store_true", help="start a watchdog if none listens")
     parser.add_argument("--take-over", action="store_true", help="take over from the engine that runs")
     options = parser.parse_args(arguments)
@@ -117,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     return serve(
         options.home,
-        lambda: build_engine(options.home),
+        lambda: build_engine(options.home, keys=options.keys, passphrase=options.passphrase),
         line,
         guarded=options.guarded,
         taking_over=options.take_over,

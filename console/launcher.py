@@ -53,13 +53,26 @@ def main(invocation: Invocation) -> int:
     if running is not None and not invocation.scene:
         from console.attach import attach_to
 
-        who = f" (process {running.pid})" if running.pid else ""
-        return attach_to(home, greeting=f"An engine runs here already{who}; this console is attached to it.")
+        return attach_to(home, greeting=_attached(home, running.pid))
     # -P: the folder the person happens to stand in is no place to import from
     command = [sys.executable, "-P", "-m", "console.embedded", "--home", str(home)]
     if invocation.scene:
         command += ["--scene", invocation.scene]
     return launch(command, home, on_end=lambda how: offer_another(home) if how == "crashed" else follow(home))
+
+
+def _attached(home: Path, pid: int) -> str:
+    """What is said when an engine runs already: also that a venue chosen now is not the one it trades at."""
+    from console.cli import VENUE_VARIABLE
+    from engine.control.home_venues import meant_venue
+
+    who = f" (process {pid})" if pid else ""
+    chosen = os.environ.get(VENUE_VARIABLE, "")
+    said = f"An engine runs here already{who}; this console is attached to it."
+    if chosen and chosen.upper() != meant_venue(home).get("venue", "").upper():
+        stop = command_line(home, "stop")
+        said += f" Choosing the venue {chosen} has no effect on it: end it with `{stop}`, then start again."
+    return said
 
 
 def launch(command: Sequence[str], home: Path, on_end: Callable[[str], int] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""The six screens by name, imported together: importing one takes longer than a loop that trades may be held."""
+"""The seven screens by name, imported together: importing one takes longer than a loop that trades may be held."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from screens.dashboard import DashboardScreen
 from screens.market import MarketScreen
 from screens.portfolio import PortfolioScreen
 from screens.risk import RiskScreen
+from screens.settings import SettingsScreen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,5 +23,13 @@ __all__ = ["modes"]
 
 def modes() -> dict[str, str | Callable[[], Screen[Any]]]:
     """What Textual wants as the app's modes."""
-    classes = (DashboardScreen, BotsScreen, PortfolioScreen, MarketScreen, RiskScreen, BacktestsScreen)
+    classes = (
+        DashboardScreen,
+        BotsScreen,
+        PortfolioScreen,
+        MarketScreen,
+        RiskScreen,
+        BacktestsScreen,
+        SettingsScreen,
+    )
     return dict(zip(SCREENS, classes, strict=True))

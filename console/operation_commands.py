@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.operation_shapes import POSITIONAL, PREVIEWED
+from console.guessing import GuessingGroup
+from console.operation_shapes import NOT_COMMANDS, OF_ACCOUNTS, POSITIONAL, PREVIEWED, PROMPTED
 from console.plain import say, say_json
 from engine.control.exit_codes import ExitCode
 
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 
     from console.cli import Invocation
     from engine.control.registry import Operation
+    from engine.control.views import EngineStatus
 
 __all__ = ["NounGroup"]
 
 
-class NounGroup(click.Group):
+class NounGroup(GuessingGroup):
     """The operations of one noun as commands.
 
     Args:
@@ -63,7 +65,8 @@ def _table() -> dict[str, Operation]:
 
 
 def _verbs(noun: str) -> dict[str, Operation]:
-    found = {name: entry for name, entry in sorted(_table().items()) if name.partition(".")[0] == noun}
+    table = sorted(_table().items())
+    found = {name: entry for name, entry in table if name.partition(".")[0] == noun and name not in NOT_COMMANDS}
     return {name.partition(".")[2].replace("_", "-"): entry for name, entry in found.items()}
 
 
@@ -107,6 +110,11 @@ def _run(invocation: Invocation, entry: Operation, typed: dict[str, Any]) -> Non
     agreed, follow = typed.pop("agreed", False), typed.pop("follow", False)
     request_id = typed.pop("request_id", None) or (fresh_request_id() if entry.mutates else None)
     params = request_of(entry, typed)
+    asked = PROMPTED.get(entry.name)
+    if asked is not None and asked not in params:
+        from console.live_prompt import words_typed
+
+        params[asked] = words_typed(invocation.home, params["account"])
     faults = faults_of(entry.request, params)
     if faults:
         raise click.UsageError("; ".join(faults) + ".")
@@ -119,9 +127,21 @@ def _run(invocation: Invocation, entry: Operation, typed: dict[str, Any]) -> Non
         say_json(plain(reply))
     else:
         show(reply)
+        if entry.name in OF_ACCOUNTS:
+            _say_unknown(invocation)
     if getattr(reply, "ready", True) is False:
         # Scripts and supervisors ask by the status alone.
         click.get_current_context().exit(int(ExitCode.REFUSED))
+
+
+def _say_unknown(invocation: Invocation) -> None:
+    """Say of which accounts nothing is known, so that an empty list is not taken for an empty account."""
+    from console.operation_call import perform
+
+    status: EngineStatus = perform(invocation.home, _table()["engine.status"], {})
+    unknown = [f"{place.venue}/{place.account}" for place in status.places if place.account and not place.known]
+    if unknown:
+        say(f"Not known yet, and not in this: what is in {', '.join(unknown)}. See `venues list`.", err=True)
 
 
 def _ask(invocation: Invocation, entry: Operation, params: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union, get_args, get
 import click
 
 from console.offline_call import Pair, pairs
-from console.operation_shapes import POSITIONAL, SHORTHANDS, SINGULAR
+from console.operation_shapes import POSITIONAL, PROMPTED, SHORTHANDS, SINGULAR
 from engine.control.requests_research import moment
 from engine.errors import QuarterdeckError
 from engine.model.decimals import parse_decimal
@@ -74,7 +74,7 @@ def options_of(entry: Operation) -> list[click.Parameter]:
         found.append(click.Option([short.option, _short_name(short.option)], type=kind, help=short.help))
     for name, info in fields.items():
         if name not in places and _shape(info).kind is not type(None):
-            found.append(_option(name, info))
+            found.append(_option(name, info, asked=PROMPTED.get(entry.name) == name))
     return found
 
 
@@ -114,7 +114,7 @@ def _metavar(name: str) -> str:
     return {"limits": "NAME=VALUE...", "values": "NAME=VALUE...", "client_id": "ID"}.get(name, name.upper())
 
 
-def _option(name: str, info: FieldInfo) -> click.Option:
+def _option(name: str, info: FieldInfo, *, asked: bool = False) -> click.Option:
     shape, help_text = _shape(info), _help(info)
     flag = name.replace("_", "-")
     if shape.kind is bool:
@@ -124,13 +124,15 @@ def _option(name: str, info: FieldInfo) -> click.Option:
     if shape.kind is dict or shape.kind is list:
         flag = SINGULAR.get(name, flag)
         return click.Option([f"--{flag}", name], type=_type(name, info), multiple=True, help=f"{help_text} Repeatable.")
-    return click.Option([f"--{flag}", name], type=_type(name, info), required=info.is_required(), help=help_text)
+    required = info.is_required() and not asked
+    help_text += " Asked for when it is left out." if asked else ""
+    return click.Option([f"--{flag}", name], type=_type(name, info), required=required, help=help_text)
 
 
 def _help(info: FieldInfo) -> str:
     text = info.description or ""
     default = None if info.is_required() else info.get_default(call_default_factory=True, validated_data={})
-    if default is None or default is False or default in ((), {}, []):
+    if default is None or default is False or default in ((), {}, [], ""):
         return text
     return f"{text}  [default: {'yes' if default is True else default}]"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["NOT_COMMANDS", "POSITIONAL", "PREVIEWED", "SHORTHANDS", "SINGULAR", "Shorthand"]
+__all__ = ["NOT_COMMANDS", "OF_ACCOUNTS", "POSITIONAL", "PREVIEWED", "PROMPTED", "SHORTHANDS", "SINGULAR", "Shorthand"]
 
 
 class Shorthand(NamedTuple):
@@ -22,11 +22,15 @@ class Shorthand(NamedTuple):
 
 _LIMIT = Shorthand("--limit", "price", {"type": "limit"}, "A limit order at this price.")
 _STOP = Shorthand("--stop", "stop_price", {"type": "stop_loss"}, "A stop order with this trigger price.")
+_EXIT_STOP = Shorthand("--stop", "stop_price", {}, "Trigger price of the stop.")
+_EXIT_TARGET = Shorthand("--target", "target_price", {}, "Trigger price of the take-profit order.")
 _PROFIT = Shorthand("--take-profit", "stop_price", {"type": "take_profit"}, "A take-profit order with this trigger.")
 
 SHORTHANDS: dict[str, tuple[Shorthand, ...]] = {
     "orders.place": (_LIMIT, _STOP, _PROFIT),
     "orders.preview": (_LIMIT, _STOP, _PROFIT),
+    "orders.place_exits": (_EXIT_STOP, _EXIT_TARGET),
+    "orders.preview_exits": (_EXIT_STOP, _EXIT_TARGET),
 }
 """Operation -> shorter ways to say some of its fields."""
 
@@ -48,20 +52,34 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
     "bots.start": ("bot",),
     "bots.stop": ("bot",),
     "data.delete": ("venue", "symbol", "timeframe"),
+    "data.download": ("venue", "symbol"),
     "data.export": ("file",),
     "data.import": ("file",),
     "facts.since": ("cursor",),
+    "instruments.search": ("query",),
+    "instruments.unwatch": ("instrument",),
+    "instruments.watch": ("instrument",),
     "jobs.cancel": ("id",),
     "jobs.get": ("id",),
+    "keys.remove": ("venue", "account"),
+    "keys.test": ("venue", "account"),
+    "live.consent": ("account",),
+    "live.withdraw": ("account",),
+    "margin.set": ("instrument", "leverage"),
+    "margin.show": ("instrument",),
     "market.book": ("instrument",),
     "market.candles": ("instrument",),
     "market.trades": ("instrument",),
     "orders.cancel": ("client_id",),
     "orders.place": ("side", "quantity", "instrument"),
+    "orders.place_exits": ("side", "quantity", "instrument"),
     "orders.preview": ("side", "quantity", "instrument"),
+    "orders.preview_exits": ("side", "instrument"),
     "orders.replace": ("client_id",),
     "portfolio.close": ("instrument",),
     "portfolio.history": ("range",),
+    "recordings.candles": ("id", "instrument"),
+    "recordings.delete": ("id",),
     "risk.reset_breaker": ("breaker",),
     "risk.set_limits": ("limits",),
     "strategies.backtest": ("strategy",),
@@ -74,8 +92,14 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
 SINGULAR = {"params": "param", "limits": "limit", "values": "value"}
 """Field that holds several -> the option that is repeated for each."""
 
-NOT_COMMANDS = frozenset({"replay"})
-"""Nouns that are no commands: they move what only the console that opened it has."""
+NOT_COMMANDS = frozenset({"replay", "live.arm", "live.disarm"})
+"""Nouns and operations that are no commands: they move what only the console that opened it has."""
 
-PREVIEWED = {"orders.place": "orders.preview"}
+OF_ACCOUNTS = frozenset({"orders.list", "portfolio.balances", "portfolio.overview", "portfolio.positions"})
+"""Operations that tell what accounts hold: what is not known yet must not look like nothing."""
+
+PROMPTED = {"live.consent": "typed"}
+"""Operation -> a required field that `console.live_prompt` asks a person for when it is left out."""
+
+PREVIEWED = {"orders.place": "orders.preview", "orders.place_exits": "orders.preview_exits"}
 """Operation -> another that tells, before a person is asked, what it would come to."""

@@ -10,6 +10,7 @@ from console.keymap import SCOPE_TITLES
 from screens.base import DeckScreen
 from screens.finder import Choice, Finder
 from screens.help import scopes_of
+from screens.where import short_symbol
 from widgets.live_table import Cell, Column
 from widgets.text import clean
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["PaletteDialog", "open_on"]
 
 COLUMNS = (
-    Column("title", "What", 14),
+    Column("title", "What", 17),
     Column("help", "Does", 30, flex=True),
     Column("where", "Where", 10),
     Column("key", "Key", 3),
@@ -56,10 +57,11 @@ class PaletteDialog(Finder):
         for row in app.instruments.values():
             self._add(
                 f"instrument {row.id}",
-                row.symbol,
+                f"{row.symbol}{app.where.beside(row.id)}",
                 "Market",
                 "Show its book, trades and chart.",
                 partial(open_on, app, "market", row.id),
+                short_symbol(row.id),
             )
 
     def on_mount(self) -> None:
@@ -84,10 +86,10 @@ class PaletteDialog(Finder):
                 where = SCOPE_TITLES.get(scope, scope.capitalize())
                 self._add(action.id, action.label, where, action.help, _runner(app, action, widget))
 
-    def _add(self, key: str, title: str, where: str, more: str, run: Callable[[], None]) -> None:
+    def _add(self, key: str, title: str, where: str, more: str, run: Callable[[], None], also: str = "") -> None:
         cells = (Cell(title), Cell(more, "muted"), Cell(where, "muted"), Cell(self._keymap.label(key), "accent"))
         self._does[key] = run
-        self.offer([Choice(key, cells, clean(title), f"{where} {more}")])
+        self.offer([Choice(key, cells, clean(title), f"{where} {more} {also}")])
 
     def do(self, key: str | None) -> None:
         """Do what was chosen, once the palette has gone."""

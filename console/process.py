@@ -57,6 +57,10 @@ class Engine(Protocol):
     def successor(self) -> int:
         """The process that has taken over from this one; 0 for none."""
 
+    @property
+    def keys_descriptor(self) -> int | None:
+        """What carries unlocked keys over to whoever is started next; None for nothing."""
+
 
 E = TypeVar("E", bound=Engine)
 
@@ -147,16 +151,17 @@ class EngineProcess(Generic[E]):
         try:
             await start()
             self._engine = engine
-            self._begin()
+            self._begin(engine)
             return await self._attend(engine)
         finally:
             beat.cancel()
             self.notifier.close()
 
-    def _begin(self) -> None:
+    def _begin(self, engine: E) -> None:
         with suppress(OSError):
             forget_alarm(self._home)
         self.notifier.ready()
+        self.notifier.keep(engine.keys_descriptor)
         if self._guarded and not self.notifier.watched:
             self.have_watchdog()
         self._on_ready()

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["COLUMNS", "FRACTIONS", "GAINS", "NAMES", "TIMES", "Column"]
+__all__ = ["COLUMNS", "FACTORS", "FRACTIONS", "GAINS", "MEANS", "NAMES", "TIMES", "Column"]
 
 
 class Column(NamedTuple):
     """One column of a table."""
 
     field: str
+    """A point leads into a part: `standing.leverage`."""
     head: str = ""
     """What it is called; empty for the field's name in words."""
     unit: str = ""
     """`base` or `quote` of the row's instrument, or the field that names a currency; empty for none."""
+    if_differs: bool = False
+    """Shown only where the rows differ in it, as the account is not told of rows that are all of one."""
+    if_any: bool = False
+    """Shown only where a row has it, as spot has no leverage."""
 
 
 TIMES = frozenset(
     {
         "ts", "created", "updated", "started", "now", "since", "opened", "finished", "start", "end", "heartbeat",
-        "last_bar_ts", "last_signal_ts", "entry_time", "exit_time", "acknowledged", "resolved",
+        "last_bar_ts", "last_signal_ts", "entry_time", "exit_time", "acknowledged", "resolved", "added", "rotated",
     }
 )  # fmt: skip
 """Whole numbers of these names are UTC nanoseconds."""
@@ -28,8 +33,14 @@ TIMES = frozenset(
 FRACTIONS = frozenset({"share", "total_return", "max_drawdown", "win_rate", "maker_fee", "taker_fee"})
 """Figures of these names, and those that end in `_pct`, are fractions of 1."""
 
+FACTORS = frozenset({"leverage"})
+"""Figures of these names are times of something: they have no currency."""
+
 NAMES = frozenset({"pid", "seq", "durable_seq", "epoch", "fact"})
 """Whole numbers that name something: they are not grouped."""
+
+MEANS = frozenset({"entry_price", "average_price"})
+"""Prices of these names are quotients and may never end; they are shown with ten digits."""
 
 GAINS = frozenset(
     {
@@ -47,9 +58,10 @@ GAINS = frozenset(
 """Figures that are shown with their sign."""
 
 C = Column
+ACCOUNT = C("account", if_differs=True)
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "OrderRow": (
-        C("client_id", "id"), C("created"), C("owner_name", "owner"), C("instrument"), C("side"), C("type"),
+        C("client_id", "id"), C("created"), C("owner_name", "owner"), ACCOUNT, C("instrument"), C("side"), C("type"),
         C("quantity", unit="base"), C("filled", unit="base"), C("price", unit="quote"),
         C("stop_price", "stop", "quote"), C("average_price", "average", "quote"), C("status"), C("reason"),
     ),
@@ -58,25 +70,38 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         C("expected_price", unit="quote"), C("available", unit="available_currency"),
     ),
     "FillRow": (
-        C("ts", "time"), C("owner_name", "owner"), C("instrument"), C("side"), C("quantity", unit="base"),
+        C("ts", "time"), C("owner_name", "owner"), ACCOUNT, C("instrument"), C("side"), C("quantity", unit="base"),
         C("price", unit="quote"), C("fee", unit="fee_currency"), C("liquidity"), C("client_id", "order"),
     ),
     "PositionRow": (
-        C("instrument"), C("owner_name", "owner"), C("quantity", unit="base"), C("entry_price", "entry", "quote"),
-        C("mark", unit="quote"), C("value", unit="settle"), C("unrealised", unit="settle"), C("unrealised_pct", "%"),
-        C("realised", unit="settle"), C("fees", unit="settle"), C("stop_price", "stop", "quote"), C("opened"),
+        C("instrument"), ACCOUNT, C("owner_name", "owner"), C("quantity", unit="base"),
+        C("entry_price", "entry", "quote"), C("mark", unit="quote"),
+        C("standing.leverage", "leverage", if_any=True),
+        C("standing.liquidation_price", "liquidation", "quote", if_any=True), C("value", unit="settle"),
+        C("unrealised", unit="settle"), C("unrealised_pct", "%"),
+        C("realised", unit="settle"), C("fees", unit="settle"), C("stop_price", "stop", "quote"),
+        C("stop_quantity", "stop covers", "base", if_any=True), C("opened"),
     ),
     "BalanceRow": (
-        C("currency"), C("total"), C("free"), C("reserved"), C("value"), C("share"),
+        C("currency"), ACCOUNT, C("total"), C("free"), C("reserved"), C("value"), C("share"),
     ),
     "BotRow": (
-        C("name"), C("id"), C("strategy"), C("instrument"), C("timeframe"), C("state"), C("capital", unit="currency"),
-        C("position", unit="base"), C("pnl", unit="currency"), C("pnl_pct", "%"), C("fills"), C("last_signal"),
+        C("name"), C("id"), C("strategy"), ACCOUNT, C("instrument"), C("timeframe"), C("state"),
+        C("capital", unit="currency"), C("position", unit="base"), C("pnl", unit="currency"), C("pnl_pct", "%"),
+        C("fills"), C("last_signal"),
         C("reason"),
     ),
     "InstrumentRow": (
         C("id"), C("kind"), C("price_tick", unit="quote"), C("lot", unit="base"), C("min_quantity", unit="base"),
         C("min_notional", unit="quote"), C("maker_fee"), C("taker_fee"),
+    ),
+    "FoundInstrument": (
+        C("id"), C("kind"), C("price_tick", "tick", "quote"), C("lot", unit="base"), C("min_notional", unit="quote"),
+        C("maker_fee"), C("taker_fee"), C("watched"),
+    ),
+    "VenueRow": (
+        C("id", "venue"), C("mode"), C("state"), C("live_markets", "live"), C("markets"), C("latency_ms", "latency"),
+        C("clock_offset_ms", "clock"), C("heard_ms", "age"), C("open_orders", "orders"), C("instruments"), C("reason"),
     ),
     "TickerRow": (
         C("instrument"), C("bid", unit="quote"), C("ask", unit="quote"), C("last", unit="quote"),

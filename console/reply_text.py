@@ -7,7 +7,7 @@ words, through the same formatters.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,22 +15,23 @@ import msgspec
 
 from console.offline_call import table
 from console.plain import say
-from console.reply_columns import COLUMNS, FRACTIONS, GAINS, NAMES, TIMES, Column
+from console.reply_columns import COLUMNS, FACTORS, FRACTIONS, GAINS, MEANS, NAMES, TIMES, Column
 from engine.control.views import BookView, TradesView
+from engine.control.views_orders import ExitsPreview, OrderPreview
 from engine.control.wire import encode
 from engine.model.text import clean
 from screens.formats import DASH, exact, number, percent, scaled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
-    from engine.control.views import OrderPreview
 
 __all__ = ["figure", "plain", "sentence_of", "show"]
 
 PLAIN = (str, int, float, Decimal, bool, type(None))
 RIGHT = (int, float, Decimal)
 MEBIBYTE = 1 << 20
+SHORT = Context(prec=10)
 OLDEST_NS = 10**17
 """1973 in UTC nanoseconds: no count comes near it, so whatever its name, such a number is a time."""
 
@@ -47,6 +48,9 @@ def show(reply: Any) -> None:
             say(reply)
         case BookView():
             _show_book(reply)
+        case ExitsPreview():
+            for line in sentence_of(reply):
+                say(line)
         case TradesView():
             _show_trades(reply)
         case msgspec.Struct():
@@ -59,10 +63,10 @@ def show(reply: Any) -> None:
             say(figure("", reply))
 
 
-def sentence_of(preview: OrderPreview) -> list[str]:
-    """What an order would come to, in lines."""
+def sentence_of(preview: OrderPreview | ExitsPreview) -> list[str]:
+    """What an order, or exits, would come to, in lines."""
     lines = [preview.sentence]
-    if preview.total is not None:
+    if isinstance(preview, OrderPreview) and preview.total is not None:
         lines.append(f"  in all {exact(preview.total)} {preview.currency}, fee included")
     lines += [f"  risk would refuse it: {refusal.message}" for refusal in preview.refusals]
     return lines
@@ -92,6 +96,8 @@ def _number(name: str, value: float | Decimal) -> str:
     signed = name in GAINS
     if name in FRACTIONS or name.endswith("_pct"):
         return percent(value, signed=signed)
+    if name in FACTORS:
+        return f"{exact(value) if isinstance(value, Decimal) else f'{value:g}'}x"
     if name.endswith("progress"):
         return percent(value, 0)
     if isinstance(value, int):
@@ -102,6 +108,8 @@ def _number(name: str, value: float | Decimal) -> str:
         return f"{value / MEBIBYTE:,.1f} MiB" if name.endswith("bytes") else f"{value:,}"
     if name.endswith("_ms"):
         return f"{number(value, 1)} ms"
+    if name in MEANS and isinstance(value, Decimal):
+        value = SHORT.plus(value)
     text = exact(value) if isinstance(value, Decimal) else f"{value:,.10g}"
     return f"+{text}" if signed and value > 0 else text
 
@@ -112,12 +120,14 @@ def time_text(ns: int) -> str:
 
 
 def _with_unit(row: Any, column: Column) -> str:
-    value = getattr(row, column.field)
-    text = figure(column.field, value)
+    text = figure(column.field, _value(row, column.field))
     if not column.unit or text == DASH:
         return text
     base, _, quote = str(getattr(row, "instrument", getattr(row, "id", ""))).partition(":")[2].partition("/")
-    unit = {"base": base, "quote": quote}.get(column.unit) or str(getattr(row, column.unit, ""))
+    quote, derivative, _ = quote.partition(":")
+    unit = {"base": "contracts" if derivative else base, "quote": quote}.get(column.unit) or str(
+        getattr(row, column.unit, "")
+    )
     return f"{text} {unit}".rstrip()
 
 
@@ -135,9 +145,20 @@ def _show_rows(rows: Sequence[Any]) -> None:
 
 
 def _table(rows: Sequence[Any]) -> None:
-    columns = _columns(rows[0])
+    columns = [column for column in _columns(rows[0]) if _is_told(rows, column)]
     head = [_head(rows, column) for column in columns]
     table(head, [[_with_unit(row, column) for column in columns] for row in rows])
+
+
+def _is_told(rows: Sequence[Any], column: Column) -> bool:
+    values = {_value(row, column.field) for row in rows}
+    return (len(values) > 1 or not column.if_differs) and (bool(values - {None}) or not column.if_any)
+
+
+def _value(row: Any, field: str) -> Any:
+    for part in field.split("."):
+        row = None if row is None else getattr(row, part)
+    return row
 
 
 def _columns(row: Any) -> tuple[Column, ...]:
@@ -149,7 +170,7 @@ def _columns(row: Any) -> tuple[Column, ...]:
 
 def _head(rows: Iterable[Any], column: Column) -> str:
     """The column's name; a leading space sets figures to the right."""
-    values = [value for row in rows if (value := getattr(row, column.field)) is not None]
+    values = [value for row in rows if (value := _value(row, column.field)) is not None]
     right = bool(values) and column.field not in TIMES
     right = right and all(isinstance(value, RIGHT) and not isinstance(value, bool) for value in values)
     return (" " if right else "") + (column.head or column.field.replace("_", " "))
@@ -166,7 +187,7 @@ def _show_sheet(view: Any) -> None:
         say(f"\npage {fields['page']} of {max(1, fields['pages'])}, {fields['total']:,} rows in all")
         return
     lines = [
-        (_label(name), _line(view, name, value))
+        (_label(name, fields), _line(view, name, value))
         for name, value in fields.items()
         if name not in rows and not isinstance(value, msgspec.Struct)
     ]
@@ -180,8 +201,10 @@ def _show_sheet(view: Any) -> None:
         _show_rows(value)
 
 
-def _label(name: str) -> str:
-    """A field's name in words; what its figure says itself is left out."""
+def _label(name: str, beside: Container[str]) -> str:
+    """A field's name in words; what its figure says itself is left out, unless another field beside it is called so."""
+    if name.endswith("_pct") and name.removesuffix("_pct") in beside:
+        name = f"{name.removesuffix('_pct')} %"
     for ending in ("_ms", "_bytes", "_pct"):
         name = name.removesuffix(ending)
     return name.replace("_", " ")
@@ -190,7 +213,7 @@ def _label(name: str) -> str:
 def _line(view: Any, name: str, value: Any) -> str:
     known = {column.field: column for column in COLUMNS.get(type(view).__name__, ())}
     column = known.get(name, Column(name))
-    if not column.unit and isinstance(value, Decimal) and name not in FRACTIONS:
+    if not column.unit and isinstance(value, Decimal) and name not in FRACTIONS | FACTORS:
         # Money of a sheet is in the currency that the sheet names.
         currency = next((unit for unit in ("currency", "base_currency") if hasattr(view, unit)), "")
         column = Column(name, unit=currency)

@@ -29,6 +29,11 @@ TimeoutStopSec=45
 # recovery of a long journal takes its time
 TimeoutStartSec=180
 KillMode=mixed
+# what was unlocked is kept here for the next process; after a reboot `quarterdeck keys unlock` opens the keys again,
+# or a credential does (in a user's unit from systemd 256 on):
+#   systemd-creds encrypt --user --name=quarterdeck-keys - quarterdeck-keys.cred
+# LoadCredentialEncrypted=quarterdeck-keys:%E/quarterdeck-keys.cred
+FileDescriptorStoreMax=1
 # beats come from the engine's own event loop
 WatchdogSec=30
 WatchdogSignal=SIGABRT

@@ -30,21 +30,25 @@ class Alarm(NamedTuple):
     """A sentence for the person."""
 
 
-def start_watchdog(home: Path, *, ready: int | None = None) -> None:
+def start_watchdog(home: Path, *, ready: int | None = None, passphrase: int | None = None) -> None:
     """Start a watchdog in the background; one that finds another one at work ends at once.
 
     Args:
         home: The home folder; it exists.
         ready: Let it start an engine first, which says on this descriptor how that went; None watches the one that
             runs.
+        passphrase: Descriptor from which that engine can read the passphrase of the keys; None for none.
 
     Raises:
         OSError: It cannot be started.
         EngineError: There can be no run folder.
     """
     command = [sys.executable, "-P", "-m", "console.watchdog", "--home", str(home)]
-    if ready is not None:
-        command += ["--ready", str(ready)]
+    fds = []
+    for option, descriptor in (("--ready", ready), ("--passphrase", passphrase)):
+        if descriptor is not None:
+            command += [option, str(descriptor)]
+            fds.append(descriptor)
     prepare_run_folder(home)
     with open_process_log(home) as log:
         child = subprocess.Popen(
@@ -52,7 +56,7 @@ def start_watchdog(home: Path, *, ready: int | None = None) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            pass_fds=() if ready is None else (ready,),
+            pass_fds=fds,
             start_new_session=True,
         )
     # It goes on without us; this tells subprocess not to warn about it.

@@ -1,10 +1,11 @@
 """A small process that looks after an engine where systemd does not: it restarts one that crashes or hangs.
 
-    python -P -m console.watchdog --home HOME [--ready FD]
+    python -P -m console.watchdog --home HOME [--ready FD [--passphrase FD]]
 
-With `--ready` it starts the engine first. It hears the engine's beats, which come from the engine's own event loop, on
-`run/watchdog.sock`. It owns nothing of the engine: either goes on when the other dies, an engine that was started by
-someone else is watched like its own, and after a hand-over the successor is.
+With `--ready` it starts the engine first, which reads the passphrase of the keys itself. It hears the engine's beats,
+which come from the engine's own event loop, on `run/watchdog.sock`. It owns nothing of the engine: either goes on when
+the other dies, an engine that was started by someone else is watched like its own, and after a hand-over the successor
+is.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from console.watch import LOCK_FILE, Alarm, leave_alarm
 from console.watch_policy import MOST_RESTARTS, WINDOW_S, Policy, Step, Verdict
 from engine.control.lock import EngineLock, find_holder
-from engine.control.notify import watchdog_socket
+from engine.control.notify import KEYS, watchdog_socket
 from engine.control.places import run_folder
 from engine.errors import EngineAlreadyRunningError, QuarterdeckError
 
@@ -64,6 +65,8 @@ class Watchdog:
         self._policy = policy or Policy()
         self._child: subprocess.Popen[bytes] | None = None
         self._handle = -1
+        self._keys = -1
+        """Descriptor with what the engine has unlocked, for the next one; -1 for none. It is never looked into."""
         path = watchdog_socket(home)
         path.unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -71,14 +74,15 @@ class Watchdog:
         self._socket.bind(str(path))
         path.chmod(0o600)
 
-    def run(self, ready: int | None) -> int:
+    def run(self, ready: int | None, passphrase: int | None = None) -> int:
         """Watch until there is nothing to watch any more; returns the exit status.
 
         Args:
             ready: Start an engine, which says on this descriptor how that went; None watches the one that runs.
+            passphrase: Descriptor from which that engine can read the passphrase of the keys.
         """
         if ready is not None:
-            self._start(ready)
+            self._start(ready, passphrase)
         elif not self._follow_holder():
             return 0
         while True:
@@ -102,15 +106,23 @@ class Watchdog:
         """Leave the place where beats were heard."""
         self._socket.close()
         watchdog_socket(self._home).unlink(missing_ok=True)
+        if self._keys >= 0:
+            os.close(self._keys)
+            self._keys = -1
 
     # --- the engine
 
-    def _start(self, ready: int | None = None) -> None:
-        command = self._command if ready is None else [*self._command, "--ready", str(ready)]
-        fds = () if ready is None else (ready,)
+    def _start(self, ready: int | None = None, passphrase: int | None = None) -> None:
+        command, fds = list(self._command), []
+        keys = self._keys if self._keys >= 0 else None
+        for option, descriptor in (("--ready", ready), ("--keys", keys), ("--passphrase", passphrase)):
+            if descriptor is not None:
+                command += [option, str(descriptor)]
+                fds.append(descriptor)
         self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=fds, start_new_session=True)
-        for descriptor in fds:
-            os.close(descriptor)
+        for descriptor in (ready, passphrase):
+            if descriptor is not None:
+                os.close(descriptor)
         self._follow(self._child.pid, ours=True)
 
     def _restart(self) -> bool:
@@ -197,14 +209,26 @@ class Watchdog:
     def _drain(self) -> None:
         with suppress(BlockingIOError):
             while True:
-                self._hear(self._socket.recv(LONGEST_WORD))
+                said, descriptors, _, _ = socket.recv_fds(self._socket, LONGEST_WORD, 4)
+                self._hear(said, descriptors)
 
-    def _hear(self, said: bytes) -> None:
+    def _hear(self, said: bytes, descriptors: Sequence[int] = ()) -> None:
         lines = said.decode("utf-8", "replace").splitlines()
         words = {name: value for name, _, value in (line.partition("=") for line in lines)}
         speaker = words.get("MAINPID", "")
         if speaker.isdecimal() and (int(speaker) == self._policy.pid or self._succeeds(int(speaker))):
             self._policy.hear(words, self._now())
+            if words.get("FDNAME") == KEYS and descriptors:
+                self._hold_keys(descriptors[0])
+                descriptors = descriptors[1:]
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def _hold_keys(self, descriptor: int) -> None:
+        os.set_inheritable(descriptor, False)
+        if self._keys >= 0:
+            os.close(self._keys)
+        self._keys = descriptor
 
     def _succeeds(self, speaker: int) -> bool:
         """Whether this process has taken over from the one that is watched; it is watched from now on."""
@@ -232,12 +256,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="quarterdeck-watchdog", description=__doc__)
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--ready", type=int, help="start an engine, which says here how that went")
+    parser.add_argument("--passphrase", type=int, help="descriptor from which that engine can read the passphrase")
     options = parser.parse_args(arguments)
-    return watch(options.home, engine_command(options.home), options.ready)
+    return watch(options.home, engine_command(options.home), options.ready, passphrase=options.passphrase)
 
 
 def watch(
-    home: Path, command: Sequence[str], ready: int | None, *, policy: Policy | None = None, look: float = LOOK_S
+    home: Path,
+    command: Sequence[str],
+    ready: int | None,
+    *,
+    passphrase: int | None = None,
+    policy: Policy | None = None,
+    look: float = LOOK_S,
 ) -> int:
     """Watch the engine of a home folder; see `Watchdog`."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -246,13 +277,17 @@ def watch(
     except EngineAlreadyRunningError:
         if ready is not None:
             # Somebody watches already, and will see the engine come up.
+            more = ["--ready", str(ready)]
             os.set_inheritable(ready, True)
-            os.execv(command[0], [*command, "--ready", str(ready)])  # noqa: S606 a list of arguments, no shell
+            if passphrase is not None:
+                more += ["--passphrase", str(passphrase)]
+                os.set_inheritable(passphrase, True)
+            os.execv(command[0], [*command, *more])  # noqa: S606 a list of arguments, no shell
         return 0
     with lock:
         watchdog = Watchdog(home, command, policy=policy, look=look)
         try:
-            return watchdog.run(ready)
+            return watchdog.run(ready, passphrase)
         finally:
             watchdog.close()
 

@@ -19,14 +19,18 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic import ValidationError as PydanticError
 
 from engine.errors import ConfigurationError
 from engine.logs import redact
+from engine.model.faults import Severity
+from engine.model.ids import SIMULATED, VenueId
 from engine.model.limits import RiskLimits
 from engine.resilience.rules import RuleSettings
 from engine.resilience.settings import ErrorHandlingSettings
+from engine.venue_settings import VenueSettings, add_meant_venue, merged_venues, venue_settings
+from storage.recordings.settings import RecorderSettings
 from storage.settings import DatabaseSettings
 
 if TYPE_CHECKING:
@@ -37,6 +41,7 @@ __all__ = [
     "ENV_NAMES",
     "BackupSettings",
     "BotSettings",
+    "CapitalSettings",
     "ConsoleSettings",
     "JournalSettings",
     "LogSettings",
@@ -60,8 +65,11 @@ class _Group(BaseModel):
 
 
 class PaperSettings(_Group):
-    """The paper venue and its market."""
+    """The built-in simulated market, which is called SIM."""
 
+    enabled: bool | None = Field(
+        None, description="Whether it is there; nothing for as long as no exchange is named in the settings."
+    )
     balances: dict[str, Annotated[Decimal, Field(ge=0)]] = Field(
         default_factory=lambda: {"USDT": Decimal(10000)}, description="What a new paper account starts with."
     )
@@ -71,16 +79,22 @@ class PaperSettings(_Group):
     updates_per_second: float = Field(
         10.0, gt=0, le=200, description="Book updates per second and instrument of the simulated market."
     )
-    replay_file: Path | None = Field(None, description="Recording to replay: candles, trades or a raw capture.")
+    replay_file: Path | None = Field(
+        None, description="Recording to replay: a session's folder, candles, trades or a raw capture."
+    )
     replay_speed: float = Field(1.0, ge=0, le=10_000, description="Replay speed; 1 is real time, 0 as fast as it goes.")
     latency_ms: float = Field(
         20.0, ge=0, le=10_000, description="Mean time of an order to the venue, and of its answer."
     )
     latency_jitter_ms: float = Field(5.0, ge=0, le=10_000, description="Spread of that time.")
     allow_short: bool = Field(default=False, description="Let spot accounts sell what they do not have.")
+    perpetuals: bool = Field(
+        default=False, description="Add perpetuals on BTC/USDT and ETH/USDT to the simulated market."
+    )
     process: bool = Field(
         default=False,
-        description="Run the venue as a process of its own, so that orders go on working while no engine runs.",
+        description="Run the simulated market as a process of its own, so that orders go on working while no engine "
+        "runs.",
     )
 
 
@@ -121,6 +135,35 @@ class RecoverySettings(_Group):
     )
 
 
+class KeySettings(_Group):
+    """Keys of accounts at exchanges."""
+
+    place: Literal["auto", "keyring", "file"] = Field(
+        "auto",
+        description="Where keys are kept: the system's keyring, or an encrypted file in the home folder. auto takes "
+        "the file when there is one, else the keyring where one answers, else a new file.",
+    )
+
+
+class LiveSettings(_Group):
+    """Trading real money by hand: how long and how much one arming of a console allows unless it says otherwise."""
+
+    minutes: float = Field(15.0, gt=0, le=480, description="Time of an arming.")
+    max_order: Decimal = Field(Decimal(100), gt=0, description="Most one order may be worth, in the base currency.")
+    max_total: Decimal = Field(Decimal(1000), gt=0, description="Most all orders of an arming may be worth.")
+
+
+class AlertSettings(_Group):
+    """Word to people who are away."""
+
+    channels: tuple[SecretStr, ...] = Field(
+        (),
+        description="Apprise addresses, such as ntfy://host/topic or tgram://TOKEN/CHAT; they hold tokens and are "
+        "shown nowhere. Write ${NAME} for one that stands in .env.",
+    )
+    severity: Severity = Field(Severity.CRITICAL, description="Least severity that is sent.")
+
+
 class BackupSettings(_Group):
     """Copies of the home folder."""
 
@@ -132,6 +175,14 @@ class BackupSettings(_Group):
     keep_daily: int = Field(7, ge=1, le=365, description="Days of which the newest backup is kept.")
     keep_weekly: int = Field(4, ge=0, le=520, description="Weeks of which the newest backup is kept.")
     keep_monthly: int = Field(12, ge=0, le=120, description="Months of which the newest backup is kept.")
+
+
+class CapitalSettings(_Group):
+    """What everything together is worth."""
+
+    base_currency: str = Field(
+        "", description="Currency in which all accounts together are valued; none for that of the default venue."
+    )
 
 
 class BotSettings(_Group):
@@ -171,13 +222,22 @@ class Settings(_Group):
         "development", description="Which environment this is."
     )
     debug: bool = Field(default=False, description="Log more.")
+    venue: str = Field(
+        "", description="Venue that is shown first and meant where none is said; none for the first one there is."
+    )
     paper: PaperSettings = Field(default_factory=PaperSettings)
+    venues: dict[str, VenueSettings] = Field(default_factory=dict, description="Exchanges by name.")
+    capital: CapitalSettings = Field(default_factory=CapitalSettings)
     risk: RiskLimits = Field(default_factory=RiskLimits)
     strategies: BotSettings = Field(default_factory=BotSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     journal: JournalSettings = Field(default_factory=JournalSettings)
     recovery: RecoverySettings = Field(default_factory=RecoverySettings)
+    keys: KeySettings = Field(default_factory=KeySettings)
+    alerts: AlertSettings = Field(default_factory=AlertSettings)
+    live: LiveSettings = Field(default_factory=LiveSettings)
     backup: BackupSettings = Field(default_factory=BackupSettings)
+    recorder: RecorderSettings = Field(default_factory=RecorderSettings)
     logging: LogSettings = Field(default_factory=LogSettings)
     console: ConsoleSettings = Field(default_factory=ConsoleSettings)
     error_handling: ErrorHandlingSettings = Field(default_factory=ErrorHandlingSettings)
@@ -191,6 +251,43 @@ class Settings(_Group):
         if twice:
             raise ValueError(f"there are several rules named {', '.join(twice)}; each needs a name of its own")
         return value
+
+    @field_validator("venues", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        return venue_settings(value)
+
+    @model_validator(mode="after")
+    def _venues_fit(self) -> Settings:
+        names = [account for venue in self.venues.values() for account in venue.account_ids] + ["paper"]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"several venues have an account {', '.join(twice)}; give each a name of its own")
+        on_paper = [venue.name for venue in self.venues.values() if venue.mode == "paper"]
+        if self.paper.process and on_paper:
+            raise ValueError(
+                f"paper.process is for the simulated market: what is on paper at {', '.join(on_paper)} works only "
+                "while an engine runs"
+            )
+        if not self.simulated and not self.venues:
+            raise ValueError("paper.enabled is false and no exchange is named, so there is nowhere to trade")
+        known = [*([SIMULATED] if self.simulated else []), *(venue.id for venue in self.venues.values())]
+        if self.venue and self.venue.upper() not in known:
+            raise ValueError(f"the venue {self.venue!r} is none of those named: {', '.join(known)}")
+        return self
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the built-in simulated market is there."""
+        if self.paper.enabled is not None:
+            return self.paper.enabled
+        return not self.venues or self.venue.upper() == SIMULATED
+
+    @property
+    def default_venue(self) -> VenueId:
+        """Id of the venue that is meant where none is said."""
+        first = SIMULATED if self.simulated else next(iter(self.venues))
+        return VenueId((self.venue or first).upper())
 
 
 ENV_NAMES: dict[str, str] = {
@@ -214,7 +311,7 @@ ENV_NAMES: dict[str, str] = {
 """Names of single settings in the environment -> setting; also understood with the prefix QUARTERDECK_."""
 
 PREFIX = "QUARTERDECK_"
-FILE_ONLY = ("error_handling.", "rules")
+FILE_ONLY = ("error_handling.", "rules", "venues")
 """Settings that the environment does not reach."""
 _EVERYBODYS = frozenset({"DEBUG", "ENVIRONMENT"})
 """In a shell these mean somebody else's program."""
@@ -282,6 +379,7 @@ def _gather(
     _add_env(sources, env, "the environment", own=False, referred=referred)
     for key, value in (explicit or {}).items():
         sources.add(_nested(key, value), "the command line")
+    add_meant_venue(sources.tree)
     return sources
 
 
@@ -334,6 +432,9 @@ class _Sources:
             if isinstance(value, Mapping) and name in _GROUPS:
                 merged = {**group, **value} if isinstance(group, dict) else dict(value)
                 self.tree[name] = merged
+                self.origin.update((f"{name}.{inner}", source) for inner in value)
+            elif isinstance(value, Mapping) and name == "venues":
+                self.tree[name] = merged_venues(group, value)
                 self.origin.update((f"{name}.{inner}", source) for inner in value)
             else:
                 self.tree[name] = value
@@ -479,6 +580,9 @@ def _sentence(fault: ErrorDetails, origin: Mapping[str, str]) -> str:
     said = (origin.get(".".join(parts[:count])) for count in range(len(parts), 0, -1))
     source = next((source for source in said if source is not None), "the defaults")
     if fault["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, [*known_keys(), *Settings.model_fields], 1, 0.4)
+        own = [f"{parts[0]}.{parts[1]}.{name}" for name in VenueSettings.model_fields] if len(parts) > 2 else []
+        near = difflib.get_close_matches(key, own or [*known_keys(), *Settings.model_fields], 1, 0.4)
         return f"{source}: {key} is not a setting." + (f" Did you mean {near[0]}?" if near else "")
-    return f"{source}: {key}: {fault['msg'].removeprefix('Value error, ')}."
+    # What is wrong with several groups together was said by no single source.
+    place = f"{source}: {key}" if key else "all settings together"
+    return f"{place}: {fault['msg'].removeprefix('Value error, ')}."

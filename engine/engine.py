@@ -5,47 +5,54 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from engine import events as ev
 from engine.bots.manager import BotManager, Library
 from engine.bots.revival import RETRY_S
 from engine.capital.allocation import unallocated
-from engine.consistency.upkeep import upkeep
-from engine.errors import ConflictError, HandoverError, JournalError, QuarterdeckError, VenueCircuitOpenError
+from engine.consistency.recovery import halt_for
+from engine.errors import ConflictError, HandoverError, JournalError, NotFoundError, QuarterdeckError
+from engine.execution.derivatives import Derivatives
 from engine.execution.desk import Desk
 from engine.execution.dispatcher import Dispatcher
+from engine.execution.emulation import EmulatingVenue, emulated
 from engine.execution.guard import VenueGuard
 from engine.execution.ids import ClientIds
-from engine.execution.inquiry import Tally
 from engine.health import LagMonitor
 from engine.ledger import Ledger
 from engine.logs import get_logger
 from engine.market.hub import MarketHub
-from engine.market.mender import Mender
-from engine.model.account import Account, TradingMode
+from engine.model.decimals import ZERO
 from engine.model.entries import TradingState
-from engine.model.ids import AccountId, Currency, InstrumentId
-from engine.model.valuation import Rates, account_equity
+from engine.model.ids import AccountId, Currency, InstrumentId, venue_of
+from engine.model.valuation import Rates, Valuation, account_equity, together
 from engine.remedies import Remedies
 from engine.resilience.caution import Caution
 from engine.resilience.handler import ErrorHandler
 from engine.resilience.scenario import Scenarios
 from engine.risk.department import RiskDepartment
+from engine.risk.emergency import is_closing
 from engine.standstill import Standstill
+from engine.venue_unit import VenueUnit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from decimal import Decimal
 
     from engine.clock import Clock
     from engine.config import Settings
-    from engine.execution.connection import Step
+    from engine.execution.reconcile import Book
     from engine.inheritance import Inherited
+    from engine.market.recorder import Recorder
+    from engine.model.account import Account
     from engine.model.candle import Candle
-    from engine.model.instrument import Instrument
     from engine.model.market import MarketEvent
     from engine.model.venue import Venue
+    from engine.venue_unit import VenuePlan
     from storage.journal.engine_journal import EngineJournal
 
 __all__ = ["Engine"]
@@ -56,36 +63,33 @@ ROLL_S = 0.25
 """How often bars are closed by time and risk looks at the account."""
 
 
-LOOK_BACK_AFTER_S = 2.0
-"""Seconds after a hand-over: not beside what orders wait for, and until then the predecessor's bars tell."""
-
-
 class Engine:
-    """One engine for one home folder, one account and one venue.
+    """One engine for one home folder, with its venues and accounts.
 
     `start` returns when trading may begin; `run` owns all tasks; `stop` ends in order. The journal is open and its
     epoch taken before the engine is made.
     """
+
+    recorder: Recorder | None = None
+    """Hears every market event after the hub has."""
 
     def __init__(
         self,
         *,
         settings: Settings,
         journal: EngineJournal,
-        venue: Venue,
-        account: AccountId,
+        venues: Sequence[VenuePlan],
         library: Library,
         clock: Clock,
         release: str,
         hub: MarketHub | None = None,
         emergency: str = "",
         inherited: Inherited | None = None,
+        watch_list: Iterable[InstrumentId] = (),
     ) -> None:
         self.settings = settings
         self.clock = clock
         self.release = release
-        self.account = account
-        self.venue = venue
         self.journal = journal
         self.started = clock.now()
         self.pid = os.getpid()
@@ -95,38 +99,38 @@ class Engine:
         self.errors = ErrorHandler(clock, settings.error_handling)
         self.caution = Caution(settings.error_handling.conservative_size)
         self.scenarios = Scenarios(clock, self.ledger.record, self.errors)
-        self.guard = VenueGuard(venue, clock, self.errors, self.scenarios)
+        venues = [msgspec.structs.replace(plan, venue=emulated(plan.venue, clock)) for plan in venues]
+        guards = {plan.venue.id: VenueGuard(plan.venue, clock, self.errors, self.scenarios) for plan in venues}
         untracked = settings.recovery.untracked_orders
-        self.dispatcher = Dispatcher(
-            self.ledger, {venue.id: self.guard}, clock, errors=self.errors, untracked=untracked
-        )
-        self.risk = RiskDepartment(self.ledger, self.hub, settings.risk, account, caution=self.caution)
+        self.dispatcher = Dispatcher(self.ledger, guards, clock, errors=self.errors, untracked=untracked)
+        first = venues[0].accounts[0].id
+        self.risk = RiskDepartment(self.ledger, self.hub, settings.risk, first, caution=self.caution)
         ids = ClientIds(journal.meta.instance, journal.epoch, journal.nonce)
         self.desk = Desk(self.ledger, self.risk.gate, self.hub, ids, self.dispatcher)
         self.dispatcher.attach(self.desk)
         self.risk.attach(self.desk)
-        self.bots = self._make_bots(library)
-        self.mender = Mender(self.hub, self.guard, clock, self.errors)
-        figures, start = settings.error_handling.state_consistency, journal.recovered
-        self.accounts, self.recovery, self.monitor = upkeep(
-            self.ledger, self.dispatcher, self.risk, self.guard, account, start, figures, self.errors
-        )
-        self.report: ev.RecoveryVerified | None = None
-        """What the verification of this start came to; None while it is not done."""
+        self._emulations = {plan.venue.id: plan.venue for plan in venues if isinstance(plan.venue, EmulatingVenue)}
+        self.inherited = inherited
+        """What the process before this one left; None after a usual start."""
+        self.watch_list = dict.fromkeys(watch_list)
+        """Instruments that a person has chosen to watch."""
+        self.derivatives = _make_derivatives(self)
+        self.venues = {plan.venue.id: VenueUnit(self, plan, guards[plan.venue.id]) for plan in venues}
+        """All venues; the first one is meant where none is named."""
+        self.accounts = {account: unit for unit in self.venues.values() for account in unit.accounts}
+        """The venue of every account that is traded here."""
+        self.bots = _make_bots(self, library)
+        _leave_out_absent(self)
+        _attach(self, self._emulations.values())
         self.lag = LagMonitor(clock)
         self.rates = Rates(self.state.instruments, self.mark)
         self.failure = ""
         """Why the engine halted itself; empty while all is well."""
         self._tasks: asyncio.Task[None] | None = None
-        self._known = self.account in self.state.cursors
-        """Whether the journal knew the account before this start, so that the venue can only confirm the books."""
         self._recovered = False
-        """Whether what is booked is known to be what the venue says; nobody judges or trades on it before."""
         self._emergency = emergency
         """Why everything is stopped from the first moment on, with no bot brought back; empty for a usual start."""
-        self._inherited = inherited
         self._came_over = asyncio.Event()
-        self._tally = Tally()
         self.standstill = Standstill(self)
         self.ready = False
         """Whether it is up: trading, and able to be handed over."""
@@ -140,21 +144,67 @@ class Engine:
         self.ledger.subscribe(self._on_record)
         self.remedies = Remedies(self)
 
-    def _make_bots(self, library: Library) -> BotManager:
-        return BotManager(
-            self.account,
-            self.ledger,
-            self.desk,
-            self.hub,
-            self.risk.sizer,
-            library,
-            self._history,
-            self.clock,
-            self.free_capital,
-            self.settings.strategies.max_concurrent_strategies,
-            self.errors,
-            self._heard,
-        )
+    # --- venues and accounts -----------------------------------------------------------------------------------------
+
+    @property
+    def default(self) -> VenueUnit:
+        """The venue that is meant where none is named."""
+        return next(iter(self.venues.values()))
+
+    @property
+    def venue(self) -> Venue:
+        """The default venue itself."""
+        return self.default.venue
+
+    @property
+    def guard(self) -> VenueGuard:
+        """The default venue, guarded."""
+        return self.default.guard
+
+    @property
+    def account(self) -> AccountId:
+        """The account that is meant where none is named."""
+        return next(iter(self.accounts))
+
+    def unit(self, instrument: InstrumentId) -> VenueUnit:
+        """The venue of an instrument.
+
+        Raises:
+            NotFoundError: It is none of this engine's.
+        """
+        found = self.venues.get(venue_of(instrument))
+        if found is None:
+            raise NotFoundError(_no_venue(instrument, tuple(self.venues)))
+        return found
+
+    def account_for(self, instrument: InstrumentId, named: str = "") -> AccountId:
+        """The account in which an instrument is traded: the named one, else the first one of its venue.
+
+        Raises:
+            NotFoundError: There is no such account, or none at that venue.
+        """
+        unit = self.unit(instrument)
+        if named and named not in unit.accounts:
+            known = ", ".join(unit.accounts) or "none"
+            raise NotFoundError(f"{unit.id} has no account {named}; it has {known}.")
+        account = AccountId(named) if named else unit.account
+        if account is None:
+            raise NotFoundError(f"{unit.id} only gives prices; no account is traded there.")
+        return account
+
+    def knows(self, account: AccountId) -> bool:
+        """Whether what is booked of an account is known to be what its venue says."""
+        unit = self.accounts.get(account)
+        return unit is not None and unit.recovered and account in self.state.accounts
+
+    async def watch(self, instrument: InstrumentId) -> None:
+        """Keep an instrument's market too.
+
+        Raises:
+            NotFoundError: There is no such venue or instrument.
+            ExchangeError: The venue cannot be reached.
+        """
+        await self.unit(instrument).watch([instrument])
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -170,89 +220,52 @@ class Engine:
         if self._emergency:
             # Before the venue is met, so that nothing is entered whatever the recovery finds.
             self.risk.block(self._emergency)
-        if self._inherited is None or not self._inherited.join(self.on_venue, self.on_market):
-            await self.venue.start(self.on_venue, self.on_market)
-        await self._meet_venue()
+        joined = self.inherited.join(self.on_venue, self.on_market) if self.inherited is not None else frozenset()
+        units = tuple(self.venues.values())
+        for unit in (unit for unit in units if unit.plan.required):
+            await unit.open(joined=unit.id in joined)
+        await asyncio.gather(*(unit.open(joined=unit.id in joined) for unit in units if not unit.plan.required))
         self._tasks = asyncio.get_running_loop().create_task(self._run(), name="engine")
-        # In an emergency one order without an answer may not keep all others from being cancelled.
-        self._tally = await self.dispatcher.recover(self.venue, self.account, patient=not self._emergency)
-        if self._inherited is None:
-            await self._verify()
-        self._recovered = self._known = True
-        self.dispatcher.inquiry.on_learnt = self.monitor.hear
+        for unit in units:
+            # In an emergency one order without an answer may not keep all others from being cancelled.
+            await unit.settle(patient=not self._emergency)
+        if self.inherited is None:
+            for unit in units:
+                await unit.verify()
+        for unit in units:
+            unit.trust()
+        self._recovered = True
+        self.dispatcher.inquiry.on_learnt = self._learnt
         if not self._emergency:
             await self.bots.recover()
         self.ready = True
         self._came_over.set()
         log.info("engine started", epoch=self.journal.epoch, seq=self.ledger.seq)
 
-    async def _listed(self) -> Sequence[Instrument]:
-        """All instruments of the venue."""
-        try:
-            return await self.guard.instruments()
-        except VenueCircuitOpenError:
-            # A breaker that came open from the process before this one must not end the start: asking tells.
-            return await self.venue.instruments()
-
-    async def _meet_venue(self) -> None:
-        """Learn instruments and account, and watch every market."""
-        if self._inherited is None:
-            await self._learn_instruments()
-        else:
-            # The predecessor knew them all, and the venue may want no questions just now.
-            for known in self.state.instruments.values():
-                if known.venue == self.venue.id:
-                    self.hub.add(known)
-            self._inherited.seed(self.hub)
-        if self.account not in self.state.cursors:
-            await self._open_account()
-        await self.venue.watch(list(self.hub.markets))
-
-    async def _learn_instruments(self) -> None:
-        for instrument in await self._listed():
-            if self.state.instruments.get(instrument.id) != instrument:
-                self.ledger.record(ev.InstrumentDefined(instrument=instrument))
-            self.hub.add(instrument)
-
-    async def _open_account(self) -> None:
-        """Take over what is in the account before its first start."""
-        base = Currency(self.settings.paper.base_currency)
-        opened = Account(id=self.account, venue=self.venue.id, mode=TradingMode.PAPER, base_currency=base)
-        await self.accounts.open(self.guard, opened)
-
-    async def _settle_balances(self) -> None:
-        """After all executions are booked, the venue's word on what is in the account is final."""
-        await self.recovery.settle_balances(self.guard, self.account, known=self._known)
+    def _learnt(self, account: AccountId, booked: Sequence[Book], asked: int) -> None:
+        unit = self.accounts.get(account)
+        if unit is not None:
+            unit.upkeep[account].monitor.hear(booked, asked)
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.dispatcher.run(), name="dispatcher")
             tasks.create_task(self.lag.run(), name="lag monitor")
             tasks.create_task(self._tick(), name="tick")
-            tasks.create_task(self.mender.run(), name="mend")
-            tasks.create_task(
-                self.mender.look_back(LOOK_BACK_AFTER_S if self._inherited is not None else 0.0), name="look back"
-            )
             tasks.create_task(self._retry_bots(), name="bots")
-            tasks.create_task(self.monitor.run(lambda: self._recovered and not self.standstill.frozen), name="monitor")
+            for unit in self.venues.values():
+                unit.start(tasks)
+            for emulation in self._emulations.values():
+                tasks.create_task(emulation.run(), name=f"held orders of {emulation.id}")
             self.remedies.start(tasks)
-            if self._inherited is not None:
+            if self.inherited is not None:
                 tasks.create_task(self._verify_later(), name="verify")
-
-    async def _verify(self) -> None:
-        """Compare balances, and check the state against itself."""
-        await self._settle_balances()
-        self.report = await self.recovery.verify(self.account, self._tally)
 
     async def _verify_later(self) -> None:
         """After a hand-over the books are those of the predecessor, who kept them in line: trading need not wait."""
         await self._came_over.wait()
-        try:
-            await self._verify()
-            await self._learn_instruments()
-        except QuarterdeckError as error:
-            log.warning("the books were not compared after the hand-over", problem=error.message)
-            self.errors.report(error, component="engine", operation="verify")
+        for unit in self.venues.values():
+            await unit.verify_later()
 
     async def _tick(self) -> None:
         """Close bars by time and look after risk."""
@@ -286,25 +299,6 @@ class Engine:
         """Whether what is booked is known to be what the venue says."""
         return self._recovered
 
-    async def connect(self) -> None:
-        """Connect to the venue again and watch every market; harmless where the connection stands.
-
-        Raises:
-            QuarterdeckError: The venue cannot be reached.
-        """
-        if self.standstill.frozen:
-            raise HandoverError("The engine is being handed over; whoever trades then connects.")
-        await self.venue.start(self.on_venue, self.on_market)
-        await self.venue.watch(list(self.hub.markets))
-
-    def sync_steps(self) -> tuple[Step, ...]:
-        """What brings the books in line with the venue after a lost connection, in order."""
-        return (
-            ("positions", lambda: self.dispatcher.inquiry.catch_up(self.guard, self.account)),
-            ("orders", lambda: self.dispatcher.resync(self.guard, self.account)),
-            ("balances", self._settle_balances),
-        )
-
     @property
     def stopped(self) -> bool:
         """True once the engine has ended."""
@@ -333,7 +327,7 @@ class Engine:
             if self._tasks is not None:
                 self._tasks.cancel()
                 await asyncio.wait({self._tasks}, timeout=5)
-            await self._close_venue()
+            await asyncio.gather(*(unit.close() for unit in self.venues.values()))
             if self.ledger.failed is None and not self.standstill.sealed:
                 self.ledger.record(ev.EngineStopped(reason="asked to stop"))
         except JournalError as error:
@@ -341,12 +335,6 @@ class Engine:
         finally:
             await self.journal.close()
             self._stopped.set()
-
-    async def _close_venue(self) -> None:
-        try:
-            await self.venue.close()
-        except QuarterdeckError as error:
-            log.error("the venue was not closed in order", problem=error.message)
 
     def _on_journal_failure(self, error: QuarterdeckError) -> None:
         self.ledger.failed = error.message
@@ -386,23 +374,32 @@ class Engine:
         except Exception as error:  # the venue's stream must go on, and the person must know
             log.exception("a report of the venue cannot be booked", report=ev.event_name(event))
             self.errors.report(error, component="venue", operation=f"book {ev.event_name(event)}")
-            self._halt(f"A report of {self.venue.id} cannot be booked ({_words(error)}).")
+            unit = self.accounts.get(account)
+            source = unit.id if unit is not None else account
+            self._halt(f"A report of {source} cannot be booked ({_words(error)}).")
 
     def on_market(self, event: MarketEvent) -> None:
         """Take in what a market says."""
         if self.standstill.keep_market(event):
             return
         try:
-            self.hub.on_market(event, self.clock.now())
+            now = self.clock.now()
+            self.hub.on_market(event, now)
+            if self.recorder is not None:
+                self.recorder.on_market(event, now)
+            if self._emulations:
+                emulation = self._emulations.get(venue_of(event.instrument))
+                if emulation is not None:
+                    emulation.on_market(event.instrument)
         except Exception as error:  # the feed must go on; a market that cannot be kept grows old and is not entered on
             log.exception("a market event cannot be used", instrument=event.instrument)
             self.errors.report(error, component="feeds", operation="market event", position=event.instrument)
 
     def _heard(self, instrument: InstrumentId, timeframe: str) -> Sequence[Candle]:
-        return () if self._inherited is None else self._inherited.heard(instrument, timeframe, self.clock.now())
+        return () if self.inherited is None else self.inherited.heard(instrument, timeframe, self.clock.now())
 
     async def _history(self, instrument: InstrumentId, timeframe: str, limit: int) -> Sequence[Candle]:
-        return await self.guard.candles(instrument, timeframe, limit=limit)
+        return await self.unit(instrument).guard.candles(instrument, timeframe, limit=limit)
 
     def _on_record(self, record: ev.Record) -> None:
         if isinstance(record.event, ev.OrderRefused):
@@ -424,20 +421,112 @@ class Engine:
         quote = self.hub.quote(instrument)
         return quote.mark if quote is not None else None
 
-    def equity(self) -> Decimal | None:
-        """What the account is worth in its base currency; None while a price is missing."""
-        if self.account not in self.state.accounts:
+    def next_funding(self, instrument: InstrumentId) -> int | None:
+        """When funding of a perpetual is paid next, UTC nanoseconds; None while nothing is known."""
+        market = self.hub.markets.get(instrument)
+        return market.mark.next_funding if market is not None and market.mark is not None else None
+
+    async def _use(self, instruments: Iterable[InstrumentId]) -> None:
+        """Know and watch instruments in which positions were found."""
+        for instrument in instruments:
+            await self.venues[venue_of(instrument)].watch([instrument])
+
+    def equity(self, account: AccountId | None = None) -> Decimal | None:
+        """What an account is worth in its base currency; None while a price is missing or it is not known.
+
+        Args:
+            account: None for the one that is meant where none is named.
+        """
+        account = self.account if account is None else account
+        if account not in self.state.accounts or account in self.risk.picture.doubtful:
             return None
-        value = account_equity(self.state, self.account, self.rates, self.mark)
+        value = account_equity(self.state, account, self.rates, self.mark)
         return value.value if value.known else None
 
-    def free_capital(self) -> Decimal | None:
-        """What no bot has been given, in base currency; None while equity is not known."""
-        equity = self.equity()
+    @property
+    def base_currency(self) -> Currency:
+        """Currency in which all accounts together are valued."""
+        chosen = self.settings.capital.base_currency
+        return Currency(chosen) if chosen else self.default.accounts[self.account].base_currency
+
+    def open_accounts(self) -> list[Account]:
+        """The accounts of this engine that have been opened, in the order of their venues."""
+        return [self.state.accounts[account] for account in self.accounts if account in self.state.accounts]
+
+    def total(self) -> Valuation:
+        """What all accounts of this engine are worth together; an account that is not known is missing."""
+        return together(list(_parts(self)), self.rates, self.base_currency)
+
+    def free_capital(self, account: AccountId) -> Decimal | None:
+        """What no bot of an account has been given, in its base currency; None while its equity is not known."""
+        equity = self.equity(account)
         if equity is None:
             return None
-        return unallocated(equity, self.state.bots.values())
+        bots = [entry for entry in self.state.bots.values() if self.bots.account_of(entry) == account]
+        return unallocated(equity, bots)
 
 
 def _words(error: Exception) -> str:
     return str(error) or type(error).__name__
+
+
+def _make_derivatives(engine: Engine) -> Derivatives:
+    halt = partial(halt_for, engine.state, engine.risk.hold)
+    inquiry, errors, use = engine.dispatcher.inquiry, engine.errors, engine._use
+    return Derivatives(engine.ledger, inquiry, engine.mark, engine.next_funding, errors, use, halt)
+
+
+def _make_bots(engine: Engine, library: Library) -> BotManager:
+    return BotManager(
+        lambda config: engine.account_for(InstrumentId(config.instrument), config.account),
+        engine.ledger,
+        engine.desk,
+        engine.hub,
+        engine.risk.sizer_of,
+        library,
+        engine._history,
+        engine.clock,
+        engine.free_capital,
+        engine.settings.strategies.max_concurrent_strategies,
+        engine.errors,
+        engine._heard,
+    )
+
+
+def _parts(engine: Engine) -> Iterator[tuple[Valuation, Currency]]:
+    """What each account is worth, with its currency."""
+    for account, unit in engine.accounts.items():
+        currency = unit.accounts[account].base_currency
+        if account in engine.risk.picture.doubtful or account not in engine.state.accounts:
+            yield Valuation(value=ZERO, missing=(f"the account {account}",)), currency
+        else:
+            yield account_equity(engine.state, account, engine.rates, engine.mark), currency
+
+
+def _leave_out_absent(engine: Engine) -> None:
+    """What is booked of an account that nobody here can ask about may have changed since."""
+    absent = {account for account in engine.state.accounts if account not in engine.accounts}
+    engine.risk.picture.absent |= absent
+    engine.risk.picture.doubtful |= absent
+
+
+def _attach(engine: Engine, emulations: Iterable[EmulatingVenue]) -> None:
+    for emulation in emulations:
+        emulation.attach(
+            engine.desk,
+            engine.ledger,
+            engine.hub,
+            on_doubt=engine.dispatcher.compare_soon,
+            allowed=lambda: engine.recovered and not engine.standstill.frozen,
+            margins=engine.dispatcher.margins,
+            errors=engine.errors,
+            closing=lambda instrument, owner: is_closing(engine.state, instrument, owner),
+        )
+
+
+def _no_venue(instrument: InstrumentId, venues: Sequence[str]) -> str:
+    """Why an instrument is at no venue of an engine: whoever left the venue out is shown how it is written."""
+    venue = venue_of(instrument)
+    if "/" in venue:
+        return f"{instrument} names no venue; write the venue before it, such as {venues[0]}:{instrument}."
+    return f"The venue {venue or '?'} is not in this engine; it has {', '.join(venues)}."

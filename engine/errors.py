@@ -2,8 +2,9 @@
 
     QuarterdeckError
     ├── ValidationError ── ConfigurationError
-    ├── ExchangeError ── ExchangeConnectionError, ExchangeRateLimitError, ExchangeInsufficientFundsError,
-    │                    UnknownOutcomeError
+    ├── ExchangeError ── ExchangeConnectionError ── ExchangeClockError,
+    │                    ExchangeRateLimitError ── ExchangeBannedError,
+    │                    ExchangeInsufficientFundsError, UnknownOutcomeError ── NotVisibleYetError
     ├── RiskManagementError ── PositionLimitError, DrawdownLimitError
     ├── DataError ── DataValidationError, DataSourceError, StorageError
     ├── ModelError ── ModelLoadError, ModelInferenceError, ModelDriftError
@@ -41,6 +42,8 @@ __all__ = [
     "EngineAlreadyRunningError",
     "EngineError",
     "EngineNotRunningError",
+    "ExchangeBannedError",
+    "ExchangeClockError",
     "ExchangeConnectionError",
     "ExchangeError",
     "ExchangeInsufficientFundsError",
@@ -55,6 +58,7 @@ __all__ = [
     "ModelInferenceError",
     "ModelLoadError",
     "NotFoundError",
+    "NotVisibleYetError",
     "OrderRejectionError",
     "PositionLimitError",
     "ProtocolError",
@@ -131,11 +135,24 @@ class ExchangeConnectionError(ExchangeError):
     retryable = True
 
 
+class ExchangeClockError(ExchangeConnectionError):
+    """The venue refuses a request because of its time; it did nothing and may be repeated once the clock is set."""
+
+    kind = "exchange_clock"
+
+
 class ExchangeRateLimitError(ExchangeError):
     """The venue's request budget is used up; `details["retry_after_ms"]` where known (milliseconds)."""
 
     kind = "exchange_rate_limit"
     retryable = True
+
+
+class ExchangeBannedError(ExchangeRateLimitError):
+    """The venue has shut this machine's address out; details carry `until` (UTC) and `retry_after_ms`."""
+
+    kind = "exchange_banned"
+    title = "The venue has shut us out for a time"
 
 
 class ExchangeInsufficientFundsError(ExchangeError):
@@ -148,6 +165,12 @@ class UnknownOutcomeError(ExchangeError):
     """A request may or may not have taken effect; it must be asked for by client order id, never sent again."""
 
     kind = "unknown_outcome"
+
+
+class NotVisibleYetError(UnknownOutcomeError):
+    """The venue answered, and does not show an order that may exist all the same; ask again later."""
+
+    kind = "not_visible_yet"
 
 
 class RiskManagementError(QuarterdeckError):

@@ -14,6 +14,15 @@ import msgspec
 
 from engine.errors import StateCorruptionError
 from engine.model.account import Account
+from engine.model.derivative_facts import (
+    FundingCaughtUp,
+    FundingPaid,
+    FundingPart,
+    MarginSet,
+    PositionAdopted,
+    PositionLiquidated,
+)
+from engine.model.entries import Opening
 from engine.model.fill import Fill
 from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueOrderId
 from engine.model.instrument import Instrument
@@ -26,12 +35,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "UPCASTERS", "AccountOpened", "BalanceAdjusted", "BotConfigured", "BotCreated", "BotDeleted", "BotMemorySaved",
-    "BotStateChanged", "BreakerReset", "BreakerTripped", "Deposited", "EngineStarted", "EngineStopped", "EpochOpened",
-    "EquityRecorded", "Event", "ExternalFillSeen", "ExternalOrderSeen", "FillsCaughtUp", "FundingPaid", "HandedOver",
-    "HandoverAbandoned", "InstrumentDefined", "InterestCharged", "LimitsChanged", "MarkRecorded", "OperatorActed",
-    "OrderAccepted", "OrderAdopted", "OrderAmendRequested", "OrderAmended", "OrderCancelRejected",
-    "OrderCancelRequested", "OrderCanceled", "OrderExpired", "OrderFilled", "OrderIntended", "OrderOutcomeUnknown",
-    "OrderRefused", "OrderRejected", "OrderSubmitted", "OrderTriggered", "PositionLiquidated", "Record",
+    "BotStateChanged", "BreakerReset", "BreakerTripped", "Deposited", "EngineStarted", "EngineStopped",
+    "EpochOpened", "EquityRecorded", "Event", "ExternalFillSeen", "ExternalOrderSeen", "FillsCaughtUp",
+    "FundingCaughtUp", "FundingPaid", "FundingPart", "HandedOver", "HandoverAbandoned", "InstrumentDefined",
+    "InterestCharged", "LimitsChanged", "MarginSet", "MarkRecorded", "OperatorActed", "OrderAccepted",
+    "OrderAdopted", "OrderAmendRequested", "OrderAmended", "OrderCancelRejected", "OrderCancelRequested",
+    "OrderCanceled", "OrderExpired", "OrderFilled", "OrderIntended", "OrderOutcomeUnknown", "OrderRefused",
+    "OrderRejected", "OrderSubmitted", "OrderTriggered", "PositionAdopted", "PositionLiquidated", "Record",
     "RecoveryVerified", "ScenarioBegan", "ScenarioEnded", "SignalRaised", "StateChecked", "TradingStateChanged",
     "Transferred", "VenueEvent", "Withdrawn", "decode_event", "decode_record", "encode_event", "encode_record",
     "event_name",
@@ -155,34 +165,12 @@ class BalanceAdjusted(_Fact, frozen=True, kw_only=True):
     reason: str
 
 
-class FundingPaid(_Fact, frozen=True, kw_only=True):
-    """Funding of a perpetual position; positive is paid, negative received, in the settle currency."""
-
-    account: AccountId
-    instrument: InstrumentId
-    owner: Owner
-    currency: Currency
-    amount: Decimal
-    rate: Decimal
-    ts: int
-
-
 class InterestCharged(_Fact, frozen=True, kw_only=True):
     """Interest on borrowed funds; positive is paid."""
 
     account: AccountId
     currency: Currency
     amount: Decimal
-    ts: int
-
-
-class PositionLiquidated(_Fact, frozen=True, kw_only=True):
-    """The venue closed a position by force; its fills arrive as ExternalFillSeen."""
-
-    account: AccountId
-    instrument: InstrumentId
-    owner: Owner
-    reason: str
     ts: int
 
 
@@ -212,6 +200,8 @@ class FillsCaughtUp(_Fact, frozen=True, kw_only=True):
     account: AccountId
     cursor: str
     """The venue's own; the next question for executions begins there."""
+    opening: Opening | None = None
+    """With the opening balance: which executions are part of it."""
 
 
 # --- orders ----------------------------------------------------------------------------------------------------------
@@ -490,7 +480,7 @@ Event = (
     | OrderCancelRejected | OrderCanceled | OrderExpired | BotCreated | BotConfigured | BotStateChanged
     | BotMemorySaved | BotDeleted | SignalRaised | TradingStateChanged | BreakerTripped | BreakerReset
     | LimitsChanged | MarkRecorded | EquityRecorded | ScenarioBegan | ScenarioEnded
-    | OrderAdopted | RecoveryVerified | StateChecked
+    | OrderAdopted | RecoveryVerified | StateChecked | MarginSet | FundingCaughtUp | PositionAdopted
 )  # fmt: skip
 
 

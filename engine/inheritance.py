@@ -10,10 +10,13 @@ import msgspec
 from engine import events as ev
 from engine.execution.dispatcher import DispatchCarried
 from engine.model.candle import Candle, timeframe_ns
-from engine.model.ids import InstrumentId, VenueId
+from engine.model.ids import InstrumentId, VenueId, venue_of
 from engine.risk.department import RiskCarried
+from engine.venues.limits.coordinator import CoordinatorCarried
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from engine.clock import Clock
     from engine.market.hub import MarketHub
     from engine.model.ids import AccountId
@@ -33,8 +36,7 @@ class Carried(msgspec.Struct, frozen=True, kw_only=True):
 
     risk: RiskCarried = RiskCarried()
     dispatch: DispatchCarried = DispatchCarried()
-    clock_offsets: dict[VenueId, int] = {}
-    """Nanoseconds by which each venue's clock is ahead of ours, where that is measured."""
+    limits: CoordinatorCarried = CoordinatorCarried()
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,13 +126,23 @@ class Inherited:
     """What the engine that is being started takes from the one before it.
 
     Args:
-        session: The venue session that is open already; None when the engine opens its own.
+        session: Hears the venues whose sessions are open already; None when the engine opens all of them.
+        venues: Those venues.
+        away: Venues that could not be reached while the predecessor could not reach them either, and why.
     """
 
-    def __init__(self, session: EarlySession | None = None) -> None:
+    def __init__(
+        self,
+        session: EarlySession | None = None,
+        venues: Iterable[VenueId] = (),
+        away: Mapping[VenueId, Exception] | None = None,
+    ) -> None:
         self.carried = Carried()
         """What the predecessor carried along."""
         self._session = session
+        self._venues = frozenset(venues)
+        self.away = dict(away or {})
+        """Venues that are away, and why: the engine starts without them at once, and tries them then."""
         self._histories: dict[tuple[InstrumentId, str], list[Candle]] = {}
 
     def add(self, history: History) -> None:
@@ -143,20 +155,23 @@ class Inherited:
         """All bars that came along, oldest first."""
         return self._histories.get((instrument, timeframe), [])
 
-    def join(self, events: EventSink, market: MarketSink) -> bool:
-        """Listen through the session that is open already; False when there is none."""
-        if self._session is None:
-            return False
-        self._session.join(events, market)
-        return True
+    def join(self, events: EventSink, market: MarketSink) -> frozenset[VenueId]:
+        """Listen through the sessions that are open already.
+
+        Returns:
+            The venues that have one; all others are to be opened.
+        """
+        if self._session is not None:
+            self._session.join(events, market)
+        return self._venues
 
     def heard(self, instrument: InstrumentId, timeframe: str, now: int) -> list[Candle]:
         """The bars that came along, if none can have closed since; else none."""
         known = self.bars(instrument, timeframe)
         return known if known and known[-1].ts + 2 * timeframe_ns(timeframe) > now else []
 
-    def seed(self, hub: MarketHub) -> None:
-        """Give markets the bars that came along."""
+    def seed(self, hub: MarketHub, venue: VenueId) -> None:
+        """Give the markets of a venue the bars that came along."""
         for (instrument, timeframe), candles in self._histories.items():
-            if instrument in hub.markets:
+            if instrument in hub.markets and venue_of(instrument) == venue:
                 hub.series(instrument, timeframe).seed(candles)

@@ -6,7 +6,9 @@ import functools
 import inspect
 import logging
 import logging.handlers
+import os
 import re
+import stat
 import sys
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -146,6 +148,23 @@ class _LogFile(logging.handlers.RotatingFileHandler):
         )
         self._path, self._settings, self._clock = path, settings, clock
         self.expire()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, into a new file where the present one is full."""
+        # The library's own way makes the text of every record twice, once to see how long it is.
+        try:
+            line = f"{self.format(record)}\n"
+            if self.stream is None:
+                self.stream = self._open()
+            if self.maxBytes > 0:
+                found = os.fstat(self.stream.fileno())
+                if found.st_size + len(line) >= self.maxBytes and stat.S_ISREG(found.st_mode):
+                    self.doRollover()
+                    self.stream = self._open()
+            self.stream.write(line)
+            self.stream.flush()
+        except Exception:  # a log that cannot be written stops nobody
+            self.handleError(record)
 
     def doRollover(self) -> None:
         """Begin a new file."""

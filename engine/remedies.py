@@ -1,4 +1,4 @@
-"""What the running engine does about failures: connection, feeds, parts, rejections and rules, wired together.
+"""What the running engine does about failures: feeds, parts, rejections and rules, wired together.
 
 Everything here acts on tasks of its own or once a second, never inside the step that books a fact.
 """
@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 from engine import events as ev
 from engine.bots.partial import PartialFills
 from engine.errors import ConflictError, JournalError, QuarterdeckError
-from engine.execution.connection import ConnectionState, VenueConnection
 from engine.execution.rejections import Rejections
 from engine.logs import get_logger
 from engine.market.feeds import FeedWatch
 from engine.model.entries import TradingState
-from engine.model.market import FeedStatus
-from engine.model.order import OrderStatus
+from engine.model.faults import Severity
 from engine.resilience.rules import RuleRunner
 
 if TYPE_CHECKING:
@@ -25,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from engine.engine import Engine
-    from engine.model.ids import Owner
+    from engine.execution.connection import VenueConnection
+    from engine.model.ids import InstrumentId, Owner
     from engine.model.order import Order, OrderRequest
     from engine.resilience.rules import Firing
 
@@ -35,7 +34,6 @@ log = get_logger(__name__)
 
 TEND_S = 1.0
 """How often feeds, parts and rejections are looked at."""
-_UNANSWERED = (OrderStatus.PENDING, OrderStatus.SUBMITTED, OrderStatus.UNKNOWN)
 
 
 class Remedies:
@@ -47,24 +45,16 @@ class Remedies:
 
     def __init__(self, engine: Engine) -> None:
         settings = engine.settings.error_handling
-        self.connection = VenueConnection(
-            engine.guard,
-            engine.clock,
-            engine.errors,
-            engine.scenarios,
-            engine.caution,
-            connect=engine.connect,
-            steps=engine.sync_steps(),
-            hold=self._safe_mode,
-            pending=self._unanswered,
-            on_change=self._on_connection,
+        self._tasks: asyncio.TaskGroup | None = None
+        self.feeds = FeedWatch(
+            engine.hub, settings.data_feed_interruption, engine.caution, engine.scenarios, self._renew
         )
-        self.feeds = FeedWatch(engine.hub, settings.data_feed_interruption, engine.caution, engine.scenarios)
         self.parts = PartialFills(
             engine.ledger, engine.desk, settings.partial_order_fill, engine.scenarios, self._reconsider
         )
         self.rejections = Rejections(engine.ledger, self._enter_anew, engine.hub, engine.errors, engine.scenarios)
-        self.circuit_breakers = {engine.guard.breaker.name: engine.guard.breaker}
+        breakers = [unit.guard.breaker for unit in engine.venues.values()]
+        self.circuit_breakers = {breaker.name: breaker for breaker in breakers}
         """The technical breakers by name; whoever opens a database adds its own."""
         self.backup: Callable[[], Awaitable[object]] | None = None
         """Makes a backup of the home folder; None where nobody can."""
@@ -78,14 +68,26 @@ class Remedies:
         self._rejected: deque[tuple[Order, str, str]] = deque(maxlen=100)
         engine.ledger.subscribe(self._hear)
 
+    @property
+    def connection(self) -> VenueConnection:
+        """The way to the venue that is meant where none is named."""
+        return self._engine.default.connection
+
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """Begin to look after everything; the group owns the tasks."""
-        tasks.create_task(self.connection.run(), name="connection")
+        self._tasks = tasks
         tasks.create_task(self._tend(), name="tend")
         tasks.create_task(self.rules.run(), name="rules")
 
+    def _renew(self, instrument: InstrumentId) -> None:
+        """Have the venue begin a market's feed anew, beside everything else."""
+        if self._tasks is not None:
+            self._tasks.create_task(self._engine.unit(instrument).renew(instrument), name="renew a feed")
+
     def _hear(self, record: ev.Record) -> None:
         self.rules.hear(record)
+        if isinstance(record.event, ev.PositionLiquidated):
+            self._engine.errors.alert(Severity.CRITICAL, "positions", record.event.reason)
         try:
             self.parts.hear(record)
             order = self.rejections.concerns(record)
@@ -136,23 +138,6 @@ class Remedies:
         if bot is None:
             raise ConflictError(f"The bot {request.owner} is not running.")
         return bot.enter_anew(request)
-
-    # --- the venue ---------------------------------------------------------------------------------------------------
-
-    def _unanswered(self) -> int:
-        return sum(order.status in _UNANSWERED for order in self._engine.state.orders.values())
-
-    def _safe_mode(self, reason: str) -> None:
-        self._engine.risk.hold("connection", reason, TradingState.HALTED)
-
-    def _on_connection(self, state: ConnectionState) -> None:
-        if state is not ConnectionState.OFFLINE:
-            return
-        # What is shown of its markets is old from now on, whatever their feeds manage to say about it.
-        now = self._engine.clock.now()
-        for instrument in tuple(self._engine.hub.markets):
-            gone = FeedStatus(instrument, now, live=False, reason=self.connection.reason)
-            self._engine.hub.on_market(gone, now)
 
     # --- rules -------------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engine.model.ids import AccountId, ClientOrderId
     from engine.model.market import MarketEvent
     from engine.model.venue import Venue
+    from engine.venue_unit import VenueUnit
 
 __all__ = ["Exclusive", "Standstill", "exclusive"]
 
@@ -56,7 +57,7 @@ class Standstill:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._suspended = False
+        self._suspended: list[VenueUnit] = []
         self._pid = 0
         self._market: deque[MarketEvent] = deque(maxlen=KEPT)
         self._reports: list[tuple[AccountId, ev.VenueEvent]] = []
@@ -116,7 +117,20 @@ class Standstill:
         await self._until(lambda: engine.dispatcher.quiet and self._has_left(), answer_s)
         engine.dispatcher.hold()
         if not self._has_left():
-            raise HandoverError("Orders wait for the disk or for the venue; restart the engine when it is less busy.")
+            raise HandoverError(self._what_waits())
+
+    def _what_waits(self) -> str:
+        engine = self._engine
+        waiting = {engine.state.orders[client_id].account for client_id in self._orders(OrderStatus.PENDING)}
+        paused = {
+            unit.id: unit.guard.throttle.left_s
+            for account, unit in engine.accounts.items()
+            if account in waiting and unit.guard.throttle.left_s
+        }
+        if not paused:
+            return "Orders wait for the disk or for the venue; restart the engine when it is less busy."
+        venues = " and ".join(f"{venue} (for {seconds:.0f} s)" for venue, seconds in paused.items())
+        return f"Orders wait because {venues} wants no requests; cancel them, or restart the engine after that."
 
     def _has_left(self) -> bool:
         return not self._engine.dispatcher.waiting and not self._orders(OrderStatus.PENDING)
@@ -157,10 +171,12 @@ class Standstill:
         Raises:
             QuarterdeckError: The venue could not store what it did.
         """
-        venue = exclusive(self._engine.venue)
-        if venue is not None:
-            self._suspended = self._engine.guard.let_go = True
-            await venue.suspend()
+        for unit in self._engine.venues.values():
+            venue = exclusive(unit.venue)
+            if venue is not None:
+                unit.guard.let_go = True
+                self._suspended.append(unit)
+                await venue.suspend()
 
     # --- going on ----------------------------------------------------------------------------------------------------
 
@@ -193,14 +209,15 @@ class Standstill:
                 engine.on_market(self._market.popleft())
 
     async def _resume(self) -> None:
-        engine, self._suspended = self._engine, False
-        venue = exclusive(engine.venue)
-        assert venue is not None
-        try:
-            await venue.resume()
-        except QuarterdeckError as error:
-            log.critical("the venue could not be opened again", problem=error.message)
-            engine.failure = engine.failure or error.message
-        finally:
-            # Only now: before, it would be taken for lost.
-            engine.guard.let_go = False
+        units, self._suspended = self._suspended, []
+        for unit in units:
+            venue = exclusive(unit.venue)
+            assert venue is not None
+            try:
+                await venue.resume()
+            except QuarterdeckError as error:
+                log.critical("a venue could not be opened again", venue=unit.id, problem=error.message)
+                self._engine.failure = self._engine.failure or error.message
+            finally:
+                # Only now: before, it would be taken for lost.
+                unit.guard.let_go = False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from engine.model.ids import symbol_of
 from screens.formats import DASH, age, at, compact, day, exact, number, percent
 from screens.sheet import Line, wrap
+from screens.where import HERE, WHERE, short_symbol
 from widgets.live_table import Cell, Column
 from widgets.table_cells import signed
 from widgets.text import clean, fit
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from engine.control.views import BacktestRow, BacktestTradeRow, BacktestView, DatasetRow, JobRow
+    from screens.where import Where
     from widgets.glyphs import Glyphs
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
 RUN_COLUMNS = (
     Column("strategy", "Strategy", 15, flex=True),
     Column("symbol", "Market", 9),
+    WHERE,
     Column("timeframe", "Bar", 3, priority=3),
     Column("period", "Period", 17, priority=6),
     Column("trades", "Trades", 6, align="right", priority=2),
@@ -163,7 +166,9 @@ def _ratio(value: float | None, ink: str = "text") -> Cell:
     return Cell(number(value), ink if value is not None else "faint", value=float("nan") if value is None else value)
 
 
-def run_cells(row: BacktestRow, glyphs: Glyphs, now: int, *, marked: bool = False) -> tuple[Cell, ...]:
+def run_cells(
+    row: BacktestRow, glyphs: Glyphs, now: int, *, marked: bool = False, where: Where = HERE
+) -> tuple[Cell, ...]:
     """Return a stored run as a row; a marked one waits for another to be compared with."""
     total, unknown = row.total_return, float("nan")
     gained = Cell(DASH, "faint", value=unknown) if total is None else signed(percent(total), total, glyphs)
@@ -172,7 +177,8 @@ def run_cells(row: BacktestRow, glyphs: Glyphs, now: int, *, marked: bool = Fals
     name = f"{glyphs.own} {row.strategy}" if marked else row.strategy
     return (
         Cell(name, "own" if marked else "text"),
-        Cell(symbol_of(row.instrument)),
+        Cell(short_symbol(row.instrument)),
+        where.cell(row.instrument),
         Cell(row.timeframe, "muted"),
         Cell(period, "muted", value=row.start),
         Cell(f"{row.trades:,}", value=row.trades),

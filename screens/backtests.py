@@ -169,7 +169,7 @@ class BacktestsScreen(DeckScreen):
         table.title = f"Backtests · {len(self._rows)}" if self._rows else "Backtests"
         table.set_rows(
             [
-                (key, figures.run_cells(row, table.glyphs, now, marked=key == self._marked))
+                (key, figures.run_cells(row, table.glyphs, now, marked=key == self._marked, where=self.deck.where))
                 for key, row in self._rows.items()
             ]
         )
@@ -179,8 +179,7 @@ class BacktestsScreen(DeckScreen):
 
     def _fit(self, table: LiveTable, rows: int) -> None:
         height = min(max(rows, LEAST_ROWS) + 3, max(7, self.size.height // 3))
-        if table.styles.height is None or table.styles.height.value != height:
-            table.styles.height = height
+        self.give_height(table, height)
 
     def chosen(self) -> BacktestRow | None:
         """Return the run under the cursor."""

@@ -1,4 +1,4 @@
-"""The base of the six screens: frame, one paint timer, topics that are followed only while the screen is shown.
+"""The base of the seven screens: frame, one paint timer, topics that are followed only while the screen is shown.
 
     class RiskScreen(DeckScreen):
         SCOPE = "risk"
@@ -24,7 +24,10 @@ from textual.containers import Vertical
 
 from screens.chrome import KeyBar, NavBar, show_status
 from screens.formats import MASK, number
+from screens.mode import is_live
 from screens.replay_bar import ReplayBar
+from screens.where import HERE, WHERE
+from widgets.live_table import LiveTable
 from widgets.paint import PaintedScreen
 from widgets.status_line import StatusLine
 
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
     from textual.message import Message
+    from textual.widget import Widget
 
     from console.app import QuarterdeckApp
     from console.store import Slice
@@ -53,8 +57,14 @@ class DeckScreen(PaintedScreen[None], inherit_bindings=False):
     DeckScreen { background: $background; layout: vertical; }
     DeckScreen > #bars { dock: top; height: 2; }
     DeckScreen > KeyBar { dock: bottom; }
-    DeckScreen.-maximized-view { hatch: none; }
-    DeckScreen .-maximized { width: 1fr; height: 1fr; display: block; }
+    DeckScreen.-maximized-view { hatch: none !important; }
+    DeckScreen .-maximized {
+        width: 1fr !important; height: 1fr !important; min-height: 0 !important; max-height: 100% !important;
+        margin: 0 !important; display: block !important;
+    }
+    DeckScreen.-live LineWidget.-framed { border: round $live; }
+    DeckScreen.-live LineWidget.-framed:focus { border: heavy $live; }
+    DeckScreen.-live LineWidget.-framed.-ascii { border: ascii $live; }
     DeckScreen.-stale LineWidget { tint: $background 45%; }
     DeckScreen.-stale StatusLine, DeckScreen.-stale NavBar, DeckScreen.-stale KeyBar { tint: $background 0%; }
     """
@@ -65,6 +75,8 @@ class DeckScreen(PaintedScreen[None], inherit_bindings=False):
         self.VERTICAL_BREAKPOINTS = [(0, "-low"), (34, "-tall"), (46, "-xtall")]
         self._slices: list[Slice] = []
         self._opened = False
+        self._where = HERE
+        self._heights: dict[Widget, int] = {}
 
     # --- for the screens
 
@@ -80,6 +92,13 @@ class DeckScreen(PaintedScreen[None], inherit_bindings=False):
         slice_ = self.deck.store.follow(topic, **filters)
         self._slices.append(slice_)
         return slice_
+
+    def give_height(self, pane: Widget, height: int) -> None:
+        """Give a pane so many lines, which it has for as long as it is not zoomed."""
+        self._heights[pane] = height
+        now = pane.styles.height
+        if pane is not self.maximized and (now is None or now.value != height):
+            pane.styles.height = height
 
     def refill(self) -> None:
         """Fill every widget again, for example because amounts are hidden now."""
@@ -171,11 +190,22 @@ class DeckScreen(PaintedScreen[None], inherit_bindings=False):
         self.query_one(NavBar).warn(warning)
         self.query_one(ReplayBar).show(deck.replaying.view)
         self.set_class(not self.live, "-stale")
+        self.set_class(is_live(deck.status.data) and not self.past, "-live")
+        if self._where != deck.where:
+            self._where = deck.where
+            self._say_where()
+        deck.renew_instruments()
         try:
             yield from super().paint_steps()
         except Exception as error:
             # The paint timer is a task root: whatever a view brings must not take the console with it.
             deck.report(error, where=f"drawing {self.SCOPE}")
+
+    def _say_where(self) -> None:
+        """Have every table say of which venue its rows are, or leave that out."""
+        for table in self.query(LiveTable):
+            table.reshape(WHERE.key, self._where.title, self._where.width)
+        self.refill()
 
     async def _dispatch_message(self, message: Message) -> None:
         try:
@@ -184,6 +214,13 @@ class DeckScreen(PaintedScreen[None], inherit_bindings=False):
             # A handler's failure would end the screen's message loop, and with it the app.
             if not self.deck.report(error, where=f"{self.SCOPE}: {type(message).__name__}"):
                 raise
+
+    def watch_maximized(self, before: Widget | None, pane: Widget | None) -> None:
+        """Let a zoomed pane go without the height that was given to it: no rule is stronger than that."""
+        if pane in self._heights:
+            pane.styles.height = None
+        if before in self._heights:
+            before.styles.height = self._heights[before]
 
     def on_mount(self) -> None:
         """Take the person's rate of drawing."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from console.app import QuarterdeckApp
     from engine.control.views import BotRow, ParamRow, StrategyRow
+    from screens.where import Where
 
 __all__ = ["FILE", "TIMEFRAMES", "EditBotDialog", "NewBotDialog", "StrategyPicker", "free_name"]
 
@@ -28,6 +29,7 @@ LOOK_S = 0.4
 DEFAULT_CAPITAL = "2000"
 NAME_HELP = "Letters, digits, space, _ . and -; at most 32. The bot is known by it everywhere."
 CAPITAL_HELP = "The most the bot may use, in the account's base currency."
+ACCOUNT_HELP = "The account of the venue in which it trades."
 START_HELP = "Whether the bot starts by itself together with the engine."
 
 
@@ -47,6 +49,16 @@ def free_name(strategy: str, symbol: str, taken: Sequence[str]) -> str:
         number += 1
         name = f"{base}-{number}"
     return name
+
+
+def account_fields(where: Where, instrument: str, present: str = "") -> list[Field]:
+    """Return the choice of an account, where the instrument's venue has several; the present one is chosen at first."""
+    accounts = where.accounts(instrument.partition(":")[0])
+    if len(accounts) < 2:
+        return []
+    first = present if present in accounts else accounts[0]
+    choices = tuple((name, name) for name in accounts)
+    return [Field("account", "Account", Kind.CHOICE, first, choices, help=ACCOUNT_HELP)]
 
 
 class StrategyPicker(FormDialog):
@@ -171,6 +183,7 @@ class NewBotDialog(StrategyPicker):
         self._link = app.link
         self._taken = list(taken)
         self._instruments = list(app.instruments.values())
+        self._where = app.where
         self._instrument = app.instrument
         status = app.status.data
         self._currency = status.base_currency if status is not None else ""
@@ -178,7 +191,7 @@ class NewBotDialog(StrategyPicker):
     def all_fields(self, texts: Mapping[str, str]) -> list[Field]:
         """Return what describes a bot, then the parameters."""
         found = self.strategy(texts)
-        choices = tuple((row.id, row.symbol) for row in self._instruments)
+        choices = tuple((row.id, f"{row.symbol}{self._where.beside(row.id)}") for row in self._instruments)
         known = {row.id for row in self._instruments}
         instrument = self._instrument if self._instrument in known else next(iter(choices), ("", ""))[0]
         wanted = texts.get("instrument", instrument)
@@ -189,6 +202,7 @@ class NewBotDialog(StrategyPicker):
             *self.strategy_fields(texts),
             Field("name", "Name", value=name, help=NAME_HELP),
             Field("instrument", "Market", Kind.CHOICE, instrument, choices, help="The instrument it trades."),
+            *account_fields(self._where, wanted),
             Field(
                 "timeframe", "Bar", Kind.CHOICE, default, timeframe_choices(default),
                 help="Length of a bar; the strategy decides at the end of each.",
@@ -214,6 +228,7 @@ class NewBotDialog(StrategyPicker):
             **self.named(texts),
             "name": texts["name"].strip(),
             "instrument": texts["instrument"],
+            **({"account": texts["account"]} if "account" in texts else {}),
             "timeframe": texts["timeframe"],
             "capital": texts["capital"].replace(",", "").strip(),
             "autostart": texts["autostart"] == YES,
@@ -239,15 +254,27 @@ class EditBotDialog(FormDialog):
         self._row = row
         self._strategy = strategy
         self._instruments = list(app.instruments.values())
+        self._where = app.where
 
     def first_fields(self) -> list[Field]:
         """Return what can be changed; the name and the strategy stay."""
-        row = self._row
-        choices = {item.id: item.symbol for item in self._instruments} or {row.instrument: symbol_of(row.instrument)}
+        return self._fields(self._row.instrument)
+
+    def reshape(self, name: str) -> None:
+        """Offer the accounts of the venue that is chosen."""
+        if name == "instrument":
+            self.set_fields(self._fields(self.form.texts["instrument"]))
+
+    def _fields(self, wanted: str) -> list[Field]:
+        row, where = self._row, self._where
+        choices = {item.id: f"{item.symbol}{where.beside(item.id)}" for item in self._instruments} or {
+            row.instrument: symbol_of(row.instrument)
+        }
         params = self._strategy.params if self._strategy is not None else ()
         return [
             Field("instrument", "Market", Kind.CHOICE, row.instrument, tuple(choices.items()),
                   help="The instrument it trades."),
+            *account_fields(where, wanted, row.account),
             Field("timeframe", "Bar", Kind.CHOICE, row.timeframe, timeframe_choices(row.timeframe),
                   help="Length of a bar."),
             Field("capital", "Capital", Kind.NUMBER, exact(row.capital).replace(",", ""), minimum="0", above=True,
@@ -265,6 +292,7 @@ class EditBotDialog(FormDialog):
             "strategy": row.strategy,
             "strategy_file": row.strategy_file or None,
             "instrument": texts["instrument"],
+            **({"account": texts["account"]} if "account" in texts else {}),
             "timeframe": texts["timeframe"],
             "capital": texts["capital"].replace(",", "").strip(),
             "autostart": texts["autostart"] == YES,

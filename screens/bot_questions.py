@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from console.errands import new_request_id
 from engine.model.entries import BotState
 from engine.model.ids import symbol_of
 from screens.dialogs import ConfirmDialog
 from screens.formats import exact
+from screens.request import request
 from widgets.text import clean
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ __all__ = ["start_or_pause"]
 
 def start_or_pause(app: QuarterdeckApp, row: BotRow) -> ConfirmDialog:
     """Ask whether a running bot shall be paused, a paused one go on, or one at rest be started."""
-    request_id, name = new_request_id(), clean(row.name)
+    name = clean(row.name)
     about = f"{row.strategy} on {symbol_of(row.instrument)} {row.timeframe}"
     details: list[Line] = []
     if row.state is BotState.RUNNING:
@@ -37,7 +37,5 @@ def start_or_pause(app: QuarterdeckApp, row: BotRow) -> ConfirmDialog:
         if row.reason:
             details.append([(f"It stopped before: {clean(row.reason)}", "warn")])
 
-    async def run() -> Any:
-        return await app.link.call(f"bots.{verb}", {"bot": row.id}, request_id=request_id)
-
+    run = request(app.link, f"bots.{verb}", {"bot": row.id})
     return ConfirmDialog(title, sentence, details, run=run, verb=verb.capitalize(), busy="Under way…")

@@ -126,8 +126,8 @@ class BotsScreen(DeckScreen):
         running = sum(1 for row in self._rows.values() if row.state in ACTIVE)
         table.title = f"Bots · {running} of {len(self._rows)} running" if self._rows else "Bots"
         # The table takes the lines it has, at most half of the screen; the chosen bot has the rest.
-        table.styles.height = min(max(len(self._rows), LEAST_ROWS) + 3, max(7, self.size.height // 2 - 2))
-        table.set_rows([(row.id, figures.bot_cells(row, look)) for row in self._rows.values()])
+        self.give_height(table, min(max(len(self._rows), LEAST_ROWS) + 3, max(7, self.size.height // 2 - 2)))
+        table.set_rows([(row.id, figures.bot_cells(row, look, self.deck.where)) for row in self._rows.values()])
         if self._wanted in self._rows:
             table.cursor_key, self._wanted = self._wanted, ""
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.model.entries import BotState
-from engine.model.ids import symbol_of
 from screens.dashboard_figures import state_cell
 from screens.formats import DASH, age, at, clock, day, exact, percent
-from screens.market_figures import TYPE_WORDS
+from screens.market_figures import HELD_WORDS, TYPE_WORDS
 from screens.sheet import Line, wrap
+from screens.where import HERE, WHERE, short_symbol
 from widgets.live_table import Cell, Column
 from widgets.table_cells import signed
 from widgets.text import clean, fit
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from engine.control.views import Activity, BotRow, FillRow, OrderRow, StrategyRow
     from engine.model.order import OrderSide
+    from screens.where import Where
     from widgets.glyphs import Glyphs
 
 __all__ = [
@@ -43,6 +44,7 @@ BOT_COLUMNS = (
     Column("state", "State", 12),
     Column("strategy", "Strategy", 15, priority=5),
     Column("symbol", "Market", 9),
+    WHERE,
     Column("timeframe", "Bar", 3, priority=3),
     Column("capital", "Capital", 9, align="right", priority=6),
     Column("position", "Position", 9, align="right", priority=1),
@@ -76,12 +78,10 @@ class Look:
 def _amount(value: Decimal | None, look: Look) -> Cell:
     if value is None:
         return Cell(DASH, "muted", "right", float("nan"))
-    text = look.money(value)
-    # A loss too small for the decimals is no loss: minus zero would puzzle.
-    return signed(text, value if text.strip("-0.,") else 0, look.glyphs)
+    return signed(look.money(value), value, look.glyphs)
 
 
-def bot_cells(row: BotRow, look: Look) -> tuple[Cell, ...]:
+def bot_cells(row: BotRow, look: Look, where: Where = HERE) -> tuple[Cell, ...]:
     """Return a bot as a row of the table."""
     share = row.pnl_pct
     beat = row.heartbeat if row.state in ACTIVE else 0
@@ -89,7 +89,8 @@ def bot_cells(row: BotRow, look: Look) -> tuple[Cell, ...]:
         Cell(row.name),
         state_cell(row.state, look.glyphs),
         Cell(row.strategy, "muted"),
-        Cell(symbol_of(row.instrument) if row.instrument else DASH),
+        Cell(short_symbol(row.instrument) if row.instrument else DASH),
+        where.cell(row.instrument, row.account),
         Cell(row.timeframe, "muted"),
         Cell(look.money(row.capital), value=row.capital),
         Cell(look.units(row.position), value=row.position) if row.position else Cell(DASH, "faint", value=row.position),
@@ -170,6 +171,7 @@ def order_lines(orders: Iterable[OrderRow], fills: Iterable[FillRow], look: Look
             (f"{left:>9}", "text"),
             (f"{exact(price) if price is not None else 'market':>11}", "text"),
             (f" {TYPE_WORDS.get(order.type, order.type.value)}", "muted"),
+            (f"  {HELD_WORDS}" if order.held else "", "warn"),
             (f"  {clean(order.reason)}", "faint"),
         ])  # fmt: skip
     if len(lines) == 1:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from console.actions import SCREENS, actions_of, find_action
 from screens.formats import MASK, clock, number
+from screens.mode import mode_word
 from widgets.line_widget import LineBuilder, LineWidget
 from widgets.text import clean, fit, width_of
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from textual.strip import Strip
 
     from console.app import QuarterdeckApp
+    from engine.control.views import EngineStatus
     from widgets.status_line import StatusLine
 
 __all__ = ["KeyBar", "NavBar", "show_status"]
@@ -50,7 +52,7 @@ class NavBar(LineWidget):
         names = [(name, app.keymap.label(f"app.{name}"), find_action(f"app.{name}").label) for name in SCREENS]
         warning = f" {self.glyphs.warn} {clean(self._warning)} " if self._warning else ""
         # A warning must be read whole: the other screens' names give way to it.
-        brief = sum(width_of(key) + width_of(label) + 3 for _, key, label in names) + width_of(warning) > width
+        brief = sum(width_of(key) + width_of(label) + 3 for _, key, label in names) + width_of(warning) >= width
         line, used = LineBuilder(self.palette), 0
         self._ends.clear()
         for name, key, label in names:
@@ -132,6 +134,7 @@ def show_status(app: QuarterdeckApp, line: StatusLine, now: float) -> None:
             read_only=app.preferences.read_only,
             clock=DASH_CLOCK,
             account="",
+            armed="",
             equity="",
             feed_age_s=None,
             lag_ms=None,
@@ -141,17 +144,28 @@ def show_status(app: QuarterdeckApp, line: StatusLine, now: float) -> None:
     lost = app.link.state == "lost"
     equity = MASK if app.privacy else number(status.equity)
     line.show(
-        mode="REPLAY" if app.link.state == "replay" else status.mode.value.upper(),
-        account=status.account if status.account != status.mode.value else "",
+        mode="REPLAY" if app.link.state == "replay" else mode_word(status),
+        account=_account(status),
         link=app.link.state,
         read_only=app.preferences.read_only,
         feed_age_s=None if status.feed_age_ms is None else round(status.feed_age_ms / 1000 + _whole(silent), 1),
         lag_ms=None if lost or app.link.state == "replay" or silent > STATUS_SILENT_S else status.lag_ms,
         equity=f"{equity} {status.base_currency}",
+        armed=app.armed.words(),
         halt="" if status.trading == "active" else status.trading.value.upper(),
+        locked=", ".join(status.locked),
+        away=", ".join(venue for venue in status.away if venue not in status.locked),
         alerts=status.open_breakers,
         clock=f"{clock(app.now() // NS * NS, app.zone)} {app.zone_name}",
     )
+
+
+def _account(status: EngineStatus) -> str:
+    """The account's name, where it says more than the mode does; how many there are, where there are several."""
+    count = sum(bool(place.account) for place in status.places)
+    if count > 1:
+        return f"{count} accounts"
+    return status.account if status.account != status.mode.value else ""
 
 
 NS = 1_000_000_000

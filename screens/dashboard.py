@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.containers import Vertical
 
 from console.actions import bindings, find_action
+from engine.model.account import TradingMode
 from engine.model.entries import BotState, TradingState
+from engine.model.ids import SIMULATED
 from screens import dashboard_figures as figures
 from screens.base import DeckScreen
 from screens.bot_questions import start_or_pause
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
     from textual.strip import Strip
 
     from console.store import Slice
-    from engine.control.views import BotRow, EquityPoint, PositionRow, TickerRow
+    from engine.control.views import BotRow, EngineStatus, EquityPoint, PositionRow, TickerRow
+    from widgets.table_cells import Cell
 
 __all__ = ["MARKETS_EVERY_S", "DashboardScreen"]
 
@@ -44,6 +47,7 @@ HISTORY_EVERY_S = 60.0
 """How old the recorded curve may be when the screen comes to be shown; what happened since is seen live."""
 CURVE_EVERY_S = 10.0
 """How often a curve at rest is looked at; one that moves is drawn as it moves."""
+NO_POSITIONS = "No open positions. b = buy"
 BOOK_STEP_S, BOOK_TRIES = 0.02, 50
 """How often, and how many times, a market's first book is looked for before a ticket opens without one."""
 TRIES = (
@@ -52,6 +56,12 @@ TRIES = (
     ("dashboard.backtest", "try a strategy on past prices"),
 )
 """What to try first: action and words."""
+
+
+def _sources(status: EngineStatus) -> str:
+    """The exchanges that orders go to, or else whose prices they are; empty for the simulated market."""
+    meant = [place.venue for place in status.places if place.mode is status.mode] or [status.venue]
+    return " and ".join(dict.fromkeys(clean(venue) for venue in meant if venue != SIMULATED))
 
 
 class Welcome(LineWidget):
@@ -66,18 +76,20 @@ class Welcome(LineWidget):
         super().__init__(id=id)
         self.border_title = "Welcome aboard"
         self._said: tuple[str, tuple[tuple[str, str], ...]] = ("", ())
+        self._place = ("", False)
 
-    def show(self, money: str, keys: Sequence[tuple[str, str]]) -> None:
-        """Say how much there is to trade with, and which keys to try."""
-        said = (money, tuple(keys))
-        if said != self._said:
-            self._said = said
+    def show(self, money: str, keys: Sequence[tuple[str, str]], source: str = "", *, real: bool = False) -> None:
+        """Say how much there is to trade with, which keys to try, whose prices it are and whether orders go there."""
+        said, place = (money, tuple(keys)), (source, real)
+        if (said, place) != (self._said, self._place):
+            self._said, self._place = said, place
             self.mark()
 
     def lines(self, width: int, height: int) -> Sequence[Strip]:
         """Return the words."""
         shown = []
-        for parts in figures.welcome(*self._said, width, height):
+        source, real = self._place
+        for parts in figures.welcome(*self._said, width, height, source=source, real=real):
             line = LineBuilder(self.palette)
             for text, ink in parts:
                 line.add(clean(text), ink)
@@ -132,7 +144,7 @@ class DashboardScreen(DeckScreen):
             yield EquityCurve(title="Equity", empty="The curve begins with the first trade.", id="equity")
             yield LiveTable(figures.MARKETS, title="Markets, once a second", empty="No market yet.", id="markets")
             yield LiveTable(figures.BOT_STRIP, title="Bots", empty="No bots. n = new bot", id="bots")
-            yield LiveTable(POSITION_STRIP, title="Positions", empty="No open positions. b = buy", id="positions")
+            yield LiveTable(POSITION_STRIP, title="Positions", empty=NO_POSITIONS, id="positions")
             yield ActivityLog(title="Activity", empty="Nothing has happened yet. b = buy, n = new bot", id="activity")
 
     # --- what is followed
@@ -171,7 +183,7 @@ class DashboardScreen(DeckScreen):
         deck, engine_now = self.deck, self.deck.now()
         moved = False
         # Rows that came before the instruments or the clock were known lack decimals and ages.
-        if self._known != (known := (len(deck.instruments), engine_now > 0)):
+        if self._known != (known := (deck.instruments.version, engine_now > 0)):
             self._known = known
             self.refill()
         fresh = [self._overview.take(), self._bots.take(), self._risk.take(), self._positions.take()]
@@ -201,37 +213,38 @@ class DashboardScreen(DeckScreen):
     def _fill_bots(self, bots: Sequence[BotRow]) -> None:
         table = self.query_one("#bots", LiveTable)
         glyphs, private = table.glyphs, self.deck.privacy
-        table.set_rows([(row.id, figures.bot_strip_cells(row, glyphs, private=private)) for row in bots])
-        self._entitle(table, "Bots", len(bots))
+        where = self.deck.where
+        table.set_rows([(row.id, figures.bot_strip_cells(row, glyphs, private=private, where=where)) for row in bots])
+        self._entitle(table, f"Bots {len(bots)}" if bots else "Bots")
 
     def _fill_positions(self, positions: Sequence[PositionRow]) -> None:
         table = self.query_one("#positions", LiveTable)
-        known, private = self.deck.instruments, self.deck.privacy
-        table.set_rows(
-            [
-                (position_key(row), position_strip_cells(row, known.get(row.instrument), table.glyphs, private=private))
-                for row in positions
-            ]
-        )
-        self._entitle(table, "Positions", len(positions))
+        known, private, where = self.deck.instruments, self.deck.privacy, self.deck.where
+
+        def cells(row: PositionRow) -> tuple[Cell, ...]:
+            known_as = known.get(row.instrument)
+            return position_strip_cells(row, known_as, table.glyphs, private=private, where=where)
+
+        table.set_rows([(position_key(row), cells(row)) for row in positions])
+        table.empty = where.none_of("positions", NO_POSITIONS)
+        self._entitle(table, where.heading("Positions", len(positions)))
 
     @staticmethod
-    def _entitle(table: LiveTable, title: str, count: int) -> None:
-        title = f"{title} {count}" if count else title
+    def _entitle(table: LiveTable, title: str) -> None:
         if title != table.title:
             table.title = title
             table.mark()
 
     def _fill_markets(self, tickers: Sequence[TickerRow]) -> None:
         table = self.query_one("#markets", LiveTable)
-        room = figures.room_of(figures.MARKETS, "spark", table.content_size.width)
-        known, now = self.deck.instruments, self.deck.now()
-        table.set_rows(
-            [
-                (row.instrument, figures.market_strip_cells(row, known.get(row.instrument), table.glyphs, now, room))
-                for row in tickers
-            ]
-        )
+        room = figures.room_of(table.columns, "spark", table.content_size.width)
+        known, now, where = self.deck.instruments, self.deck.now(), self.deck.where
+
+        def cells(row: TickerRow) -> tuple[Cell, ...]:
+            return figures.market_strip_cells(row, known.get(row.instrument), table.glyphs, now, room, where)
+
+        known.compare(row.instrument for row in tickers)
+        table.set_rows([(row.instrument, cells(row)) for row in tickers])
 
     def _fill_curve(self, now: int) -> None:
         curve = self.query_one(EquityCurve)
@@ -262,7 +275,11 @@ class DashboardScreen(DeckScreen):
         if first:
             label = self.deck.keymap.label
             keys = [(label(action), words) for action, words in TRIES]
-            self.query_one(Welcome).show(f"{self.money(overview.equity)} {overview.currency}", keys)
+            status = self.deck.status.data
+            real = status is not None and status.mode is TradingMode.LIVE
+            source = "" if status is None else _sources(status)
+            money = "" if overview.equity is None else f"{self.money(overview.equity)} {overview.currency}"
+            self.query_one(Welcome).show(money, keys, source, real=real)
 
     # --- actions
 
@@ -288,7 +305,7 @@ class DashboardScreen(DeckScreen):
     def action_trade(self, side: str) -> None:
         """Open a ticket on the chosen market."""
         chosen = self.query_one("#markets", LiveTable).cursor_key
-        if chosen in self.deck.instruments:
+        if chosen is not None and chosen in self.deck.instruments:
             self.deck.instrument = chosen
         handler = find_action(f"market.{side}").handler
         self.deck.run_worker(self._open_ticket(handler), name="ticket", exit_on_error=False)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.model.entries import BotState
-from engine.model.ids import symbol_of
 from screens.formats import DASH, MASK, age, clock, number, percent
 from screens.market_figures import change_parts, price_text
+from screens.where import HERE, WHERE, short_symbol
 from widgets.activity_log import LogLine
 from widgets.sparkline import spark
 from widgets.table_cells import Cell, Column, place_columns, signed
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from engine.control.views import Activity, BotRow, InstrumentRow, TickerRow
     from screens.sheet import Line
+    from screens.where import Where
     from widgets.glyphs import Glyphs
 
 __all__ = [
@@ -38,10 +40,11 @@ SILENT_NS = 10_000_000_000
 """A market that was not heard of for so long is marked old."""
 MARKETS = (
     Column("symbol", "Market", 8),
+    WHERE,
     Column("last", "Last", 9, align="right"),
-    Column("change", "24 h", 9, align="right"),
-    Column("spark", "", 6, flex=True),
-    Column("range", "Low to high", 21, align="right", priority=1),
+    Column("change", "24 h", 9, align="right", priority=1),
+    Column("spark", "", 6, priority=2, flex=True),
+    Column("range", "Low to high", 21, align="right", priority=3),
 )
 BOT_STRIP = (
     Column("name", "Bot", 11, flex=True),
@@ -49,6 +52,7 @@ BOT_STRIP = (
     Column("pnl", "P&L", 10, align="right"),
     Column("pct", "%", 9, align="right", priority=1),
     Column("symbol", "Market", 8, priority=2),
+    replace(WHERE, priority=2),
     Column("position", "Holds", 8, align="right", priority=3),
 )
 CALM = {"gain": "depth-bid", "loss": "depth-ask"}
@@ -69,9 +73,15 @@ WORDS = (
     ("Limits", "risk"),
     ("Position", "risk"),
     ("Engine", "core"),
+    ("Recovery", "core"),
+    ("State", "core"),
+    ("HandedOver", "core"),
+    ("Handover", "core"),
+    ("Scenario", "care"),
 )
 """Beginning of a fact's name -> the word for it."""
 MONEY_WORD = "money"
+UNKNOWN: Line = [("What you have there is not known yet.", "warn")]
 WIDE = 54
 SEVERITIES = {"info": "muted", "good": "gain", "warning": "warn", "critical": "breach"}
 
@@ -82,7 +92,7 @@ def room_of(columns: Sequence[Column], key: str, width: int) -> int:
 
 
 def market_strip_cells(
-    row: TickerRow, instrument: InstrumentRow | None, glyphs: Glyphs, now: int, room: int
+    row: TickerRow, instrument: InstrumentRow | None, glyphs: Glyphs, now: int, room: int, where: Where = HERE
 ) -> tuple[Cell, ...]:
     """Return a market as a row; `room` is the width of its small line. A silent market shows its age instead."""
     silent = bool(row.ts) and now - row.ts > SILENT_NS
@@ -91,7 +101,8 @@ def market_strip_cells(
     price = price_text(row.last if row.last is not None else row.bid, instrument)
     places = max(0, len(price.partition(".")[2]))
     return (
-        Cell(row.symbol),
+        Cell(short_symbol(row.instrument)),
+        where.cell(row.instrument),
         Cell(price, "stale" if silent else "strong", value=row.last),
         Cell(f"{age(row.ts, now)} old", "warn") if silent else Cell(change, ink, value=row.change_pct),
         Cell(spark(row.spark, room, glyphs), "stale" if silent else CALM.get(ink, "volume")),
@@ -112,7 +123,7 @@ def state_cell(state: BotState, glyphs: Glyphs) -> Cell:
     return Cell(f"{sign} {word}", ink, value=word)
 
 
-def bot_strip_cells(row: BotRow, glyphs: Glyphs, *, private: bool = False) -> tuple[Cell, ...]:
+def bot_strip_cells(row: BotRow, glyphs: Glyphs, *, private: bool = False, where: Where = HERE) -> tuple[Cell, ...]:
     """Return a bot as a row: who it is, how it is, what it made."""
     if row.pnl is None:
         profit = Cell(DASH, "muted")
@@ -125,7 +136,8 @@ def bot_strip_cells(row: BotRow, glyphs: Glyphs, *, private: bool = False) -> tu
         state_cell(row.state, glyphs),
         profit,
         Cell(percent(row.pnl_pct, signed=True), ink, value=row.pnl_pct),
-        Cell(symbol_of(row.instrument), "muted"),
+        Cell(short_symbol(row.instrument), "muted"),
+        where.cell(row.instrument, row.account),
         Cell(held if row.position else DASH, "text" if row.position else "muted", value=row.position),
     )
 
@@ -146,21 +158,40 @@ def activity_line(fact: Activity, names: Mapping[str, str], glyphs: Glyphs, zone
     return LogLine(clock(fact.ts, zone), f"{sign} {word}", text, SEVERITIES.get(fact.severity, "text"))
 
 
-def welcome(money: str, keys: Sequence[tuple[str, str]], width: int, height: int) -> list[Line]:
-    """Return the first run's words: what runs here, that nothing is real, and what to try.
+def welcome(
+    money: str, keys: Sequence[tuple[str, str]], width: int, height: int, *, source: str = "", real: bool = False
+) -> list[Line]:
+    """Return the first run's words: what runs here, whether anything is real, and what to try.
 
     Args:
         money: The account's money with its currency.
         keys: Keys with what they do.
         width: Cells of a line; the longer sentences are said where they fit.
         height: Lines there are; with a blank line between words and keys where it fits.
+        source: The exchange whose prices are shown; empty for the simulated market.
+        real: Whether orders go there.
     """
     wide = width >= WIDE
-    lines: list[Line] = [
-        [("A simulated market trades here" + (", on this machine alone." if wide else "."), "strong")],
-        [("Nothing is real" + (": no venue, no network, no risk." if wide else ", nothing is at risk."), "text")],
-        [("You have ", "text"), (money, "accent"), (" of paper money to try it." if wide else " of paper.", "text")],
-    ]
+    paper: Line = UNKNOWN if not money else [
+        ("You have ", "text"), (money, "accent"), (" of paper money to try it." if wide else " of paper.", "text"),
+    ]  # fmt: skip
+    if real:
+        lines: list[Line] = [
+            [(f"Orders go to {source}" + (", and what they do is real there." if wide else "."), "strong")],
+            [("You have ", "text"), (money, "accent"), (" there.", "text")] if money else UNKNOWN,
+        ]
+    elif source:
+        lines = [
+            [(f"The prices are those of {source}" + (", as they are now." if wide else "."), "strong")],
+            [("Orders stay on paper" + (": nothing is ever sent there." if wide else ", nothing is sent."), "text")],
+            paper,
+        ]
+    else:
+        lines = [
+            [("A simulated market trades here" + (", on this machine alone." if wide else "."), "strong")],
+            [("Nothing is real" + (": no venue, no network, no risk." if wide else ", nothing is at risk."), "text")],
+            paper,
+        ]
     tries: list[Line] = [[(f" {key} ", "accent"), (f" {words}", "text")] for key, words in keys]
     if height > len(lines) + len(tries) + 1:
         return [[], *lines, [], *tries]

@@ -14,6 +14,7 @@ from textual.screen import ScreenResultType
 from textual.widgets import Input, Static
 
 from console.actions import bindings
+from engine.control.live.arming import NOT_ARMED
 from engine.errors import QuarterdeckError
 from screens.sheet import Line, Sheet
 from widgets.text import clean
@@ -225,6 +226,8 @@ class ConfirmDialog(Dialog[Any]):
             self._under_way = False
             self._say_trouble(f"{error.title}: {error.message}")
             self.query_one("#hint", Static).update(self._hint())
+            if error.error_code == NOT_ARMED:
+                self.deck.armed.ask(why=error.message, then=self._armed)
         except Exception as error:
             # Task root: whatever the call raised, the person must see that nothing is known.
             self._under_way = False
@@ -233,6 +236,12 @@ class ConfirmDialog(Dialog[Any]):
             deck.report(error, where=self._verb)
         else:
             self.dismiss(True if result is None else result)
+
+    def _armed(self) -> None:
+        """The console is armed now; what was refused is sent again by the person alone."""
+        self._say_trouble("")
+        self.query_one("#hint", Static).update(f"Armed; nothing was sent yet. {self._hint()}")
+        self.guard_again()
 
     def _say_trouble(self, text: str) -> None:
         trouble = self.query_one("#trouble", Static)

@@ -9,13 +9,17 @@ from engine.model.account import TradingMode
 from engine.model.ids import symbol_of
 from screens.dialogs import ConfirmDialog
 from screens.formats import exact
+from screens.mode import mode_word
+from screens.portfolio_figures import position_words
 from screens.quit import count
 from screens.sheet import Line, Sheet
+from screens.where import HERE
 from widgets.text import clean
 
 if TYPE_CHECKING:
     from console.app import QuarterdeckApp
-    from engine.control.views import EngineStatus, OrderRow, PositionRow
+    from engine.control.views import EngineStatus, OrderRow, Place, PositionRow
+    from screens.where import Where
 
 __all__ = ["EmergencyDialog", "account_words", "halt_dialog", "resume_dialog"]
 
@@ -23,29 +27,39 @@ SHOWN = 4
 REASON = "emergency stop by the operator"
 
 
-def account_words(status: EngineStatus | None) -> str:
+def account_words(account: EngineStatus | Place | None) -> str:
     """Return which account it is, mode first: the PAPER account, the LIVE account main."""
-    if status is None:
+    if account is None:
         return "the account"
-    name = "" if status.account == status.mode.value else f" {clean(status.account)}"
-    return f"the {status.mode.value.upper()} account{name}"
+    name = "" if account.account == account.mode.value else f" {clean(account.account)}"
+    return f"the {mode_word(account)} account{name}"
 
 
-def consequences(orders: list[OrderRow] | None, positions: list[PositionRow] | None) -> list[Line]:
+def all_accounts(status: EngineStatus | None) -> str:
+    """Return what a stop of everything is about: the account, or how many there are, real ones first."""
+    places = [place for place in status.places if place.account] if status is not None else []
+    if len(places) < 2:
+        return account_words(status)
+    words = sorted({mode_word(place) for place in places})
+    return f"{'both' if len(places) == 2 else f'all {len(places)}'} accounts ({', '.join(words)})"
+
+
+def consequences(orders: list[OrderRow] | None, positions: list[PositionRow] | None, where: Where = HERE) -> list[Line]:
     """Return what an emergency stop does, line by line; None is not known yet."""
     lines: list[Line] = [[("1  ", "accent"), ("New orders are blocked until trading is resumed by hand.", "text")]]
     lines.append([("2  ", "accent"), (_cancels(orders), "text")])
     for order in (orders or [])[:SHOWN]:
         at = order.price if order.price is not None else order.stop_price
         price = f" at {exact(at)}" if at is not None else ""
-        words = f"{order.side} {exact(order.quantity - order.filled)} {symbol_of(order.instrument)}{price}"
+        place = where.on(order.instrument, order.account)
+        words = f"{order.side} {exact(order.quantity - order.filled)} {symbol_of(order.instrument)}{price}{place}"
         lines.append([("   " + clean(words), "muted"), (f"  {clean(order.owner_name)}", "faint")])
     lines += _more(orders)
     lines.append([("3  ", "accent"), (_closes(positions), "text")])
     for position in (positions or [])[:SHOWN]:
-        side = "long" if position.quantity > 0 else "short"
-        words = f"{side} {exact(abs(position.quantity))} {symbol_of(position.instrument)}"
-        lines.append([("   " + clean(words), "muted"), (f"  {clean(position.owner_name)}", "faint")])
+        lines.append(
+            [("   " + clean(position_words(position, where)), "muted"), (f"  {clean(position.owner_name)}", "faint")]
+        )
     return lines + _more(positions)
 
 
@@ -72,7 +86,7 @@ class EmergencyDialog(ConfirmDialog):
     def __init__(self, app: QuarterdeckApp) -> None:
         status = app.status.data
         live = status is not None and status.mode is TradingMode.LIVE
-        account = account_words(status)
+        account = all_accounts(status)
         link, request_id = app.link, new_request_id()
 
         async def run() -> Any:
@@ -105,7 +119,7 @@ class EmergencyDialog(ConfirmDialog):
         self._show()
 
     def _show(self) -> None:
-        self.query_one("#details", Sheet).show(consequences(self._orders, self._positions))
+        self.query_one("#details", Sheet).show(consequences(self._orders, self._positions, self.deck.where))
 
 
 def halt_dialog(app: QuarterdeckApp) -> ConfirmDialog:

@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.widgets import Input
 
 from console.actions import bindings
+from screens.form_editor import FormEditor
 from screens.form_fields import Field, Kind, bounds, changed, fault, nudged
 from widgets.line_widget import LineBuilder, LineWidget
 from widgets.text import clean, fit, width_of
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Form"]
 
 LABEL = 20
+MASK = "********"
 VALUE = 20
 
 
@@ -74,14 +76,14 @@ class Form(LineWidget, can_focus=True):
 
     def compose(self) -> ComposeResult:
         """Yield the text field that is laid over the line being edited."""
-        editor = Input(compact=True, select_on_focus=False)
+        editor = FormEditor(compact=True, select_on_focus=False)
         editor.cursor_blink = False
         yield editor
 
     def on_mount(self) -> None:
         """Begin at the first field."""
         super().on_mount()
-        self._edit()
+        self._arrive()
 
     # --- the data
 
@@ -122,6 +124,15 @@ class Form(LineWidget, can_focus=True):
             self._load()
         self.mark()
         self.post_message(self.Changed(self, name))
+
+    def forget_secrets(self) -> None:
+        """Empty every secret field."""
+        for field in self.fields:
+            if field.kind is Kind.SECRET:
+                self._texts[field.name] = ""
+        if self.field.kind is Kind.SECRET and self.is_mounted:
+            self._editor.forget()
+        self.mark()
 
     def blame(self, faults: Mapping[str, str]) -> None:
         """Show what somebody else found wrong, until the field changes."""
@@ -193,6 +204,9 @@ class Form(LineWidget, can_focus=True):
         )
 
     def _shown(self, field: Field, text: str) -> str:
+        if field.kind is Kind.SECRET:
+            # Not even its length is shown.
+            return MASK if text else ""
         if field.kind is not Kind.CHOICE:
             return clean(text)
         words = clean(next((words for value, words in field.choices if value == text), text))
@@ -213,8 +227,8 @@ class Form(LineWidget, can_focus=True):
     # --- moving and editing
 
     @property
-    def _editor(self) -> Input:
-        return self.query_one(Input)
+    def _editor(self) -> FormEditor:
+        return self.query_one(FormEditor)
 
     def _edit(self) -> None:
         """Let the line being edited take keys: a choice itself, a text through the field laid over it."""
@@ -230,7 +244,18 @@ class Form(LineWidget, can_focus=True):
         self._place()
         self.post_message(self.Moved())
 
+    def _arrive(self) -> None:
+        """Edit another field; all of a figure is chosen, so that a 5 typed upon 15 is 5 and not 155."""
+        self._edit()
+        if self.field.kind in {Kind.NUMBER, Kind.WHOLE}:
+            self._editor.action_select_all()
+
     def _load(self) -> None:
+        secret = self.field.kind is Kind.SECRET
+        if self._editor.password and not secret:
+            # What was secret must not be seen for a moment in a field that is not.
+            self._editor.forget()
+        self._editor.password = secret
         if self.field.kind is not Kind.CHOICE and self._editor.value != self._texts[self.field.name]:
             with self.prevent(Input.Changed):
                 self._editor.value = self._texts[self.field.name]
@@ -259,13 +284,13 @@ class Form(LineWidget, can_focus=True):
             if field.name == name and place != self._at:
                 self._keep()
                 self._at = place
-                self._edit()
+                self._arrive()
 
     def move_by(self, step: int) -> None:
         """Edit the next field or the one before, going round."""
         self._keep()
         self._at = (self._at + step) % len(self.fields)
-        self._edit()
+        self._arrive()
 
     def _keep(self) -> None:
         """Take what was typed before another field is edited: word of it may still be on its way."""
@@ -304,4 +329,4 @@ class Form(LineWidget, can_focus=True):
         rows, at = self._rows(), self._top + event.get_content_offset_capture(self).y
         if 0 <= at < len(rows) and isinstance(place := rows[at], int):
             self._at = place
-            self._edit()
+            self._arrive()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from textual.app import ComposeResult
+    from textual.await_complete import AwaitComplete
     from textual.binding import BindingType
 
 __all__ = ["FormDialog"]
@@ -158,6 +159,12 @@ class FormDialog(Dialog[Any]):
         """Leave, unless the answer is still awaited."""
         if not self._under_way:
             self.dismiss(None)
+
+    def dismiss(self, result: Any = None) -> AwaitComplete:
+        """Leave; nothing secret stays behind in a field."""
+        for form in self.query(Form):
+            form.forget_secrets()
+        return super().dismiss(result)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Send."""

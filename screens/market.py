@@ -9,13 +9,17 @@ from textual.containers import Horizontal, Vertical
 
 from console.actions import bindings
 from engine.model.ids import MANUAL, InstrumentId, symbol_of
+from engine.model.instrument import CASH_KINDS
 from engine.model.order import OrderSide
 from screens import market_figures as figures
 from screens.base import DeckScreen
 from screens.finder import Choice, Finder
 from screens.formats import age, decimals_of
+from screens.margin_form import MarginForm
 from screens.order_dialogs import ReplaceDialog, cancel_all_dialog, cancel_dialog
 from screens.ticket import TicketDialog
+from screens.venues import InstrumentFinder, waiting_words
+from screens.where import HERE, WHERE, short_symbol
 from widgets.candle_chart import CandleChart
 from widgets.ladder import OrderLadder
 from widgets.line_widget import LineBuilder, LineWidget
@@ -32,7 +36,10 @@ if TYPE_CHECKING:
 
     from console.store import Slice
     from engine.control.views import BookView, FillRow, InstrumentRow, OrderRow, TickerRow
+    from engine.control.views_margin import MarginView
+    from engine.control.views_venues import VenueRow
     from engine.model.candle import Candle
+    from screens.where import Where
     from widgets.glyphs import Glyphs
     from widgets.table_cells import Cell
 
@@ -42,8 +49,10 @@ TIMEFRAMES = ("1m", "5m", "15m", "1h", "4h", "1d")
 DEPTH = 40
 BARS = 500
 STALE_NS = 3_000_000_000
+VENUES_EVERY_S = 5.0
 
 
+WAITING = "Waiting for the engine."
 NO_BOOK = "No book yet. Waiting for the feed."
 NO_BARS = "No candles yet. Waiting for the feed."
 NO_TRADES = "No trades yet."
@@ -60,18 +69,18 @@ class MarketLine(LineWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._row: TickerRow | None = None
-        self._instrument: InstrumentRow | None = None
+        self._shown: tuple[TickerRow | None, InstrumentRow | None, Where, str] = (None, None, HERE, WAITING)
 
-    def show(self, row: TickerRow | None, instrument: InstrumentRow | None) -> None:
-        """Show this market."""
-        if (row, instrument) != (self._row, self._instrument):
-            self._row, self._instrument = row, instrument
+    def show(self, row: TickerRow | None, instrument: InstrumentRow | None, where: Where, waiting: str) -> None:
+        """Show this market, or what is waited for while there is none."""
+        if (row, instrument, where, waiting) != self._shown:
+            self._shown = (row, instrument, where, waiting)
             self.mark()
 
     def lines(self, width: int, height: int) -> Sequence[Strip]:
         """Return the line; less important figures leave when it is short."""
-        pieces = list(figures.ticker_pieces(self._row, self._instrument, self.glyphs))
+        row, instrument, where, waiting = self._shown
+        pieces = list(figures.ticker_pieces(row, instrument, self.glyphs, where, waiting))
         while sum(width_of(text) + 2 for text, _, _ in pieces) > width + 2 and max(rank for *_, rank in pieces):
             pieces.remove(max(reversed(pieces), key=lambda piece: piece[2]))
         line = LineBuilder(self.palette)
@@ -124,6 +133,8 @@ class MarketScreen(DeckScreen):
         self._news = 0
         self._has_bars = False
         self._was_live = True
+        self._venues: list[VenueRow] | None = None
+        self._venues_next = 0.0
 
     def body(self) -> ComposeResult:
         """Yield the panes."""
@@ -153,6 +164,9 @@ class MarketScreen(DeckScreen):
         self._book = self._trades = self._candles = None
         self._instrument = ""
         self._news = -1
+        self._venues, self._venues_next = None, 0.0
+        if self.deck.instrument not in self.deck.instruments:
+            self._watch("")
 
     def _watch(self, instrument: str) -> None:
         """Follow another instrument; empty for none yet."""
@@ -163,13 +177,24 @@ class MarketScreen(DeckScreen):
         ladder.clear()
         tape.clear()
         if not instrument:
+            # Nothing of another market may stay beside the name of one that is not known yet.
+            self.unfollow(self._candles)
+            self._book = self._trades = self._candles = None
+            chart = self.query_one(CandleChart)
+            chart.clear()
+            chart.set_title("Chart")
+            ladder.set_title("Book")
+            self._fill_orders()
             return
-        ladder.set_title(f"Book {symbol_of(InstrumentId(instrument))}")
+        ladder.set_title(f"Book {self._heading(instrument)}")
         self._book = self.follow("market.book", instrument=instrument, depth=DEPTH)
         self._trades = self.follow("market.trades", instrument=instrument)
         self._watch_candles()
         self._fill_orders()
         self._ask_fills()
+
+    def _heading(self, instrument: str) -> str:
+        return f"{symbol_of(InstrumentId(instrument))}{self.deck.where.beside(instrument)}"
 
     def _watch_candles(self) -> None:
         self.unfollow(self._candles)
@@ -177,7 +202,7 @@ class MarketScreen(DeckScreen):
         chart.clear()
         self._has_bars = False
         known = self.deck.instruments.get(self._instrument)
-        title = f"{symbol_of(InstrumentId(self._instrument))} {self._timeframe}"
+        title = f"{self._heading(self._instrument)} {self._timeframe}"
         chart.set_title(title, decimals_of(known.price_tick) if known is not None else None)
         wanted = {"instrument": self._instrument, "timeframe": self._timeframe}
         self._candles = self.follow("market.candles", **wanted)
@@ -208,6 +233,9 @@ class MarketScreen(DeckScreen):
         chosen = self.deck.instrument
         if chosen != self._instrument and chosen in self.deck.instruments:
             self._watch(chosen)
+        elif self._instrument and chosen not in self.deck.instruments:
+            self._watch("")
+        self._ask_venues(now)
         self._pull_market()
         if (rows := self._orders.take()) is not None:
             self._rows = {row.client_id: row for row in rows}
@@ -252,19 +280,39 @@ class MarketScreen(DeckScreen):
             ladder.border_subtitle = text
 
     def _fill_tickers(self, tickers: Sequence[TickerRow]) -> None:
+        self.deck.instruments.compare(row.instrument for row in tickers)
         row = next((row for row in tickers if row.instrument == self._instrument), None)
-        self.query_one(MarketLine).show(row, self.deck.instruments.get(self._instrument))
+        shown = self.deck.instruments.get(self._instrument)
+        self.query_one(MarketLine).show(row, shown, self.deck.where, self._waiting())
         table = self.query_one("#markets", LiveTable)
         if table.display:
             known = self.deck.instruments
-            table.set_rows([(row.instrument, figures.market_cells(row, known, table.glyphs)) for row in tickers])
+            where = self.deck.where
+            table.set_rows(
+                [(row.instrument, figures.market_cells(row, known, table.glyphs, where=where)) for row in tickers]
+            )
+
+    def _waiting(self) -> str:
+        """Return what is waited for while no market is shown."""
+        return waiting_words(self._venues, self.deck.instrument, self.deck.keymap.label("market.watch"))
+
+    def _ask_venues(self, now: float) -> None:
+        """Ask how the venues are now and then while no market is shown."""
+
+        def take(venues: list[VenueRow]) -> None:
+            self._venues = venues
+            self._tickers.touch()
+
+        if not self._instrument and self.live and not self.past and now >= self._venues_next:
+            self._venues_next = now + VENUES_EVERY_S
+            self.ask("venues.list", then=take)
 
     def _fill_orders(self) -> None:
         table = self.query_one(OrdersTable)
         shown = [row for row in self._rows.values() if self._everything or row.instrument == self._instrument]
-        place = "all markets" if self._everything else symbol_of(InstrumentId(self._instrument))
+        place = "all markets" if self._everything else self._heading(self._instrument)
         hidden = len(self._rows) - len(shown)
-        table.title = f"Orders {place}" + (f" ({hidden} elsewhere)" if hidden else "")
+        table.title = f"Orders {place}".rstrip() + (f" ({hidden} elsewhere)" if hidden else "")
         shown.sort(key=lambda row: row.created, reverse=True)
         table.set_rows([(row.client_id, self._order_cells(row, table.glyphs)) for row in shown])
         table.mark()
@@ -273,7 +321,7 @@ class MarketScreen(DeckScreen):
     def _order_cells(self, row: OrderRow, glyphs: Glyphs) -> tuple[Cell, ...]:
         deck = self.deck
         known = deck.instruments.get(row.instrument)
-        return figures.order_cells(row, known, glyphs, deck.zone, hidden=deck.privacy)
+        return figures.order_cells(row, known, glyphs, deck.zone, hidden=deck.privacy, where=deck.where)
 
     # --- actions
 
@@ -292,13 +340,51 @@ class MarketScreen(DeckScreen):
 
     def action_pick(self) -> None:
         """Choose an instrument by name."""
-        finder = Finder("Instrument", figures.MARKET_COLUMNS, placeholder="a few letters, such as eth")
+        where = self.deck.where
+        columns = [where.column() if column is WHERE else column for column in figures.MARKET_COLUMNS]
+        finder = Finder("Instrument", columns, placeholder="a few letters, such as eth")
         rows: Sequence[TickerRow] = self._tickers.data or ()
         glyphs, known = self.query_one(OrderLadder).glyphs, self.deck.instruments
         finder.offer(
-            [Choice(row.instrument, figures.market_cells(row, known, glyphs), clean(row.symbol)) for row in rows]
+            [
+                Choice(
+                    row.instrument,
+                    figures.market_cells(row, known, glyphs, where=where),
+                    clean(row.symbol),
+                    clean(f"{short_symbol(row.instrument)} {where.words(row.instrument)}"),
+                )
+                for row in rows
+            ]
         )
         self.app.push_screen(finder, lambda key: self.choose(key) if key else None)
+
+    def action_watch(self) -> None:
+        """Find any instrument, and keep its market."""
+
+        def keep(key: str | None) -> None:
+            if key is None:
+                return
+            if key in self.deck.instruments:
+                self.choose(key)
+                return
+            self.operate(
+                "instruments.watch",
+                {"instrument": key},
+                busy="adding a market",
+                then=lambda row: self.deck.load_instruments(show=row.id),
+            )
+
+        self.app.push_screen(InstrumentFinder(), keep)
+
+    def action_unwatch(self) -> None:
+        """Keep this market no more."""
+        self.operate(
+            "instruments.unwatch",
+            {"instrument": self._instrument},
+            busy="removing a market",
+            done=str,
+            then=lambda _: self.deck.load_instruments(),
+        )
 
     def action_timeframe(self, step: int) -> None:
         """Show a longer or a shorter timeframe."""
@@ -324,6 +410,17 @@ class MarketScreen(DeckScreen):
         cursor = self.query_one(OrderLadder).cursor_level
         key = price if price is not None else (cursor[0].key if cursor is not None else None)
         self.app.push_screen(TicketDialog(self.deck, known, OrderSide(side), book, key))
+
+    def action_margin(self) -> None:
+        """Set leverage and margin mode of the instrument."""
+        known = self.deck.instruments.get(self._instrument)
+        if known is None or known.kind in CASH_KINDS:
+            self.notify("Spot is traded without leverage.", markup=False)
+        elif self.deck.may_act():
+            self.ask("margin.show", {"instrument": known.id}, then=self._open_margin)
+
+    def _open_margin(self, view: MarginView) -> None:
+        self.app.push_screen(MarginForm(self.deck, view))
 
     def on_order_ladder_level_selected(self, event: OrderLadder.LevelSelected) -> None:
         """Join the level under the cursor: a bid buys, an ask sells."""

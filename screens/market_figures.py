@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from engine.model.ids import symbol_of
 from engine.model.order import OrderSide, OrderStatus, OrderType
 from screens.formats import DASH, MASK, clock, compact, decimals_of, exact, number, percent, scaled
+from screens.where import HERE, WHERE, short_symbol
 from widgets.candle_chart import Bar, Marker
 from widgets.ladder import LastTrade, Level
 from widgets.sparkline import direction_ink, spark
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 
     from engine.control.views import BookView, FillRow, InstrumentRow, OrderRow, TickerRow, TradeRow, TradesView
     from engine.model.candle import Candle
+    from screens.where import Where
     from widgets.glyphs import Glyphs
 
 __all__ = [
     "MARKET_COLUMNS",
     "ORDER_COLUMNS",
+    "HELD_WORDS",
     "TYPE_WORDS",
     "bar",
     "levels",
@@ -39,12 +42,15 @@ __all__ = [
     "tape",
 ]
 
+HELD_STATE, HELD_WORDS = "in engine", "only while the engine lives"
+"""Of an order that waits in the engine and not at the venue."""
 TYPE_WORDS = {
     OrderType.MARKET: "market",
     OrderType.LIMIT: "limit",
     OrderType.STOP_LOSS: "stop",
     OrderType.TAKE_PROFIT: "take profit",
 }
+SHORT_TYPES = TYPE_WORDS | {OrderType.TAKE_PROFIT: "target"}
 STATUS_WORDS = {
     OrderStatus.PENDING: ("sending", "muted"),
     OrderStatus.SUBMITTED: ("sent", "muted"),
@@ -58,6 +64,7 @@ ORDER_COLUMNS = (
     Column("price", "Price", 11, align="right"),
     Column("filled", "Filled", 6, align="right", priority=2),
     Column("symbol", "Symbol", 9),
+    WHERE,
     Column("type", "Type", 6, priority=1),
     Column("state", "State", 10, priority=1),
     Column("owner", "Owner", 10, priority=3),
@@ -67,6 +74,7 @@ ORDER_COLUMNS = (
 )
 MARKET_COLUMNS = (
     Column("symbol", "Market", 9, flex=True),
+    WHERE,
     Column("last", "Last", 10, align="right"),
     Column("change", "24 h", 10, align="right"),
     Column("spark", "", 12, priority=1),
@@ -171,45 +179,56 @@ def side_cell(side: OrderSide, glyphs: Glyphs) -> Cell:
 
 
 def order_cells(
-    row: OrderRow, instrument: InstrumentRow | None, glyphs: Glyphs, zone: tzinfo, *, hidden: bool = False
+    row: OrderRow,
+    instrument: InstrumentRow | None,
+    glyphs: Glyphs,
+    zone: tzinfo,
+    *,
+    hidden: bool = False,
+    where: Where = HERE,
 ) -> tuple[Cell, ...]:
     """Return an open order as a row of the orders table; the instrument, where known, gives the decimals."""
     price = row.price if row.price is not None else row.stop_price
     share = row.filled / row.quantity if row.quantity else None
     state, ink = ("cancelling", "warn") if row.cancel_requested else STATUS_WORDS.get(row.status, (row.status, "text"))
+    if row.held and not row.cancel_requested:
+        state, ink = HELD_STATE, "warn"
     return (
         side_cell(row.side, glyphs),
         Cell(MASK if hidden else exact(row.quantity), value=row.quantity),
         Cell(price_text(price, instrument) if price is not None else "market", value=price),
         Cell(percent(share, 0) if row.filled else DASH, "muted" if not row.filled else "text", value=share),
-        Cell(symbol_of(row.instrument)),
-        Cell(TYPE_WORDS.get(row.type, row.type.value), "muted"),
+        Cell(short_symbol(row.instrument)),
+        where.cell(row.instrument, row.account),
+        Cell(SHORT_TYPES.get(row.type, row.type.value), "muted"),
         Cell(state, ink),
         Cell(row.owner_name, "muted"),
         Cell(clock(row.created, zone), "muted", value=row.created),
-        Cell(row.reason, "muted"),
+        Cell(f"{HELD_WORDS}: {row.reason}" if row.held else row.reason, "muted"),
         Cell(row.client_id, "faint"),
     )
 
 
-def order_words(row: OrderRow) -> str:
+def order_words(row: OrderRow, where: Where = HERE) -> str:
     """Return an order in words, for a sentence about it."""
     price = row.price if row.price is not None else row.stop_price
     left = row.quantity - row.filled
     at = f" at {exact(price)}" if price is not None else ""
     part = f" ({exact(left)} still open)" if row.filled else ""
     kind = TYPE_WORDS.get(row.type, row.type.value)
-    return f"{row.side.value} {exact(row.quantity)} {symbol_of(row.instrument)} {kind}{at}{part}"
+    place = where.on(row.instrument, row.account)
+    return f"{row.side.value} {exact(row.quantity)} {symbol_of(row.instrument)} {kind}{at}{part}{place}"
 
 
 def market_cells(
-    row: TickerRow, instruments: Mapping[str, InstrumentRow], glyphs: Glyphs, width: int = 12
+    row: TickerRow, instruments: Mapping[str, InstrumentRow], glyphs: Glyphs, width: int = 12, where: Where = HERE
 ) -> tuple[Cell, ...]:
     """Return a market as a row of the list of instruments."""
     known = instruments.get(row.instrument)
     change = change_parts(row.change_pct, glyphs)
     return (
-        Cell(row.symbol),
+        Cell(short_symbol(row.instrument)),
+        where.cell(row.instrument),
         Cell(price_text(row.last, known), "text", value=row.last),
         Cell(change[0], change[1], value=row.change_pct),
         Cell(spark(row.spark, width, glyphs), direction_ink(row.spark)),
@@ -230,12 +249,12 @@ def change_parts(change: float | None, glyphs: Glyphs) -> tuple[str, str]:
 
 
 def ticker_pieces(
-    row: TickerRow | None, instrument: InstrumentRow | None, glyphs: Glyphs
+    row: TickerRow | None, instrument: InstrumentRow | None, glyphs: Glyphs, where: Where = HERE, waiting: str = ""
 ) -> Sequence[tuple[str, str, int]]:
     """Return the line above the book as pieces of text with ink and importance (0 never leaves)."""
     if instrument is None:
-        return [("No instruments yet. Waiting for the engine.", "muted", 0)]
-    pieces = [(f"{instrument.symbol}", "accent", 0)]
+        return [(waiting, "muted", 0)]
+    pieces = [(f"{instrument.symbol}{where.beside(instrument.id)}", "accent", 0)]
     if row is None or row.last is None:
         return [*pieces, ("no price yet", "muted", 0)]
     change, ink = change_parts(row.change_pct, glyphs)

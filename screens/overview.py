@@ -89,14 +89,15 @@ def account_tiles(view: PortfolioOverview | None, glyphs: Glyphs, *, private: bo
 
     notes, note_ink = (f"{view.currency}, {amount(view.cash)[0]} in cash", str(view.currency)), "muted"
     if view.unvalued:
-        notes, note_ink = (f"no price: {', '.join(view.unvalued)}", "no price"), "warn"
+        word = "not known" if any(one.startswith("the account ") for one in view.unvalued) else "no price"
+        notes, note_ink = (f"{word}: {', '.join(view.unvalued)}", word), "warn"
     today, today_ink = _profit(view.day_change, glyphs, private=private)
     profit = view.equity - view.deposits if view.equity is not None else None
     total, total_ink = _profit(profit, glyphs, private=private)
     share = percent(profit / view.deposits, signed=True) if profit is not None and view.deposits > 0 else DASH
     fees = f"{share}, fees {amount(view.fees)[0]}"
     exposure = percent(view.exposure_pct, 1)
-    held = f"{view.open_positions} open"
+    held = f"{view.open_positions} open" if view.exposure is not None or view.open_positions else "not known"
     fall = view.drawdown_pct or 0
     told: tuple[tuple[tuple[str, ...], str, tuple[str, ...], str], ...] = (
         (amount(view.equity), "strong", tuple(clean(text) for text in notes), note_ink),

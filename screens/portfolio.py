@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.containers import Horizontal
 
 from console.actions import bindings
-from engine.model.ids import InstrumentId
+from engine.model.ids import MANUAL, InstrumentId
 from screens import portfolio_figures as figures
 from screens.base import DeckScreen
 from screens.dashboard_figures import room_of
 from screens.equity import RANGES, EquityHistory, range_words, start_label
+from screens.exits_dialog import ExitsDialog, exit_side
+from screens.margin_form import MarginForm
 from screens.market_figures import ORDER_COLUMNS, order_cells
 from screens.order_dialogs import ReplaceDialog, cancel_dialog
 from screens.overview import OverviewStrip, show_account, show_equity
@@ -27,10 +30,14 @@ if TYPE_CHECKING:
 
     from console.store import Slice
     from engine.control.views import BalanceRow, EquityPoint, FillRow, OrderRow, PositionRow
+    from engine.control.views_margin import MarginView
+    from engine.control.views_orders import ExitsPreview
+    from widgets.table_cells import Cell
 
 __all__ = ["PortfolioScreen"]
 
 FILLS = 200
+NO_POSITIONS, NO_ORDERS = "No open positions. 4 b = buy on Market", "No open orders. 4 b = buy"
 CURVE_EVERY_S = 10.0
 OPEN_FOR_EVERY_S = 10.0
 """How often the time that positions are open for, and the day of fills, are told again."""
@@ -43,7 +50,8 @@ class PortfolioScreen(DeckScreen):
     BINDINGS: ClassVar[list[BindingType]] = bindings("focus", "portfolio")
     HELP = (
         "Positions by owner, balances with their share of equity, the equity curve, open orders and fills. x closes "
-        "the chosen position, c cancels the chosen order, t shows a longer range of the curve."
+        "the chosen position, p places a stop and a target for it, c cancels the chosen order, t shows a longer range "
+        "of the curve."
     )
     AUTO_FOCUS = "#positions"
     DEFAULT_CSS: ClassVar[str] = """
@@ -79,16 +87,14 @@ class PortfolioScreen(DeckScreen):
     def body(self) -> ComposeResult:
         """Yield the strip and the panes."""
         yield OverviewStrip()
-        yield LiveTable(
-            figures.POSITION_COLUMNS, title="Positions", empty="No open positions. 4 b = buy on Market", id="positions"
-        )
+        yield LiveTable(figures.POSITION_COLUMNS, title="Positions", empty=NO_POSITIONS, id="positions")
         with Horizontal(id="money"):
             yield EquityCurve(title="Equity", empty="The curve begins with the first trade.", id="equity")
             yield LiveTable(
                 figures.BALANCE_COLUMNS, title="Balances", empty="Nothing held yet.", cursor=False, id="balances"
             )
         with Horizontal(id="asked"):
-            yield LiveTable(ORDER_COLUMNS, title="Open orders", empty="No open orders. 4 b = buy", id="orders")
+            yield LiveTable(ORDER_COLUMNS, title="Open orders", empty=NO_ORDERS, id="orders")
             yield LiveTable(figures.FILL_COLUMNS, title="Fills", empty="No fills yet. 4 b = buy", id="fills")
 
     # --- what is followed
@@ -139,7 +145,7 @@ class PortfolioScreen(DeckScreen):
         """Hand the panes what changed."""
         steady, moved = self.deck.steady(), False
         # Rows that came before the instruments or the clock were known lack decimals and dates.
-        if self._known != (known := (len(self.deck.instruments), self.deck.now() > 0)):
+        if self._known != (known := (self.deck.instruments.version, self.deck.now() > 0)):
             self._known = known
             self.refill()
         overview, bots, risk = self._overview.take(), self._bots.take(), self._risk.take()
@@ -167,53 +173,79 @@ class PortfolioScreen(DeckScreen):
     def _fill_positions(self, positions: Sequence[PositionRow]) -> None:
         table = self.query_one("#positions", LiveTable)
         known, private, now = self.deck.instruments, self.deck.privacy, self.deck.now()
-        table.set_rows(
-            [
-                (
-                    figures.position_key(row),
-                    figures.position_cells(row, known.get(row.instrument), table.glyphs, now, private=private),
-                )
-                for row in positions
-            ]
-        )
+        where = self.deck.where
+
+        def cells(row: PositionRow) -> tuple[Cell, ...]:
+            known_as = known.get(row.instrument)
+            return figures.position_cells(row, known_as, table.glyphs, now, private=private, where=where)
+
+        table.set_rows([(figures.position_key(row), cells(row)) for row in positions])
         if self._wanted and positions:
             table.cursor_key, self._wanted = self._wanted, ""
-        self._entitle(table, f"Positions {len(positions)}" if positions else "Positions")
+        self._entitle_positions()
+
+    def _entitle_positions(self) -> None:
+        """Say beside the number of positions how the chosen one stands."""
+        table, row = self.query_one("#positions", LiveTable), self._chosen_position()
+        table.empty = self.deck.where.none_of("positions", NO_POSITIONS)
+        count = len(self._positions.data or ())
+        words = "" if row is None else self._standing(row)
+        title = self.deck.where.heading("Positions", count)
+        self._entitle(table, f"{title}: {words}" if words else title)
+
+    def _standing(self, row: PositionRow) -> str:
+        private = self.deck.privacy
+        parts = figures.cover_words(row, private=private), figures.standing_words(row, self.deck.now(), private=private)
+        return " · ".join(part for part in parts if part)
+
+    def _chosen_position(self) -> PositionRow | None:
+        key = self.query_one("#positions", LiveTable).cursor_key
+        rows: Sequence[PositionRow] = self._positions.data or ()
+        return next((row for row in rows if figures.position_key(row) == key), None)
 
     def _fill_balances(self, balances: Sequence[BalanceRow]) -> None:
         table = self.query_one("#balances", LiveTable)
-        room = room_of(figures.BALANCE_COLUMNS, "bar", table.content_size.width)
+        room = room_of(table.columns, "bar", table.content_size.width)
+        private, where = self.deck.privacy, self.deck.where
         table.set_rows(
             [
-                (row.currency, figures.balance_cells(row, table.glyphs, room, private=self.deck.privacy))
+                (
+                    f"{row.currency} {row.account}",
+                    figures.balance_cells(row, table.glyphs, room, private=private, where=where),
+                )
                 for row in balances
             ]
         )
+        table.empty = where.none_of("balances", "Nothing held yet.")
         self._entitle(table, "Balances, share of equity")
 
     def _fill_orders(self, orders: Sequence[OrderRow]) -> None:
         table = self.query_one("#orders", LiveTable)
-        known, zone = self.deck.instruments, self.deck.zone
+        known, zone, where = self.deck.instruments, self.deck.zone, self.deck.where
         ordered = sorted(orders, key=lambda row: row.created, reverse=True)
-        table.set_rows(
-            [(row.client_id, order_cells(row, known.get(row.instrument), table.glyphs, zone)) for row in ordered]
-        )
+
+        def cells(row: OrderRow) -> tuple[Cell, ...]:
+            known_as, hidden = known.get(row.instrument), self.deck.privacy
+            return order_cells(row, known_as, table.glyphs, zone, hidden=hidden, where=where)
+
+        table.set_rows([(row.client_id, cells(row)) for row in ordered])
         self._entitle_lower()
 
     def _fill_fills(self) -> None:
         table = self.query_one("#fills", LiveTable)
         known, zone, now = self.deck.instruments, self.deck.zone, self.deck.now()
-        table.set_rows(
-            [
-                (str(row.seq), figures.fill_cells(row, known, table.glyphs, zone, now, private=self.deck.privacy))
-                for row in self._fills
-            ]
-        )
+        private, where = self.deck.privacy, self.deck.where
+
+        def cells(row: FillRow) -> tuple[Cell, ...]:
+            return figures.fill_cells(row, known, table.glyphs, zone, now, private=private, where=where)
+
+        table.set_rows([(str(row.seq), cells(row)) for row in self._fills])
         self._entitle_lower()
 
     def _entitle_lower(self) -> None:
         """Name both panes in both headings while only one of them fits."""
         orders = len(self._orders.data or ())
+        self.query_one("#orders", LiveTable).empty = self.deck.where.none_of("orders", NO_ORDERS)
         fills = f"{FILLS}+" if len(self._fills) >= FILLS else len(self._fills)
         narrow, key = self.has_class("-narrow"), self.deck.keymap.label("portfolio.pane")
         self._entitle(
@@ -269,9 +301,7 @@ class PortfolioScreen(DeckScreen):
 
     def action_close(self) -> None:
         """Ask whether the chosen position shall be closed."""
-        key = self.query_one("#positions", LiveTable).cursor_key
-        rows: Sequence[PositionRow] = self._positions.data or ()
-        row = next((row for row in rows if figures.position_key(row) == key), None)
+        row = self._chosen_position()
         if row is None:
             self.notify("There is no open position to close.", markup=False)
         elif self.deck.may_act():
@@ -281,6 +311,20 @@ class PortfolioScreen(DeckScreen):
         if orders is not None:
             self.notify("The closing order is on its way; its fill will be told.", markup=False)
 
+    def action_exits(self) -> None:
+        """Place a stop, a target or both for the chosen position."""
+        row = self._chosen_position()
+        if row is None:
+            self.notify("There is no open position to protect.", markup=False)
+        elif row.owner != MANUAL:
+            self.notify(f"This position is the bot's: {row.owner_name} places its own exits.", markup=False)
+        elif self.deck.may_act():
+            asked = {"instrument": row.instrument, "account": row.account, "side": exit_side(row)}
+            self.ask("orders.preview_exits", asked, then=partial(self._open_exits, row))
+
+    def _open_exits(self, row: PositionRow, view: ExitsPreview) -> None:
+        self.app.push_screen(ExitsDialog(self.deck, row, view, list(self._orders.data or ())))
+
     def _chosen_order(self) -> OrderRow | None:
         key = self.query_one("#orders", LiveTable).cursor_key
         rows: Sequence[OrderRow] = self._orders.data or ()
@@ -288,6 +332,17 @@ class PortfolioScreen(DeckScreen):
         if row is None:
             self.notify("There is no open order to choose.", markup=False)
         return row
+
+    def action_margin(self) -> None:
+        """Set leverage and margin mode of the chosen position."""
+        row = self._chosen_position()
+        if row is None or row.standing is None:
+            self.notify("Choose a position in a perpetual; spot has no leverage.", markup=False)
+        elif self.deck.may_act():
+            self.ask("margin.show", {"instrument": row.instrument, "account": row.account}, then=self._open_margin)
+
+    def _open_margin(self, view: MarginView) -> None:
+        self.app.push_screen(MarginForm(self.deck, view))
 
     def action_cancel(self) -> None:
         """Ask whether the chosen order shall be cancelled."""
@@ -320,6 +375,11 @@ class PortfolioScreen(DeckScreen):
             if key in names or (focused.id == "positions" and figures.position_key(row) == key):
                 return InstrumentId(row.instrument)
         return None
+
+    def on_live_table_row_highlighted(self, event: LiveTable.RowHighlighted) -> None:
+        """Tell how another position stands."""
+        if event.table.id == "positions":
+            self._entitle_positions()
 
     def on_live_table_row_selected(self, event: LiveTable.RowSelected) -> None:
         """Change the chosen order; show the market of a position or a fill."""

@@ -9,13 +9,17 @@ from engine.model.ids import symbol_of
 from engine.model.order import Liquidity, OrderSide
 from screens.formats import DASH, MASK, age, clock, day, exact, number, percent
 from screens.market_figures import price_text, side_cell
+from screens.where import HERE, WHERE, short_symbol
 from widgets.table_cells import Cell, Column, signed
+from widgets.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import tzinfo
 
     from engine.control.views import BalanceRow, FillRow, InstrumentRow, PositionRow
+    from engine.model.ids import InstrumentId
+    from screens.where import Where
     from widgets.glyphs import Glyphs
 
 __all__ = [
@@ -25,16 +29,20 @@ __all__ = [
     "POSITION_STRIP",
     "amount_text",
     "balance_cells",
+    "contract_of",
+    "cover_words",
     "fill_cells",
     "position_cells",
     "position_key",
     "position_strip_cells",
     "position_words",
     "share_bar",
+    "standing_words",
 ]
 
 POSITION_COLUMNS = (
     Column("symbol", "Symbol", 8),
+    WHERE,
     Column("side", "Side", 5, priority=5),
     Column("quantity", "Amount", 9, align="right"),
     Column("entry", "Entry", 10, align="right", priority=1),
@@ -43,13 +51,14 @@ POSITION_COLUMNS = (
     Column("pct", "%", 9, align="right", priority=2),
     Column("value", "Value", 10, align="right", priority=3),
     Column("owner", "Owner", 10, flex=True),
-    Column("stop", "Stop", 10, align="right", priority=4),
+    Column("stop", "Stop", 12, align="right", priority=4),
     Column("realised", "Realised", 10, align="right", priority=6),
     Column("fees", "Fees", 8, align="right", priority=8),
     Column("opened", "Open for", 8, align="right", priority=7),
 )
 POSITION_STRIP = (
     Column("symbol", "Symbol", 8),
+    WHERE,
     Column("quantity", "Amount", 7, align="right"),
     Column("pnl", "P&L", 10, align="right"),
     Column("owner", "Owner", 11, flex=True),
@@ -59,6 +68,7 @@ POSITION_STRIP = (
 )
 BALANCE_COLUMNS = (
     Column("currency", "Asset", 5),
+    WHERE,
     Column("total", "Total", 10, align="right"),
     Column("reserved", "In orders", 10, align="right", priority=3),
     Column("free", "Free", 10, align="right", priority=4),
@@ -71,6 +81,7 @@ FILL_COLUMNS = (
     Column("side", "Side", 6),
     Column("quantity", "Amount", 9, align="right"),
     Column("symbol", "Symbol", 8),
+    WHERE,
     Column("price", "Price", 10, align="right"),
     Column("value", "Value", 10, align="right", priority=1),
     Column("fee", "Fee", 13, align="right", priority=2),
@@ -81,8 +92,8 @@ FILL_COLUMNS = (
 
 
 def position_key(row: PositionRow) -> str:
-    """Return what names a position: its owner and its instrument."""
-    return f"{row.owner} {row.instrument}"
+    """Return what names a position: its owner, its instrument and its account."""
+    return f"{row.owner} {row.instrument} {row.account}"
 
 
 def _money(value: Decimal | None, *, private: bool, places: int = 2) -> Cell:
@@ -116,12 +127,19 @@ def _amount(value: Decimal, room: int, *, private: bool) -> Cell:
 
 
 def position_cells(
-    row: PositionRow, instrument: InstrumentRow | None, glyphs: Glyphs, now: int, *, private: bool = False
+    row: PositionRow,
+    instrument: InstrumentRow | None,
+    glyphs: Glyphs,
+    now: int,
+    *,
+    private: bool = False,
+    where: Where = HERE,
 ) -> tuple[Cell, ...]:
     """Return an open position as a row of the positions table."""
     long = row.quantity > 0
     return (
-        Cell(symbol_of(row.instrument)),
+        Cell(short_symbol(row.instrument)),
+        where.cell(row.instrument, row.account),
         Cell("long" if long else "short", "bid" if long else "ask"),
         _amount(row.quantity, 9, private=private),
         Cell(price_text(row.entry_price, instrument), value=row.entry_price),
@@ -130,19 +148,74 @@ def position_cells(
         _percent(row.unrealised_pct),
         _money(row.value, private=private),
         Cell(row.owner_name),
-        Cell(price_text(row.stop_price, instrument), "muted" if row.stop_price is None else "text"),
+        _stop(row, instrument),
         _profit(row.realised, glyphs, private=private),
         _money(row.fees, private=private),
         Cell(age(row.opened, now), "muted", value=row.opened),
     )
 
 
+def half_covered(row: PositionRow) -> bool:
+    """Tell whether stops cover a part of a position only."""
+    return row.stop_quantity is not None and row.stop_quantity < abs(row.quantity)
+
+
+def _stop(row: PositionRow, instrument: InstrumentRow | None) -> Cell:
+    price = price_text(row.stop_price, instrument)
+    if half_covered(row):
+        return Cell(f"! {price}", "warn", value=row.stop_price)
+    return Cell(price, "muted" if row.stop_price is None else "text", value=row.stop_price)
+
+
+def cover_words(row: PositionRow, *, private: bool = False) -> str:
+    """Return how much of a position its stop covers where a part has none; empty for anything else."""
+    if not half_covered(row):
+        return ""
+    return "stop for a part" if private else f"stop for {exact(row.stop_quantity)} of {exact(abs(row.quantity))}"
+
+
+def standing_words(row: PositionRow, now: int, *, private: bool = False) -> str:
+    """Return how a position in a derivative stands in one line, the most pressing first; empty for anything else."""
+    standing = row.standing
+    if standing is None:
+        return ""
+    parts = [f"{exact(standing.leverage)}x {standing.mode}"]
+    if standing.liquidation_price is not None:
+        parts.append(f"liq {exact(standing.liquidation_price)} {percent(standing.liquidation_pct, 1, signed=True)}")
+    else:
+        parts.append("no liquidation")
+    if standing.ratio is not None:
+        parts.append(f"ratio {percent(standing.ratio, 1)}")
+    if not private:
+        parts.append(f"{exact(standing.base_size)} {symbol_of(row.instrument).partition('/')[0]}")
+        if standing.margin is not None:
+            parts.append(f"margin {number(standing.margin)}")
+        parts.append(f"funding {number(-standing.funding, signed=True)}")
+    if standing.next_funding is not None and standing.next_funding > now:
+        rate = "" if standing.funding_rate is None else f"{percent(standing.funding_rate, 4, signed=True)} "
+        parts.append(f"next {rate}in {age(now, standing.next_funding)}")
+    return " · ".join(parts)
+
+
+def contract_of(instrument: InstrumentId, known: InstrumentRow | None) -> Decimal | None:
+    """Return the base units of a contract, 1 for spot; None for a derivative that is not known yet."""
+    if known is not None:
+        return known.multiplier
+    return None if ":" in symbol_of(instrument) else Decimal(1)
+
+
 def position_strip_cells(
-    row: PositionRow, instrument: InstrumentRow | None, glyphs: Glyphs, *, private: bool = False
+    row: PositionRow,
+    instrument: InstrumentRow | None,
+    glyphs: Glyphs,
+    *,
+    private: bool = False,
+    where: Where = HERE,
 ) -> tuple[Cell, ...]:
     """Return an open position as a row of the dashboard's short list."""
     return (
-        Cell(symbol_of(row.instrument)),
+        Cell(short_symbol(row.instrument)),
+        where.cell(row.instrument, row.account),
         _amount(row.quantity, 7, private=private),
         _profit(row.unrealised, glyphs, private=private),
         Cell(row.owner_name, "muted"),
@@ -152,10 +225,10 @@ def position_strip_cells(
     )
 
 
-def position_words(row: PositionRow) -> str:
+def position_words(row: PositionRow, where: Where = HERE) -> str:
     """Return a position in words, for a sentence about it."""
     side = "long" if row.quantity > 0 else "short"
-    return f"{side} {exact(abs(row.quantity))} {symbol_of(row.instrument)}"
+    return f"{side} {exact(abs(row.quantity))} {symbol_of(row.instrument)}{where.on(row.instrument, row.account)}"
 
 
 def share_bar(share: float | None, width: int, glyphs: Glyphs) -> str:
@@ -168,11 +241,14 @@ def share_bar(share: float | None, width: int, glyphs: Glyphs) -> str:
     return glyphs.bar[-1] * full + (glyphs.bar[rest] if rest else "")
 
 
-def balance_cells(row: BalanceRow, glyphs: Glyphs, bar: int, *, private: bool = False) -> tuple[Cell, ...]:
+def balance_cells(
+    row: BalanceRow, glyphs: Glyphs, bar: int, *, private: bool = False, where: Where = HERE
+) -> tuple[Cell, ...]:
     """Return a currency as a row of the balances table; `bar` is the width of its share's bar."""
     known = row.share is not None
     return (
         Cell(row.currency, "strong"),
+        Cell(clean(where.of_account(row.account)), "muted"),
         _amount(row.total, 10, private=private),
         _amount(row.reserved, 10, private=private) if row.reserved else Cell(DASH, "muted"),
         _amount(row.free, 10, private=private),
@@ -190,17 +266,22 @@ def fill_cells(
     now: int,
     *,
     private: bool = False,
+    where: Where = HERE,
 ) -> tuple[Cell, ...]:
     """Return an execution as a row of the fills table; those of other days show their date."""
     today = day(row.ts, zone) == day(now, zone)
     fee = MASK if private else f"{number(row.fee, 4)} {row.fee_currency}"
+    known = instruments.get(row.instrument)
+    contract = contract_of(row.instrument, known)
+    value = None if contract is None else row.price * row.quantity * contract
     return (
         Cell(clock(row.ts, zone) if today else day(row.ts, zone)[2:], "muted", value=row.ts),
         side_cell(OrderSide(row.side), glyphs),
         _amount(row.quantity, 9, private=private),
-        Cell(symbol_of(row.instrument)),
-        Cell(price_text(row.price, instruments.get(row.instrument)), value=row.price),
-        _money(row.price * row.quantity, private=private),
+        Cell(short_symbol(row.instrument)),
+        where.cell(row.instrument, row.account),
+        Cell(price_text(row.price, known), value=row.price),
+        _money(value, private=private),
         Cell(fee, "muted", value=row.fee),
         Cell("maker" if row.liquidity is Liquidity.MAKER else "taker", "muted"),
         Cell(row.owner_name, "muted"),

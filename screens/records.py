@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from screens.dialogs import SheetDialog
 from screens.formats import age, at, exact
+from screens.venues import venue_lines
 from widgets.text import clean, fit
 
 if TYPE_CHECKING:
     from console.app import QuarterdeckApp
     from engine.control.views import FeedRow, FillHistoryView, HealthRow, OrderHistoryView
+    from engine.control.views_venues import VenueRow
     from screens.sheet import Line
 
 __all__ = ["PAGE", "show_fills", "show_health", "show_orders"]
@@ -23,13 +25,20 @@ _INKS = {"ok": "gain", "warning": "warn", "failed": "breach"}
 def show_health(app: QuarterdeckApp) -> None:
     """Ask how everything is, and show it."""
 
-    def feeds(parts: list[HealthRow]) -> None:
-        def show(rows: list[FeedRow]) -> None:
-            app.push_screen(SheetDialog("Health", health_lines(parts, rows, app.now())))
+    def venues(parts: list[HealthRow]) -> None:
+        def feeds(known: list[VenueRow]) -> None:
+            def show(rows: list[FeedRow]) -> None:
+                now = app.now()
+                lines = health_lines(parts, rows, now)
+                # Behind the parts, as these are what is left of the day when something fails.
+                place = lines.index([])
+                app.push_screen(SheetDialog("Health", [*lines[:place], [], *venue_lines(known, now), *lines[place:]]))
 
-        app.ask(app, "engine.feeds", then=show)
+            app.ask(app, "engine.feeds", then=show)
 
-    app.ask(app, "health.components", then=feeds)
+        app.ask(app, "venues.list", then=feeds)
+
+    app.ask(app, "health.components", then=venues)
 
 
 def show_orders(app: QuarterdeckApp) -> None:

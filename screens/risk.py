@@ -96,6 +96,7 @@ class RiskScreen(DeckScreen):
         self._page = PAGES[0]
         self._second = -1
         self._news = -1
+        self._wrapped = 0
 
     def body(self) -> ComposeResult:
         """Yield state, limits, breakers and facts."""
@@ -127,13 +128,18 @@ class RiskScreen(DeckScreen):
         if self._view is not None and (view is not None or engine // NS != self._second):
             self._second = engine // NS
             self._fill_state(self._view, self._second * NS)
-        if self._news != self.deck.news.version:
+        if (self._news, self._wrapped) != (self.deck.news.version, self._width_of_facts()):
             self._news = self.deck.news.version
             self._fill_facts()
 
+    def _width_of_facts(self) -> int:
+        return self.query_one("#facts", Pane).content_size.width
+
     def _fill_facts(self) -> None:
         pane = self.query_one("#facts", Pane)
-        width = max(20, pane.content_size.width)
+        # The pane may have another width only once it is laid out: then it is wrapped again.
+        self._wrapped = self._width_of_facts()
+        width = max(20, self._wrapped)
         pane.show(figures.fact_lines(self.deck.news.shown, INKS, self.deck.zone, width))
 
     def _fill_limits(self, view: RiskView) -> None:
@@ -141,14 +147,16 @@ class RiskScreen(DeckScreen):
         currency = status.base_currency if status is not None else ""
         board = self.query_one(LimitBoard)
         board.show(figures.limit_states(view.limits, currency, hidden=self.deck.privacy))
-        board.styles.height = max(4, min(len(view.limits) + FRAME, self.size.height // 2 - 1))
+        self.give_height(board, max(4, min(len(view.limits) + FRAME, self.size.height // 2 - 1)))
 
     def _fill_state(self, view: RiskView, now: int) -> None:
         self.query_one(TradingBanner).show(view, now)
         table = self.query_one("#breakers", LiveTable)
         tripped = sum(1 for row in view.breakers if row.open)
         table.title = f"Breakers · {tripped} open" if tripped else "Breakers"
-        table.set_rows([(row.name, figures.breaker_cells(row, table.glyphs, now)) for row in view.breakers])
+        table.set_rows(
+            [(f"{row.name} {row.account}", figures.breaker_cells(row, table.glyphs, now)) for row in view.breakers]
+        )
 
     def _turn_to(self, page: str) -> None:
         """Show breakers and facts beside each other where both fit, else one of them."""
@@ -218,7 +226,7 @@ class RiskScreen(DeckScreen):
         table = self.query_one("#breakers", LiveTable)
         key = table.cursor_key or next(iter(table.visible_keys), "")
         rows = self._view.breakers if self._view is not None else ()
-        return next((row for row in rows if row.name == key), None)
+        return next((row for row in rows if f"{row.name} {row.account}" == key), None)
 
     def action_reset(self) -> None:
         """Close the chosen breaker again; the open one where only one is."""

@@ -51,7 +51,7 @@ BREAKER_COLUMNS = (
     Column("label", "Breaker", 15, flex=True),
     Column("state", "State", 8),
     Column("value", "Now", 9, align="right"),
-    Column("threshold", "Opens at", 9, align="right"),
+    Column("threshold", "Opens at", 10, align="right"),
     Column("share", "Used", 7, align="right", priority=3),
     Column("since", "Since", 7, align="right", priority=1),
     Column("reason", "Why", 18, priority=2),

@@ -96,7 +96,12 @@ class ResetForm(FormDialog):
 
     async def send(self, texts: Mapping[str, str], request_id: str) -> Any:
         """Reset."""
-        asked = {"breaker": self._row.name, "reason": texts["reason"].strip(), "force": texts["force"] == YES}
+        asked = {
+            "breaker": self._row.name,
+            "account": self._row.account,
+            "reason": texts["reason"].strip(),
+            "force": texts["force"] == YES,
+        }
         return await self._link.call("risk.reset_breaker", asked, request_id=request_id)
 
 

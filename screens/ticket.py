@@ -21,6 +21,7 @@ from screens.dialogs import ConfirmDialog, Dialog
 from screens.emergency import account_words
 from screens.fields import ChoiceField
 from screens.formats import MASK, decimals_of, exact, number, percent
+from screens.mode import is_live, mode_word
 from screens.order_dialogs import amount_field, decimal_of, nudge
 from screens.sheet import Line, Sheet, wrap
 from widgets.text import clean
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from textual.worker import WorkType
 
     from console.app import QuarterdeckApp
-    from engine.control.views import BookView, InstrumentRow, OrderPreview
+    from engine.control.views import BookView, EngineStatus, InstrumentRow, OrderPreview, Place
 
 __all__ = ["TicketDialog", "preview_lines"]
 
@@ -67,10 +68,16 @@ def preview_lines(preview: OrderPreview | None, error: str, *, hidden: bool = Fa
     free = MASK if hidden else number(preview.available) if quote else exact(preview.available)
     word = "Costs" if preview.side is OrderSide.BUY else "Brings"
     price = f"at {exact(preview.expected_price)}" if preview.expected_price is not None else ""
+    if preview.leverage is not None:
+        at = preview.liquidation_price
+        slippage = f"{exact(preview.leverage)}x, " + ("no liquidation" if at is None else f"liq. {exact(at)}")
+    last = _row(word, f"{number(preview.total)} {money}", f"free {free} {preview.available_currency}")
+    if preview.margin is not None:
+        last = _row("Margin", f"{number(preview.margin)} {money}", f"free {free} {preview.available_currency}")
     lines = [
         _row("Value", f"{number(preview.notional)} {money}", price),
         _row("Fee", f"{number(preview.fee, 4)} {money}", slippage),
-        _row(word, f"{number(preview.total)} {money}", f"free {free} {preview.available_currency}"),
+        last,
     ]
     if preview.passed:
         verdict: list[Line] = [[("✓ The risk gate lets it pass.", "ok")]]
@@ -109,6 +116,7 @@ class TicketDialog(Dialog[Any]):
     TicketDialog > #box { width: 48; padding: 0 1; }
     TicketDialog.-buy > #box { border: round $bid; border-title-color: $bid; }
     TicketDialog.-sell > #box { border: round $ask; border-title-color: $ask; }
+    TicketDialog.-live > #box { border: heavy $live; border-title-color: $live; }
     TicketDialog Horizontal { height: 1; }
     TicketDialog .label { width: 10; color: $muted; }
     TicketDialog .unit { width: 8; color: $muted; margin-left: 1; }
@@ -127,7 +135,8 @@ class TicketDialog(Dialog[Any]):
     ) -> None:
         super().__init__()
         self._link = app.link
-        self._account = app.status.data
+        self._where = app.where
+        self._status = app.status.data
         self._instrument = instrument
         self._side = side
         self._price = _first_price(instrument, side, book, price)
@@ -141,6 +150,7 @@ class TicketDialog(Dialog[Any]):
         self._reviewing = False
         # Before there is anything in it a class costs nothing; later it restyles the whole ticket.
         self.add_class(f"-{side.value}")
+        self.set_class(is_live(self._place()), "-live")
 
     # --- what it looks like
 
@@ -149,9 +159,15 @@ class TicketDialog(Dialog[Any]):
         sides = [("buy", "▲ BUY", "bid"), ("sell", "▼ SELL", "ask")]
         base, quote = self._instrument.base, self._instrument.quote
         price = "" if self._price is None else f"{self._price:f}"
+        accounts = self._where.accounts(self._instrument.id.partition(":")[0])
+        if len(accounts) > 1:
+            choices = [(name, name, "text") for name in accounts]
+            yield from self._field("Account", ChoiceField(choices, accounts[0], id="account"))
         yield from self._field("Side", ChoiceField(sides, self._side.value, id="side"))
         yield from self._field("Type", ChoiceField(TYPES, "limit", id="type"))
-        yield from self._field("Amount", amount_field("", "quantity", "0.01 or 5%"), base)
+        spot = self._instrument.multiplier == 1 and ":" not in self._instrument.symbol
+        unit, example = (base, "0.01 or 5%") if spot else ("contr.", "10 or 5%")
+        yield from self._field("Amount", amount_field("", "quantity", example), unit)
         yield from self._field("Price", amount_field(price, "price"), quote)
         yield from self._field("Stop price", amount_field(price, "stop_price"), quote)
         yield from self._field("In force", ChoiceField(TIFS, "GTC", id="tif"))
@@ -177,11 +193,25 @@ class TicketDialog(Dialog[Any]):
         side, kind = self.query_one("#side", ChoiceField).value, self._kind
         if not self.has_class(f"-{side}"):
             self.remove_class("-buy", "-sell").add_class(f"-{side}")
-        self.query_one("#box").border_title = Content(f"{side.upper()} {clean(self._instrument.symbol)}")
+        self.query_one("#box").border_title = Content(
+            f"{self._mode}{side.upper()} {clean(self._instrument.symbol)}{self._where.beside(self._instrument.id)}"
+        )
+        self.set_class(is_live(self._place()), "-live")
         stops = kind in {OrderType.STOP_LOSS, OrderType.TAKE_PROFIT}
         self.query_one("#row-price").display = kind is OrderType.LIMIT
         self.query_one("#row-stop_price").display = stops
         self.query_one("#row-tif").display = kind is OrderType.LIMIT
+
+    @property
+    def _mode(self) -> str:
+        """The word that stands before the title where money is real."""
+        place = self._place()
+        return f"{mode_word(place)} · " if place is not None and is_live(place) else ""
+
+    def _place(self) -> Place | EngineStatus | None:
+        """Where the order goes: not every account of an engine need be real."""
+        named = self._value("account") if self.is_mounted and self.query("#account") else ""
+        return self._where.place(self._instrument.id, named) or self._status
 
     @property
     def _kind(self) -> OrderType:
@@ -213,6 +243,8 @@ class TicketDialog(Dialog[Any]):
             fields[name] = price
         if kind is OrderType.LIMIT:
             fields["tif"] = self._value("tif")
+        if self.query("#account"):
+            fields["account"] = self._value("account")
         if only := self._value("only"):
             fields[only] = True
         return fields
@@ -330,11 +362,10 @@ class TicketDialog(Dialog[Any]):
         self.app.push_screen(self._question(preview), self._answered)
 
     def _question(self, preview: OrderPreview) -> ConfirmDialog:
-        status = self._account
-        mode = status.mode.value.upper() if status is not None else ""
-        account = account_words(status).removeprefix("the ")
+        place = self._place()
+        account = account_words(place).removeprefix("the ")
         details = preview_lines(preview, "", hidden=self.deck.privacy)[:3]
-        details = [[("Sent to  ", "muted"), (f" {account} ", "live" if mode == "LIVE" else "paper")], *details]
+        details = [[("Sent to  ", "muted"), (f" {account} ", "live" if is_live(place) else "paper")], *details]
         asked = dict(self._preview_of)
         asked.pop("percent", None)
         asked["quantity"] = preview.quantity

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
 
     from engine.model.candle import IntArray
 
-__all__ = ["CandleSet", "Gap", "StoredSet", "count_gaps", "find_gaps", "on_grid"]
+__all__ = ["CandleSet", "Gap", "StoredSet", "count_gaps", "find_gaps", "missing_ranges", "on_grid"]
 
 _MONDAY_NS = 4 * 86_400_000_000_000
 """1970-01-01 was a Thursday; weeks open on Mondays."""
 _VENUE = re.compile(r"[A-Z][A-Z0-9_]{0,31}")
-_SYMBOL = re.compile(r"([A-Z0-9][A-Z0-9.]{0,19})[/-]([A-Z0-9][A-Z0-9.]{0,19})")
+_SYMBOL = re.compile(r"([A-Z0-9][A-Z0-9.]{0,19})[/-]([A-Z0-9][A-Z0-9.]{0,19})(?:[:_]([A-Z0-9][A-Z0-9.]{0,19}))?")
 
 
 class CandleSet(msgspec.Struct, frozen=True, order=True):
@@ -30,7 +31,7 @@ class CandleSet(msgspec.Struct, frozen=True, order=True):
     venue: VenueId
     """Upper case."""
     symbol: str
-    """`BASE/QUOTE`, upper case."""
+    """`BASE/QUOTE`, upper case; perpetuals with `:` and the currency that profit is paid in."""
     timeframe: str
 
     @classmethod
@@ -48,7 +49,8 @@ class CandleSet(msgspec.Struct, frozen=True, order=True):
                 f"The symbol {symbol!r} cannot be used; write base and quote with / between them, such as BTC/USDT."
             )
         timeframe_ns(timeframe)
-        return cls(VenueId(wanted), f"{pair[1]}/{pair[2]}", timeframe)
+        settle = f":{pair[3]}" if pair[3] else ""
+        return cls(VenueId(wanted), f"{pair[1]}/{pair[2]}{settle}", timeframe)
 
     @property
     def instrument(self) -> InstrumentId:
@@ -67,7 +69,7 @@ class CandleSet(msgspec.Struct, frozen=True, order=True):
 
     def folder(self, root: Path) -> Path:
         """Where it is stored under the store's folder."""
-        return root / self.venue.lower() / self.symbol.replace("/", "-") / self.timeframe
+        return root / self.venue.lower() / self.symbol.replace("/", "-").replace(":", "_") / self.timeframe
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -105,6 +107,21 @@ def count_gaps(ts: IntArray, length: int) -> tuple[int, int]:
     """Number of holes in ascending opens, and of bars missing in them."""
     steps = (ts[1:] - ts[:-1]) // length
     return int((steps > 1).sum()), int((steps - 1).sum())
+
+
+def missing_ranges(ts: IntArray, timeframe: str, start: int, end: int) -> list[tuple[int, int]]:
+    """What of a range is not there, as [from, to) in UTC nanoseconds, in order of time.
+
+    Args:
+        ts: Opens that are there, ascending.
+        timeframe: Of the bars.
+        start: UTC nanoseconds, an open.
+        end: UTC nanoseconds, an open, exclusive.
+    """
+    length = timeframe_ns(timeframe)
+    inside = ts[(ts >= start) & (ts < end)].tolist()
+    edges = [start - length, *inside, end]
+    return [(before + length, after) for before, after in pairwise(edges) if before + length < after]
 
 
 def find_gaps(ts: IntArray, length: int, most: int = 20) -> tuple[Gap, ...]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
@@ -130,6 +131,17 @@ class LiveTable(VimNavigation):
         self._label("")
 
     # -------------------------------------------------------------------------------------------------------- the data
+
+    def reshape(self, key: str, title: str, width: int) -> None:
+        """Give a column another title and width; without width it is not there. A key that is none does nothing."""
+        columns = tuple(
+            replace(column, title=title, width=width) if column.key == key else column for column in self.columns
+        )
+        if columns != self.columns:
+            self.columns = columns
+            self._rows.reshape(columns)
+            self._strips.clear()
+            self.mark()
 
     def set_rows(self, rows: Iterable[tuple[str, Sequence[Cell]]]) -> None:
         """Make these rows, by key, all the table has. Rows that are equal cost nothing."""
@@ -305,7 +317,8 @@ class LiveTable(VimNavigation):
 
     def move_sideways(self, columns: int) -> None:
         """Scroll columns after the first out to the left or back in."""
-        self._skip = max(0, min(len(self.columns) - 2, self._skip + columns))
+        there = sum(bool(column.width) for column in self.columns)
+        self._skip = max(0, min(there - 2, self._skip + columns))
         self.mark()
 
     def on_click(self, event: events.Click) -> None:
@@ -327,9 +340,10 @@ class LiveTable(VimNavigation):
 
     def action_sort_next(self) -> None:
         """Sort by the next column."""
-        keys = [column.key for column in self.columns]
+        there = [column for column in self.columns if column.width]
+        keys = [column.key for column in there]
         current = keys.index(self._rows.sort[0]) if self._rows.sort and self._rows.sort[0] in keys else -1
-        column = self.columns[(current + 1) % len(keys)]
+        column = there[(current + 1) % len(keys)]
         # Figures are looked at from the largest, names from A.
         self.sorting = (column.key, column.align == "right")
         self.drain()
@@ -404,16 +418,19 @@ class LiveTable(VimNavigation):
 
     def row_text(self, key: str) -> str:
         """Return a row as tab-separated text; raises KeyError when there is none."""
-        return "\t".join(clean(cell.text) for cell in self._rows.cells(key))
+        return "\t".join(clean(cell.text) for cell in self._shown(key))
 
     def table_text(self) -> str:
         """Return the rows that pass the filter as CSV with a header line."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([column.title for column in self.columns])
+        writer.writerow([column.title for column in self.columns if column.width])
         for key in self._rows.keys:
-            writer.writerow([clean(cell.text).strip() for cell in self._rows.cells(key)])
+            writer.writerow([clean(cell.text).strip() for cell in self._shown(key)])
         return out.getvalue()
+
+    def _shown(self, key: str) -> list[Cell]:
+        return [cell for column, cell in zip(self.columns, self._rows.cells(key), strict=False) if column.width]
 
     def action_copy_row(self) -> None:
         """Copy the chosen row to the terminal's clipboard."""

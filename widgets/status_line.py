@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Link", "Mode", "StatusLine", "StatusState", "status_rows"]
 
-Mode = Literal["PAPER", "LIVE", "BACKTEST", "REPLAY"]
+Mode = Literal["PAPER", "LIVE", "TESTNET", "BACKTEST", "REPLAY"]
 Link = Literal["embedded", "attached", "lost", "replay"]
 FEED_STALE_S = 2.0
 FEED_LOST_S = 10.0
@@ -41,7 +41,9 @@ class StatusState:
 
     ``feed_age_s`` is the age of the newest market data in seconds and ``lag_ms`` the engine loop's lag in
     milliseconds; None is unknown. ``halt`` is empty while trading is allowed, else the state's word (REDUCING,
-    HALTED). ``read_only`` says that this console may only look. ``screen`` and ``hint`` take what room is left.
+    HALTED). ``armed`` is empty unless this console may send orders with real money, else the word and the time left.
+    ``away`` names venues that are not online, ``locked`` those whose keys are locked. ``read_only`` says that this
+    console may only look. ``screen`` and ``hint`` take what room is left.
     """
 
     mode: Mode = "PAPER"
@@ -51,7 +53,10 @@ class StatusState:
     lag_ms: float | None = None
     equity: str = ""
     read_only: bool = False
+    armed: str = ""
     halt: str = ""
+    locked: str = ""
+    away: str = ""
     alerts: int = 0
     clock: str = ""
     hint: str = ""
@@ -82,12 +87,18 @@ def _grade(value: float | None, warn: float, bad: float) -> str:
 
 
 def _parts(state: StatusState, glyphs: Glyphs) -> tuple[list[Part], list[Part]]:
-    badge = "live" if state.mode == "LIVE" else "paper"
+    badge = "live" if state.mode in {"LIVE", "TESTNET"} else "paper"
     left: list[Part] = [(0, [(f" {state.mode} ", badge)])]
     if state.read_only:
         left.append((0, [(" READ-ONLY ", "halt")]))
+    if state.armed:
+        left.append((0, [(f" {clean(state.armed)} ", "live")]))
     if state.halt:
         left.append((0, [(f" {clean(state.halt)} ", "halt")]))
+    if state.locked:
+        left.append((0, [(f" {clean(state.locked)} LOCKED ", "halt")]))
+    if state.away:
+        left.append((1, [(f"{glyphs.warn} {clean(state.away)} away", "warn")]))
     if state.account:
         left.append((5, [(clean(state.account), "muted")]))
     link_ink = "breach" if state.link == "lost" else "ok"

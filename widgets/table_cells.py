@@ -43,8 +43,9 @@ class Column:
     """One column of a table.
 
     When the table is too narrow, the columns with the highest ``priority`` number leave first, those with 0 never.
-    One column may be ``flex`` and takes what is left, at least ``width`` cells. ``search`` says whether the filter
-    looks at it; None means left-aligned columns only, because figures move.
+    One column may be ``flex`` and takes what is left, at least ``width`` cells. A column without width is not there: it
+    can neither be seen, sorted by nor searched. ``search`` says whether the filter looks at it; None means left-aligned
+    columns only, because figures move.
     """
 
     key: str
@@ -58,7 +59,7 @@ class Column:
     @property
     def searchable(self) -> bool:
         """Whether the filter looks at this column."""
-        return self.align == "left" if self.search is None else self.search
+        return bool(self.width) and (self.align == "left" if self.search is None else self.search)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,9 @@ def signed(text: str, amount: float | Decimal, glyphs: Glyphs) -> Cell:
         glyphs: The sign set in force.
     """
     text = text.lstrip("+-−")
+    if not text.strip("0., %"):
+        # A loss too small for the decimals is no loss: minus zero would puzzle.
+        return Cell(text, "neutral", "right", amount)
     if amount > 0:
         return Cell(f"{glyphs.up} +{text}", "gain", "right", amount)
     if amount < 0:
@@ -95,7 +99,8 @@ def place_columns(columns: Sequence[Column], width: int, skip: int = 0) -> tuple
         width: Cells of the line.
         skip: How many columns after the first are scrolled out to the left.
     """
-    chosen = [(index, column) for index, column in enumerate(columns) if index == 0 or index > skip]
+    there = [(index, column) for index, column in enumerate(columns) if column.width]
+    chosen = [one for place, one in enumerate(there) if place == 0 or place > skip]
 
     def needed() -> int:
         return sum(column.width for _, column in chosen) + GUTTER * (len(chosen) - 1)

@@ -58,6 +58,13 @@ class TableRows:
         self.order_doubtful = False
         """A value moved in the sorted column or in a searched one: the order may have changed."""
 
+    def reshape(self, columns: Sequence[Column]) -> None:
+        """Take other columns, in the same order, for the same cells; a column that is not there sorts nothing."""
+        self._columns = tuple(columns)
+        if self.sort is not None and not any(one.width and one.key == self.sort[0] for one in columns):
+            self.sort = None
+        self.structure_changed = True
+
     def __len__(self) -> int:
         return len(self._order)
 

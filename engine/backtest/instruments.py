@@ -78,7 +78,8 @@ def instrument_for(spec: BacktestSpec, key: CandleSet, bars: Bars) -> Instrument
         key: What the candles are of.
         bars: At least one bar.
     """
-    base, _, quote = key.symbol.partition("/")
+    base, _, rest = key.symbol.partition("/")
+    quote = rest.partition(":")[0]
     tick, lot = spec.price_tick or tick_of(bars), spec.lot or lot_of(bars)
     least = minimum_notional(key.venue, quote) if spec.min_notional is None else spec.min_notional
     rules = InstrumentRules(

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from engine.bots.bot import Bot, Sizer
+from engine.bots.config import BotConfig
 from engine.errors import ConfigurationError, StrategyError
 from engine.logs import get_logger
 from engine.model.candle import Bars, timeframe_ns
-from engine.model.ids import InstrumentId
+from engine.model.ids import AccountId, InstrumentId
 from engine.strategy.runner import STATE_MISMATCH, StrategyRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Sequence
 
-    from engine.bots.config import BotConfig
     from engine.clock import Clock
     from engine.execution.desk import Desk
     from engine.ledger import Ledger
     from engine.market.hub import MarketHub
     from engine.model.candle import Candle
     from engine.model.entries import BotEntry
-    from engine.model.ids import AccountId
     from engine.model.instrument import Instrument
     from engine.strategy.contract import Strategy
 
-__all__ = ["BotBuilder", "Library"]
+__all__ = ["AccountOf", "BotBuilder", "Library"]
 
 log = get_logger(__name__)
+
+
+AccountOf = Callable[[BotConfig], AccountId]
+"""Tells the account in which a bot of a configuration trades; raises NotFoundError where there is none."""
 
 
 class Library(Protocol):
@@ -41,14 +45,14 @@ class Library(Protocol):
 
 
 class BotBuilder:
-    """Makes bots of one account.
+    """Makes bots.
 
     Args:
-        account: Where they trade.
+        account_of: Tells where a bot trades.
         ledger: What they read and book.
         desk: Takes their orders.
         hub: Their market, and the bars they hear.
-        sizer: Sizes their entries.
+        sizers: Gives what sizes the entries of an account.
         library: Gives their strategies.
         history: Gives the newest closed candles of an instrument and timeframe, oldest first.
         heard: Gives the bars that an engine before this one has heard to the last, oldest first; none after a restart.
@@ -57,21 +61,21 @@ class BotBuilder:
 
     def __init__(
         self,
-        account: AccountId,
+        account_of: AccountOf,
         ledger: Ledger,
         desk: Desk,
         hub: MarketHub,
-        sizer: Sizer,
+        sizers: Callable[[AccountId], Sizer],
         library: Library,
         history: Callable[[InstrumentId, str, int], Awaitable[Sequence[Candle]]],
         clock: Clock,
         heard: Callable[[InstrumentId, str], Sequence[Candle]] = lambda instrument, timeframe: (),
     ) -> None:
-        self._account = account
+        self._account_of = account_of
         self._ledger = ledger
         self._desk = desk
         self._hub = hub
-        self._sizer = sizer
+        self._sizers = sizers
         self._library = library
         self._history = history
         self._heard = heard
@@ -138,16 +142,17 @@ class BotBuilder:
 
     def _make(self, entry: BotEntry, config: BotConfig, instrument: Instrument) -> Bot:
         strategy = self._library.make(config.strategy, config.strategy_file, dict(config.params))
+        account = self._account_of(config)
         runner = StrategyRunner(strategy, instrument.id, timeframe=config.timeframe, timer=self._clock.monotonic)
         return Bot(
             entry.id,
-            self._account,
+            account,
             instrument,
             runner,
             self._desk,
             self._ledger,
             self._hub,
-            self._sizer,
+            self._sizers(account),
             runner.params_hash,
         )
 

@@ -24,6 +24,7 @@ class BotConfig(BaseModel):
     strategy: str = Field(description="Name of the strategy.")
     strategy_file: str | None = Field(None, description="File that defines the strategy; None for a known one.")
     instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
+    account: str = Field("", description="Account it trades in; none for the first one of the instrument's venue.")
     timeframe: str = Field("1h", description="Length of a bar, such as 1m, 15m or 1h.")
     capital: Decimal = Field(Decimal(2000), gt=0, description="What the bot may use, in the account's base currency.")
     params: dict[str, bool | int | float | str] = Field(default_factory=dict, description="The strategy's parameters.")

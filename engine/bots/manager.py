@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine import events as ev
 from engine.bots.backlog import Backlog
-from engine.bots.builder import BotBuilder, Library
+from engine.bots.builder import AccountOf, BotBuilder, Library
 from engine.bots.config import BotConfig
 from engine.bots.revival import Revival
 from engine.capital.allocation import check_allocation
@@ -23,7 +23,7 @@ from engine.errors import (
 from engine.logs import get_logger
 from engine.model.candle import Bars, timeframe_ns
 from engine.model.entries import BotEntry, BotState
-from engine.model.ids import AccountId, Owner
+from engine.model.ids import AccountId, InstrumentId, Owner
 from engine.resilience.handler import ErrorHandler
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from engine.ledger import Ledger
     from engine.market.hub import BarListener, MarketHub
     from engine.model.candle import Candle
-    from engine.model.ids import InstrumentId
     from engine.state import EngineState
 
 __all__ = ["MAX_RUNNING", "RESERVED_NAMES", "BotManager", "Library", "StopPolicy"]
@@ -60,15 +59,15 @@ class BotManager:
 
     def __init__(
         self,
-        account: AccountId,
+        account_of: AccountOf,
         ledger: Ledger,
         desk: Desk,
         hub: MarketHub,
-        sizer: Sizer,
+        sizers: Callable[[AccountId], Sizer],
         library: Library,
         history: Callable[[InstrumentId, str, int], Awaitable[Sequence[Candle]]],
         clock: Clock,
-        free_capital: Callable[[], Decimal | None],
+        free_capital: Callable[[AccountId], Decimal | None],
         max_running: int = MAX_RUNNING,
         errors: ErrorHandler | None = None,
         heard: Callable[[InstrumentId, str], Sequence[Candle]] = lambda instrument, timeframe: (),
@@ -76,12 +75,12 @@ class BotManager:
         self.errors = errors or ErrorHandler(clock)
         """Hears of every failure of a bot."""
         self.running: dict[Owner, Bot] = {}
-        self._account = account
+        self._account_of = account_of
         self._ledger = ledger
         self._desk = desk
         self._hub = hub
         self._library = library
-        self._builder = BotBuilder(account, ledger, desk, hub, sizer, library, history, clock, heard)
+        self._builder = BotBuilder(account_of, ledger, desk, hub, sizers, library, history, clock, heard)
         self._clock = clock
         self._free_capital = free_capital
         self.max_running = max_running
@@ -111,6 +110,13 @@ class BotManager:
         """A bot's validated configuration."""
         return BotConfig.decode(entry.config)
 
+    def account_of(self, entry: BotEntry) -> AccountId | None:
+        """Where a bot trades; None when its configuration or its venue is not known here."""
+        try:
+            return self._account_of(self.config(entry))
+        except (ConfigurationError, NotFoundError):
+            return None
+
     # --- life --------------------------------------------------------------------------------------------------------
 
     def create(self, config: BotConfig) -> BotEntry:
@@ -126,7 +132,7 @@ class BotManager:
         if name in RESERVED_NAMES or any(name in (entry.name.lower(), entry.id) for entry in state.bots.values()):
             raise ConfigurationError(f"A bot named {config.name!r} exists already; choose another name.")
         self._check(config)
-        account = state.accounts[self._account]
+        account = state.accounts[self._account_of(config)]
         owner = Owner(f"bot-{secrets.token_hex(4)}")
         self._ledger.record(
             ev.BotCreated(
@@ -141,7 +147,10 @@ class BotManager:
 
     def _check(self, config: BotConfig, replacing: BotEntry | None = None) -> None:
         self._builder.instrument(config)
-        free = self._free_capital()
+        account = self._account_of(config)
+        if account not in self._ledger.state.accounts:
+            raise ConfigurationError(f"The account {account} is not open yet; wait until its venue has been reached.")
+        free = self._free_capital(account)
         if free is not None and replacing is not None:
             free += replacing.capital
         check_allocation(config.capital, free)
@@ -371,11 +380,8 @@ class BotManager:
         if self.backlog.keeps(lambda: self._on_record(record)):
             return
         event = record.event
-        client_id = event.fill.client_id if isinstance(event, ev.OrderFilled) else getattr(event, "client_id", None)
-        if client_id is None:
-            return
-        order = self._ledger.state.order(client_id)
-        bot = self.running.get(order.owner) if order is not None else None
+        owner = _concerned(self._ledger.state, event)
+        bot = self.running.get(owner) if owner is not None else None
         if bot is None:
             return
         self.heartbeats[bot.owner] = self._clock.now()
@@ -447,6 +453,15 @@ class BotManager:
     async def retry(self) -> None:
         """Try those again that could not be brought back after the restart. Raises as `recover`."""
         await self._revival.retry()
+
+
+def _concerned(state: EngineState, event: ev.Event) -> Owner | None:
+    """Whose order or position a fact is about."""
+    if isinstance(event, ev.PositionLiquidated):
+        return event.owner
+    client_id = event.fill.client_id if isinstance(event, ev.OrderFilled) else getattr(event, "client_id", None)
+    order = state.order(client_id) if client_id is not None else None
+    return order.owner if order is not None else None
 
 
 def _holds(state: EngineState, owner: Owner) -> bool:

@@ -14,8 +14,10 @@ import msgspec
 
 from engine import events as ev
 from engine.errors import ConflictError, NotFoundError, OrderRejectionError, StrategyError
+from engine.execution.emulation import is_held
 from engine.logs import get_logger
 from engine.model.order import Decision, Order, OrderRequest, OrderSide, OrderType
+from engine.model.venue import AMEND_UNSUPPORTED
 from engine.risk.emergency import is_closing
 
 if TYPE_CHECKING:
@@ -85,6 +87,8 @@ class Protection:
         self._tries = 0
         """Orders to close the position since the last bar or execution."""
         self._unsettled = False
+        self._rigid = False
+        """Whether the venue changes no protective order in place."""
 
     # --- what is held ------------------------------------------------------------------------------------------------
 
@@ -121,11 +125,14 @@ class Protection:
     # --- what happens ------------------------------------------------------------------------------------------------
 
     def on_fact(self, event: ev.Event) -> None:
-        """Hear a fact about one of the bot's orders."""
+        """Hear a fact about one of the bot's orders, or that the venue has closed of its position."""
         match event:
             case ev.OrderFilled():
                 self._tries = 0
                 self.protect()
+            case ev.PositionLiquidated():
+                # The venue has shrunk its own reduce-only orders, or not: what is left is compared anew.
+                self.heal()
             case ev.OrderCanceled() | ev.OrderExpired():
                 self._forget(event.client_id)
                 self.protect()
@@ -133,9 +140,7 @@ class Protection:
                 self._amending.discard(event.client_id)
                 self.protect()
             case ev.OrderCancelRejected():
-                # Asking again at once would get the same answer; the next bar is another matter.
-                self._amending.discard(event.client_id)
-                self._unsettled = True
+                self._on_unchanged(event)
             case ev.OrderAccepted():
                 order = self._ledger.state.order(event.client_id)
                 if order is not None and order.reduce_only:
@@ -146,6 +151,22 @@ class Protection:
                 self._on_rejected(event)
             case _:
                 pass
+
+    def _on_unchanged(self, event: ev.OrderCancelRejected) -> None:
+        self._amending.discard(event.client_id)
+        if event.code == AMEND_UNSUPPORTED:
+            self._rigid = True
+            self._replace(event.client_id)
+        else:
+            # Asking again at once would get the same answer; the next bar is another matter.
+            self._unsettled = True
+
+    def _replace(self, client_id: ClientOrderId) -> None:
+        """Cancel an order that cannot be changed in place; its end has another one placed."""
+        order = self._ledger.state.orders.get(client_id)
+        if order is not None:
+            self._asked.pop(client_id, None)
+            self.cancel([order], "it is replaced by one that fits the position")
 
     def _forget(self, client_id: ClientOrderId) -> None:
         self._amending.discard(client_id)
@@ -190,7 +211,7 @@ class Protection:
             self._continue_closing()
         else:
             if memory.stop is None:
-                memory.stop = self._stop_from_entry()
+                memory.stop = self._stop_that_rests() or self._stop_from_entry()
             self._keep(OrderType.STOP_LOSS, memory.stop)
             self._keep(OrderType.TAKE_PROFIT, memory.target)
 
@@ -201,6 +222,10 @@ class Protection:
         if not self.entering():
             self.memory.stop = self.memory.target = None
             self._refusals.clear()
+
+    def _stop_that_rests(self) -> Decimal | None:
+        """What was wanted when it was placed: a bot that died before its memory was kept has nothing better."""
+        return next((order.stop_price for order in self.reducing() if order.type is OrderType.STOP_LOSS), None)
 
     def _stop_from_entry(self) -> Decimal | None:
         """No position goes without a stop, not even when what was wanted of it is lost."""
@@ -231,6 +256,9 @@ class Protection:
         if (order.quantity, order.stop_price) == wanted or self._asked.get(client_id) == wanted:
             return
         if order.triggered or order.cancel_requested or client_id in self._amending:
+            return
+        if self._rigid and not is_held(order):
+            self._replace(client_id)
             return
         self._amending.add(client_id)
         self._asked[client_id] = wanted

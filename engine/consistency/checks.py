@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from engine.execution.accounts import Difference
+    from engine.execution.positions import Adopt
     from engine.execution.reconcile import Book
     from engine.model.ids import ClientOrderId
     from engine.model.order import Order
@@ -35,6 +36,7 @@ __all__ = [
     "grade",
     "limit_findings",
     "order_findings",
+    "position_finding",
     "sample_of",
 ]
 
@@ -80,6 +82,22 @@ def balance_finding(difference: Difference, figures: ConsistencySettings) -> tup
         after=str(difference.said),
     )
     return found, take_over
+
+
+def position_finding(adopted: Adopt) -> Finding:
+    """A position in a derivative that was taken over from the venue."""
+    most = max(abs(adopted.booked), abs(adopted.said))
+    return Finding(
+        check=POSITIONS,
+        subject=adopted.event.instrument,
+        grade=Grade.FORCED,
+        text=f"The venue has {adopted.said:f} contracts of {adopted.event.instrument}, {adopted.booked:f} were booked, "
+        "and no execution explains it.",
+        discrepancy=VIEW.divide(abs(adopted.event.quantity), most),
+        correction="The difference was taken over as nobody's.",
+        before=str(adopted.booked),
+        after=str(adopted.said),
+    )
 
 
 # --- orders and executions -------------------------------------------------------------------------------------------

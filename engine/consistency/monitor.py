@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from engine import events as ev
-from engine.consistency.checks import balance_finding, database_findings, limit_findings, order_findings, sample_of
+from engine.consistency.checks import (
+    balance_finding,
+    database_findings,
+    limit_findings,
+    order_findings,
+    position_finding,
+    sample_of,
+)
 from engine.consistency.recovery import corruption, halt_for, in_pieces
 from engine.errors import ExchangeError, QuarterdeckError, StateCorruptionError
 from engine.logs import get_logger
@@ -32,6 +39,7 @@ if TYPE_CHECKING:
     from engine.consistency.checks import Known
     from engine.consistency.recovery import Hold
     from engine.execution.accounts import Accounts
+    from engine.execution.derivatives import Derivatives
     from engine.execution.dispatcher import Dispatcher
     from engine.execution.reconcile import Book
     from engine.ledger import Ledger
@@ -49,6 +57,7 @@ SAMPLE = 200
 """Ended orders that are compared with the database in one round: the newest ones."""
 SETTLED_NS = 10_000_000_000
 """Age from which an ended order should be in the database."""
+_YOUNG = "The venue shows {amount:+f} {of}; an execution may still explain it, so it is looked at again."
 GRAVE = frozenset({Grade.FORCED, Grade.CORRUPT, Grade.FAILED})
 
 
@@ -83,6 +92,7 @@ class Monitor:
         account: Which.
         figures: How often, and what is tolerated.
         errors: Hears what fails and what is grave.
+        derivatives: Compares positions in derivatives; None where there are none.
     """
 
     def __init__(
@@ -95,6 +105,7 @@ class Monitor:
         account: AccountId,
         figures: ConsistencySettings,
         errors: ErrorHandler,
+        derivatives: Derivatives | None = None,
     ) -> None:
         self.mirror: Mirror | None = None
         """The database; None where there is none."""
@@ -111,6 +122,7 @@ class Monitor:
         self._venue = venue
         self._account = account
         self._errors = errors
+        self._derivatives = derivatives
         self._hold: Hold = risk.hold
         self._known: frozenset[tuple[str, str, str]] = frozenset()
         """What the round before found."""
@@ -229,8 +241,20 @@ class Monitor:
         done.findings += found
 
     async def _positions(self, done: _Round) -> None:
-        """Positions of memory against the parts of their owners; executions that were missed came with the orders."""
+        """Positions against the parts of their owners, those in derivatives against the venue.
+
+        Executions that were missed came with the orders.
+        """
         self._corrupt(list(check_positions(self._ledger.state)), done)
+        if done.in_doubt or self._derivatives is None:
+            return
+        adopted = await self._derivatives.compare(self._venue, self._account)
+        if adopted is None:
+            done.notes.append("Positions were not compared: too much was being executed.")
+        for instrument, amount in self._derivatives.young(self._account):
+            done.notes.append(_YOUNG.format(amount=amount, of=f"contracts of {instrument}"))
+        done.findings += [position_finding(one) for one in adopted or ()]
+        await self._dispatcher.margins.review(self._venue, self._account)
 
     async def _balances(self, done: _Round) -> None:
         """Balances of memory against all that flowed, and against the venue."""
@@ -241,6 +265,8 @@ class Monitor:
         if found is None:
             done.notes.append("Balances were not compared: too much was being executed.")
             return
+        for currency, amount in self._accounts.young(self._account):
+            done.notes.append(_YOUNG.format(amount=amount, of=currency))
         grave = []
         for difference in found:
             finding, take_over = balance_finding(difference, self.figures)

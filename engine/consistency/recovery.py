@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine import events as ev
 from engine.logs import get_logger
+from engine.model.account import TradingMode
 from engine.model.entries import TradingState
 from engine.model.verification import BALANCES, Finding, Grade
 from engine.state.core import ENGINE_SCOPE
@@ -59,31 +60,41 @@ class Recovery:
         self._notes: list[str] = list(opened.notes) if opened is not None else []
         self._began = ledger.clock.monotonic()
 
-    async def settle_balances(self, venue: Venue, account: AccountId, *, known: bool) -> None:
+    async def settle_balances(self, venue: Venue, account: AccountId, *, known: bool, patient: bool = True) -> bool:
         """After all executions are booked, the venue's word on what is in the account is final.
 
         What executions do not explain in an account that was known before halts trading.
+
+        Args:
+            venue: Where the account is.
+            account: Whose balances.
+            known: Whether the account was known before.
+            patient: Wait with what differs for as long as the venue may be late; else it is only looked at twice.
+
+        Returns:
+            Whether it is known what differs; where it is not, nothing is booked.
 
         Raises:
             ExchangeError: The venue did not answer.
             JournalError: Something cannot be booked.
         """
-        found = await self._accounts.compare(venue, account)
+        found = await self._accounts.settle(venue, account, patient=patient)
         if found is None:
-            self._notes.append("Balances were not compared: too much was being executed.")
-            return
+            return False
         for difference in found:
             self._accounts.take_over(account, difference, "the venue reports another balance after the restart")
             self._findings.append(_difference(difference))
         if found and known:
             differs = ", ".join(f"{d.currency} by {d.amount.normalize():+f}" for d in found)
+            paper = self._ledger.state.accounts[account].mode is TradingMode.PAPER
+            look = "Check that paper.db belongs to this journal" if paper else f"Look at {account} at {venue.id}"
             reason = (
                 f"{venue.id} has other balances than the books ({differs}), unexplained by executions. "
-                "They were corrected, positions may still be wrong. Check that paper.db belongs to this journal, then "
-                "resume on Risk."
+                f"They were corrected, positions may still be wrong. {look}, then resume on Risk."
             )
             log.critical("the books differ from the venue; trading halts", problem=reason)
             halt_for(self._ledger.state, self._hold, reason)
+        return True
 
     async def verify(self, account: AccountId, tally: Tally) -> ev.RecoveryVerified:
         """Check the state against itself, book the report of this start and halt where something cannot be.

@@ -9,6 +9,7 @@ from engine.consistency.recovery import Recovery
 from engine.execution.accounts import Accounts
 
 if TYPE_CHECKING:
+    from engine.execution.derivatives import Derivatives
     from engine.execution.dispatcher import Dispatcher
     from engine.ledger import Ledger
     from engine.model.ids import AccountId
@@ -38,11 +39,12 @@ def upkeep(
     start: Start,
     figures: ConsistencySettings,
     errors: ErrorHandler,
+    derivatives: Derivatives | None = None,
 ) -> Upkeep:
     """Make all three over the same books."""
-    accounts = Accounts(ledger, dispatcher.inquiry)
+    accounts = Accounts(ledger, dispatcher.inquiry, derivatives)
     return Upkeep(
         accounts,
         Recovery(ledger, accounts, start, risk.hold),
-        Monitor(ledger, dispatcher, accounts, risk, venue, account, figures, errors),
+        Monitor(ledger, dispatcher, accounts, risk, venue, account, figures, errors, derivatives),
     )

@@ -39,7 +39,14 @@ class Backend(Protocol):
         """Who the engine is."""
 
     async def call(
-        self, name: str, params: Mapping[str, Any], *, request_id: str | None, role: Role, actor: str
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        *,
+        request_id: str | None,
+        role: Role,
+        actor: str,
+        connection: str = "",
     ) -> Any:
         """Do an operation for somebody; see `Service.call`."""
 
@@ -54,6 +61,9 @@ class Backend(Protocol):
 
     async def page(self, topic: str, cursor: int) -> tuple[list[Fact], int]:
         """Facts after a cursor from the journal, and the cursor behind them."""
+
+    def left(self, connection: str) -> None:
+        """A connection has ended: what it was allowed ends with it."""
 
 
 class EngineBackend:
@@ -72,7 +82,7 @@ class EngineBackend:
         """Who the engine is."""
         context = self._service.context
         engine = context.need_engine()
-        account = engine.state.accounts.get(engine.account)
+        account = engine.default.accounts.get(engine.account)
         return Identity(
             release=engine.release,
             pid=os.getpid(),
@@ -85,12 +95,25 @@ class EngineBackend:
         )
 
     async def call(
-        self, name: str, params: Mapping[str, Any], *, request_id: str | None, role: Role, actor: str
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        *,
+        request_id: str | None,
+        role: Role,
+        actor: str,
+        connection: str = "",
     ) -> Any:
         """Do an operation; see `Service.call`."""
         if self._service.context.need_engine().stopped:
             raise EngineNotRunningError("The engine has stopped; start it again with `quarterdeck`.")
-        return await self._service.call(name, params, request_id=request_id, role=role, actor=actor)
+        return await self._service.call(
+            name, params, request_id=request_id, role=role, actor=actor, connection=connection
+        )
+
+    def left(self, connection: str) -> None:
+        """A connection has ended: what it was allowed ends with it."""
+        self._service.context.arming.disarm(connection)
 
     def subscribe(self, topic: str, handler: DeltaHandler, filters: dict[str, Any]) -> Subscription:
         """Watch a topic of state; see `Topics.subscribe`."""

@@ -1,7 +1,8 @@
 """Copies of a home folder, taken while the engine runs: each a folder with a manifest, made whole or not at all.
 
-The journal is copied before the paper venue's file, so that the venue knows every execution that the journal knows.
-What the venue has beyond it, a restored engine asks for as after any other interruption.
+The journal is copied before the files of paper venues, so that a venue knows every execution that the journal knows.
+What the venue has beyond it, a restored engine asks for as after any other interruption. Keys are copied as they are
+kept, encrypted; consent to trade real money is not: whoever puts a backup back, perhaps on another machine, is asked.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.control.live.consent import FILE as CONSENTS
 from engine.control.moments import stamp
+from engine.control.paper_venue import paper_files
 from engine.control.views_records import BackupRow
 from engine.errors import ConflictError, NotFoundError, QuarterdeckError, StorageError
 from storage.journal.archive import archive_folder
@@ -38,7 +41,7 @@ __all__ = ["Manifest", "backup_folder", "create_backup", "find_backup", "list_ba
 PREFIX = "backup-"
 MANIFEST = "manifest.json"
 VERSION = 1
-LEFT_OUT = frozenset({"logs", "run", "backups", "candles", "scenes", "engine.lock"})
+LEFT_OUT = frozenset({"logs", "run", "backups", "candles", "recordings", "scenes", "engine.lock", CONSENTS})
 """What a home folder holds and a backup does not; candles only when they are asked for."""
 _PAGES = 2_000
 NS_PER_DAY = 86_400_000_000_000
@@ -169,9 +172,9 @@ class _Copying:
             # Whatever has left the file before it was copied is in a segment that was whole before that.
             self._folder(archive_folder(journal), lambda file: file.suffix in (".segment", ".json"))
             self._snapshots(journal, seq)
-        self._progress(0.6, "copying the paper venue")
-        paper, reports = self._home / "paper.db", sqlite_path(self._settings.database, self._home)
-        if paper.exists():
+        self._progress(0.6, "copying the paper venues")
+        papers, reports = paper_files(self._home), sqlite_path(self._settings.database, self._home)
+        for paper in papers:
             self._database(paper)
         self._progress(0.7, "copying the reports")
         elsewhere = ""
@@ -179,12 +182,13 @@ class _Copying:
             elsewhere = "a PostgreSQL server; it can be made anew from the journal"
         elif reports.exists() and reports.parent == self._home:
             self._database(reports)
-        self._rest({journal.name, paper.name, reports.name}, candles=candles)
+        self._rest({journal.name, reports.name, *(paper.name for paper in papers)}, candles=candles)
         for folder in self._target.rglob("*"):
             if folder.is_dir():
                 folder.chmod(0o700)
         self._progress(0.9, "checking what was copied")
-        _check_database(self._target / paper.name)
+        for paper in papers:
+            _check_database(self._target / paper.name)
         return Manifest(
             version=VERSION,
             created=now,
@@ -373,7 +377,8 @@ def verify_backup(backup: Path, progress: Callable[[float, str], None] = lambda 
         problems += found.problems
         if (found.facts, found.head) != (manifest.seq, manifest.head):
             problems.append(f"The journal ends at fact {found.facts}, not at {manifest.seq} as the manifest says.")
-        _check_database(backup / "paper.db")
+        for paper in paper_files(backup):
+            _check_database(paper)
     except (QuarterdeckError, sqlite3.Error) as error:
         problems.append(str(error))
     finally:

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from engine.clock import SystemClock
+from engine.control.live.arming import EMBEDDED, Arming
 from engine.errors import ConflictError, EngineNotRunningError, StorageError
 from engine.events import OperatorActed
 from engine.logs import redact
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
+    from engine.alerts.sender import AlertSender
     from engine.clock import Clock
     from engine.config import Settings
     from engine.control.backup_schedule import BackupSchedule
@@ -21,9 +24,12 @@ if TYPE_CHECKING:
     from engine.control.handover.door import HandoverDoor
     from engine.control.jobs import Jobs
     from engine.control.projector import Projector
+    from engine.control.recording import RecordingKeeper
     from engine.control.replay.player import Player
     from engine.control.reports import Reports
     from engine.control.server import ControlServer
+    from engine.control.vault import Vault
+    from engine.control.watch_list import WatchList
     from engine.engine import Engine
     from engine.strategy.loader import StrategyRegistry
     from storage.candles import CandleStore
@@ -46,6 +52,8 @@ class Context:
     reader: AsyncReader | None = None
     jobs: Jobs | None = None
     projector: Projector | None = None
+    recording: RecordingKeeper | None = None
+    """What looks after the recorder."""
     backups: BackupSchedule | None = None
     """The backups that nobody asks for."""
     error_book: ErrorBook | None = None
@@ -61,8 +69,20 @@ class Context:
     """Starts such a process and returns its number."""
     control: ControlServer | None = None
     """The door for other processes."""
+    sender: AlertSender | None = None
+    """Sends alerts to people who are away."""
+    vault: Vault | None = None
+    """Keys of accounts; made when they are first needed where there is no engine."""
+    watch_list: WatchList | None = None
+    """Keeps which instruments a person has chosen to watch."""
+    on_keys: Callable[[], None] | None = None
+    """Told when keys were changed, unlocked or locked."""
+    arming: Arming = field(default_factory=lambda: Arming(SystemClock()))
+    """Which consoles may send orders with real money."""
     actor: str = field(default="console")
     """Who asks; every call has its own."""
+    connection: str = EMBEDDED
+    """Over which connection; every call has its own."""
 
     def need_engine(self) -> Engine:
         """The running engine.
@@ -83,6 +103,21 @@ class Context:
         if self.reports is None:
             raise StorageError("There is no report database here; use a home folder of Quarterdeck.")
         return self.reports
+
+    async def need_vault(self) -> Vault:
+        """The keys of this home folder, read.
+
+        Raises:
+            ConflictError: A replay has no keys.
+        """
+        if self.replay is not None:
+            raise ConflictError("The past has no keys; ask the engine itself.")
+        if self.vault is None:
+            from engine.control.vault import Vault
+
+            self.vault = Vault(self.home, self.clock)
+            await self.vault.open(self.settings.keys.place)
+        return self.vault
 
     def need_jobs(self) -> Jobs:
         """What runs heavy work.
@@ -134,6 +169,8 @@ class Context:
         for part in (self.control, self.reader, self.reports):
             if part is not None:
                 await part.close()
+        if self.vault is not None:
+            self.vault.close()
 
     def audit(self, operation: str, summary: str, request_id: str = "") -> None:
         """Book who asked for what; nothing secret may be in the summary."""

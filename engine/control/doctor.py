@@ -19,8 +19,11 @@ from typing import TYPE_CHECKING
 from engine.clock import SystemClock
 from engine.config import load_settings
 from engine.control import places
+from engine.control.doctor_venues import look_at_venues
+from engine.control.finding import FAILED, OFF, OK, WARNING, Finding
 from engine.control.lock import find_holder
 from engine.control.moments import iso
+from engine.control.paper_venue import paper_files
 from engine.errors import EngineNotRunningError, QuarterdeckError
 from storage.journal import JournalOptions, Reader
 from storage.journal.archive import archive_folder
@@ -36,12 +39,14 @@ if TYPE_CHECKING:
 
 __all__ = ["FAILED", "OFF", "OK", "WARNING", "Finding", "diagnose"]
 
-OK, WARNING, FAILED, OFF = "ok", "warning", "failed", "off"
 ANSWER_S = 5.0
 """Seconds that a running engine has to answer."""
 BEHIND = 50_000
 """Facts that the reports may be behind without a word."""
-PRIVATE = ("journal.db", "journal.hwm", "paper.db", "config.toml", "config.yaml", ".env", "engine.lock")
+PRIVATE = (
+    *("journal.db", "journal.hwm", "paper.db", "config.toml", "config.yaml", ".env", "engine.lock"),
+    *("keys.sealed", "live.json"),
+)
 """Files that nobody else may read."""
 OLDEST_SQLITE = (3, 37, 0)
 NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph", "glusterfs"})
@@ -49,17 +54,6 @@ NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs",
 FUTURE_NS = 5_000_000_000
 EARLIEST_NS = 1_735_689_600_000_000_000
 """2025-01-01: a clock that says less is wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """How one thing is."""
-
-    name: str
-    state: str
-    words: str
-    advice: str = ""
-    """What to do; empty when nothing need be done."""
 
 
 @dataclass(slots=True)
@@ -153,8 +147,9 @@ def _file_system(home: Path) -> str:
 
 def _files(patient: _Patient) -> Iterator[Finding]:
     mine, wrong = os.geteuid(), []
-    names = [*PRIVATE, "journal.db-wal", "paper.db-wal", "run", "logs", "backups"]
-    for file in (patient.home / name for name in names):
+    names = [*PRIVATE, "journal.db-wal", "paper.db-wal", "watched.json", "run", "logs", "backups"]
+    on_paper = [file.name for file in paper_files(patient.home)]
+    for file in (patient.home / name for name in dict.fromkeys([*names, *on_paper])):
         try:
             found = file.stat()
         except FileNotFoundError:
@@ -163,7 +158,7 @@ def _files(patient: _Patient) -> Iterator[Finding]:
             wrong.append((FAILED, f"{file.name} belongs to user {found.st_uid}", f"chown {mine} {file}"))
         elif not os.access(file, os.R_OK | os.W_OK):
             wrong.append((FAILED, f"{file.name} may not be read and written by you", f"chmod u+rw {file}"))
-        elif stat.S_IMODE(found.st_mode) & 0o077 and file.name in PRIVATE:
+        elif stat.S_IMODE(found.st_mode) & 0o077 and file.name in (*PRIVATE, *on_paper):
             wrong.append((WARNING, f"others may read {file.name}", f"chmod 600 {file}"))
     for state, words, advice in wrong:
         yield Finding("files", state, f"{words[0].upper()}{words[1:]}.", advice)
@@ -287,9 +282,9 @@ def _disk(patient: _Patient) -> Iterator[Finding]:
 
 
 def _paper_venue(patient: _Patient) -> Iterator[Finding]:
-    file = patient.home / "paper.db"
+    file, built_in = patient.home / "paper.db", patient.settings is None or patient.settings.simulated
     if not file.exists():
-        if patient.last_seq:
+        if patient.last_seq and built_in:
             yield Finding(
                 "paper venue",
                 FAILED,
@@ -297,9 +292,14 @@ def _paper_venue(patient: _Patient) -> Iterator[Finding]:
                 "Bring it back from a backup made with the journal (`quarterdeck backup list`).",
             )
         else:
-            yield Finding("paper venue", OFF, "There is no paper account yet.")
-        return
-    yield _sqlite_finding("paper venue", file, deep=patient.deep, table="accounts")
+            yield Finding("paper venue", OFF, "There is no paper account at the simulated market.")
+    for found in paper_files(patient.home):
+        yield _sqlite_finding("paper venue", found, deep=patient.deep, table="accounts")
+
+
+def _venues(patient: _Patient) -> Iterator[Finding]:
+    if patient.settings is not None:
+        yield from look_at_venues(patient.home, patient.settings, running=patient.holder is not None)
 
 
 def _reports(patient: _Patient) -> Iterator[Finding]:
@@ -408,6 +408,7 @@ _CHECKS: tuple[Callable[[_Patient], Iterator[Finding]], ...] = (
     _clock,
     _disk,
     _paper_venue,
+    _venues,
     _reports,
     _leftovers,
 )

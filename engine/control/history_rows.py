@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from engine.model.fill import Fill
 
-__all__ = ["ALERTS", "alert_row", "audit_row", "fill_row", "order_row", "state_rows", "told_rows"]
+__all__ = ["ALERTS", "alert_row", "audit_row", "fill_row", "order_row", "state_rows", "told_of", "told_rows"]
 
 _SPACE = uuid.UUID("8d1f6c0e-51b3-4f43-9a53-7a1d3c7f0a11")
 _LONG = 4096
@@ -237,6 +237,11 @@ def _liquidated(event: ev.PositionLiquidated) -> _Told:
     return "liquidation", Severity.CRITICAL, f"{symbol_of(event.instrument)} was liquidated", event.reason
 
 
+def _adopted(event: ev.PositionAdopted) -> _Told:
+    message = f"{event.quantity:f} contracts at {event.price:f}: {event.reason}"
+    return "position", Severity.HIGH, f"A position in {symbol_of(event.instrument)} was taken over", message
+
+
 def _trading(event: ev.TradingStateChanged) -> _Told | None:
     if event.state == "active":
         return None
@@ -266,6 +271,7 @@ def _differs(event: ev.StateChecked | ev.RecoveryVerified) -> _Told | None:
 ALERTS: dict[type[Any], Callable[[Any], _Told | None]] = {
     ev.BreakerTripped: _breaker,
     ev.PositionLiquidated: _liquidated,
+    ev.PositionAdopted: _adopted,
     ev.TradingStateChanged: _trading,
     ev.BotStateChanged: _bot,
     ev.ScenarioEnded: _scenario,
@@ -275,10 +281,15 @@ ALERTS: dict[type[Any], Callable[[Any], _Told | None]] = {
 """Facts that a person should find again later."""
 
 
+def told_of(event: ev.Event) -> tuple[str, Severity, str, str] | None:
+    """Kind, severity, title and message of a fact that a person should know; None for any other."""
+    tell = ALERTS.get(type(event))
+    return tell(event) if tell is not None else None
+
+
 def alert_row(record: ev.Record) -> AlertRow | None:
     """The row of a fact that a person should know; None for any other."""
-    tell = ALERTS.get(type(record.event))
-    told = tell(record.event) if tell is not None else None
+    told = told_of(record.event)
     if told is None:
         return None
     kind, severity, title, message = told

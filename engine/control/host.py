@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.clock import SystemClock
-from engine.config import Settings, changes, load_settings, shown
+from engine.config import JournalSettings, Settings, changes, load_settings, shown
 from engine.control.backend import EngineBackend
 from engine.control.backup_schedule import BackupSchedule
 from engine.control.build import build_id
@@ -21,16 +21,22 @@ from engine.control.context import Context
 from engine.control.error_book import ErrorBook
 from engine.control.handover.door import HandoverDoor
 from engine.control.handover.giving import Giver
+from engine.control.home_venues import SETTINGS_SEEN, exchange_plans
 from engine.control.jobs import Jobs
+from engine.control.live.arming import Arming
 from engine.control.local import LocalLink
+from engine.control.messenger import make_sender
 from engine.control.mirror import DatabaseMirror
-from engine.control.paper_venue import home_venue, make_venue
+from engine.control.paper_venue import home_venue, make_venue, simulated_plan
 from engine.control.projector import Projector
+from engine.control.recording import RecordingKeeper
 from engine.control.reload import merged, take_over, waiting
 from engine.control.reports import Reports
 from engine.control.server import ControlServer
 from engine.control.service import Service
 from engine.control.topics import Topics
+from engine.control.vault import Vault
+from engine.control.watch_list import WatchList
 from engine.engine import Engine
 from engine.errors import HandoverError, QuarterdeckError
 from engine.events import OperatorActed
@@ -39,6 +45,7 @@ from engine.logs import add_secret, configure_logs, get_logger
 from engine.model.ids import AccountId
 from engine.strategy.beside import find_beside
 from engine.strategy.loader import StrategyRegistry
+from engine.venues.limits.coordinator import Coordinator
 from engine.venues.markets.sim_profile import scene as find_scene
 from storage.candles import CandleStore
 from storage.journal import AsyncReader, Journal, JournalOptions, MoveRules
@@ -46,14 +53,17 @@ from storage.journal import AsyncReader, Journal, JournalOptions, MoveRules
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from engine.alerts.sender import AlertSender
     from engine.clock import Clock
     from engine.control.handover.machine import Patience
     from engine.control.handover.peer import PeerProcess
     from engine.control.lock import EngineLock
     from engine.inheritance import Inherited
     from engine.market.hub import MarketHub
+    from engine.model.ids import InstrumentId
     from engine.model.venue import Venue
     from engine.strategy.contract import Strategy
+    from engine.venue_unit import VenuePlan
 
 __all__ = ["PAPER_ACCOUNT", "EngineHost", "build_engine"]
 
@@ -61,8 +71,6 @@ log = get_logger(__name__)
 
 PAPER_ACCOUNT = AccountId("paper")
 SCENES = "scenes"
-SETTINGS_SEEN = "settings-seen.json"
-"""The settings of the last start, to tell what has changed since."""
 ANSWERS_S = 3.0
 """Seconds that calls under way have to be answered when the engine ends."""
 PROJECTION_AFTER_S = 2.0
@@ -97,6 +105,7 @@ class EngineHost:
         clock: The engine's clock.
         reread: Reads the settings anew for `reload`; None keeps those of the start.
         emergency: Why everything is to be cancelled and closed from the start on, without bots; empty for a usual one.
+        vault: The keys of accounts; None for those of the home folder without anything from a process before.
 
     Raises:
         NotFoundError: There is no such scene.
@@ -111,6 +120,7 @@ class EngineHost:
         clock: Clock | None = None,
         reread: Callable[[], Settings] | None = None,
         emergency: str = "",
+        vault: Vault | None = None,
     ) -> None:
         # A scene's folder is emptied at its start: only a name that is in the table may ever become one.
         self._market = find_scene(scene) if scene is not None else None
@@ -121,6 +131,11 @@ class EngineHost:
         self._reread = reread
         self._emergency = emergency
         self.clock = clock or SystemClock()
+        self.vault = vault or Vault(home, self.clock)
+        self._watch_list = WatchList(self.home)
+        self._chosen: tuple[InstrumentId, ...] = ()
+        self.coordinator = Coordinator(self.clock, lambda: bool(self.engine and self.engine.risk.gate.closing))
+        """Lets every request to an exchange leave, for the whole process."""
         self.release = version("quarterdeck")
         self.engine: Engine | None = None
         self.context: Context | None = None
@@ -133,6 +148,8 @@ class EngineHost:
         self.lock: EngineLock | None = None
         """The lock of the home folder, once it is known."""
         self.door: HandoverDoor | None = None
+        self.sender: AlertSender | None = None
+        """Sends alerts to whoever is away, once it is assembled."""
         self._journal: Journal | None = None
         self.patience: Patience | None = None
         """How long a process that takes over may take; None for the usual times."""
@@ -160,14 +177,14 @@ class EngineHost:
     async def _start(self) -> None:
         await asyncio.to_thread(self._prepare_home)
         await self.prepare()
-        venue = await asyncio.to_thread(self.make_venue)
+        plans = await asyncio.to_thread(self.make_venues)
         try:
             journal = await asyncio.to_thread(self._open_journal)
         except BaseException:
-            # Whoever tries again needs the venue, which only one program has at a time.
-            await venue.close()
+            # Whoever tries again needs the venues, which only one program has at a time.
+            await asyncio.gather(*(plan.venue.close() for plan in plans))
             raise
-        self.assemble(journal, venue)
+        self.assemble(journal, plans)
         await self.go()
 
     async def take_over(self) -> None:
@@ -195,6 +212,11 @@ class EngineHost:
         self._command = tuple(successor) or self._command
 
     @property
+    def keys_descriptor(self) -> int | None:
+        """What carries unlocked keys over to whoever is started next; None when there is nothing like it."""
+        return self.vault.descriptor
+
+    @property
     def lock_folder(self) -> Path:
         """The folder that the lock and the sockets are in."""
         return self._root
@@ -211,17 +233,25 @@ class EngineHost:
         password = self.settings.database.postgresql_password
         if password is not None:
             add_secret(password.get_secret_value())
+        if self.scene is None:
+            await self.vault.open(self.settings.keys.place)
         await asyncio.to_thread(self._registry.scan)
+        self._chosen = await asyncio.to_thread(self._watch_list.load)
         self._build = await asyncio.to_thread(build_id)
 
     def assemble(
-        self, journal: Journal, venue: Venue, *, hub: MarketHub | None = None, inherited: Inherited | None = None
+        self,
+        journal: Journal,
+        plans: Sequence[VenuePlan],
+        *,
+        hub: MarketHub | None = None,
+        inherited: Inherited | None = None,
     ) -> None:
         """Build the engine and its doors; nothing is started.
 
         Args:
             journal: With the right to write, or about to get it.
-            venue: Where it trades.
+            plans: Where it trades, the venue first that is meant where none is named.
             hub: Markets that are kept already.
             inherited: What an engine that is taken over left.
         """
@@ -232,14 +262,14 @@ class EngineHost:
         engine = Engine(
             settings=self.settings,
             journal=journal,
-            venue=venue,
-            account=PAPER_ACCOUNT,
+            venues=plans,
             library=self.library,
             clock=self.clock,
             release=self.release,
             emergency=self._emergency,
             hub=hub,
             inherited=inherited,
+            watch_list=self._chosen,
         )
         context = Context(
             home=self.home,
@@ -255,11 +285,20 @@ class EngineHost:
             error_book=ErrorBook(reports, engine.errors, self.clock),
             request_stop=lambda reason: self._stopping.set(),
             reload=self.reload if self._reread is not None else None,
+            vault=self.vault,
+            watch_list=self._watch_list,
+            arming=Arming(self.clock),
+            recording=RecordingKeeper(engine, self._registry, self.home) if self.scene is None else None,
+            on_keys=lambda: _try_venues(engine),
         )
         if context.projector is not None:
-            engine.monitor.mirror = DatabaseMirror(reports, context.projector, self.journal_file)
+            mirror = DatabaseMirror(reports, context.projector, self.journal_file)
+            for unit in engine.venues.values():
+                for keep in unit.upkeep.values():
+                    keep.monitor.mirror = mirror
         self.engine, self.context = engine, context
         self.service, self.topics = Service(context), Topics(context)
+        self.sender = context.sender = make_sender(self.settings.alerts, engine)
         engine.remedies.circuit_breakers[reports.breaker.name] = reports.breaker
 
     async def go(self) -> None:
@@ -273,16 +312,20 @@ class EngineHost:
         assert context is not None
         await engine.start()
         await self._open_doors(context)
-        await self._note_settings(engine)
+        await _note_settings(engine, self.home / SETTINGS_SEEN, self.settings)
         # What lives from now on for good need not be looked through by every full collection of garbage.
         gc.collect()
         gc.freeze()
         self._own(self._project(context), "projection")
+        if context.recording is not None:
+            self._own(context.recording.run(), "recorder")
         if self.scene is None and context.jobs is not None:
             context.backups = BackupSchedule(self.home, self.settings, context.jobs, self.clock)
             self._own(context.backups.run(), "backups")
             engine.remedies.backup = context.backups.make
         self._own(self._keep_errors(context), "errors")
+        if self.sender is not None:
+            self._own(self.sender.run(), "alerts")
 
     async def _open_doors(self, context: Context) -> None:
         assert self.service is not None
@@ -300,7 +343,9 @@ class EngineHost:
         assert self.service is not None
         assert self.lock is not None
         assert self._journal is not None
-        return Giver(self.engine, self._journal, self.service, self.lock, self._left)
+        giver = Giver(self.engine, self._journal, self.service, self.lock, self._left, self.vault.descriptor)
+        giver.limits = self.coordinator.standing
+        return giver
 
     async def _start_successor(self) -> int:
         """Start a process that takes over, and see how it ends if it does not."""
@@ -340,18 +385,6 @@ class EngineHost:
     def _own(self, work: Any, name: str) -> None:
         self._tasks.append(asyncio.get_running_loop().create_task(work, name=name))
 
-    async def _note_settings(self, engine: Engine) -> None:
-        """Book which settings are others than at the last start; secrets are masked."""
-        file, now = self.home / SETTINGS_SEEN, shown(self.settings)
-        before = await asyncio.to_thread(_read_seen, file)
-        for line in changes(before, now):
-            engine.ledger.record(OperatorActed(actor="settings", operation="settings.changed", summary=line[:500]))
-        await engine.journal.wait_durable(engine.ledger.seq)
-        try:
-            await asyncio.to_thread(_keep_seen, file, now)
-        except OSError as error:
-            log.warning("the settings of this start were not kept", problem=str(error))
-
     def changed_settings(self) -> list[str]:
         """Settings that are others than at the last start of an engine here, `key: old -> new` each; blocks."""
         return changes(_read_seen(self.home / SETTINGS_SEEN), shown(self.settings))
@@ -364,21 +397,25 @@ class EngineHost:
 
     def journal_options(self) -> JournalOptions:
         """How the settings want the journal to work."""
-        wanted = self.settings.journal
-        return JournalOptions(
-            snapshot_every=wanted.snapshot_events,
-            snapshot_seconds=wanted.snapshot_seconds,
-            snapshots_kept=wanted.snapshots_kept,
-            moves=MoveRules(hot_days=wanted.hot_days, budget_bytes=wanted.budget_megabytes * 1_000_000),
-        )
+        return _journal_options(self.settings.journal)
 
     def _open_journal(self) -> Journal:
         journal = Journal.open(self.journal_file, self.journal_options())
         journal.open_epoch()
         return journal
 
+    def make_venues(self) -> list[VenuePlan]:
+        """Build the venues of the settings; blocks for the imports. Raises as `make_venue` and `exchange_plans`."""
+        settings, plans = self.settings, []
+        if settings.simulated or self.scene is not None:
+            plans.append(simulated_plan(self.make_venue(), settings))
+        if self.scene is None and settings.venues:
+            plans += exchange_plans(self.home, settings, self.clock, self.vault, self.coordinator)
+        # The one that is meant where none is named comes first.
+        return sorted(plans, key=lambda plan: plan.venue.id != settings.default_venue)
+
     def make_venue(self) -> Venue:
-        """Build the venue of the settings; blocks for the imports.
+        """Build the simulated market; blocks for the imports.
 
         Raises:
             QuarterdeckError: It is in a process of its own that cannot be reached.
@@ -390,8 +427,7 @@ class EngineHost:
 
     def _compare(self) -> None:
         if self.engine is not None:
-            self.engine.dispatcher.compare_soon()
-            self.engine.remedies.connection.sync_soon()
+            _compare_all(self.engine)
 
     async def _keep_errors(self, context: Context) -> None:
         """Errors are counted from the first moment on; what keeps them comes up with the reports."""
@@ -424,6 +460,8 @@ class EngineHost:
         if self.engine is not None:
             await self.engine.stop()
         if context is not None:
+            if context.recording is not None:
+                await context.recording.close()
             await context.close()
 
     async def wait_stopped(self) -> None:
@@ -458,7 +496,7 @@ class EngineHost:
             log.info(
                 "settings read again", taken=changes(shown(before), shown(now)), need_restart=waiting(before, fresh)
             )
-            await self._note_settings(engine)
+            await _note_settings(engine, self.home / SETTINGS_SEEN, self.settings)
         except QuarterdeckError as error:
             log.error("the settings were not taken over", problem=error.message)
         except Exception:
@@ -499,12 +537,20 @@ def _keep_seen(file: Path, seen: Mapping[str, str]) -> None:
     fresh.replace(file)
 
 
-def build_engine(home: Path, overrides: Mapping[str, Any] | None = None) -> EngineHost:
+def build_engine(
+    home: Path,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    keys: int | None = None,
+    passphrase: int | None = None,
+) -> EngineHost:
     """Read the settings of a home folder and make an engine that is ready to be started.
 
     Args:
         home: Home folder; it exists.
         overrides: `scene` names a scene; every other key is a setting (`paper.seed`) that outranks all sources.
+        keys: Descriptor in which the process before has left its unlocked keys; None for none.
+        passphrase: Descriptor from which the passphrase of the keys can be read; None for none.
 
     Raises:
         ConfigurationError: The settings cannot be used.
@@ -515,4 +561,40 @@ def build_engine(home: Path, overrides: Mapping[str, Any] | None = None) -> Engi
     def read() -> Settings:
         return load_settings(home, explicit=explicit)
 
-    return EngineHost(home, read(), scene=scene, reread=read)
+    clock = SystemClock()
+    vault = Vault(home, clock, capsule=keys, passphrase=passphrase)
+    return EngineHost(home, read(), scene=scene, clock=clock, reread=read, vault=vault)
+
+
+async def _note_settings(engine: Engine, file: Path, settings: Settings) -> None:
+    """Book which settings are others than at the last start; secrets are masked."""
+    before, now = await asyncio.to_thread(_read_seen, file), shown(settings)
+    for line in changes(before, now):
+        engine.ledger.record(OperatorActed(actor="settings", operation="settings.changed", summary=line[:500]))
+    await engine.journal.wait_durable(engine.ledger.seq)
+    try:
+        await asyncio.to_thread(_keep_seen, file, now)
+    except OSError as error:
+        log.warning("the settings of this start were not kept", problem=str(error))
+
+
+def _try_venues(engine: Engine) -> None:
+    """Keys were unlocked, added or agreed to: a venue that waits for them tries at once."""
+    for unit in engine.venues.values():
+        unit.connection.try_soon()
+
+
+def _journal_options(wanted: JournalSettings) -> JournalOptions:
+    return JournalOptions(
+        snapshot_every=wanted.snapshot_events,
+        snapshot_seconds=wanted.snapshot_seconds,
+        snapshots_kept=wanted.snapshots_kept,
+        moves=MoveRules(hot_days=wanted.hot_days, budget_bytes=wanted.budget_megabytes * 1_000_000),
+    )
+
+
+def _compare_all(engine: Engine) -> None:
+    """Reports of a venue were lost: nothing that is booked of any is taken for whole before it was compared."""
+    engine.dispatcher.compare_soon()
+    for unit in engine.venues.values():
+        unit.connection.sync_soon()

@@ -6,6 +6,7 @@ environment, the watchdog on `run/watchdog.sock`. Saying something never waits a
 
 from __future__ import annotations
 
+import array
 import os
 import socket
 from contextlib import suppress
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
     from engine.clock import Clock
 
-__all__ = ["BEAT_S", "SILENCE_S", "Notifier", "stand_down", "watchdog_socket"]
+__all__ = ["BEAT_S", "KEYS", "SILENCE_S", "Notifier", "stand_down", "watchdog_socket"]
+
+KEYS = "quarterdeck-keys"
+"""Name under which the descriptor with unlocked keys is left with systemd or the watchdog."""
 
 SILENCE_S = 30.0
 """Seconds without a beat after which an engine counts as hung."""
@@ -65,6 +69,7 @@ class Notifier:
         self._watchdog = str(watchdog_socket(home))
         self._interval = _interval(said.get("WATCHDOG_USEC", ""))
         self._ready = False
+        self._kept: int | None = None
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
 
@@ -80,6 +85,23 @@ class Notifier:
         """The engine trades; also said when its settings have been read again."""
         self._ready = True
         self._say("READY=1", f"STATUS=Trading (process {os.getpid()}).")
+
+    def keep(self, descriptor: int | None) -> None:
+        """Leave a descriptor with whoever starts the next process after this one: it is given on to that.
+
+        Args:
+            descriptor: What carries the unlocked keys of accounts; None leaves nothing.
+        """
+        self._kept = descriptor
+        if descriptor is None:
+            return
+        if self._systemd:
+            self._send(f"FDSTORE=1\nFDNAME={KEYS}", self._systemd, descriptor)
+        self._leave_with_watchdog()
+
+    def _leave_with_watchdog(self) -> None:
+        if self._kept is not None:
+            self._send(f"FDSTORE=1\nFDNAME={KEYS}\nMAINPID={os.getpid()}", self._watchdog, self._kept)
 
     def reloading(self) -> None:
         """The settings are being read again."""
@@ -109,12 +131,19 @@ class Notifier:
     def _tell_watchdog(self, *words: str, pid: int = 0) -> None:
         heard = self._send("\n".join([*words, f"MAINPID={pid or os.getpid()}"]), self._watchdog)
         before, self.watched = self.watched, heard
+        if heard and not before:
+            self._leave_with_watchdog()
         if before and not heard:
             self.on_alone()
 
-    def _send(self, text: str, address: str) -> bool:
+    def _send(self, text: str, address: str, descriptor: int | None = None) -> bool:
         with suppress(OSError):
-            self._socket.sendto(text.encode(), address)
+            if descriptor is None:
+                self._socket.sendto(text.encode(), address)
+            else:
+                # socket.send_fds leaves the address out in Python 3.11.
+                rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))
+                self._socket.sendmsg([text.encode()], [rights], 0, address)
             return True
         return False
 

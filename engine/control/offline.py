@@ -56,6 +56,8 @@ class Offline:
             await self.context.jobs.close()
         if self.context.reports is not None:
             await self.context.reports.close()
+        if self.context.vault is not None:
+            self.context.vault.close()
 
 
 @asynccontextmanager

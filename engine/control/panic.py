@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from engine import events as ev
 from engine.clock import SystemClock
 from engine.config import load_settings
+from engine.control.home_venues import meant_venue
 from engine.control.notify import Notifier
 from engine.control.takeover import take_over
 from engine.errors import JournalError, QuarterdeckError
@@ -87,7 +88,7 @@ async def stop_directly(
         QuarterdeckError: The folder cannot be taken over, the journal not be used, or the venue not be reached; what
             was said until then was done, and nothing else.
     """
-    settings = load_settings(home)
+    settings = load_settings(home, explicit=meant_venue(home))
     taken = await asyncio.to_thread(take_over, home, version("quarterdeck"))
     report.killed = taken.killed
     for pid in taken.killed:
@@ -133,25 +134,29 @@ async def _with_journal(
 async def _without_journal(
     home: Path, settings: Settings, wait_s: float, say: Callable[[str], None], report: PanicReport
 ) -> None:
-    from engine.control.host import PAPER_ACCOUNT
-    from engine.control.panic_venue import PanicLog, empty_account
-    from engine.control.paper_venue import home_venue
+    from engine.control.host import EngineHost
+    from engine.control.panic_venue import PanicLog, empty_accounts
 
     clock = SystemClock()
     log = PanicLog(home / "logs" / "panic.log", clock, say)
-    say("Without it nobody knows what is ours: every open order of the account is cancelled, every coin sold.")
+    say("Without it nobody knows what is ours: every open order of the accounts is cancelled, every coin sold.")
+    problems: list[QuarterdeckError] = []
     try:
-        venue = await asyncio.to_thread(home_venue, home, settings.paper, clock, version("quarterdeck"), lambda: None)
-        await empty_account(
-            venue,
-            PAPER_ACCOUNT,
-            settings.paper.base_currency,
-            clock=clock,
-            log=log,
-            wait_s=wait_s,
-            say=say,
-            report=report,
-        )
+        host = EngineHost(home, settings)
+        await host.vault.open(settings.keys.place)
+        plans = await asyncio.to_thread(host.make_venues)
+        for plan in plans:
+            try:
+                await empty_accounts(
+                    plan.venue, plan.accounts, clock=clock, log=log, wait_s=wait_s, say=say, report=report
+                )
+            except QuarterdeckError as error:
+                # One that cannot be reached keeps no other from being emptied.
+                say(f"{plan.venue.id} could not be emptied: {error.message}")
+                report.left.append(f"whatever is at {plan.venue.id}: {error.message}")
+                problems.append(error)
+        if len(problems) == len(plans):
+            raise problems[0]
     finally:
         log.close()
 

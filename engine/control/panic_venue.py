@@ -15,6 +15,8 @@ from engine import events as ev
 from engine.errors import QuarterdeckError, UnknownOutcomeError
 from engine.execution.ids import ClientIds
 from engine.model.decimals import ZERO
+from engine.model.instrument import CASH_KINDS
+from engine.model.market import BookMoved, BookUpdate
 from engine.model.order import TERMINAL_STATUSES, OrderSide, OrderType
 from engine.model.venue import OrderCommand
 
@@ -25,13 +27,17 @@ if TYPE_CHECKING:
 
     from engine.clock import Clock
     from engine.control.panic import PanicReport
-    from engine.model.ids import AccountId, ClientOrderId, Currency
+    from engine.model.account import Account
+    from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId
     from engine.model.instrument import Instrument
+    from engine.model.market import MarketEvent
     from engine.model.venue import Venue, VenueOrder
 
-__all__ = ["PanicLog", "empty_account"]
+__all__ = ["PanicLog", "empty_accounts"]
 
 LOOK_S = 0.2
+PRICED_S = 5.0
+"""Seconds that markets have to tell a price before it is tried without."""
 ASK_AGAIN_LOOKS = 15
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -71,10 +77,9 @@ class PanicLog:
             os.close(self._descriptor)
 
 
-async def empty_account(
+async def empty_accounts(
     venue: Venue,
-    account: AccountId,
-    base_currency: str,
+    accounts: Sequence[Account],
     *,
     clock: Clock,
     log: PanicLog,
@@ -82,33 +87,29 @@ async def empty_account(
     say: Callable[[str], None],
     report: PanicReport,
 ) -> None:
-    """Cancel every open order of an account and sell every coin that trades against its base currency.
+    """Cancel every open order of accounts at a venue, sell every coin, and close every position in derivatives.
+
+    A coin is sold where it trades against the account's base currency.
 
     Raises:
         QuarterdeckError: The venue cannot be reached; what was said until then was done.
     """
     executed: list[ev.OrderFilled] = []
+    priced: set[InstrumentId] = set()
 
     def hear(_account: AccountId, event: ev.VenueEvent) -> None:
         if isinstance(event, ev.OrderFilled):
             executed.append(event)
 
-    await venue.start(hear, lambda _event: None)
+    def see(event: MarketEvent) -> None:
+        if isinstance(event, BookUpdate | BookMoved):
+            priced.add(event.instrument)
+
+    await venue.start(hear, see)
     try:
         instruments = await venue.instruments()
-        await venue.watch([instrument.id for instrument in instruments])
-        deadline = clock.monotonic() + int(wait_s * 1e9)
-        left = await _cancel_all(venue, account, clock, log, deadline, report)
-        say(f"{len(report.cancelled)} orders are cancelled at the venue, {len(left)} are still open.")
-        report.left += [f"order {o.client_id}: {o.side} {o.quantity:f} of {o.instrument} is {o.status}" for o in left]
-        traded = {instrument.base: instrument for instrument in instruments if instrument.quote == base_currency}
-        await _close_all(venue, account, traded, clock, log, deadline, report)
-        # What cannot be sold here, because nothing trades it against the base currency, is held all the same.
-        report.left += [
-            f"{balance.total:f} {balance.currency} of the account"
-            for balance in await venue.balances(account)
-            if balance.total and balance.currency != base_currency
-        ]
+        for account in accounts:
+            await _empty(venue, account, instruments, priced, clock, log, wait_s, say, report)
     finally:
         report.closed += [
             f"{'sold' if e.fill.side is OrderSide.SELL else 'bought'} {e.fill.quantity:f} of {e.fill.instrument} "
@@ -116,6 +117,44 @@ async def empty_account(
             for e in executed
         ]
         await venue.close()
+
+
+async def _empty(
+    venue: Venue,
+    account: Account,
+    instruments: Sequence[Instrument],
+    priced: set[InstrumentId],
+    clock: Clock,
+    log: PanicLog,
+    wait_s: float,
+    say: Callable[[str], None],
+    report: PanicReport,
+) -> None:
+    deadline = clock.monotonic() + int(wait_s * 1e9)
+    left = await _cancel_all(venue, account.id, clock, log, deadline, report)
+    say(f"{account.id}: {len(report.cancelled)} orders are cancelled in all, {len(left)} are still open.")
+    report.left += [f"order {o.client_id}: {o.side} {o.quantity:f} of {o.instrument} is {o.status}" for o in left]
+    base = account.base_currency
+    traded = {one.base: one for one in instruments if one.quote == base and one.kind in CASH_KINDS}
+    held = [traded[balance.currency] for balance in await venue.balances(account.id) if balance.currency in traded]
+    positions = await venue.positions(account.id)
+    wanted = {instrument.id for instrument in held} | {position.instrument for position in positions}
+    await venue.watch(sorted(wanted))
+    # A venue on paper fills nothing before it has heard a price.
+    patience = min(deadline, clock.monotonic() + int(PRICED_S * 1e9))
+    while not wanted <= priced and clock.monotonic() < patience:
+        await clock.sleep(LOOK_S)
+    await _close_all(venue, account.id, traded, clock, log, deadline, report)
+    # What cannot be sold here, because nothing trades it against the base currency, is held all the same.
+    report.left += [
+        f"{balance.total:f} {balance.currency} of the account {account.id}"
+        for balance in await venue.balances(account.id)
+        if balance.total and balance.currency != base
+    ]
+    report.left += [
+        f"a position of {position.quantity:f} in {position.instrument}"
+        for position in await venue.positions(account.id)
+    ]
 
 
 async def _cancel_all(
@@ -150,21 +189,25 @@ async def _close_all(
 ) -> None:
     ids = ClientIds("".join(secrets.choice(_DIGITS) for _ in range(8)), 0)
     sent: list[ClientOrderId] = []
-    for number, balance in enumerate(await venue.balances(account), 1):
+    wanted: list[tuple[InstrumentId, Decimal, bool]] = [
+        (position.instrument, position.quantity, True) for position in await venue.positions(account)
+    ]
+    for balance in await venue.balances(account):
         instrument = traded.get(balance.currency)
-        if instrument is None or not _closable(instrument, balance.total):
-            continue
+        if instrument is not None and _closable(instrument, balance.total):
+            quantity = instrument.floor_quantity(abs(balance.total))
+            wanted.append((instrument.id, quantity if balance.total > ZERO else -quantity, False))
+    for number, (name, quantity, derivative) in enumerate(wanted, 1):
         command = OrderCommand(
             client_id=ids.make(number),
             account=account,
-            instrument=instrument.id,
-            side=OrderSide.SELL if balance.total > ZERO else OrderSide.BUY,
+            instrument=name,
+            side=OrderSide.SELL if quantity > ZERO else OrderSide.BUY,
             type=OrderType.MARKET,
-            quantity=instrument.floor_quantity(abs(balance.total)),
+            quantity=abs(quantity),
+            reduce_only=derivative,
         )
-        log.note(
-            "close", client_id=command.client_id, instrument=instrument.id, side=command.side, quantity=command.quantity
-        )
+        log.note("close", client_id=command.client_id, instrument=name, side=command.side, quantity=command.quantity)
         # An order is sent once: what became of it is asked for, never tried again.
         if await _tolerant(log, command.client_id, venue.place(command)):
             sent.append(command.client_id)

@@ -5,23 +5,34 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from engine.model.account import Account, TradingMode
+from engine.model.ids import AccountId, Currency
+from engine.venue_unit import VenuePlan
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from engine.clock import Clock
-    from engine.config import PaperSettings
+    from engine.config import PaperSettings, Settings
+    from engine.model.venue import Venue
     from engine.venues.markets.contract import Market
     from engine.venues.markets.sim_profile import SimulatedSettings
     from engine.venues.paper.venue import PaperVenue
     from engine.venues.remote.client import RemoteVenue
 
-__all__ = ["home_venue", "join_venue", "make_venue", "paper_file"]
+__all__ = ["home_venue", "join_venue", "make_venue", "paper_file", "paper_files", "simulated_plan"]
 
 
 def paper_file(home: Path) -> Path:
     """Where a paper venue keeps its accounts, orders and executions."""
     return home / "paper.db"
+
+
+def paper_files(home: Path) -> list[Path]:
+    """The files of all paper venues that there are: of the built-in one, and of each exchange traded on paper."""
+    built_in = paper_file(home)
+    return [*([built_in] if built_in.exists() else []), *sorted(home.glob("paper-*.db"))]
 
 
 def make_venue(
@@ -59,6 +70,13 @@ def make_venue(
     return PaperVenue(_market(wanted, clock, scene), store, clock, settings, accounts=(PAPER_ACCOUNT,))
 
 
+def simulated_plan(venue: Venue, settings: Settings) -> VenuePlan:
+    """What an engine does with the built-in simulated market."""
+    base = Currency(settings.paper.base_currency)
+    account = Account(id=AccountId("paper"), venue=venue.id, mode=TradingMode.PAPER, base_currency=base)
+    return VenuePlan(venue=venue, accounts=(account,), required=True)
+
+
 def _market(wanted: PaperSettings, clock: Clock, scene: SimulatedSettings | None) -> Market:
     if scene is None and wanted.market == "replay" and wanted.replay_file is not None:
         from engine.venues.markets.recording import open_recording
@@ -69,7 +87,12 @@ def _market(wanted: PaperSettings, clock: Clock, scene: SimulatedSettings | None
     from engine.venues.markets.simulated import SimulatedMarket
 
     chosen = scene or SimulatedSettings(seed=wanted.seed, rate=wanted.updates_per_second)
-    return SimulatedMarket(chosen, clock.now())
+    spot = SimulatedMarket(chosen, clock.now())
+    if not wanted.perpetuals:
+        return spot
+    from engine.venues.markets.perpetuals import PerpetualMarket
+
+    return PerpetualMarket(spot, seed=chosen.seed)
 
 
 def home_venue(

@@ -8,14 +8,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.control import views, views_errors, views_records, views_replay, views_state
+from engine.control import (
+    views,
+    views_errors,
+    views_keys,
+    views_live,
+    views_margin,
+    views_orders,
+    views_recordings,
+    views_records,
+    views_replay,
+    views_state,
+    views_venues,
+)
 from engine.model.candle import Candle
 
 __all__ = ["FACTS", "REPLIES", "TOPICS", "reply_type", "topic_type"]
 
 REPLIES: dict[str, Any] = {
     "alerts.acknowledge": str,
+    "alerts.channels": list[views_records.ChannelRow],
     "alerts.list": views_records.AlertPage,
+    "alerts.test": list[views_records.ChannelRow],
     "api.describe": dict[str, Any],
     "backup.create": views.JobRow,
     "backup.list": list[views_records.BackupRow],
@@ -35,10 +49,11 @@ REPLIES: dict[str, Any] = {
     "bots.resume": views.BotRow,
     "bots.start": views.BotRow,
     "bots.stop": views.BotRow,
-    "clients.list": list[views.ClientRow],
+    "clients.list": list[views_records.ClientRow],
     "config.get": list[views_records.SettingRow],
     "config.set": views_records.ConfigChange,
     "data.delete": str,
+    "data.download": views.JobRow,
     "data.export": str,
     "data.import": views.JobRow,
     "data.list": list[views.DatasetRow],
@@ -56,10 +71,29 @@ REPLIES: dict[str, Any] = {
     "health.live": views_records.Readiness,
     "health.ready": views_records.Readiness,
     "instruments.list": list[views.InstrumentRow],
+    "instruments.search": list[views_venues.FoundInstrument],
+    "instruments.unwatch": str,
+    "instruments.watch": views.InstrumentRow,
     "jobs.cancel": views.JobRow,
     "jobs.get": views.JobRow,
     "jobs.list": list[views.JobRow],
+    "keys.add": views_keys.KeysView,
+    "keys.list": views_keys.KeysView,
+    "keys.lock": views_keys.KeysView,
+    "keys.passphrase": views_keys.KeysView,
+    "keys.reload": views_keys.KeysView,
+    "keys.remove": views_keys.KeysView,
+    "keys.rotate": views_keys.KeysView,
+    "keys.unlock": views_keys.KeysView,
+    "keys.test": views_keys.KeyTest,
+    "live.arm": views_live.LiveView,
+    "live.consent": views_live.LiveView,
+    "live.disarm": views_live.LiveView,
+    "live.status": views_live.LiveView,
+    "live.withdraw": views_live.LiveView,
     "logs.tail": list[views_records.LogLine],
+    "margin.set": views_margin.MarginView,
+    "margin.show": views_margin.MarginView,
     "market.book": views.BookView,
     "market.candles": list[Candle],
     "market.tickers": list[views.TickerRow],
@@ -71,13 +105,18 @@ REPLIES: dict[str, Any] = {
     "orders.history": views.OrderHistoryView,
     "orders.list": list[views.OrderRow],
     "orders.place": views.OrderRow,
+    "orders.place_exits": list[views.OrderRow],
     "orders.preview": views.OrderPreview,
+    "orders.preview_exits": views_orders.ExitsPreview,
     "orders.replace": views.OrderRow,
     "portfolio.balances": list[views.BalanceRow],
     "portfolio.close": list[views.OrderRow],
     "portfolio.history": list[views.EquityPoint],
     "portfolio.overview": views.PortfolioOverview,
     "portfolio.positions": list[views.PositionRow],
+    "recordings.candles": views.JobRow,
+    "recordings.delete": str,
+    "recordings.list": list[views_recordings.RecordingRow],
     "recovery.report": list[views_state.RecoveryView],
     "replay.pause": views_replay.ReplayView,
     "replay.play": views_replay.ReplayView,
@@ -101,6 +140,7 @@ REPLIES: dict[str, Any] = {
     "strategies.load": views.StrategyRow,
     "strategies.performance": views_records.StrategyPerformance,
     "trades.list": views_records.TradeHistoryView,
+    "venues.list": list[views_venues.VenueRow],
 }
 """Operation -> type of its reply."""
 
@@ -119,6 +159,7 @@ TOPICS: dict[str, Any] = {
     "portfolio.positions": tuple[views.PositionRow, ...],
     "replay.state": views_replay.ReplayView,
     "risk.state": views.RiskView,
+    "venues.state": tuple[views_venues.VenueRow, ...],
 }
 """Topic of state -> type of its data."""
 

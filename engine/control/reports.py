@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from engine.errors import QuarterdeckError, StorageCircuitOpenError, StorageError
@@ -16,7 +16,7 @@ from engine.resilience.handler import ErrorHandler
 from engine.resilience.policy import RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
     from pathlib import Path
     from typing import Any
 
@@ -32,6 +32,8 @@ _T = TypeVar("_T")
 log = get_logger(__name__)
 
 _ANSWERS = frozenset({"constraint", "append-only"})
+CLOSE_S = 5.0
+"""Longest time that connections of cancelled work have to close before the database is closed over them."""
 
 
 class Reports:
@@ -64,6 +66,7 @@ class Reports:
         self._database: Database | None = None
         self._opening: asyncio.Lock | None = None
         self._closed = False
+        self._work: set[asyncio.Task[Any]] = set()
         self.problem = ""
         """Why it could not be opened the last time; empty while all is well."""
 
@@ -128,11 +131,23 @@ class Reports:
         return self._loop
 
     async def _do(self, work: Callable[[Database], Awaitable[_T]]) -> _T:
-        return await work(await self._opened())
+        with self._at_work():
+            return await work(await self._opened())
 
     async def _quietly_opened(self) -> None:
-        with suppress(QuarterdeckError):
+        with suppress(QuarterdeckError), self._at_work():
             await self._opened()
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Count the current task among those that the end cancels."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._work.add(task)
+        try:
+            yield
+        finally:
+            self._work.discard(task)
 
     async def _opened(self) -> Database:
         if self._database is not None:
@@ -156,15 +171,25 @@ class Reports:
         return database
 
     async def _end(self) -> None:
-        mine = asyncio.current_task()
-        others = [task for task in asyncio.all_tasks() if task is not mine]
-        for task in others:
+        work = tuple(self._work)
+        for task in work:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*work, return_exceptions=True)
+        await self._see_off()
         database, self._database = self._database, None
         if database is not None:
             await database.close()
         asyncio.get_running_loop().call_soon(asyncio.get_running_loop().stop)
+
+    async def _see_off(self) -> None:
+        """Let what the work began end by itself, connections that close above all: cancelled, one may wait for ever."""
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if not others:
+            return
+        _, stuck = await asyncio.wait(others, timeout=CLOSE_S)
+        for task in stuck:
+            log.warning("a task of the report database does not end", task=task.get_name())
+            task.cancel()
 
 
 def _fails(error: BaseException) -> bool:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from engine.errors import QuarterdeckError
 from engine.model.decimals import parse_decimal
+from engine.model.limits import RiskLimits
 from engine.model.order import OrderSide, OrderType, TimeInForce
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "ReplaceOrder",
     "Request",
     "SetLimits",
+    "StartBot",
     "StopEngine",
     "StrategyFile",
     "EmergencyStop",
@@ -97,6 +99,11 @@ class TradesQuery(Request):
     limit: int = Field(50, ge=1, le=1000, description="Most entries, newest first.")
 
 
+LIVE_ORDER = "VENUE/account, typed to send real money without an armed console."
+LIVE_BOT = "VENUE/account, typed to let a bot trade real money without an armed console."
+LIVE_WORDS = "VENUE/account, typed to loosen risk on real money without an armed console."
+
+
 class CandlesQuery(Request):
     """Candles of one instrument."""
 
@@ -112,13 +119,14 @@ class PreviewOrder(Request):
     instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
     side: OrderSide = Field(description="buy or sell.")
     type: OrderType = Field(OrderType.MARKET, description="market, limit, stop_loss or take_profit.")
-    quantity: Amount | None = Field(None, description="Base units.")
+    quantity: Amount | None = Field(None, description="Base units; contracts of a derivative.")
     percent: Amount | None = Field(None, gt=0, le=1, description="Share of the free funds instead, 0 to 1.")
     price: Amount | None = Field(None, description="Limit price.")
     stop_price: Amount | None = Field(None, description="Trigger price.")
     tif: TimeInForce = Field(TimeInForce.GTC, description="GTC, IOC or FOK.")
     post_only: bool = Field(default=False, description="Never take liquidity.")
     reduce_only: bool = Field(default=False, description="Only shrink a position.")
+    account: str = Field("", description="Account; none for the first one of the instrument's venue.")
 
     @field_validator("quantity", "percent", "price", "stop_price", mode="before")
     @classmethod
@@ -129,9 +137,10 @@ class PreviewOrder(Request):
 class PlaceOrder(PreviewOrder):
     """An order to be placed; the quantity is required."""
 
-    quantity: Amount = Field(gt=0, description="Base units.")
+    quantity: Amount = Field(gt=0, description="Base units; contracts of a derivative.")
     percent: None = Field(None, description="Not used: the quantity says it.")
     reason: str = Field("manual order", max_length=200, description="Why, for the record.")
+    live: str = Field("", max_length=64, description=LIVE_ORDER)
 
 
 class CancelOrder(Request):
@@ -144,9 +153,12 @@ class ReplaceOrder(Request):
     """New values of a working order; what is left out stays."""
 
     client_id: str = Field(description="Client order id.")
-    quantity: Amount | None = Field(None, gt=0, description="New quantity, base units, what is filled included.")
+    quantity: Amount | None = Field(
+        None, gt=0, description="New quantity, base units or contracts, what is filled included."
+    )
     price: Amount | None = Field(None, gt=0, description="New limit price.")
     stop_price: Amount | None = Field(None, gt=0, description="New trigger price.")
+    live: str = Field("", max_length=64, description=LIVE_ORDER)
 
     @field_validator("quantity", "price", "stop_price", mode="before")
     @classmethod
@@ -197,6 +209,7 @@ class ClosePosition(Request):
 
     instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
     owner: str = Field("manual", description="Whose: a bot's name or id, or `manual`.")
+    account: str = Field("", description="Account; none for the one of the bot, or the first one of the venue.")
 
 
 class StrategyFile(Request):
@@ -212,6 +225,7 @@ class CreateBot(Request):
     strategy: str = Field(description="Strategy's name.")
     strategy_file: str | None = Field(None, description="File that defines the strategy.")
     instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
+    account: str = Field("", description="Account it trades in; none for the first one of the instrument's venue.")
     timeframe: str | None = Field(None, description="Length of a bar; none takes the strategy's own.")
     capital: Amount = Field(Decimal(2000), gt=0, description="What it may use, in base currency.")
     params: dict[str, bool | int | float | str] = Field(default_factory=dict, description="Strategy parameters.")
@@ -233,6 +247,12 @@ class BotName(Request):
     """One bot."""
 
     bot: str = Field(description="Its name or id.")
+
+
+class StartBot(BotName):
+    """Which bot shall trade."""
+
+    live: str = Field("", max_length=64, description=LIVE_BOT)
 
 
 class BotStop(BotName):
@@ -259,10 +279,18 @@ class EmergencyStop(Reason):
     close: bool = Field(default=True, description="Close all positions as well.")
 
 
+class Resume(Reason):
+    """Let trading go on."""
+
+    live: str = Field("", max_length=64, description=LIVE_WORDS)
+
+
 class BreakerReset(Reason):
     """Close a breaker again."""
 
+    live: str = Field("", max_length=64, description=LIVE_WORDS)
     breaker: str = Field(description="Its name.")
+    account: str = Field("", max_length=64, description="Account it is open for; none for whatever it is open for.")
     force: bool = Field(
         default=False, description="Reset although its condition persists; the loss is then measured anew from now."
     )
@@ -271,4 +299,7 @@ class BreakerReset(Reason):
 class SetLimits(Request):
     """Risk limits that change; what is left out stays."""
 
-    limits: dict[str, str | float | int | bool] = Field(description="Limit -> new value.")
+    limits: dict[str, str | float | int | bool] = Field(
+        description=f"Limit -> new value. The limits are {', '.join(RiskLimits.model_fields)}."
+    )
+    live: str = Field("", max_length=64, description=LIVE_WORDS)

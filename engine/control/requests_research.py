@@ -20,6 +20,7 @@ __all__ = [
     "JobId",
     "JobQuery",
     "ListBacktests",
+    "Ranged",
     "RunBacktest",
 ]
 
@@ -50,7 +51,9 @@ def moment(value: Any) -> Any:
     return (aware - _EPOCH) // timedelta(microseconds=1) * 1_000
 
 
-class _Ranged(Request):
+class Ranged(Request):
+    """A range of time."""
+
     start: int | None = Field(None, description="First bar: a day, an ISO time or UTC nanoseconds; none for the first.")
     end: int | None = Field(None, description="End, exclusive, written likewise; none for the last stored bar.")
 
@@ -75,14 +78,14 @@ class ImportCandles(CandleSetName):
     replace: bool = Field(default=False, description="Let new values take the place of different stored ones.")
 
 
-class ExportCandles(_Ranged, CandleSetName):
+class ExportCandles(Ranged, CandleSetName):
     """Stored candles, to be written to a file."""
 
     file: str = Field(min_length=1, description="Path of the file: .parquet, .csv or .csv.gz.")
     overwrite: bool = Field(default=False, description="Take the place of a file that exists.")
 
 
-class RunBacktest(_Ranged):
+class RunBacktest(Ranged):
     """A backtest on stored candles."""
 
     strategy: str = Field(description="Strategy's name, or the path of a file that ends in .py.")

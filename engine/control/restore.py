@@ -1,4 +1,7 @@
-"""Putting a backup back: into an empty home folder, or over one whose files are kept aside."""
+"""Putting a backup back: into an empty home folder, or over one whose files are kept aside.
+
+Consent to trade real money is never put back, nor kept: it was given to another state of affairs.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.clock import SystemClock
 from engine.control.backups import read_manifest, verify_backup
+from engine.control.live.consent import FILE as CONSENTS
 from engine.control.lock import EngineLock
 from engine.control.moments import stamp
 from engine.control.paper_venue import paper_file
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["restore_backup"]
 
-STAYS = frozenset({"logs", "run", "backups", "candles", "scenes", "engine.lock", "paper.lock"})
+STAYS = frozenset({"logs", "run", "backups", "candles", "recordings", "scenes", "engine.lock"})
 """What a restore leaves where it is."""
 
 
@@ -39,6 +43,7 @@ def restore_backup(
     """Check a backup and put it into a home folder, holding its lock.
 
     The restored journal gets a new instance id at its next start, and every venue is asked what became of its orders.
+    Live accounts stay closed there until a person consents again.
     A restore that is cut short leaves a home that refuses to start until it is done again.
 
     Args:
@@ -97,7 +102,11 @@ def _hold_venue(home: Path, held: ExitStack) -> None:
 
 def _to_replace(home: Path) -> list[Path]:
     passing = ("damaged-", "replaced-", ".restoring-")
-    return [path for path in home.iterdir() if path.name not in STAYS and not path.name.startswith(passing)]
+    return [
+        path
+        for path in home.iterdir()
+        if path.name not in STAYS and path.suffix != ".lock" and not path.name.startswith(passing)
+    ]
 
 
 def _exchange(home: Path, backup: Path, mark: Mark, progress: Callable[[float, str], None]) -> Path | None:
@@ -109,6 +118,8 @@ def _exchange(home: Path, backup: Path, mark: Mark, progress: Callable[[float, s
     progress(0.75, "copying")
     shutil.copytree(backup, staged)
     (staged / "manifest.json").unlink()
+    # Backups of earlier releases hold it.
+    (staged / CONSENTS).unlink(missing_ok=True)
     _sync_all(staged)
     marked = mark_path(home / "journal.db")
     there = _to_replace(home)

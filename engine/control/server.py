@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from engine.clock import Clock
     from engine.control.backend import Backend
-    from engine.control.views import ClientRow
+    from engine.control.views_records import ClientRow
 
 __all__ = ["ControlServer"]
 

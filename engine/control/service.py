@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 from pydantic import ValidationError as PydanticError
 
+from engine.control.live.arming import EMBEDDED
 from engine.control.ops import all as _all_operations
 from engine.control.outcomes import answer_of, pack
 from engine.control.pause import Pause
@@ -128,6 +129,7 @@ class Service:
         request_id: str | None = None,
         role: Role = Role.ADMIN,
         actor: str | None = None,
+        connection: str = EMBEDDED,
     ) -> Any:
         """Run one operation.
 
@@ -140,6 +142,7 @@ class Service:
             request_id: Chosen by the caller; a repeat gets the first answer, for a day.
             role: The caller's.
             actor: The name under which it is recorded; None for the context's own.
+            connection: Over which connection the caller is.
 
         Raises:
             NotFoundError: There is no such operation.
@@ -151,8 +154,8 @@ class Service:
         """
         self._count += 1
         context = self.context
-        if actor is not None and actor != context.actor:
-            context = replace(context, actor=actor)
+        if (actor is not None and actor != context.actor) or connection != context.connection:
+            context = replace(context, actor=actor or context.actor, connection=connection)
         began, result = context.clock.monotonic(), "left"
         with log_operation(f"{name}-{request_id or self._count}"):
             try:

@@ -31,7 +31,7 @@ from engine.control.protocol import (
 from engine.control.registry import OPERATIONS, Role
 from engine.control.streams import FactStream, StateStream
 from engine.control.topic_table import FACT_TOPICS, wanted_filters
-from engine.control.views import ClientRow
+from engine.control.views_records import ClientRow
 from engine.control.wire import encode
 from engine.errors import ConflictError, ProtocolError, QuarterdeckError
 from engine.logs import get_logger
@@ -119,6 +119,7 @@ class Session:
             self._close_state(stream)
         for sub in list(self._outbox.facts):
             self._outbox.drop(sub)
+        self._server.backend.left(self.id)
         log.info("a client has left", client=self.id, actor=self.actor, calls=self.calls)
 
     async def _meet(self) -> bool:
@@ -288,7 +289,12 @@ class Session:
         if self._skew:
             params = skew.allowed_params(request.method, params, self._skew)
         reply = await self._server.backend.call(
-            request.method, params, request_id=request.request_id, role=self.role, actor=self.actor
+            request.method,
+            params,
+            request_id=request.request_id,
+            role=self.role,
+            actor=self.actor,
+            connection=self.id,
         )
         return encode(skew.minimal(request.method, reply) if self._skew else reply)
 

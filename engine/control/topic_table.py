@@ -29,6 +29,7 @@ STATE_FILTERS: dict[str, dict[str, Any]] = {
     "portfolio.positions": {},
     "replay.state": {},
     "risk.state": {},
+    "venues.state": {},
 }
 """Topic of state -> filter -> default; a default of None means that it must be given."""
 

@@ -22,6 +22,7 @@ from engine.control.present.orders import fill_row, order_row
 from engine.control.present.portfolio import balance_rows, overview, position_rows
 from engine.control.present.risk import risk_view
 from engine.control.present.status import engine_status
+from engine.control.present.venues import venue_rows
 from engine.control.topic_table import FACT_TOPICS, STATE_FILTERS, fits, wanted_filters
 from engine.control.views_errors import NoticeRow
 from engine.errors import NotFoundError, QuarterdeckError
@@ -181,6 +182,9 @@ STATE_TOPICS: dict[str, StateTopic] = {
         lambda c, f: c.need_engine().errors.last_number,
     ),
     "replay.state": StateTopic("Where a replay stands; only a replay has it.", 0.1, _replay, _replay),
+    "venues.state": StateTopic(
+        "How the way to every venue is.", 1.0, lambda c, f: tuple(venue_rows(c.need_engine())), _always
+    ),
     "jobs.state": StateTopic("Jobs that wait, run or have ended.", 0.25, _jobs, _jobs),
 }
 

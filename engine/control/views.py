@@ -11,13 +11,14 @@ from typing import Any
 
 import msgspec
 
+from engine.control.views_margin import StandingView
+from engine.control.views_orders import OrderPreview
 from engine.model.account import TradingMode
 from engine.model.candle import Candle
 from engine.model.entries import BotState, TradingState
 from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueId
 from engine.model.instrument import InstrumentKind
 from engine.model.order import Liquidity, OrderSide, OrderStatus, OrderType, TimeInForce
-from engine.model.risk import Refusal
 
 __all__ = [
     "Activity",
@@ -29,7 +30,6 @@ __all__ = [
     "BotRow",
     "BreakerRow",
     "CandleView",
-    "ClientRow",
     "DatasetRow",
     "EngineStatus",
     "EquityPoint",
@@ -57,6 +57,19 @@ __all__ = [
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all views."""
+
+
+class Place(View, frozen=True, kw_only=True):
+    """One account of the engine, or a venue that only gives prices."""
+
+    venue: VenueId
+    account: AccountId
+    """Empty where no account is traded."""
+    mode: TradingMode
+    testnet: bool = False
+    """Whether it is live at a testnet."""
+    known: bool = True
+    """Whether what is booked of the account is known to be what its venue says; not before the venue was reached."""
 
 
 class EngineStatus(View, frozen=True, kw_only=True):
@@ -100,6 +113,14 @@ class EngineStatus(View, frozen=True, kw_only=True):
     """Why the engine halted itself; empty while all is well."""
     care: str = ""
     """Why entries are smaller or refused somewhere while something is impaired; empty while all is well."""
+    testnet: bool = False
+    """Whether everything that is live is at testnets."""
+    locked: tuple[VenueId, ...] = ()
+    """Venues whose keys are locked; of `away`."""
+    away: tuple[VenueId, ...] = ()
+    """Venues that are not online."""
+    places: tuple[Place, ...] = ()
+    """Every account of every venue, the default one first."""
 
 
 class FeedRow(View, frozen=True, kw_only=True):
@@ -130,6 +151,8 @@ class InstrumentRow(View, frozen=True, kw_only=True):
     taker_fee: Decimal
     price_scale: int
     quantity_scale: int
+    multiplier: Decimal = Decimal(1)
+    """Base units per contract; 1 for spot."""
 
 
 class TickerRow(View, frozen=True, kw_only=True):
@@ -232,6 +255,8 @@ class OrderRow(View, frozen=True, kw_only=True):
     updated: int
     reason: str
     """Why it exists, or why it ended."""
+    held: bool = False
+    """Whether the engine holds it, so that it works only while the engine lives."""
 
 
 class FillRow(View, frozen=True, kw_only=True):
@@ -249,6 +274,7 @@ class FillRow(View, frozen=True, kw_only=True):
     fee_currency: Currency
     liquidity: Liquidity
     client_id: ClientOrderId
+    account: AccountId = AccountId("")
 
 
 class PositionRow(View, frozen=True, kw_only=True):
@@ -259,7 +285,7 @@ class PositionRow(View, frozen=True, kw_only=True):
     owner: Owner
     owner_name: str
     quantity: Decimal
-    """Signed base units."""
+    """Signed base units (contracts of a derivative)."""
     entry_price: Decimal
     mark: Decimal | None
     value: Decimal | None
@@ -271,6 +297,10 @@ class PositionRow(View, frozen=True, kw_only=True):
     stop_price: Decimal | None
     opened: int
     settle: Currency
+    standing: StandingView | None = None
+    """Margin and liquidation of a derivative; None for spot."""
+    stop_quantity: Decimal | None = None
+    """How much of it the stops cover, unsigned, what is less than a lot counted as covered; None without a stop."""
 
 
 class BalanceRow(View, frozen=True, kw_only=True):
@@ -284,12 +314,14 @@ class BalanceRow(View, frozen=True, kw_only=True):
     """In the account's base currency; None when no price is known."""
     share: float | None
     """Of equity, as a fraction."""
+    account: AccountId = AccountId("")
 
 
 class PortfolioOverview(View, frozen=True, kw_only=True):
-    """The account in figures, in its base currency; fractions of 1."""
+    """All accounts together in figures, in one currency; fractions of 1."""
 
     account: AccountId
+    """The only one; where there are several, the one that is meant where none is named."""
     currency: Currency
     equity: Decimal | None
     cash: Decimal
@@ -309,6 +341,8 @@ class PortfolioOverview(View, frozen=True, kw_only=True):
     """Net deposits since the beginning."""
     unvalued: tuple[str, ...] = ()
     """What no price is known for; equity is then None."""
+    accounts: int = 1
+    """How many there are."""
 
 
 class EquityPoint(View, frozen=True, kw_only=True):
@@ -354,6 +388,8 @@ class BotRow(View, frozen=True, kw_only=True):
     """Starts together with the engine."""
     strategy_file: str = ""
     """File that defines the strategy; empty for one that is known by name."""
+    account: AccountId = AccountId("")
+    """In which it trades."""
 
 
 class LimitRow(View, frozen=True, kw_only=True):
@@ -380,6 +416,8 @@ class BreakerRow(View, frozen=True, kw_only=True):
     share: float | None
     since: int
     reason: str
+    account: str = ""
+    """Whose loss it watches; empty for one of the engine, of a venue or of a store."""
 
 
 class RiskView(View, frozen=True, kw_only=True):
@@ -399,32 +437,6 @@ class RiskView(View, frozen=True, kw_only=True):
     """Every limit in force by its name in `RiskLimits`; fractions of 1, exact ones as text."""
     care: str = ""
     """As in EngineStatus."""
-
-
-class OrderPreview(View, frozen=True, kw_only=True):
-    """What an order would cost and whether it would pass."""
-
-    instrument: InstrumentId
-    side: OrderSide
-    type: OrderType
-    quantity: Decimal
-    price: Decimal | None
-    stop_price: Decimal | None
-    expected_price: Decimal | None
-    notional: Decimal | None
-    fee: Decimal | None
-    total: Decimal | None
-    """What leaves the account (buy) or arrives (sell), fee included."""
-    currency: Currency
-    available: Decimal
-    """Free funds in `available_currency`."""
-    available_currency: Currency
-    slippage_pct: float | None
-    """Expected price against the middle, as a fraction, from the visible book."""
-    passed: bool
-    refusals: tuple[Refusal, ...]
-    sentence: str
-    """Exactly what would be sent, in words."""
 
 
 class ParamRow(View, frozen=True, kw_only=True):
@@ -564,26 +576,6 @@ class HealthRow(View, frozen=True, kw_only=True):
     """ok, warning, failed or off."""
     summary: str
     figures: dict[str, float | int | str | None] = {}
-
-
-class ClientRow(View, frozen=True, kw_only=True):
-    """One console, command or program that is connected to the engine."""
-
-    id: str
-    actor: str
-    """The name under which its doings are recorded."""
-    release: str
-    pid: int
-    role: str
-    connected: int
-    """UTC nanoseconds since when."""
-    topics: int
-    """What it watches."""
-    calls: int
-    waiting: int
-    """Messages that it has not taken yet."""
-    replaced: int
-    """States it never saw because a newer one came first."""
 
 
 class Activity(View, frozen=True, kw_only=True):

@@ -17,6 +17,8 @@ from engine.model.order import OrderSide
 __all__ = [
     "AlertEntry",
     "AlertPage",
+    "ChannelRow",
+    "ClientRow",
     "ConfigChange",
     "HandoverRow",
     "LogLine",
@@ -28,6 +30,26 @@ __all__ = [
     "StrategyPerformance",
     "TradeHistoryView",
 ]
+
+
+class ClientRow(View, frozen=True, kw_only=True):
+    """One console, command or program that is connected to the engine."""
+
+    id: str
+    actor: str
+    """The name under which its doings are recorded."""
+    release: str
+    pid: int
+    role: str
+    connected: int
+    """UTC nanoseconds since when."""
+    topics: int
+    """What it watches."""
+    calls: int
+    waiting: int
+    """Messages that it has not taken yet."""
+    replaced: int
+    """States it never saw because a newer one came first."""
 
 
 class RoundTripRow(View, frozen=True, kw_only=True):
@@ -109,6 +131,18 @@ class AlertEntry(View, frozen=True, kw_only=True):
     acknowledged: bool
     fact: int
     """The journal's number of what it is about; 0 when there is none."""
+
+
+class ChannelRow(View, frozen=True, kw_only=True):
+    """One channel that alerts are sent to."""
+
+    name: str
+    """The kind of its service and its number."""
+    sent: int
+    given_up: int
+    waiting: int
+    problem: str
+    """Why the last attempt failed; empty when it did not."""
 
 
 class AlertPage(View, frozen=True, kw_only=True):

@@ -154,10 +154,39 @@ def _backup(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
     return row.name, words, {**msgspec.to_builtins(row), "removed": gone}
 
 
+def _download(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
+    """Fetch an exchange's candles that are not stored yet."""
+    import msgspec
+
+    from engine.config import load_settings
+    from engine.control.downloads import download
+    from storage.candle_sets import CandleSet
+
+    key = CandleSet.of(task["venue"], task["symbol"], task["timeframe"])
+    channel.progress(0.0, f"asking {key.venue}")
+    report = asyncio.run(download(home, load_settings(home), key, task["start"], task["end"], channel.progress))
+    words = f"{report.fetched:,} bars fetched, {report.known:,} were stored already"
+    if report.missing:
+        words += f"; {report.missing:,} bars are missing in {report.gaps:,} gaps, because {key.venue} has none there"
+    return key.words, words, msgspec.to_builtins(report)
+
+
+def _recording(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
+    """Store the candles of a recorded market."""
+    from engine.control.recording import store_candles
+
+    channel.progress(0.0, "reading the recording")
+    key, merged, bars = store_candles(home, task["id"], task["instrument"], task["timeframe"], replace=task["replace"])
+    words = f"{bars:,} bars, {merged.added:,} of them new"
+    return key.words, words, {"bars": bars, "added": merged.added, "identical": merged.identical}
+
+
 KINDS: dict[str, Callable[[Path, dict[str, Any], Channel], Outcome]] = {
     "backtest": _backtest,
     "import": _import,
     "backup": _backup,
+    "download": _download,
+    "recording": _recording,
 }
 """What a worker can do."""
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import JournalError, QuarterdeckError
 from engine.logs import get_logger
+from engine.model.credentials import KEYS_LOCKED
 from engine.model.faults import Severity
 from engine.model.scenario import ScenarioKind
 from engine.model.venue import VenueStatus
@@ -50,6 +51,8 @@ class ConnectionState(enum.StrEnum):
     SYNCING = "syncing"
     """It is there again, and what is booked is being compared."""
     MAINTENANCE = "maintenance"
+    LOCKED = "locked"
+    """Its keys are locked: nobody can say what is in its accounts until somebody unlocks them."""
     SAFE = "safe mode"
     """It stayed away too long: nothing new until a person resumes."""
 
@@ -68,6 +71,7 @@ class VenueConnection:
         hold: Stops new orders at the venue until a person resumes; gets the reason.
         pending: Gives the number of orders whose answers are outstanding.
         on_change: Hears about each new state; must return at once.
+        progress: Tells how far the steps are, as a sentence; empty for nothing to tell.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class VenueConnection:
         hold: Callable[[str], None],
         pending: Callable[[], int] = lambda: 0,
         on_change: Callable[[ConnectionState], None] | None = None,
+        progress: Callable[[], str] = str,
     ) -> None:
         self.venue = venue
         self.state = ConnectionState.ONLINE
@@ -104,7 +109,30 @@ class VenueConnection:
         self._hold = hold
         self._pending = pending
         self._on_change = on_change
+        self._progress = progress
         self._resync = False
+        self._hurry = False
+        self._unmet = ""
+        """Why the venue could not be reached when the engine started; empty once it was met."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether it is not there, or not compared yet."""
+        return bool(self._unmet) or self.state is not ConnectionState.ONLINE
+
+    def lose(self, why: str, *, locked: bool = False) -> None:
+        """The venue could not be reached, or not be compared, when the engine started: nothing is opened there.
+
+        Args:
+            why: As a sentence.
+            locked: Whether that is only because its keys are locked.
+        """
+        self._unmet = why
+        self._close(ConnectionState.LOCKED if locked else ConnectionState.OFFLINE, why, careful=False)
+
+    def try_soon(self) -> None:
+        """What stood in the way may have gone, such as locked keys: try at once where it is away."""
+        self._hurry = self.lost
 
     def sync_soon(self) -> None:
         """What happened at the venue was not heard as a whole: compare everything as after a loss."""
@@ -128,6 +156,8 @@ class VenueConnection:
         if self.venue.let_go:
             return
         match self.venue.status:
+            case _ if self._unmet:
+                await self._lost(self._unmet)
             case VenueStatus.OFFLINE:
                 await self._lost(f"{self.venue.id} cannot be reached.")
             case VenueStatus.MAINTENANCE if self._maintenance.detect_maintenance:
@@ -142,7 +172,9 @@ class VenueConnection:
     async def _lost(self, why: str) -> None:
         scenario = self._scenarios.begin(ScenarioKind.NETWORK, self.venue.id, why)
         self.losses += 1
-        self._close(ConnectionState.OFFLINE, why, careful=self._network.conservative_mode)
+        locked = self.state is ConnectionState.LOCKED
+        state = ConnectionState.LOCKED if locked else ConnectionState.OFFLINE
+        self._close(state, why, careful=self._network.conservative_mode and not locked)
         scenario.step(f"{self._pending()} orders await an answer; their intents are in the journal")
         if not await self._come_back(scenario, self._until(scenario)):
             await self._safe_mode(scenario)
@@ -159,7 +191,11 @@ class VenueConnection:
             if await self._attempt(scenario, until):
                 return True
             pause = min(2.0 ** min(self.attempts - 1, 10), LONGEST_PAUSE_S)
-            if until is None:
+            if self.state is ConnectionState.LOCKED and until is not None:
+                # How long nobody unlocks says nothing about the venue: its time begins when it can be asked.
+                until = self._clock.now() + int(self._network.max_offline_duration * 1e9)
+                pause = LONGEST_PAUSE_S
+            elif until is None:
                 pause = LONGEST_PAUSE_S
             elif self._clock.now() >= until:
                 return False
@@ -168,11 +204,13 @@ class VenueConnection:
             await self._pause(pause)
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, but no longer than until the venue is there again by itself."""
+        """Wait, but no longer than until the venue is there again by itself, or somebody asks to try at once."""
         end = self._clock.now() + int(seconds * 1e9)
         was_there = self.venue.status is VenueStatus.ONLINE
         while (left := (end - self._clock.now()) / 1e9) > 0:
             await self._clock.sleep(min(LOOK_S, left))
+            if self._hurry:
+                return
             if not was_there and self.venue.status is VenueStatus.ONLINE:
                 return
 
@@ -180,27 +218,32 @@ class VenueConnection:
         if self.venue.let_go:
             # Whoever takes over connects; two that do would take the venue from each other.
             return False
+        self._hurry = False
         try:
             async with asyncio.timeout(DIAL_S):
                 await self._connect()
         except JournalError:
             raise
         except Exception as error:  # whatever it was, it is tried again
-            self._not_yet(scenario, f"attempt {self.attempts}", error)
+            self._refused(scenario, error)
             return False
         if self.venue.status is not VenueStatus.ONLINE:
             scenario.step(f"attempt {self.attempts}: {self.venue.id} is {self.venue.status}")
             return False
         scenario.step(f"attempt {self.attempts}: connected")
         self._resync = False
-        if not self._network.sync_on_reconnect:
+        if not self._network.sync_on_reconnect and not self._unmet:
             return True
-        return await self._sync(scenario, until)
+        synced = await self._sync(scenario, until)
+        if synced:
+            self._unmet = ""
+        return synced
 
     async def _sync(self, scenario: Scenario, until: int | None) -> bool:
         """Bring everything in line; False when the venue goes away meanwhile, a step fails or the time is over."""
         if self.state is not ConnectionState.SAFE:
             self._move(ConnectionState.SYNCING, self.reason)
+        reason, told = self.reason, ""
         work = asyncio.get_running_loop().create_task(self._in_order(scenario), name=f"sync {self.venue.id}")
         done = False
         try:
@@ -210,10 +253,13 @@ class VenueConnection:
                 look.cancel()
                 if work.done():
                     break
+                if (progress := self._progress()) != told:
+                    self.reason, told = f"{reason} {progress}".rstrip(), progress
                 if self.venue.status is not VenueStatus.ONLINE:
                     scenario.step("the connection was lost again while comparing")
                     return False
-                if until is not None and self._clock.now() >= until:
+                # At a start it may be a long history that is read; each request of that has its own time.
+                if until is not None and self._clock.now() >= until and not self._unmet:
                     scenario.step("comparing takes too long")
                     return False
             done = work.result()
@@ -235,6 +281,19 @@ class VenueConnection:
                 return False
             scenario.step(f"{name} compared")
         return True
+
+    def _refused(self, scenario: Scenario, error: Exception) -> None:
+        locked = isinstance(error, QuarterdeckError) and error.error_code == KEYS_LOCKED
+        if not locked:
+            if self.state is ConnectionState.LOCKED:
+                self._move(ConnectionState.OFFLINE, f"{self.venue.id} cannot be reached.")
+            self._not_yet(scenario, f"attempt {self.attempts}", error)
+        elif self.state is ConnectionState.LOCKED and self.attempts > 1:
+            # Once is enough: until somebody unlocks, every attempt ends like this.
+            return
+        elif self.state is not ConnectionState.SAFE:
+            scenario.step(f"its keys are locked: {error}")
+            self._move(ConnectionState.LOCKED, str(error))
 
     def _not_yet(self, scenario: Scenario, what: str, error: Exception) -> None:
         words = error.message if isinstance(error, QuarterdeckError) else str(error) or type(error).__name__

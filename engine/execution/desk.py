@@ -15,9 +15,13 @@ from engine.crash_points import crash_point
 from engine.errors import ConflictError, IllegalTransitionError, NotFoundError, OrderRejectionError
 from engine.execution.effects import AmendEffect, CancelEffect, Outbox, PlaceEffect
 from engine.logs import current_operation, get_logger
-from engine.model.order import Decision, Order, OrderRequest, OrderStatus, OrderType
+from engine.model.decimals import ZERO
+from engine.model.fill import FillCause
+from engine.model.instrument import CASH_KINDS
+from engine.model.order import Decision, Order, OrderRequest, OrderStatus, OrderType, can_move
 from engine.model.reserve import reservation
 from engine.model.venue import OrderCommand
+from engine.state import external_shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,9 +54,11 @@ class Desk:
         """What the risk gate would say now; nothing is booked."""
         return self._gate.check(request, self._ledger.clock.now(), replaces)
 
-    def still_passes(self, order: Order) -> Verdict:
-        """What the risk gate says now about an order that is booked and has not left yet."""
-        return self.judge(self._as_request(order, None, None, None), order.client_id)
+    def still_passes(self, order: Order, change: AmendEffect | None = None) -> Verdict:
+        """What the risk gate says now about an order, or a change of one, that is booked and has not left yet."""
+        if change is None:
+            return self.judge(self._as_request(order, None, None, None), order.client_id)
+        return self.judge(self._rest(order, change.quantity, change.price, change.stop_price), order.client_id)
 
     def submit(self, request: OrderRequest, correlation: str = "") -> Order:
         """Check a request, book its intent and queue its sending.
@@ -70,7 +76,11 @@ class Desk:
         if not verdict.passed:
             self._refuse(request, verdict, correlation)
         instrument = ledger.state.instruments[request.instrument]
-        currency, unit = reservation(request, instrument, self._quotes.quote(request.instrument))
+        margin = ledger.state.margin(request.account, request.instrument)
+        currency, unit = reservation(request, instrument, self._quotes.quote(request.instrument), margin.leverage)
+        derivative = instrument.kind not in CASH_KINDS
+        if verdict.reduces and derivative:
+            unit = ZERO
         client_id = self._ids.make(ledger.seq + 1)
         crash_point("intent.checked")
         seq = ledger.record(
@@ -112,7 +122,9 @@ class Desk:
                     post_only=request.post_only,
                     reduce_only=request.reduce_only,
                     oco_group=request.oco_group,
+                    margin_mode=margin.mode if derivative else None,
                 ),
+                opens=derivative and not verdict.reduces,
                 correlation=correlation or current_operation(),
             )
         )
@@ -168,8 +180,7 @@ class Desk:
             state = order.status if not order.is_open else "being cancelled"
             raise ConflictError(f"The order {client_id} is {state}; it cannot be changed.")
         request = self._as_request(order, quantity, price, stop_price)
-        # What is filled has already become position; risk is asked about what would still be open.
-        rest = msgspec.structs.replace(request, quantity=request.quantity - order.executed)
+        rest = self._rest(order, quantity, price, stop_price)
         now = self._ledger.clock.now()
         verdict = self._gate.check(rest, now, client_id)
         if not verdict.passed:
@@ -195,6 +206,7 @@ class Desk:
                 quantity=quantity,
                 price=price,
                 stop_price=stop_price,
+                opens=not verdict.reduces and self._ledger.state.instruments[order.instrument].kind not in CASH_KINDS,
                 correlation=correlation or current_operation(),
             )
         )
@@ -214,6 +226,12 @@ class Desk:
         """The venue's answer was lost."""
         order = self._ledger.state.orders.get(client_id)
         if order is not None and order.status in (OrderStatus.PENDING, OrderStatus.SUBMITTED):
+            self._ledger.record(ev.OrderOutcomeUnknown(client_id=client_id, reason=reason))
+
+    def doubted(self, client_id: ClientOrderId, reason: str) -> None:
+        """The venue has ended an order and does not tell all that it did: what it did is not known."""
+        order = self._ledger.state.orders.get(client_id)
+        if order is not None and can_move(order.status, OrderStatus.UNKNOWN):
             self._ledger.record(ev.OrderOutcomeUnknown(client_id=client_id, reason=reason))
 
     def on_event(self, account: AccountId, event: ev.VenueEvent) -> None:
@@ -243,14 +261,39 @@ class Desk:
             return
         order = state.order(fill.client_id)
         if order is None:
-            log.warning("execution of an order that is not ours", client_id=fill.client_id, fill=fill.key)
-            self._ledger.record(ev.ExternalFillSeen(fill=fill))
+            self.adopt(fill)
             return
         crash_point("fill.received")
         self._ledger.record(event)
         crash_point("fill.applied")
         if order.overfilled:
             log.error("overfilled: the venue executed more than was ordered", client_id=fill.client_id)
+
+    def adopt(self, fill: Fill) -> None:
+        """Book an execution of an order that is not ours; what the venue closed by force is told for every owner."""
+        state = self._ledger.state
+        if state.has_fill(fill):
+            return
+        log.warning("execution of an order that is not ours", client_id=fill.client_id, fill=fill.key)
+        forced = fill.cause is not FillCause.TRADE
+        hit = [share.owner for share in external_shares(state, fill)] if forced else []
+        self._ledger.record(ev.ExternalFillSeen(fill=fill))
+        why = (
+            "its margin was used up"
+            if fill.cause is FillCause.LIQUIDATION
+            else "it stood against somebody's liquidation"
+        )
+        for owner in hit:
+            self._ledger.record(
+                ev.PositionLiquidated(
+                    account=fill.account,
+                    instrument=fill.instrument,
+                    owner=owner,
+                    reason=f"{fill.venue} closed {fill.quantity.normalize():f} contracts of {fill.instrument} at "
+                    f"{fill.price.normalize():f} by force: {why}.",
+                    ts=fill.ts,
+                )
+            )
 
     def is_ours(self, client_id: str) -> bool:
         """True for the id of an order of this very instance, whether or not it is still known."""
@@ -298,11 +341,20 @@ class Desk:
         return msgspec.structs.replace(event, reserve_unit=self._reserve_unit(order, request))
 
     def _reserve_unit(self, order: Order, request: OrderRequest) -> Decimal | None:
-        # A market order has no price of its own to reserve by; it keeps what it holds.
-        if order.type is OrderType.MARKET:
+        state = self._ledger.state
+        instrument = state.instruments[order.instrument]
+        # A market order has no price of its own to reserve by, and one that reduces nothing to hold: both keep it so.
+        if order.type is OrderType.MARKET or (instrument.kind not in CASH_KINDS and not order.reserve_unit):
             return None
-        instrument = self._ledger.state.instruments[order.instrument]
-        return reservation(request, instrument, self._quotes.quote(order.instrument))[1]
+        leverage = state.margin(order.account, order.instrument).leverage
+        return reservation(request, instrument, self._quotes.quote(order.instrument), leverage)[1]
+
+    def _rest(
+        self, order: Order, quantity: Decimal | None, price: Decimal | None, stop_price: Decimal | None
+    ) -> OrderRequest:
+        """What would be open after a change: what is filled has already become position."""
+        request = self._as_request(order, quantity, price, stop_price)
+        return msgspec.structs.replace(request, quantity=request.quantity - order.executed)
 
     @staticmethod
     def _as_request(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,11 +19,13 @@ from engine.errors import (
     JournalError,
     QuarterdeckError,
     UnknownOutcomeError,
+    ValidationError,
 )
 from engine.execution.effects import AmendEffect, CancelEffect, Effect, PlaceEffect
 from engine.execution.guard import VenueGuard
 from engine.execution.inquiry import Inquiry
 from engine.execution.lines import Lines
+from engine.execution.margins import Margins
 from engine.execution.rounds import Rounds
 from engine.logs import get_logger, operation
 from engine.model.ids import ClientOrderId, VenueId, venue_of
@@ -52,7 +55,7 @@ COMPARE_EVERY_S = 60.0
 """How often open orders and executions are compared with the venue's."""
 ASK_AFTER_FILLS = 1_000
 """Executions after which they are compared at once."""
-_DID_NOT_HAPPEN = (ExchangeConnectionError, ExchangeRateLimitError, ExchangeInsufficientFundsError)
+_DID_NOT_HAPPEN = (ExchangeConnectionError, ExchangeRateLimitError, ExchangeInsufficientFundsError, ValidationError)
 """Errors that say for certain that a request had no effect. Everything else proves nothing."""
 
 
@@ -95,6 +98,7 @@ class Dispatcher:
     ) -> None:
         self._errors = errors or ErrorHandler(clock)
         self._clock = clock
+        self.margins = Margins(ledger, self._errors)
         self.inquiry = Inquiry(ledger, clock, timeout_s, untracked, errors=self._errors)
         self._ledger = ledger
         self._venues = {key: _guarded(venue, clock, self._errors) for key, venue in venues.items()}
@@ -109,7 +113,8 @@ class Dispatcher:
         self._canceling: set[ClientOrderId] = set()
         self._unanswered_cancels: set[ClientOrderId] = set()
         """Orders whose cancel was asked for and has no answer yet, whether or not it has left."""
-        self._comparisons = Rounds(clock, COMPARE_EVERY_S)
+        # One venue's silence must not keep the others from being asked.
+        self._comparisons = {key: Rounds(clock, COMPARE_EVERY_S) for key in self._venues}
         self._allowed = asyncio.Event()
         self._allowed.set()
         self._unanswered = 0
@@ -150,7 +155,7 @@ class Dispatcher:
     def go_on(self) -> None:
         """Send again, and ask for every order whose answer was lost meanwhile."""
         for order in self._ledger.state.orders.values():
-            if order.status is OrderStatus.UNKNOWN or self._lost_a_change(order):
+            if order.status is OrderStatus.UNKNOWN or (order.pending_amends and order.client_id not in self._amending):
                 self._doubtful.append(order.client_id)
         self._allowed.set()
         self._wake.set()
@@ -166,13 +171,9 @@ class Dispatcher:
     def take(self, carried: DispatchCarried) -> None:
         """Go on from what another process carried here; `recover` sends the cancels it left and no others."""
         self._carried = frozenset(carried.canceling)
-        now = self._clock.now()
         for key, standing in carried.venues.items():
-            venue = self._venues.get(key)
-            if venue is not None:
-                venue.breaker.take_over(standing.breaker)
-                if standing.pause_until > now:
-                    venue.throttle.pause((standing.pause_until - now) / 1e9)
+            if key in self._venues:
+                _take_over(self._venues[key], standing, self._clock.now())
 
     def _hear(self, record: ev.Record) -> None:
         event = record.event
@@ -189,12 +190,18 @@ class Dispatcher:
     async def run(self) -> None:
         """Send until cancelled, or until the journal has failed: then nothing more leaves."""
         async with asyncio.TaskGroup() as tasks:
-            comparing = tasks.create_task(self._compare_now_and_then(), name="compare orders")
+            comparing = [
+                tasks.create_task(
+                    _compare_now_and_then(self, self._venues[key], rounds), name=f"compare orders at {key}"
+                )
+                for key, rounds in self._comparisons.items()
+            ]
             try:
                 await self._send_all(tasks)
             except JournalError as error:
                 log.error("nothing is sent any more: the journal failed", problem=error.message)
-                comparing.cancel()
+                for task in comparing:
+                    task.cancel()
 
     async def _send_all(self, tasks: asyncio.TaskGroup) -> None:
         while True:
@@ -215,11 +222,8 @@ class Dispatcher:
     def _ask_later(self, tasks: asyncio.TaskGroup, client_id: ClientOrderId) -> None:
         order = self._ledger.state.orders.get(client_id)
         if order is not None:
-            tasks.create_task(self._ask(order, changed=self._lost_a_change(order)), name=f"ask for {client_id}")
-
-    def _lost_a_change(self, order: Order) -> bool:
-        """Whether a change is unanswered and nobody waits for its answer."""
-        return order.pending_amends > 0 and order.client_id not in self._amending
+            changed = order.pending_amends > 0 and client_id not in self._amending
+            tasks.create_task(self._ask(order, changed=changed), name=f"ask for {client_id}")
 
     async def _ask(self, order: Order, *, changed: bool = False) -> None:
         venue = self._venues[venue_of(order.instrument)]
@@ -263,10 +267,15 @@ class Dispatcher:
     async def _place(self, venue: VenueGuard, effect: PlaceEffect, order: Order) -> None:
         try:
             await venue.throttle.turn()
+            await self._check_footing(venue, effect, order)
         except asyncio.CancelledError:
             # It has not begun to leave: it waits in the outbox again, for whoever sends next.
             self._normal.appendleft(effect)
             raise
+        except ValidationError as error:
+            if order.status is OrderStatus.PENDING:
+                self._report(order, ev.OrderRejected(client_id=order.client_id, ts=self._clock.now(), **_said(error)))
+            return
         await self._allowed.wait()
         if order.status is not OrderStatus.PENDING:
             return
@@ -280,8 +289,7 @@ class Dispatcher:
             log.warning("an order was not sent", client_id=client_id, problem=error.message)
             # Unless the venue has reported it all the same: then it lives, and that answer counts.
             if order.venue_order_id is None:
-                code, now = error.error_code or error.kind, self._clock.now()
-                self._report(order, ev.OrderRejected(client_id=client_id, code=code, reason=error.message, ts=now))
+                self._report(order, ev.OrderRejected(client_id=client_id, ts=self._clock.now(), **_said(error)))
         except Exception as error:  # no error is evidence of what became of the order
             known = False
             self._warn("outcome unknown", order, error)
@@ -291,6 +299,19 @@ class Dispatcher:
             done.set()
         if not known:
             await self._ask(order)
+
+    async def _check_footing(self, venue: VenueGuard, effect: PlaceEffect | AmendEffect, order: Order) -> None:
+        """Raise ValidationError where what opens something in a derivative must not leave."""
+        if effect.opens:
+            await self._allowed.wait()
+            self._unanswered += 1
+            try:
+                again = partial(
+                    self._need_desk().still_passes, order, effect if isinstance(effect, AmendEffect) else None
+                )
+                await self.margins.check(venue, order, effect.seq, again, self._timeout_s)
+            finally:
+                self._unanswered -= 1
 
     async def _send(self, venue: VenueGuard, effect: PlaceEffect, order: Order) -> None:
         attempt = 0
@@ -307,6 +328,8 @@ class Dispatcher:
                 if attempt >= venue.rate_limits.attempts or order.venue_order_id is not None:
                     raise
                 await self._clock.sleep(venue.rate_limits.pause(attempt, error))
+                # What the venue holds may have been changed in the pause.
+                await self._check_footing(venue, effect, order)
                 await self._allowed.wait()
                 _check_still_wanted(self._need_desk(), order)
 
@@ -346,13 +369,15 @@ class Dispatcher:
         self._unanswered_cancels.discard(order.client_id)
         return True
 
-    async def _amend(self, venue: Venue, effect: AmendEffect, order: Order) -> None:
+    async def _amend(self, venue: VenueGuard, effect: AmendEffect, order: Order) -> None:
         client_id = order.client_id
         async with self._amending.turn(client_id, self._placing.get(client_id)):
-            await self._allowed.wait()
-            if not order.is_open:
-                return
             try:
+                if order.is_open:
+                    await self._check_footing(venue, effect, order)
+                await self._allowed.wait()
+                if not order.is_open:
+                    return
                 async with self._in_time():
                     crash_point("amend.leaving")
                     await venue.amend(
@@ -364,10 +389,7 @@ class Dispatcher:
                     )
                     crash_point("amend.sent")
             except _DID_NOT_HAPPEN as error:
-                code, now = error.error_code or error.kind, self._clock.now()
-                self._report(
-                    order, ev.OrderCancelRejected(client_id=client_id, code=code, reason=error.message, ts=now)
-                )
+                self._report(order, ev.OrderCancelRejected(client_id=client_id, ts=self._clock.now(), **_said(error)))
             except Exception as error:  # no error is evidence of what became of the change
                 self._warn("outcome of a change unknown", order, error)
                 await self._ask(order, changed=True)
@@ -411,17 +433,15 @@ class Dispatcher:
                 # Whether the cancel left before the restart is not known; it may be sent twice.
                 self.put(
                     CancelEffect(
-                        seq=self._ledger.seq,
-                        account=account,
-                        instrument=order.instrument,
-                        client_id=order.client_id,
+                        seq=self._ledger.seq, account=account, instrument=order.instrument, client_id=order.client_id
                     )
                 )
         return tally
 
     def compare_soon(self) -> None:
         """Compare with the venues now and not only at the next round, because reports of theirs may have been lost."""
-        self._comparisons.soon()
+        for rounds in self._comparisons.values():
+            rounds.soon()
 
     async def compare(self, venue: Venue, account: AccountId) -> Tally:
         """Compare an account's orders and executions with the venue, and ask for each order that only we know.
@@ -457,22 +477,6 @@ class Dispatcher:
             *(self.inquiry.ask(venue, account, client_id) for client_id in missing if client_id not in self._placing)
         )
 
-    async def _compare_now_and_then(self) -> None:
-        """A private stream's silence proves nothing, so the venue is asked now and then what is open and was filled."""
-        while True:
-            await self._comparisons.next()
-            for account in tuple(self._ledger.state.accounts.values()):
-                venue = self._venues.get(account.venue)
-                if venue is None:
-                    continue
-                try:
-                    await self.compare(venue, account.id)
-                except JournalError:
-                    return
-                except Exception as error:  # the next round asks again
-                    log.warning("orders cannot be compared with the venue", problem=_words(error))
-                    self._errors.report(error, component="dispatcher", operation="compare", venue=venue.id)
-
     def _warn(self, what: str, order: Order, error: Exception) -> None:
         trace = None if _expected(error) else error
         log.warning(what, client_id=order.client_id, problem=_words(error), exc_info=trace)
@@ -482,6 +486,22 @@ class Dispatcher:
         if self._desk is None:
             raise JournalError("The dispatcher has no desk; attach one before orders are sent.")
         return self._desk
+
+
+async def _compare_now_and_then(dispatcher: Dispatcher, venue: VenueGuard, rounds: Rounds) -> None:
+    """A private stream's silence proves nothing, so the venue is asked now and then what is open and was filled."""
+    state = dispatcher._ledger.state
+    while True:
+        await rounds.next()
+        # What was executed before an account is opened is part of its opening balance, and booked by nobody.
+        for account in [one.id for one in state.accounts.values() if one.venue == venue.id and one.id in state.cursors]:
+            try:
+                await dispatcher.compare(venue, account)
+            except JournalError:
+                return
+            except Exception as error:  # the next round asks again
+                log.warning("orders cannot be compared with the venue", problem=_words(error))
+                dispatcher._errors.report(error, component="dispatcher", operation="compare", venue=venue.id)
 
 
 def _check_still_wanted(desk: Desk, order: Order) -> None:
@@ -495,6 +515,11 @@ def _check_still_wanted(desk: Desk, order: Order) -> None:
         raise ExchangeRateLimitError(f"The venue asked to wait, and meanwhile risk refuses: {verdict.message}")
 
 
+def _said(error: QuarterdeckError) -> dict[str, str]:
+    """Code and reason of a report that comes of an error."""
+    return {"code": error.error_code or error.kind, "reason": error.message}
+
+
 def _guarded(venue: Venue, clock: Clock, errors: ErrorHandler) -> VenueGuard:
     return venue if isinstance(venue, VenueGuard) else VenueGuard(venue, clock, errors)
 
@@ -506,6 +531,12 @@ def _expected(error: Exception) -> bool:
 def _standing(venue: VenueGuard, now: int) -> VenueCarried:
     left = int(venue.throttle.left_s * 1e9)
     return VenueCarried(breaker=venue.breaker.standing, pause_until=now + left if left else 0)
+
+
+def _take_over(venue: VenueGuard, standing: VenueCarried, now: int) -> None:
+    venue.breaker.take_over(standing.breaker)
+    if standing.pause_until > now:
+        venue.throttle.pause((standing.pause_until - now) / 1e9)
 
 
 def _words(error: Exception) -> str:

@@ -19,6 +19,8 @@ class PlaceEffect(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     """The fact that must be durable first."""
     command: OrderCommand
+    opens: bool = False
+    """Whether it may open or enlarge a position in a derivative."""
     correlation: str = ""
     """Operation or signal that led to it."""
 
@@ -43,6 +45,8 @@ class AmendEffect(msgspec.Struct, frozen=True, kw_only=True):
     quantity: Decimal | None = None
     price: Decimal | None = None
     stop_price: Decimal | None = None
+    opens: bool = False
+    """As in `PlaceEffect`."""
     correlation: str = ""
 
 

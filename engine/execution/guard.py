@@ -15,6 +15,7 @@ from engine.errors import (
     ExchangeError,
     ExchangeInsufficientFundsError,
     ExchangeRateLimitError,
+    NotVisibleYetError,
     VenueCircuitOpenError,
 )
 from engine.model.faults import BreakerState, Severity
@@ -34,15 +35,21 @@ if TYPE_CHECKING:
     from engine.model.fill import Fill
     from engine.model.ids import AccountId, ClientOrderId, InstrumentId
     from engine.model.instrument import Instrument
-    from engine.model.market import BookUpdate
+    from engine.model.margin import MarginSetting
+    from engine.model.market import BookUpdate, MarketTrade, Ticker
     from engine.model.venue import (
         Capabilities,
         EventSink,
+        FundingPayment,
+        MarginMode,
         MarketSink,
         OrderCommand,
+        Permissions,
         Venue,
         VenueBalance,
+        VenueHealth,
         VenueOrder,
+        VenuePosition,
         VenueStatus,
     )
     from engine.resilience.handler import ErrorHandler
@@ -54,7 +61,7 @@ _T = TypeVar("_T")
 
 ANSWER_S = 5.0
 """Seconds of real time that a venue has for the answer to one question that can wait."""
-_ANSWERS = (ExchangeRateLimitError, ExchangeInsufficientFundsError, CircuitOpenError)
+_ANSWERS = (ExchangeRateLimitError, ExchangeInsufficientFundsError, NotVisibleYetError, CircuitOpenError)
 
 
 def speaks_against(error: BaseException) -> bool:
@@ -151,9 +158,21 @@ class VenueGuard:
         """The newest closed candles. Raises as the venue does, and VenueCircuitOpenError."""
         return await self._question(lambda: self.inner.candles(instrument, timeframe, end=end, limit=limit))
 
-    async def server_time(self) -> int:
-        """The venue's clock. Raises as the venue does, and VenueCircuitOpenError."""
-        return await self._question(self.inner.server_time)
+    async def trades(self, instrument: InstrumentId, limit: int = 100) -> Sequence[MarketTrade]:
+        """The newest public trades. Raises as the venue does, and VenueCircuitOpenError."""
+        return await self._question(lambda: self.inner.trades(instrument, limit))
+
+    async def tickers(self, instruments: Sequence[InstrumentId] | None = None) -> Sequence[Ticker]:
+        """The last 24 hours. Raises as the venue does, and VenueCircuitOpenError."""
+        return await self._question(lambda: self.inner.tickers(instruments))
+
+    async def permissions(self, account: AccountId) -> Permissions:
+        """What may be done with the account. Raises as the venue does, and VenueCircuitOpenError."""
+        return await self._question(lambda: self.inner.permissions(account))
+
+    def health(self) -> VenueHealth:
+        """How the way to the venue is."""
+        return self.inner.health()
 
     async def watch(self, instruments: Sequence[InstrumentId]) -> None:
         """Deliver these too. Raises as the venue does."""
@@ -199,9 +218,37 @@ class VenueGuard:
         """Executions after a cursor. Raises as the venue does."""
         return await self._told(lambda: self.inner.fills_since(account, cursor))
 
+    async def server_time(self) -> int:
+        """The venue's clock, asked again after a transient error: accounts open by it. Raises as the venue does."""
+        return await self._network.run(lambda: self._told(self.inner.server_time), again=_may_ask_again)
+
     async def balances(self, account: AccountId) -> Sequence[VenueBalance]:
         """All balances, asked again after a transient error. Raises as the venue does."""
         return await self._network.run(lambda: self._told(lambda: self.inner.balances(account)), again=_may_ask_again)
+
+    async def positions(self, account: AccountId) -> Sequence[VenuePosition]:
+        """All open positions, asked again after a transient error. Raises as the venue does."""
+        return await self._network.run(lambda: self._told(lambda: self.inner.positions(account)), again=_may_ask_again)
+
+    async def margin(self, account: AccountId, instrument: InstrumentId, mode: MarginMode) -> MarginSetting:
+        """Leverage and margin mode, asked again after a transient error. Raises as the venue does."""
+        return await self._network.run(
+            lambda: self._told(lambda: self.inner.margin(account, instrument, mode)), again=_may_ask_again
+        )
+
+    async def set_margin(
+        self, account: AccountId, instrument: InstrumentId, leverage: Decimal, mode: MarginMode
+    ) -> None:
+        """Set leverage and margin mode, once. Raises as the venue does."""
+        await self._told(lambda: self.inner.set_margin(account, instrument, leverage, mode))
+
+    async def funding_since(self, account: AccountId, cursor: str) -> tuple[Sequence[FundingPayment], str]:
+        """Settled funding after a cursor. Raises as the venue does."""
+        return await self._told(lambda: self.inner.funding_since(account, cursor))
+
+    async def countdown(self, account: AccountId, seconds: float) -> None:
+        """Feed the dead-man's switch, once. Raises as the venue does."""
+        await self._told(lambda: self.inner.countdown(account, seconds))
 
     # --- how ---------------------------------------------------------------------------------------------------------
 

@@ -6,12 +6,13 @@ A network error is never evidence about an order; only what the venue itself ans
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from engine import events as ev
 from engine.crash_points import crash_point
-from engine.errors import ConflictError, JournalError
+from engine.errors import ConflictError, JournalError, NotVisibleYetError
 from engine.execution.executions import named
 from engine.execution.reconcile import (
     Answer,
@@ -29,6 +30,7 @@ from engine.execution.reconcile import (
 from engine.logs import get_logger
 from engine.model.entries import TradingState
 from engine.model.ids import ClientOrderId, venue_of
+from engine.model.venue import EXECUTIONS_MISSING
 from engine.resilience.handler import ErrorHandler
 from engine.state.core import ENGINE_SCOPE
 
@@ -107,11 +109,12 @@ class Inquiry:
         self._clock = clock
         self._timeout_s = timeout_s
         self._untracked = untracked
-        self.on_learnt: Callable[[Sequence[Book], int], None] | None = None
+        self.on_learnt: Callable[[AccountId, Sequence[Book], int], None] | None = None
         """Hears what was booked because of a question, and when the question was asked."""
         self._desk: Desk | None = None
         self._asking: set[ClientOrderId] = set()
-        self._catching_up = asyncio.Lock()
+        self._catching_up: defaultdict[AccountId, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """One catches up at a time with each account; a venue that is slow to answer delays no other."""
         self._caught_up: dict[AccountId, int] = {}
         """When each account's executions were last asked for to the end, UTC nanoseconds."""
         self._last_fact = ledger.state.meta.ts
@@ -172,6 +175,8 @@ class Inquiry:
         except Exception as error:  # whatever went wrong on the way is no answer; the question is asked again
             log.warning("cannot ask about an order yet", client_id=client_id, problem=_words(error))
             self._errors.report(error, component="inquiry", operation="ask", order=client_id)
+            if isinstance(error, NotVisibleYetError) and error.error_code == EXECUTIONS_MISSING:
+                self._need_desk().doubted(client_id, error.message)
             return False
         return client_id not in tally.asks
 
@@ -187,7 +192,7 @@ class Inquiry:
             ExchangeError: The venue did not answer.
             JournalError: An execution cannot be booked.
         """
-        async with self._catching_up:
+        async with self._catching_up[account]:
             asked = self._clock.now()
             fills, cursor = await self._fetch(venue, account)
             await self._book_fills(venue, account, Answer(asked=asked, fills=fills, cursor=cursor), Tally())
@@ -313,7 +318,7 @@ class Inquiry:
         """Book what is alive, then all executions, then what is over, so that no order ends before its executions."""
         tally = tally or Tally()
         heard = len(tally.booked)
-        async with self._catching_up:
+        async with self._catching_up[account]:
             asked = self._clock.now()
             fills, cursor = await self._fetch(venue, account)
             books = self._books(venue, account)
@@ -324,7 +329,7 @@ class Inquiry:
             rest = replace(policy, changed=policy.changed - carried)
             await self._carry(account, reconcile(self._books(venue, account), answer, rest), tally)
         if self.on_learnt is not None:
-            self.on_learnt(tally.booked[heard:], answer.asked)
+            self.on_learnt(account, tally.booked[heard:], answer.asked)
         return tally
 
     def _policy(
@@ -353,6 +358,7 @@ class Inquiry:
             is_forgotten=state.is_forgotten,
             instruments=state.instruments,
             cursor=state.cursors.get(account, ""),
+            opening=state.openings.get(account),
         )
 
     async def _carry(self, account: AccountId, decisions: Sequence[Decision], tally: Tally) -> set[ClientOrderId]:
@@ -393,9 +399,7 @@ class Inquiry:
                 case ev.OrderOutcomeUnknown():
                     self._need_desk().unknown(event.client_id, event.reason)
                 case ev.ExternalFillSeen():
-                    if not state.has_fill(event.fill):
-                        log.warning("execution of an order that is not ours", fill=event.fill.key)
-                        self._ledger.record(event)
+                    self._need_desk().adopt(event.fill)
                 case ev.OrderAdopted():
                     if event.client_id in state.orders:
                         return False

@@ -11,6 +11,8 @@ sides differ:
 - "Not found" counts only as the answer to that question, asked after the venue's visibility delay.
 - What changed here while a question was under way is not judged by its answer.
 - An execution is booked once, under its natural key; one that the venue does not name gets a name made of its contents.
+- What was executed before the account was opened here is part of its opening balance, whenever and however often it is
+  listed: after a restart, late, or because its market is looked at for the first time.
 - An order is never sent again. One of this instance that nobody tracks is adopted, and cancelled if policy says so; one
   of somebody else is shown and never touched.
 - What nobody can explain halts trading, with a reason.
@@ -32,6 +34,7 @@ from engine.model.reserve import reservation
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
+    from engine.model.entries import Opening
     from engine.model.fill import Fill
     from engine.model.instrument import Instrument
     from engine.model.venue import VenueOrder
@@ -78,6 +81,8 @@ class Books:
     instruments: Mapping[InstrumentId, Instrument]
     cursor: str
     """Up to where the venue's executions are booked."""
+    opening: Opening | None = None
+    """Which executions are part of the opening balance; None where the journal does not say it."""
 
     def order(self, client_id: ClientOrderId) -> Order | None:
         """An open or remembered order."""
@@ -325,6 +330,8 @@ class _Round:
             if booked or fill.key in seen or fill.key in self.books.foreign_fills:
                 continue
             if self.books.is_forgotten(fill):
+                continue
+            if order is None and self.books.opening is not None and self.books.opening.holds(fill):
                 continue
             seen.add(fill.key)
             yield fill

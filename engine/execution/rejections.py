@@ -15,6 +15,7 @@ import msgspec
 
 from engine import events as ev
 from engine.errors import JournalError, OrderRejectionError, QuarterdeckError
+from engine.execution import margins
 from engine.logs import get_logger
 from engine.model.ids import MANUAL
 from engine.model.order import Decision, OrderRequest, OrderType
@@ -37,7 +38,10 @@ __all__ = ["NOT_THE_VENUES_WORD", "Correction", "Rejections", "corrected"]
 log = get_logger(__name__)
 
 NOT_THE_VENUES_WORD = frozenset(
-    {"exchange_connection", "venue_circuit_open", "exchange_rate_limit", "not_found", "unknown_outcome"}
+    {
+        *("exchange_connection", "venue_circuit_open", "exchange_rate_limit", "not_found", "unknown_outcome"),
+        *(margins.UNVERIFIED, margins.CHANGED),
+    }
 )
 """Codes under which the engine itself books an order as rejected: the venue never judged it."""
 CHAINS = 500

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.logs import get_logger
 from engine.model.ids import symbol_of
 from engine.model.scenario import ScenarioKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from engine.market.hub import Market, MarketHub
     from engine.model.ids import InstrumentId
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = ["FeedWatch"]
 
+log = get_logger(__name__)
+
 NS = 1_000_000_000
 SOURCE = "feeds"
+OUTSIDE = 3
+"""Trades beyond a book's best prices from which on it is not the market that stands still."""
 NAMED = 5
 """Markets named in a sentence; more are counted."""
 
@@ -37,11 +42,22 @@ class FeedWatch:
         settings: When a feed counts as interrupted, and what stands in.
         caution: Told where nothing may be opened.
         scenarios: Where an interruption is written down: one for all markets that are silent at the same time.
+        renew: Has a market's book begun anew at the venue; None where nobody can.
     """
 
-    def __init__(self, hub: MarketHub, settings: FeedSettings, caution: Caution, scenarios: Scenarios) -> None:
+    def __init__(
+        self,
+        hub: MarketHub,
+        settings: FeedSettings,
+        caution: Caution,
+        scenarios: Scenarios,
+        renew: Callable[[InstrumentId], None] | None = None,
+    ) -> None:
         self.silent: dict[InstrumentId, int] = {}
         """Markets whose feed is interrupted, with the UTC nanoseconds at which each was heard last."""
+        self.frozen: dict[InstrumentId, int] = {}
+        """Markets whose book stands still while trades go by outside it, with the time since when it does."""
+        self._renew = renew
         self._hub = hub
         self._settings = settings
         self._caution = caution
@@ -54,6 +70,11 @@ class FeedWatch:
         Args:
             now: UTC nanoseconds of the engine's clock.
         """
+        for gone in [key for key in self.silent if key not in self._hub.markets]:
+            # Nobody watches it any more.
+            del self.silent[gone]
+            self._caution.heard(gone)
+        self._look_for_frozen(now)
         most = int(self._settings.max_staleness * NS)
         fell = [market for market in self._hub.markets.values() if self._is_silent(market, now, most)]
         back = [key for key in self.silent if self._hub.markets[key].streamed > self.silent[key]]
@@ -63,12 +84,41 @@ class FeedWatch:
             self._stand_in(fell)
         for key in back:
             del self.silent[key]
-            self._caution.heard(key)
+            if key not in self.frozen:
+                self._caution.heard(key)
         if fell or back:
             self._tell(back)
         if "backup_feed" in self._settings.fallback_sources:
             # Asked for again and again: a book is only as fresh as its last answer.
             self._hub.needs_snapshot.update(key for key in self.silent if self._is_due(self._hub.markets[key], now))
+
+    def _look_for_frozen(self, now: int) -> None:
+        """A book that does not move while its market does prices orders wrongly: nothing is entered by it."""
+        most = int(self._settings.max_frozen * NS)
+        for key, market in self._hub.markets.items():
+            if key in self.frozen:
+                if market.top_moved > self.frozen[key]:
+                    del self.frozen[key]
+                    self._thawed(key)
+            elif market.outside >= OUTSIDE and now - market.top_moved > most:
+                self.frozen[key] = market.top_moved
+                self._froze(key, (now - market.top_moved) / NS)
+
+    def _froze(self, key: InstrumentId, seconds: float) -> None:
+        symbol = symbol_of(key)
+        log.warning("a book is frozen", instrument=key, seconds=seconds)
+        self._caution.unheard(key, f"The book of {symbol} has stood still for {seconds:.0f} s while trades went by.")
+        scenario = self._scenarios.begin(ScenarioKind.FEED, symbol, f"The book of {symbol} is frozen.")
+        if self._renew is None:
+            self._hub.needs_snapshot.add(key)
+        else:
+            self._renew(key)
+        scenario.step("the book is fetched anew")
+        scenario.end("Nothing is opened there until it moves.", succeeded=True)
+
+    def _thawed(self, key: InstrumentId) -> None:
+        if key not in self.silent:
+            self._caution.heard(key)
 
     def _is_silent(self, market: Market, now: int, most: int) -> bool:
         if market.instrument.id in self.silent or not market.streamed:

@@ -14,11 +14,21 @@ from engine.errors import NotFoundError
 from engine.logs import get_logger
 from engine.model.candle import Candle, timeframe_ns
 from engine.model.candle_builder import CandleBuilder
-from engine.model.market import BookUpdate, FeedStatus, MarketEvent, MarketTrade, OrderBook
+from engine.model.market import (
+    BookMoved,
+    BookUpdate,
+    BookView,
+    FeedStatus,
+    MarketEvent,
+    MarketTrade,
+    MarkPrice,
+    OrderBook,
+    Ticker,
+)
 from engine.model.risk import Quote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from engine.model.ids import InstrumentId
     from engine.model.instrument import Instrument
@@ -33,6 +43,10 @@ SERIES = 2_000
 """Closed candles kept per instrument and timeframe."""
 MISSED = 5_000
 """Book updates kept while a snapshot is on its way."""
+MARK_AGE_NS = 60_000_000_000
+"""A venue's mark that is so much older than its book is not used any more."""
+DAY_AGE_NS = 120_000_000_000
+"""A venue's figures of the day that are so much older than its market are not shown any more."""
 BarListener = Callable[[Candle], None]
 
 
@@ -50,10 +64,14 @@ class CandleSeries:
         self.listeners: list[BarListener] = []
         self.waiting: list[Candle] = []
         """Bars whose time is over and that are not announced yet, oldest first."""
+        self.corrected = 0
+        """Bars that were announced as they were heard here, and that the venue then told otherwise."""
         self._builder = CandleBuilder(instrument, timeframe)
         self._whole = False
         """Whether the growing bar was heard from its first moment on."""
         self._deaf = False
+        self._traded = False
+        """Whether the market's trades are heard, and not its candles alone."""
 
     @property
     def growing(self) -> Candle | None:
@@ -97,10 +115,13 @@ class CandleSeries:
         """A part of the growing bar was not heard; `deaf` until the next trade, those after it neither."""
         self._whole = False
         self._deaf = deaf
+        self._traded = self._traded and not deaf
 
     def on_trade(self, trade: MarketTrade) -> None:
         """Take a public trade in."""
         self._deaf = False
+        if not self._traded:
+            self._traded, self._whole = True, False
         self._grow(lambda: self._builder.on_trade(trade))
 
     def on_price(self, ts: int, price: float) -> None:
@@ -108,14 +129,33 @@ class CandleSeries:
         self._grow(lambda: self._builder.on_price(ts, price))
 
     def on_candle(self, candle: Candle) -> None:
-        """Take a venue's own candle in."""
+        """Take a venue's own candle in.
+
+        A closed one is the truth about its time: where the bar that was heard here differs, and was announced already,
+        it takes its place for all who look back. A growing one helps where the bar's beginning was not heard; where it
+        was, the trades themselves tell more, and tell it earlier.
+        """
         if candle.closed:
+            self._correct(candle)
             self._announce(candle)
             self._release()
-        else:
-            self._grow(lambda: self._builder.roll(candle.ts))
+            return
+        self._grow(lambda: self._builder.roll(candle.ts))
+        if not (self._whole and self._traded):
             self._builder.resume(candle)
-            self._whole = True
+            # Trades that it holds may still be on their way; then the venue has to tell the bar once it has ended.
+            self._whole = not self._traded
+
+    def _correct(self, candle: Candle) -> None:
+        for place in range(len(self.closed) - 1, -1, -1):
+            told = self.closed[place]
+            if told.ts > candle.ts:
+                continue
+            if told.ts == candle.ts and told != candle:
+                self.closed[place] = candle
+                self.corrected += 1
+                log.info("a bar differs from the venue's own", instrument=candle.instrument, bar=candle.ts)
+            return
 
     def roll(self, ts: int) -> None:
         """Close what ended at or before a time, silent bars included."""
@@ -158,7 +198,23 @@ class Market:
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
-        self.book = OrderBook(instrument.id)
+        self.built = OrderBook(instrument.id)
+        """The book that is made here of the venue's updates, where the venue's adapter keeps none."""
+        self.book: BookView = self.built
+        self.top: tuple[int | None, int | None] = (None, None)
+        """Best bid and ask as scaled prices, as they were looked at last."""
+        self.top_moved = 0
+        """UTC nanoseconds (engine clock) at which they last changed; 0 before the first book."""
+        self.outside = 0
+        """Trades since then beyond the book's best prices, where a book that moves would have met them."""
+        self.mark: MarkPrice | None = None
+        """The venue's own valuation of a perpetual; None for everything else."""
+        self.marked = 0
+        """UTC nanoseconds (engine clock) of that."""
+        self.ticker: Ticker | None = None
+        """The venue's own figures of the last 24 hours; None where it streams none."""
+        self.ticked = 0
+        """UTC nanoseconds (engine clock) of that."""
         self.tape: deque[MarketTrade] = deque(maxlen=TAPE)
         """Public trades, oldest first."""
         self.series: dict[str, CandleSeries] = {}
@@ -181,6 +237,13 @@ class Market:
         self._quote: Quote | None = None
         self._quoted = -1
 
+    def day(self) -> Ticker | None:
+        """The venue's figures of the last 24 hours while they are fresh; None else.
+
+        They age with what is heard of the market: what stands still as a whole is shown to be old by its own age.
+        """
+        return self.ticker if self.heard - self.ticked <= DAY_AGE_NS else None
+
     def quote(self) -> Quote | None:
         """The market in exact decimals; None before the first event."""
         if self._quoted != self.version:
@@ -199,6 +262,7 @@ class Market:
             None if ask is None or useless else convert(ask),
             None if last is None else convert(last),
             self.heard,
+            self.mark.mark if self.mark is not None and self.heard - self.marked <= MARK_AGE_NS else None,
         )
 
 
@@ -216,6 +280,11 @@ class MarketHub:
         if market is None:
             market = self.markets[instrument.id] = Market(instrument)
         return market
+
+    def remove(self, instrument: InstrumentId) -> None:
+        """Keep an instrument's market no more."""
+        self.markets.pop(instrument, None)
+        self.needs_snapshot.discard(instrument)
 
     def market(self, instrument: InstrumentId) -> Market:
         """The market of an instrument.
@@ -257,54 +326,79 @@ class MarketHub:
             market.streamed = now
         market.version += 1
         match event:
+            case BookMoved():
+                self._on_moved(market, event, now)
             case BookUpdate():
                 self._on_book(market, event, now)
+            case MarkPrice():
+                market.mark, market.marked = event, now
+            case Ticker():
+                market.ticker, market.ticked = event, now
             case MarketTrade():
-                self._hear(market, now)
-                market.tape.append(event)
-                market.trades += 1
-                for series in market.series.values():
-                    series.on_trade(event)
+                self._on_trade(market, event, now)
             case Candle():
                 self._hear(market, now)
                 self.series(event.instrument, event.timeframe).on_candle(event)
             case FeedStatus():
                 # Hearing that nothing is heard does not make what is known any younger.
                 market.live, market.reason = event.live, event.reason
-                if not event.live:
-                    for series in market.series.values():
-                        series.spoil(deaf=True)
+                _spoil(() if event.live else market.series.values())
+
+    def _on_trade(self, market: Market, trade: MarketTrade, now: int) -> None:
+        self._hear(market, now)
+        market.tape.append(trade)
+        market.trades += 1
+        bid, ask = market.top
+        if bid is not None and ask is not None and not bid <= trade.price <= ask:
+            market.outside += 1
+        for series in market.series.values():
+            series.on_trade(trade)
 
     def _hear(self, market: Market, now: int) -> None:
         # A frozen book stays as old as it is, however much else is heard: orders are priced by it.
         if not market.broken:
             market.heard = now
 
+    def _on_moved(self, market: Market, event: BookMoved, now: int) -> None:
+        """A book that its venue keeps and checks; it is never told of while it has a gap."""
+        market.updates += 1
+        market.book = event.book
+        market.broken = False
+        market.heard = now
+        market.live, market.reason = True, ""
+        self.needs_snapshot.discard(event.instrument)
+        _look_at_top(market, now)
+
     def _on_book(self, market: Market, update: BookUpdate, now: int) -> None:
         market.updates += 1
+        if market.book is not market.built:
+            # An answer about a book that the venue keeps itself tells nothing new.
+            return
         if update.snapshot:
             self._renew(market, update, now)
         elif market.broken:
             market.missed.append(update)
-        elif market.book.apply(update):
+        elif market.built.apply(update):
             market.heard = now
             market.live = True
+            _look_at_top(market, now)
         elif market.book.seq < 0 or update.seq > market.book.seq:
             self._break(market, update)
 
     def _renew(self, market: Market, snapshot: BookUpdate, now: int) -> None:
         """Begin from a snapshot, and go on with what was heard since it was made."""
-        market.book.apply(snapshot)
+        market.built.apply(snapshot)
         market.broken = False
         self.needs_snapshot.discard(snapshot.instrument)
         missed = [update for update in market.missed if update.seq > snapshot.seq]
         market.missed.clear()
         for update in missed:
-            if not market.book.apply(update):
+            if not market.built.apply(update):
                 self._break(market, update)
                 return
         market.heard = now
         market.live, market.reason = True, ""
+        _look_at_top(market, now)
 
     def _break(self, market: Market, update: BookUpdate) -> None:
         market.broken = True
@@ -336,3 +430,14 @@ class MarketHub:
         """Age of the market heard of longest ago; None when none was heard of."""
         heard = [market.heard for market in self.markets.values() if market.heard]
         return now - min(heard) if heard else None
+
+
+def _look_at_top(market: Market, now: int) -> None:
+    top = market.book.best_bid, market.book.best_ask
+    if top != market.top or not market.top_moved:
+        market.top, market.top_moved, market.outside = top, now, 0
+
+
+def _spoil(series: Iterable[CandleSeries]) -> None:
+    for one in series:
+        one.spoil(deaf=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from engine.errors import ValidationError
+from engine.errors import ValidationError, VenueCircuitOpenError
 from engine.logs import get_logger
 from engine.model.candle import timeframe_ns
+from engine.model.ids import venue_of
 
 if TYPE_CHECKING:
     from engine.clock import Clock
@@ -32,7 +33,7 @@ DEPTH = 1000
 
 
 class Mender:
-    """Keeps a hub whole.
+    """Keeps the markets of one venue whole.
 
     Args:
         hub: The markets.
@@ -51,9 +52,9 @@ class Mender:
     async def run(self) -> None:
         """Fetch books that have a gap or are asked for, and bars that were not heard as a whole, until cancelled."""
         while True:
-            for instrument in tuple(self._hub.needs_snapshot):
+            for instrument in [key for key in self._hub.needs_snapshot if self._is_own(key)]:
                 await self._resnapshot(instrument)
-            for instrument, series in self._hub.doubtful():
+            for instrument, series in [pair for pair in self._hub.doubtful() if self._is_own(pair[0])]:
                 await self._fetch_bars(instrument, series)
             await self._clock.sleep(MEND_S)
 
@@ -64,13 +65,16 @@ class Mender:
             after_s: Seconds to leave the venue to more urgent questions first.
         """
         await self._clock.sleep(after_s)
-        for instrument in tuple(self._hub.markets):
+        for instrument in [key for key in self._hub.markets if self._is_own(key)]:
             try:
                 async with asyncio.timeout(ANSWER_S):
                     history = await self._venue.candles(instrument, DAY_TIMEFRAME, limit=DAY_BARS)
                 self._hub.series(instrument, DAY_TIMEFRAME).seed(history)
             except Exception as error:  # a figure less on the screen is no reason to end the engine
                 self._not_fetched("a market's last day", instrument, error)
+
+    def _is_own(self, instrument: InstrumentId) -> bool:
+        return venue_of(instrument) == self._venue.id
 
     async def _resnapshot(self, instrument: InstrumentId) -> None:
         try:
@@ -104,6 +108,9 @@ class Mender:
             self._tries.pop(key, None)
 
     def _not_fetched(self, what: str, instrument: InstrumentId, error: Exception) -> None:
+        if isinstance(error, VenueCircuitOpenError):
+            # That the venue keeps failing has been told; nobody was asked now.
+            return
         words = str(error) or type(error).__name__
         log.warning(f"{what} cannot be fetched", instrument=instrument, problem=words)
         self._errors.report(error, component="feeds", operation=f"fetch {what}", position=instrument)

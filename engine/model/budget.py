@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.model.decimals import ONE, ZERO
-from engine.model.ids import Currency, InstrumentId, Owner
+from engine.model.ids import Currency, InstrumentId, Owner, venue_of
 from engine.model.valuation import VIEW, Rates
 
 if TYPE_CHECKING:
@@ -69,10 +69,14 @@ class BotBudgets:
         missing: dict[str, None] = {}
         home = bot.currency
 
+        # What is earned and spent is worth what the markets say where the bot trades.
+        lines = [instrument for (who, _, instrument) in self._commitments.owned if who == owner]
+        venue = venue_of(lines[0]) if lines else None
+
         def worth(value: Decimal, currency: Currency) -> Decimal:
             if not value:
                 return ZERO
-            rate = ONE if currency == home else self._rates.rate(currency, home)
+            rate = ONE if currency == home else self._rates.rate(currency, home, venue)
             if rate is None:
                 missing[currency] = None
                 return ZERO

@@ -112,8 +112,8 @@ class Commitments:
                 self._seq = -1
             else:
                 self._dirty_positions[order.owner, fill.account, fill.instrument] = None
-        elif isinstance(event, ev.ExternalFillSeen):
-            # The fold alone knows whom it books foreign executions to.
+        elif isinstance(event, ev.ExternalFillSeen | ev.PositionAdopted):
+            # The fold alone knows whom it books these to.
             self._seq = -1
 
     def fresh(self) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import enum
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from engine.model.ids import Currency, Owner
+
+if TYPE_CHECKING:
+    from engine.model.fill import Fill
 
 __all__ = [
     "BREAKER_ACTOR",
@@ -18,6 +22,8 @@ __all__ = [
     "Forgotten",
     "HaltEntry",
     "MarkEntry",
+    "Moved",
+    "Opening",
     "Sums",
     "TradingState",
 ]
@@ -123,6 +129,29 @@ class Forgotten(msgspec.Struct):
     def caught_up(self) -> None:
         """Executions were asked for to the end."""
         self.older, self.fresh = self.fresh, set()
+
+
+class Opening(msgspec.Struct, frozen=True):
+    """When what was in an account was taken for its opening balance: what was executed before is part of that."""
+
+    ts: int
+    """UTC nanoseconds by the venue's clock, just before it was asked for the balances."""
+    keys: tuple[str, ...] = ()
+    """Natural keys of executions that were listed before the balances were and are dated later: clocks differ."""
+
+    def holds(self, fill: Fill) -> bool:
+        """Whether an execution is part of the opening balance, and so is never booked."""
+        return fill.ts < self.ts or fill.key in self.keys
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """A change of an owner's position in a derivative, kept until funding up to its time is paid."""
+
+    ts: int
+    """UTC nanoseconds at the venue."""
+    owner: Owner
+    quantity: Decimal
+    """Signed contracts."""
 
 
 class MarkEntry(msgspec.Struct):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from decimal import Decimal
 
 import msgspec
@@ -9,10 +10,20 @@ import msgspec
 from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, TradeId, VenueId, VenueOrderId
 from engine.model.order import Liquidity, OrderSide
 
-__all__ = ["Fill"]
+__all__ = ["Fill", "FillCause"]
 
 
-class Fill(msgspec.Struct, frozen=True, kw_only=True):
+class FillCause(enum.StrEnum):
+    """Why an execution happened."""
+
+    TRADE = "trade"
+    LIQUIDATION = "liquidation"
+    """The venue closed a position whose margin was used up."""
+    DELEVERAGING = "deleveraging"
+    """The venue closed a profitable position against somebody's liquidation."""
+
+
+class Fill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One execution of one order."""
 
     venue: VenueId
@@ -31,6 +42,7 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
     liquidity: Liquidity
     ts: int
     """UTC nanoseconds at the venue."""
+    cause: FillCause = FillCause.TRADE
 
     @property
     def key(self) -> str:

@@ -6,6 +6,7 @@ from typing import NewType
 
 __all__ = [
     "MANUAL",
+    "SIMULATED",
     "AccountId",
     "ClientOrderId",
     "Currency",
@@ -15,6 +16,7 @@ __all__ = [
     "VenueId",
     "VenueOrderId",
     "instrument_id",
+    "short_symbol",
     "symbol_of",
     "venue_of",
 ]
@@ -36,6 +38,8 @@ Owner = NewType("Owner", str)
 """Who an order belongs to: a bot's id, `manual`, or `external`."""
 
 MANUAL = Owner("manual")
+SIMULATED = VenueId("SIM")
+"""The built-in simulated market."""
 
 
 def instrument_id(venue: str, symbol: str) -> InstrumentId:
@@ -51,3 +55,10 @@ def venue_of(instrument: InstrumentId) -> VenueId:
 def symbol_of(instrument: InstrumentId) -> str:
     """Return the `BASE/QUOTE` part of an instrument id."""
     return instrument.partition(":")[2]
+
+
+def short_symbol(instrument: InstrumentId) -> str:
+    """Return a symbol for a narrow column: a perpetual is told from its spot pair by its end."""
+    symbol = symbol_of(instrument)
+    base, colon, _ = symbol.partition(":")
+    return f"{base.partition('/')[0]}-PERP" if colon else symbol

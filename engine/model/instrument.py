@@ -9,8 +9,9 @@ import msgspec
 
 from engine.errors import ValidationError
 from engine.model.ids import Currency, InstrumentId, VenueId
+from engine.model.margin import MarginTier
 
-__all__ = ["Instrument", "InstrumentKind", "InstrumentRules"]
+__all__ = ["CASH_KINDS", "Instrument", "InstrumentKind", "InstrumentRules"]
 
 
 class InstrumentKind(enum.StrEnum):
@@ -21,6 +22,10 @@ class InstrumentKind(enum.StrEnum):
     LINEAR_PERPETUAL = "linear_perpetual"
     INVERSE_PERPETUAL = "inverse_perpetual"
     DATED_FUTURE = "dated_future"
+
+
+CASH_KINDS = frozenset({InstrumentKind.SPOT, InstrumentKind.MARGIN})
+"""Kinds whose position is held as balances; all others carry their profit beside the balances."""
 
 
 class InstrumentRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +47,8 @@ class InstrumentRules(msgspec.Struct, frozen=True, kw_only=True):
     """Fee of resting orders as a fraction of notional; negative is a rebate."""
     taker_fee: Decimal = Decimal(0)
     """Fee of crossing orders as a fraction of notional."""
+    margin: tuple[MarginTier, ...] = ()
+    """Margin tiers of a derivative, the smallest first; empty for spot, or while the venue has not told them."""
 
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):

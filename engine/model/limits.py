@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from decimal import Decimal
 from typing import Literal, Self
 
@@ -71,6 +72,17 @@ class RiskLimits(BaseModel):
             )
         return self
 
+    def loosened_by(self, after: RiskLimits) -> tuple[str, ...]:
+        """Names of the limits of which others would allow more; another way to find sizes counts as one.
+
+        Of every figure here the larger one allows more.
+        """
+        before, then = self.model_dump(), after.model_dump()
+        method = "position_size_method"
+        return tuple(
+            name for name in before if (then[name] != before[name] if name == method else then[name] > before[name])
+        )
+
     @property
     def stale_market_ns(self) -> int:
         """`stale_market_s` in nanoseconds."""
@@ -108,8 +120,15 @@ def _listed(error: PydanticError) -> ConfigurationError:
     faults = []
     for fault in error.errors(include_url=False):
         name = ".".join(str(part) for part in fault["loc"])
-        faults.append(f"{name}: {fault['msg']}" if name else str(fault["msg"]))
+        said = _no_limit(name) if fault["type"] == "extra_forbidden" else str(fault["msg"])
+        faults.append(f"{name}: {said}" if name else said)
     return ConfigurationError(
         "These risk limits cannot be used: " + "; ".join(faults) + ". Nothing was changed.",
         details={"faults": faults},
     )
+
+
+def _no_limit(name: str) -> str:
+    near = difflib.get_close_matches(name, RiskLimits.model_fields, 1, 0.4)
+    hint = f", did you mean {near[0]}?" if near else f"; there are {', '.join(RiskLimits.model_fields)}"
+    return f"no such limit{hint}"

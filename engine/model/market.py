@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from decimal import Decimal
+from typing import Protocol
 
 import msgspec
 
@@ -10,7 +12,19 @@ from engine.model.candle import Candle
 from engine.model.ids import InstrumentId, TradeId
 from engine.model.order import OrderSide
 
-__all__ = ["BookUpdate", "FeedStatus", "MarketEvent", "MarketTrade", "OrderBook"]
+__all__ = [
+    "BookMoved",
+    "BookUpdate",
+    "BookView",
+    "FeedStatus",
+    "KeptBook",
+    "MarkPrice",
+    "MarketDatum",
+    "MarketEvent",
+    "MarketTrade",
+    "OrderBook",
+    "Ticker",
+]
 
 
 class BookUpdate(msgspec.Struct, frozen=True, gc=False):
@@ -49,7 +63,103 @@ class FeedStatus(msgspec.Struct, frozen=True, gc=False):
     reason: str = ""
 
 
-MarketEvent = BookUpdate | MarketTrade | Candle | FeedStatus
+class MarkPrice(msgspec.Struct, frozen=True, gc=False):
+    """What a venue values the positions of a perpetual at, and what it will charge for holding them."""
+
+    instrument: InstrumentId
+    ts: int
+    mark: Decimal
+    index: Decimal | None = None
+    funding_rate: Decimal | None = None
+    """Of the running period, as a fraction of the position's value; longs pay a positive one."""
+    next_funding: int | None = None
+    """UTC nanoseconds of the next payment."""
+
+
+class Ticker(msgspec.Struct, frozen=True, kw_only=True):
+    """The last 24 hours of an instrument as its venue reckons them; None where the venue does not say it."""
+
+    instrument: InstrumentId
+    ts: int
+    """UTC nanoseconds at the venue."""
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    last: Decimal | None = None
+    open: Decimal | None = None
+    """Price 24 hours ago."""
+    high: Decimal | None = None
+    low: Decimal | None = None
+    base_volume: Decimal | None = None
+    quote_volume: Decimal | None = None
+
+
+class BookView(Protocol):
+    """A level-2 book to look at, in scaled integers; it changes while it is held."""
+
+    @property
+    def seq(self) -> int:
+        """Number of the last update that is in it; -1 before the first."""
+
+    @property
+    def ts(self) -> int:
+        """UTC nanoseconds at the venue of that update."""
+
+    @property
+    def best_bid(self) -> int | None:
+        """Highest bid as a scaled price; None when the side is empty."""
+
+    @property
+    def best_ask(self) -> int | None:
+        """Lowest ask as a scaled price; None when the side is empty."""
+
+    @property
+    def crossed(self) -> bool:
+        """True when the best bid is at or above the best ask."""
+
+    def top_bids(self, n: int) -> list[tuple[int, int]]:
+        """The best n bids, best first, as (scaled price, scaled quantity)."""
+
+    def top_asks(self, n: int) -> list[tuple[int, int]]:
+        """The best n asks, best first, as (scaled price, scaled quantity)."""
+
+    def size_at(self, side: OrderSide, price: int) -> int:
+        """Scaled quantity of a resting side (BUY for bids) at a scaled price; 0 for none."""
+
+    def levels(self, side: OrderSide) -> list[tuple[int, int]]:
+        """All levels an order of `side` would meet, best first: asks for a buy, bids for a sell."""
+
+    def to_snapshot(self, depth: int | None = None) -> BookUpdate:
+        """The whole book, or its first `depth` levels a side, as a snapshot update."""
+
+
+class KeptBook(BookView, Protocol):
+    """A book that also remembers its last update."""
+
+    def last_change(self) -> BookUpdate:
+        """The levels that the last update changed."""
+
+
+class BookMoved(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """A book that the venue's adapter keeps and checks itself has changed; `book` is as it is now.
+
+    Whoever is told looks at `book` at once or later, when it has moved on; what changed must be asked for at once.
+    """
+
+    instrument: InstrumentId
+    ts: int
+    """UTC nanoseconds at the venue."""
+    book: KeptBook
+    snapshot: bool = False
+    """True when the book began anew: the first one, or after a gap."""
+
+    def changes(self) -> BookUpdate:
+        """What changed, or the whole book when it began anew; only from within the sink that was told."""
+        return self.book.to_snapshot() if self.snapshot else self.book.last_change()
+
+
+MarketDatum = BookUpdate | MarketTrade | Candle | FeedStatus | MarkPrice | Ticker
+"""Market events that are plain data, to be kept or sent."""
+MarketEvent = MarketDatum | BookMoved
 
 
 class OrderBook:
@@ -113,6 +223,10 @@ class OrderBook:
         """The best n asks, best first, as (scaled price, scaled quantity)."""
         asks = self.asks
         return [(p, asks[p]) for p in self._ask_prices[:n]]
+
+    def size_at(self, side: OrderSide, price: int) -> int:
+        """Scaled quantity of a resting side (BUY for bids) at a scaled price; 0 for none."""
+        return (self.bids if side is OrderSide.BUY else self.asks).get(price, 0)
 
     def levels(self, side: OrderSide) -> list[tuple[int, int]]:
         """All levels an order of `side` would meet, best first: asks for a buy, bids for a sell."""

@@ -1,7 +1,12 @@
-"""Positions as exact FIFO cost lots; averages and ratios belong to views."""
+"""Positions as exact cost lots: first in first out where units are owned, at the average price in derivatives.
+
+Averages and ratios of what is owned belong to views. Derivatives are booked at the average entry price because their
+venues do so: only then is the profit that they pay out at each execution the one that is booked here.
+"""
 
 from __future__ import annotations
 
+import decimal
 from decimal import Decimal
 
 import msgspec
@@ -10,12 +15,17 @@ from engine.model.ids import AccountId, InstrumentId
 
 __all__ = ["Lot", "Position"]
 
+_PLACES = Decimal("1e-18")
+_AVERAGE = decimal.Context(
+    prec=60, rounding=decimal.ROUND_HALF_EVEN, traps=[decimal.InvalidOperation, decimal.DivisionByZero]
+)
+
 
 class Lot(msgspec.Struct):
     """A signed quantity acquired at one price."""
 
     quantity: Decimal
-    """Base units; positive long, negative short."""
+    """Base units (contracts); positive long, negative short."""
     price: Decimal
     ts: int
     """UTC nanoseconds of the fill that opened it."""
@@ -64,6 +74,22 @@ class Position(msgspec.Struct, kw_only=True):
             self.lots.append(Lot(left, price, ts))
         self.realised += realised
         return realised
+
+    def book_average(self, quantity: Decimal, price: Decimal, multiplier: Decimal, ts: int) -> Decimal:
+        """Add a signed execution at the average entry price, which is kept to 18 decimal places.
+
+        What that rounding adds to the cost of the position is booked as profit, so that nothing is made or lost by it.
+        Run it in the exact context. Returns what `book` does.
+        """
+        realised = self.book(quantity, price, multiplier, ts)
+        if len(self.lots) < 2:
+            return realised
+        held, cost = self.quantity, self.cost(multiplier)
+        average = _AVERAGE.divide(_AVERAGE.divide(cost, multiplier), held).quantize(_PLACES, context=_AVERAGE)
+        self.lots = [Lot(held, average.normalize(_AVERAGE), self.lots[0].ts)]
+        rounding = self.cost(multiplier) - cost
+        self.realised += rounding
+        return realised + rounding
 
     def cost(self, multiplier: Decimal) -> Decimal:
         """Signed cost of the open lots: sum of price x quantity x multiplier; run it in the exact context."""

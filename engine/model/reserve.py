@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.model.decimals import ONE, ZERO
 from engine.model.instrument import Instrument, InstrumentKind
+from engine.model.margin import initial_margin
 from engine.model.order import OrderRequest, OrderSide, OrderType
 
 if TYPE_CHECKING:
@@ -31,11 +32,20 @@ def expected_price(request: OrderRequest, quote: Quote | None) -> Decimal | None
     return best if best is not None else quote.mark
 
 
-def reservation(request: OrderRequest, instrument: Instrument, quote: Quote | None) -> tuple[Currency, Decimal]:
+def reservation(
+    request: OrderRequest, instrument: Instrument, quote: Quote | None, leverage: Decimal = ONE
+) -> tuple[Currency, Decimal]:
     """Currency and amount held per unit of quantity.
 
     Spot buys hold the quote currency at the worst price the order can pay, fee included; spot sells hold the base
-    currency. Derivatives hold the full notional in the settle currency (leverage 1) unless they only reduce.
+    currency. Derivatives hold initial margin (the value at that price over the leverage) and the fee in the settle
+    currency, unless they only reduce.
+
+    Args:
+        request: The order.
+        instrument: What it trades.
+        quote: The present market, for orders without a price.
+        leverage: That of the account in a derivative; it changes nothing for spot.
     """
     worst = expected_price(request, quote) or ZERO
     if request.price is None:
@@ -48,4 +58,5 @@ def reservation(request: OrderRequest, instrument: Instrument, quote: Quote | No
         return instrument.quote, worst * instrument.multiplier * (ONE + fee)
     if request.reduce_only:
         return instrument.settle, ZERO
-    return instrument.settle, worst * instrument.multiplier * (ONE + fee)
+    value = worst * instrument.multiplier
+    return instrument.settle, initial_margin(value, leverage) + value * fee

@@ -23,6 +23,8 @@ class RefusalCode(enum.StrEnum):
     BREAKER_FAILED = "breaker_failed"
     UNKNOWN_INSTRUMENT = "unknown_instrument"
     UNKNOWN_ACCOUNT = "unknown_account"
+    KIND = "kind"
+    """A contract that is not traded here: inverse, dated, an option."""
     BAD_ORDER = "bad_order"
     """Fields that do not fit together, such as a limit order without a price."""
     TICK = "tick"
@@ -40,6 +42,9 @@ class RefusalCode(enum.StrEnum):
     EXPOSURE = "exposure"
     POSITIONS = "positions"
     SHORT = "short"
+    LEVERAGE = "leverage"
+    OPPOSED = "opposed"
+    """Somebody else holds the other side of a derivative in the same account."""
     ORDER_RATE = "order_rate"
     REDUCE_ONLY = "reduce_only"
     EVALUATION_FAILED = "evaluation_failed"
@@ -81,10 +86,14 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
     last: Decimal | None
     ts: int
     """UTC nanoseconds at which the engine last heard of this market."""
+    fair: Decimal | None = None
+    """The venue's own valuation of a derivative."""
 
     @property
     def mark(self) -> Decimal | None:
-        """Price at which a position is valued: the middle of the book, else the last trade."""
+        """Price at which a position is valued: the venue's own, else the middle of the book, else the last trade."""
+        if self.fair is not None:
+            return self.fair
         if self.bid is not None and self.ask is not None:
             return (self.bid + self.ask) / 2
         return self.last

@@ -24,6 +24,11 @@ class ScenarioKind(enum.StrEnum):
         """The kind in a sentence."""
         return _WORDS[self]
 
+    @property
+    def words_at_end(self) -> str:
+        """The kind before the outcome, which tells by itself whether the trouble is over."""
+        return _WORDS_AT_END.get(self, self.words)
+
 
 _WORDS = {
     ScenarioKind.NETWORK: "Connection lost",
@@ -33,6 +38,7 @@ _WORDS = {
     ScenarioKind.REJECTION: "Order rejected",
     ScenarioKind.RATE_LIMIT: "Rate limit",
 }
+_WORDS_AT_END = {ScenarioKind.NETWORK: "Connection", ScenarioKind.FEED: "Feed"}
 
 
 class _Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True, tag_field="t"):

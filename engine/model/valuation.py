@@ -13,22 +13,19 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.model.decimals import ONE, ZERO
-from engine.model.ids import AccountId, Currency, InstrumentId
-from engine.model.instrument import Instrument, InstrumentKind
+from engine.model.ids import SIMULATED, AccountId, Currency, InstrumentId, VenueId
+from engine.model.instrument import CASH_KINDS, Instrument, InstrumentKind
 
 if TYPE_CHECKING:
     from engine.model.account import Balance
     from engine.state import EngineState
 
-__all__ = ["CASH_KINDS", "VIEW", "MarkOf", "RateOf", "Rates", "Valuation", "account_equity", "account_value"]
+__all__ = ["VIEW", "MarkOf", "RateOf", "Rates", "Valuation", "account_equity", "account_value", "together"]
 
 VIEW = decimal.Context(
     prec=60, rounding=decimal.ROUND_HALF_EVEN, traps=[decimal.InvalidOperation, decimal.DivisionByZero]
 )
 """Context of values and ratios that are compared or shown, not booked: as wide as the exact one, but may round."""
-
-CASH_KINDS = frozenset({InstrumentKind.SPOT, InstrumentKind.MARGIN})
-"""Kinds whose position is held as balances; all others carry their profit beside the balances."""
 
 MarkOf = Callable[[InstrumentId], Decimal | None]
 """Present mark price of an instrument in its quote currency; None while nothing is known."""
@@ -57,35 +54,42 @@ class Valuation(msgspec.Struct, frozen=True, kw_only=True):
 class Rates:
     """Converts currencies by marks: directly, inverted, or over one currency between.
 
-    Spot markets are preferred to derivatives of the same pair. Routes are found once for each pair of currencies and
-    again when instruments are added.
+    Spot markets are preferred to derivatives of the same pair, and a venue's own markets to those of others. The
+    simulated market values nothing but what is in it, and nothing in it is valued by real prices. Routes are found once
+    for each pair of currencies and again when instruments are added.
     """
 
     def __init__(self, instruments: Mapping[InstrumentId, Instrument], mark_of: MarkOf) -> None:
         self._instruments = instruments
         self._mark_of = mark_of
-        self._routes: dict[tuple[Currency, Currency], tuple[_Route, ...]] = {}
+        self._routes: dict[tuple[Currency, Currency, VenueId | None], tuple[_Route, ...]] = {}
         self._known = -1
 
-    def rate(self, source: Currency, target: Currency) -> Decimal | None:
-        """Units of `target` for one unit of `source`; None while no route has all its marks."""
+    def rate(self, source: Currency, target: Currency, venue: VenueId | None = None) -> Decimal | None:
+        """Units of `target` for one unit of `source`; None while no route has all its marks.
+
+        Args:
+            source: What is converted.
+            target: Into what.
+            venue: Where it is; None for between venues.
+        """
         if source == target:
             return ONE
         if len(self._instruments) != self._known:
             self._routes.clear()
             self._known = len(self._instruments)
-        routes = self._routes.get((source, target))
+        routes = self._routes.get((source, target, venue))
         if routes is None:
-            routes = self._routes[source, target] = tuple(self._find(source, target))
+            routes = self._routes[source, target, venue] = tuple(self._find(source, target, venue))
         for route in routes:
             rate = self._along(route)
             if rate is not None:
                 return rate
         return None
 
-    def into(self, target: Currency) -> RateOf:
-        """The rates into one currency as a function."""
-        return lambda source: self.rate(source, target)
+    def into(self, target: Currency, venue: VenueId | None = None) -> RateOf:
+        """The rates into one currency as a function; see `rate`."""
+        return lambda source: self.rate(source, target, venue)
 
     def _along(self, route: _Route) -> Decimal | None:
         rate = ONE
@@ -96,9 +100,20 @@ class Rates:
             rate = VIEW.divide(rate, mark) if inverted else VIEW.multiply(rate, mark)
         return rate
 
-    def _find(self, source: Currency, target: Currency) -> Iterable[_Route]:
+    def _markets(self, venue: VenueId | None) -> list[Instrument]:
+        """The markets that may value what is at a venue, the best first."""
+        known = self._instruments.values()
+        real = [one for one in known if one.venue != SIMULATED]
+        usable = real if venue is not None and venue != SIMULATED else list(known)
+        if venue == SIMULATED:
+            usable = [one for one in known if one.venue == SIMULATED]
+        elif venue is None and real:
+            usable = real
+        return sorted(usable, key=lambda one: (one.venue != venue, _KIND_ORDER[one.kind], one.id))
+
+    def _find(self, source: Currency, target: Currency, venue: VenueId | None) -> Iterable[_Route]:
         legs: dict[Currency, list[tuple[Currency, _Leg]]] = {}
-        for one in sorted(self._instruments.values(), key=lambda i: (_KIND_ORDER[i.kind], i.id)):
+        for one in self._markets(venue):
             legs.setdefault(one.base, []).append((one.quote, (one.id, False)))
             legs.setdefault(one.quote, []).append((one.base, (one.id, True)))
         yield from ((leg,) for end, leg in legs.get(source, ()) if end == target)
@@ -136,8 +151,8 @@ def account_equity(state: EngineState, account: AccountId, rates: Rates, mark_of
     Raises:
         KeyError: The account is not known.
     """
-    base = state.accounts[account].base_currency
-    value, currencies = account_value(state.balances[account].values(), rates.into(base), base)
+    base, venue = state.accounts[account].base_currency, state.accounts[account].venue
+    value, currencies = account_value(state.balances[account].values(), rates.into(base, venue), base)
     missing: list[str] = list(currencies)
     for (holder, instrument_id), position in state.positions.items():
         if holder != account or not position.lots:
@@ -145,10 +160,32 @@ def account_equity(state: EngineState, account: AccountId, rates: Rates, mark_of
         instrument = state.instruments[instrument_id]
         if instrument.kind in CASH_KINDS:
             continue
-        mark, rate = mark_of(instrument_id), rates.rate(instrument.settle, base)
+        mark, rate = mark_of(instrument_id), rates.rate(instrument.settle, base, venue)
         if mark is None or rate is None:
             missing.append(instrument_id)
             continue
         with decimal.localcontext(VIEW):
             value += position.unrealised(mark, instrument.multiplier) * rate
     return Valuation(value=value, missing=tuple(missing))
+
+
+def together(parts: Iterable[tuple[Valuation, Currency]], rates: Rates, base: Currency) -> Valuation:
+    """Values in several currencies as one; what has no rate is missing, and never guessed.
+
+    Args:
+        parts: Values with the currency of each.
+        rates: Conversions.
+        base: Currency of the result.
+    """
+    value = ZERO
+    missing: list[str] = []
+    for part, currency in parts:
+        missing += part.missing
+        if not part.value:
+            continue
+        rate = rates.rate(currency, base)
+        if rate is None:
+            missing.append(currency)
+        else:
+            value = VIEW.add(value, VIEW.multiply(part.value, rate))
+    return Valuation(value=value, missing=tuple(dict.fromkeys(missing)))

@@ -116,7 +116,7 @@ class Scenarios:
             )
         )
         if severity is not None:
-            text = f"{scenario.kind.words} ({scenario.subject}): {scenario.outcome}"
+            text = f"{scenario.kind.words_at_end} ({scenario.subject}): {scenario.outcome}"
             self._errors.alert(severity, str(scenario.kind), text)
 
     def _book(self, fact: ScenarioBegan | ScenarioEnded) -> None:

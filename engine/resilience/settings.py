@@ -115,6 +115,11 @@ class FeedSettings(_Group):
     """A market is no longer heard."""
 
     max_staleness: _Seconds = Field(30.0, description="Seconds of silence after which a feed counts as interrupted.")
+    max_frozen: _Seconds = Field(
+        60.0,
+        description="Seconds for which a book's best prices may stand still while trades go by outside them; then the "
+        "book counts as frozen and is fetched anew.",
+    )
     fallback_sources: tuple[Literal["backup_feed", "static_data"], ...] = Field(
         ("backup_feed", "static_data"),
         description="What stands in, in this order: books that are asked for one by one, then the last known values.",

@@ -188,6 +188,10 @@ class Breakers:
             facts: list[ev.Event] = []
             quiet = True
             for account in self._state.accounts:
+                if account in self._picture.doubtful:
+                    # What is not known is not judged; nothing is opened there meanwhile.
+                    quiet = False
+                    continue
                 found, calm = self._judge(account, now, limits)
                 facts += found
                 quiet = quiet and calm

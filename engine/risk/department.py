@@ -64,7 +64,7 @@ class RiskDepartment:
         ledger: Where facts are booked.
         quotes: Present markets.
         limits: The limits of the settings; those last journalled outrank them.
-        account: The account that bots' entries are sized for.
+        account: The account that is meant where none is named.
         record_every_s: Equity and marks are journalled at most this often.
         caution: What is impaired; None where nothing ever is.
     """
@@ -85,7 +85,8 @@ class RiskDepartment:
         ledger.subscribe(self.commitments.hear)
         self.budgets = BotBudgets(state, self.commitments, quotes)
         self.gate = RiskGate(state, quotes, self.limits, self.commitments, self.budgets, self.caution)
-        self.sizer = PositionSizer(account, state, quotes, self.limits, self.commitments, self.budgets, self.caution)
+        self._quotes = quotes
+        self._sizers: dict[AccountId, PositionSizer] = {}
         self.picture = Picture(state, quotes, self.commitments)
         self.breakers = Breakers(state, self.picture, self.limits, record_every_ns=int(record_every_s * 1_000_000_000))
         self._ledger = ledger
@@ -94,6 +95,20 @@ class RiskDepartment:
         self._port: OrderPort | None = None
         self._stops: dict[str, EmergencyStop] = {}
         self._carried: dict[str, StopTimers] = {}
+
+    @property
+    def sizer(self) -> PositionSizer:
+        """Sizes entries of the account that is meant where none is named."""
+        return self.sizer_of(self._account)
+
+    def sizer_of(self, account: AccountId) -> PositionSizer:
+        """Sizes entries of an account."""
+        sizer = self._sizers.get(account)
+        if sizer is None:
+            sizer = self._sizers[account] = PositionSizer(
+                account, self._state, self._quotes, self.limits, self.commitments, self.budgets, self.caution
+            )
+        return sizer
 
     def attach(self, port: OrderPort) -> None:
         """Name the order desk; an emergency stop cannot act before."""
@@ -239,6 +254,8 @@ class RiskDepartment:
         with decimal.localcontext(VIEW):
             self.picture.look()
             for account in self._state.accounts:
+                if account in self.picture.doubtful:
+                    continue
                 equity = self.picture.equity(account)
                 if not equity.known:
                     found.append(f"{account} cannot be valued: no price is known for {', '.join(equity.missing)}.")

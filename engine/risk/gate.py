@@ -14,6 +14,7 @@ import decimal
 from typing import TYPE_CHECKING
 
 from engine.logs import get_logger
+from engine.model.instrument import CASH_KINDS, InstrumentKind
 from engine.model.risk import Refusal, RefusalCode, Verdict
 from engine.model.valuation import VIEW
 from engine.resilience.caution import Caution
@@ -41,6 +42,8 @@ __all__ = ["RiskGate"]
 
 log = get_logger(__name__)
 
+TRADED = CASH_KINDS | {InstrumentKind.LINEAR_PERPETUAL}
+"""Kinds whose profit and margin are understood here."""
 _PASSED = Verdict()
 _REDUCTION = Verdict(reduces=True)
 
@@ -141,6 +144,13 @@ class RiskGate:
                 code=RefusalCode.UNKNOWN_ACCOUNT,
                 message=f"The account {request.account} is not known; choose one of: "
                 f"{', '.join(self._state.accounts) or 'none is open yet'}.",
+            )
+        if instrument.kind not in TRADED:
+            return Refusal(
+                code=RefusalCode.KIND,
+                message=f"{instrument.id} is of the kind {instrument.kind.replace('_', ' ')}, which is not traded "
+                "here; choose spot or a linear perpetual.",
+                value=instrument.kind,
             )
         if account.venue != instrument.venue:
             return Refusal(

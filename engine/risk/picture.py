@@ -8,10 +8,12 @@ from engine.model.decimals import ONE, ZERO
 from engine.model.ids import MANUAL
 from engine.model.instrument import InstrumentKind
 from engine.model.order import OrderSide
-from engine.model.valuation import Rates, Valuation, account_equity
+from engine.model.standing import free_funds
+from engine.model.valuation import Rates, Valuation, account_equity, together
 from engine.state import EXTERNAL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from decimal import Decimal
 
     from engine.model.commitments import Commitments, Line
@@ -31,6 +33,10 @@ class Picture:
         self.state = state
         self.commitments = commitments
         self.rates = Rates(state.instruments, self.mark)
+        self.doubtful: set[AccountId] = set()
+        """Accounts of which nobody knows whether what is booked is what their venue says."""
+        self.absent: set[AccountId] = set()
+        """Accounts whose venue is not in this engine; they count for nothing."""
         self._quotes = quotes
         self._seen: dict[InstrumentId, Quote | None] = {}
 
@@ -53,12 +59,18 @@ class Picture:
         return quote.mark if quote is not None else None
 
     def equity(self, account: AccountId) -> Valuation:
-        """The account's value in its base currency."""
+        """The account's value in its base currency; not known while nobody knows what is in it."""
+        if account in self.doubtful:
+            return Valuation(value=ZERO, missing=(f"the account {account}",))
         return account_equity(self.state, account, self.rates, self.mark)
+
+    def free_funds(self, account: AccountId, currency: Currency) -> Decimal:
+        """What of a currency neither orders hold nor positions in derivatives use."""
+        return free_funds(self.state, account, currency, self.mark)
 
     def unit_value(self, instrument: Instrument, base: Currency) -> Decimal | None:
         """Value of one unit at the mark, in another currency; None while a price is missing."""
-        mark, rate = self.mark(instrument.id), self.rates.rate(instrument.quote, base)
+        mark, rate = self.mark(instrument.id), self.rates.rate(instrument.quote, base, instrument.venue)
         return None if mark is None or rate is None else mark * instrument.multiplier * rate
 
     def most(
@@ -94,8 +106,14 @@ class Picture:
             longs, shorts = longs + buys, shorts + sells
         return max(longs, shorts)
 
-    def exposure(self, account: AccountId, without: InstrumentId | None = None) -> Valuation:
-        """Sum of what all positions of an account can come to with its open orders, in its base currency."""
+    def exposure(self, account: AccountId, without: InstrumentId | None = None, *, at_last: bool = False) -> Valuation:
+        """Sum of what all positions of an account can come to with its open orders, in its base currency.
+
+        Args:
+            account: Whose.
+            without: Instrument that is left out.
+            at_last: Where no present price is known, take the last that is; also where the account is in doubt.
+        """
         base = self.state.accounts[account].base_currency
         total, missing = ZERO, []
         for holder, instrument_id in self.commitments.lines:
@@ -106,11 +124,57 @@ class Picture:
             if not units:
                 continue
             value = self.unit_value(instrument, base)
+            if value is None and (at_last or account in self.doubtful):
+                value = self._last_value(account, instrument, base)
             if value is None:
                 missing.append(instrument_id)
             else:
                 total += units * value
         return Valuation(value=total, missing=tuple(missing))
+
+    def _last_value(self, account: AccountId, instrument: Instrument, base: Currency) -> Decimal | None:
+        """As `unit_value`, at the mark that was journalled last: of a venue that is away nothing newer is known.
+
+        Marks are journalled of what is held for some time; before, its orders and its cost tell the highest price.
+        """
+        entry, rate = self.state.marks.get(instrument.id), self.rates.rate(instrument.quote, base, instrument.venue)
+        price = max(self._told(account, instrument), default=None) if entry is None else entry.price
+        return None if price is None or rate is None else price * instrument.multiplier * rate
+
+    def _told(self, account: AccountId, instrument: Instrument) -> Iterator[Decimal]:
+        """Prices at which something was bought or is ordered."""
+        line = self.commitments.line(account, instrument.id)
+        if line.quantity:
+            yield abs(line.cost / (line.quantity * instrument.multiplier))
+        for order in self.state.orders.values():
+            if (order.account, order.instrument) == (account, instrument.id):
+                known = (order.decision.mark, order.price, order.stop_price)
+                yield from (price for price in known if price is not None)
+
+    def portfolio(self, account: AccountId, without: InstrumentId | None = None) -> tuple[Valuation, Valuation]:
+        """Equity and exposure of all accounts together, in the base currency of one of them.
+
+        An account that cannot be valued adds no equity, so that limits are the tighter for it; what its positions can
+        come to counts all the same, at the last price that is known of them.
+
+        Args:
+            account: Whose currency; its own equity must be known for the first value to be.
+            without: Instrument of that account whose position is left out of the exposure.
+        """
+        equity, exposure = self.equity(account), self.exposure(account, without)
+        others = [
+            other for other in self.state.accounts.values() if other.id != account and other.id not in self.absent
+        ]
+        if not others:
+            return equity, exposure
+        base = self.state.accounts[account].base_currency
+        equities, exposures = [(equity, base)], [(exposure, base)]
+        for other in others:
+            value = self.equity(other.id)
+            if value.known and self.rates.rate(other.base_currency, base) is not None:
+                equities.append((value, other.base_currency))
+            exposures.append((self.exposure(other.id, at_last=True), other.base_currency))
+        return together(equities, self.rates, base), together(exposures, self.rates, base)
 
     @staticmethod
     def is_spot(instrument: Instrument) -> bool:
@@ -121,6 +185,8 @@ class Picture:
         """Where something is held or being opened; less than a lot is dust and counts as nothing."""
         found = set()
         for key in self.commitments.lines:
+            if key[0] in self.absent:
+                continue
             instrument = self.state.instruments[key[1]]
             if self.most(key[0], instrument) >= instrument.current_rules.lot:
                 found.add(key)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from engine.model.decimals import ONE, ZERO
 from engine.model.entries import TradingState
 from engine.model.ids import MANUAL, symbol_of
-from engine.model.instrument import InstrumentKind
+from engine.model.instrument import CASH_KINDS, InstrumentKind
+from engine.model.margin import most_leverage
 from engine.model.order import OrderSide
 from engine.model.reserve import expected_price, reservation
 from engine.model.risk import Refusal, RefusalCode
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from engine.model.ids import ClientOrderId, Currency
     from engine.model.instrument import Instrument
     from engine.model.limits import RiskLimits
+    from engine.model.margin import MarginSetting
     from engine.model.order import OrderRequest
     from engine.model.risk import Quote
     from engine.model.valuation import Valuation
@@ -91,8 +93,14 @@ class Case:
     @cached_property
     def hold(self) -> tuple[Currency, Decimal]:
         """Currency and amount that booking the order would additionally hold."""
-        currency, unit = reservation(self.request, self.instrument, self.quote)
+        leverage = self.setting.leverage
+        currency, unit = reservation(self.request, self.instrument, self.quote, leverage)
         return currency, self.picture.hold_change(self.request, currency, unit, self.replaces)
+
+    @cached_property
+    def setting(self) -> MarginSetting:
+        """Leverage and margin mode of the account in the instrument."""
+        return self.state.margin(self.request.account, self.instrument.id)
 
     @cached_property
     def added(self) -> Decimal:
@@ -110,7 +118,7 @@ class Case:
     @cached_property
     def values(self) -> tuple[Decimal, Decimal, Decimal] | None:
         """In base currency: that position without the order, with it, and one added unit; None while unpriced."""
-        mark, rate = self.mark, self.picture.rates.rate(self.instrument.quote, self.base)
+        mark, rate = self.mark, self.picture.rates.rate(self.instrument.quote, self.base, self.instrument.venue)
         if mark is None or rate is None:
             return None
         before, after = self.units
@@ -234,7 +242,7 @@ def quantity(case: Case) -> Iterator[Refusal]:
 def balance(case: Case) -> Iterator[Refusal]:
     """The account must have the funds that the order holds."""
     currency, held = case.hold
-    free = case.state.balance(case.request.account, currency).free
+    free = case.picture.free_funds(case.request.account, currency)
     if held > ZERO and held > free:
         yield Refusal(
             code=RefusalCode.INSUFFICIENT_BALANCE,
@@ -250,8 +258,10 @@ def capital(case: Case) -> Iterator[Refusal]:
     budget = case.budgets.budget(case.request.owner) if case.budgets is not None and not offers_base else None
     if budget is None:
         return
-    currency, held = case.hold
-    rate = case.picture.rates.rate(currency, budget.currency)
+    # Capital is not stretched by leverage: the whole value counts.
+    currency, unit = reservation(case.request, case.instrument, case.quote)
+    held = case.picture.hold_change(case.request, currency, unit, case.replaces)
+    rate = case.picture.rates.rate(currency, budget.currency, case.instrument.venue)
     missing = budget.missing if rate is not None else (*budget.missing, currency)
     if rate is None or missing:
         yield Refusal(
@@ -274,7 +284,7 @@ def size(case: Case) -> Iterator[Refusal]:
     if after <= before or case.mark is None:
         return
     values, equity = case.values, case.equity
-    others = case.picture.exposure(case.request.account, without=case.instrument.id)
+    whole, others = case.picture.portfolio(case.request.account, without=case.instrument.id)
     missing = (*equity.missing, *others.missing, *(() if values is not None else (case.instrument.quote,)))
     if missing or values is None:
         yield Refusal(
@@ -296,7 +306,7 @@ def size(case: Case) -> Iterator[Refusal]:
             limit=str(most),
             value=str(value),
         )
-    most = case.limits.max_portfolio_exposure * case.limits.max_leverage * equity.value
+    most = case.limits.max_portfolio_exposure * case.limits.max_leverage * whole.value
     total = others.value + value
     if total > most:
         yield Refusal(
@@ -319,7 +329,8 @@ def positions(case: Case) -> Iterator[Refusal]:
     if len(taken) >= most:
         yield Refusal(
             code=RefusalCode.POSITIONS,
-            message=f"{len(taken)} positions are open or being opened, the limit is {most}; close one first.",
+            message=f"{len(taken)} positions are open or being opened, the limit is {most} (max_total_positions "
+            "on Risk); close one first.",
             limit=str(most),
             value=str(len(taken) + 1),
         )
@@ -333,7 +344,8 @@ def positions(case: Case) -> Iterator[Refusal]:
         yield Refusal(
             code=RefusalCode.POSITIONS,
             message=f"{owner} already has {same} position{'s' if same > 1 else ''} in {symbol} elsewhere, the limit "
-            f"per symbol is {most}.",
+            f"per symbol is {most}; close that one, or raise max_positions_per_symbol on Risk (`quarterdeck risk "
+            "set-limits`).",
             limit=str(most),
             value=str(same + 1),
         )
@@ -352,10 +364,60 @@ def short(case: Case) -> Iterator[Refusal]:
         code=RefusalCode.SHORT,
         message=f"{request.owner} holds {plain(max(line.quantity, ZERO))} {instrument.base} in {instrument.id} and "
         f"already offers {plain(line.sells)}; selling {plain(request.quantity)} more would be a short"
-        + (", which spot does not have." if spot else ", which the limits do not allow."),
+        + (
+            ", which spot does not have."
+            if spot
+            else ", which the limits do not allow; set allow_short = true on Risk (`quarterdeck risk set-limits`)."
+        ),
         limit=str(line.quantity - line.sells),
         value=str(request.quantity),
     )
+
+
+def leverage(case: Case) -> Iterator[Refusal]:
+    """Leverage within the limits and within what the venue allows for a position of this size."""
+    setting, most = case.setting, case.limits.max_leverage
+    if setting.leverage > most:
+        yield Refusal(
+            code=RefusalCode.LEVERAGE,
+            message=f"{case.instrument.id} is set to {plain(setting.leverage)}x, more than the limit of "
+            f"{plain(most)}x; set it lower, or raise max_leverage on Risk.",
+            limit=str(most),
+            value=str(setting.leverage),
+        )
+    tiers = case.rules.margin
+    if case.instrument.kind in CASH_KINDS or case.mark is None or not tiers:
+        return
+    _, after = case.units
+    allowed = most_leverage(tiers, case.instrument.notional(case.mark, after), after)
+    if setting.leverage > allowed:
+        yield Refusal(
+            code=RefusalCode.LEVERAGE,
+            message=f"{case.instrument.venue} allows {plain(allowed)}x for a position of {plain(after)} contracts in "
+            f"{case.instrument.id}, which is set to {plain(setting.leverage)}x.",
+            limit=str(allowed),
+            value=str(setting.leverage),
+        )
+
+
+def one_way(case: Case) -> Iterator[Refusal]:
+    """In a derivative an account has one position: nobody opens against what somebody else holds there."""
+    request, instrument = case.request, case.instrument
+    if instrument.kind in CASH_KINDS:
+        return
+    for owner, line in sorted(case.picture.commitments.parts(request.account, instrument.id).items()):
+        opposite = line.quantity * request.side.sign < ZERO
+        if owner == request.owner or request.owner == MANUAL or not opposite:
+            continue
+        bot = case.state.bots.get(owner)
+        yield Refusal(
+            code=RefusalCode.OPPOSED,
+            message=f"{bot.name if bot is not None else owner} holds {plain(line.quantity)} contracts of "
+            f"{instrument.id} the other way, and the account has one position there; use another instrument or "
+            "account.",
+            value=owner,
+        )
+        return
 
 
 def rate(case: Case) -> Iterator[Refusal]:
@@ -401,6 +463,8 @@ ENTRY_RULES: tuple[Rule, ...] = (
     size,
     positions,
     short,
+    leverage,
+    one_way,
     rate,
 )
 """All rules, in the order in which their reasons are listed."""

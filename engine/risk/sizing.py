@@ -150,7 +150,7 @@ class PositionSizer:
             self._picture.look()
             base = self._state.accounts[self._account].base_currency
             equity = self._picture.equity(self._account)
-            rate = self._picture.rates.rate(instrument.quote, base)
+            rate = self._picture.rates.rate(instrument.quote, base, instrument.venue)
             if not equity.known or not rate:
                 missing = ", ".join(equity.missing) or instrument.quote
                 return ZERO, f"the account cannot be valued: no price is known for {missing}"
@@ -174,7 +174,7 @@ class PositionSizer:
     ) -> tuple[Room | None, str]:
         """What is possible, as the gate will see it; None with the reason where it cannot be told."""
         limits, picture = self._limits(), self._picture
-        others = picture.exposure(self._account, without=instrument.id)
+        everything, others = picture.portfolio(self._account, without=instrument.id)
         mark = picture.mark(instrument.id)
         if not others.known or mark is None:
             missing = ", ".join(others.missing) or instrument.id
@@ -190,14 +190,15 @@ class PositionSizer:
         )
         quote = picture.quote(instrument.id)
         currency, per_unit = reservation(request, instrument, quote)
-        funds = self._state.balance(self._account, currency).free
+        # Sizes are not stretched by leverage: one unit takes its whole value of what is free.
+        funds = picture.free_funds(self._account, currency)
         budget = self._budgets.budget(owner)
         if budget is not None:
-            into = picture.rates.rate(budget.currency, currency)
+            into = picture.rates.rate(budget.currency, currency, instrument.venue)
             if budget.missing or into is None:
                 return None, f"the capital of {owner} cannot be valued: no price is known"
             funds = min(funds, budget.free * into)
-        whole = limits.max_portfolio_exposure * limits.max_leverage * equity
+        whole = limits.max_portfolio_exposure * limits.max_leverage * everything.value
         room = Room(
             price=max(mark, expected_price(request, quote) or mark),
             position=limits.max_position_size_pct * self._caution.factor * equity / rate - held,

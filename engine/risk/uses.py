@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from engine.risk.picture import Picture
     from engine.risk.throttle import Throttle
 
-__all__ = ["LimitUse", "RiskLevel", "level_of", "limit_uses"]
+__all__ = ["BREAKER_FIELDS", "LimitUse", "RiskLevel", "level_of", "limit_uses"]
 
 
 class RiskLevel(enum.StrEnum):
@@ -79,7 +79,7 @@ def limit_uses(
         base = picture.state.accounts[account].base_currency
         equity = picture.equity(account)
         whole = equity.value if equity.known else None
-        exposure = picture.exposure(account)
+        everything, exposure = picture.portfolio(account)
         largest, where = _largest(picture, account)
         second, minute = throttle.busiest(now)
         rows = [
@@ -94,14 +94,14 @@ def limit_uses(
                 "max_portfolio_exposure",
                 "Exposure",
                 exposure.value if exposure.known else None,
-                None if whole is None else limits.max_portfolio_exposure * limits.max_leverage * whole,
+                limits.max_portfolio_exposure * limits.max_leverage * everything.value if everything.known else None,
                 base,
             ),
             _count("max_total_positions", "Positions", len(picture.positions()), limits.max_total_positions),
             *(
-                _share(_BREAKER_FIELDS[row.name], row.label, row.value, row.threshold)
+                _share(BREAKER_FIELDS[row.name], row.label, row.value, row.threshold)
                 for row in breakers
-                if row.scope == account and row.name in _BREAKER_FIELDS
+                if row.scope == account and row.name in BREAKER_FIELDS
             ),
             _count("max_orders_per_second", "Orders within a second", second, limits.max_orders_per_second),
             _count("max_orders_per_minute", "Orders within a minute", minute, limits.max_orders_per_minute),
@@ -109,7 +109,7 @@ def limit_uses(
     return tuple(rows)
 
 
-_BREAKER_FIELDS = {
+BREAKER_FIELDS = {
     "daily_loss": "max_daily_loss_pct",
     "drawdown": "breaker_drawdown_pct",
     "max_drawdown": "max_drawdown_pct",

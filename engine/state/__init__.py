@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.state.core import ENGINE_SCOPE, EngineState
-from engine.state.money import EXTERNAL
+from engine.state.money import EXTERNAL, external_shares
 from engine.state.orders import RECENT_ORDERS
 
-__all__ = ["ENGINE_SCOPE", "EXTERNAL", "RECENT_ORDERS", "EngineState"]
+__all__ = ["ENGINE_SCOPE", "EXTERNAL", "RECENT_ORDERS", "EngineState", "external_shares"]

@@ -24,17 +24,21 @@ from engine.model.entries import (
     Forgotten,
     HaltEntry,
     MarkEntry,
+    Moved,
+    Opening,
     Sums,
     TradingState,
 )
 from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner
 from engine.model.instrument import Instrument
+from engine.model.margin import UNLEVERED, MarginSetting
 from engine.model.order import Order
 from engine.model.position import Position
-from engine.state import money, orders, registers
+from engine.state import derivatives, money, orders, registers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from decimal import Decimal
 
     from engine.model.fill import Fill
 
@@ -42,7 +46,7 @@ __all__ = ["ENGINE_SCOPE", "EngineState"]
 
 ENGINE_SCOPE = "engine"
 _CHUNK = 100
-_HANDLERS = {**money.HANDLERS, **orders.HANDLERS, **registers.HANDLERS}
+_HANDLERS = {**money.HANDLERS, **derivatives.HANDLERS, **orders.HANDLERS, **registers.HANDLERS}
 
 _encode = msgspec.msgpack.Encoder(decimal_format="string", order="deterministic").encode
 
@@ -95,8 +99,20 @@ class EngineState:
         """Executions of orders that are not remembered any more, which the venue may still tell of."""
         self.cursors: dict[AccountId, str] = {}
         """Up to where each account's executions at the venue are known to be booked."""
+        self.openings: dict[AccountId, Opening] = {}
+        """Which executions are part of an account's opening balance; missing in journals of earlier releases."""
         self.requests: dict[str, int] = {}
         """Ids of the last mutating requests with the time (UTC nanoseconds) at which each was begun, oldest first."""
+        self.margins: dict[tuple[AccountId, InstrumentId], MarginSetting] = {}
+        """Leverage and margin mode where something else than the default was set."""
+        self.wishes: dict[tuple[AccountId, InstrumentId], MarginSetting] = {}
+        """Leverage and margin mode that are wanted where the venue was found to hold something else."""
+        self.moved: dict[tuple[AccountId, InstrumentId], list[Moved]] = {}
+        """Changes of positions in derivatives since funding was last paid for them, oldest first, the last few."""
+        self.payments: dict[str, int] = {}
+        """Ids of the last funding payments with their time, oldest first."""
+        self.funding_cursors: dict[AccountId, str] = {}
+        """Up to where each account's funding at the venue is known to be booked."""
         self.oco: dict[str, list[ClientOrderId]] = {}
         """Open members of each OCO group; derived from `orders`."""
 
@@ -120,15 +136,40 @@ class EngineState:
         """The account's whole position; None when it never had one."""
         return self.positions.get((account, instrument))
 
+    def margin(self, account: AccountId, instrument: InstrumentId) -> MarginSetting:
+        """Leverage and margin mode of an account in a derivative, as the venue was last known to hold them."""
+        return self.margins.get((account, instrument), UNLEVERED)
+
+    def wanted_margin(self, account: AccountId, instrument: InstrumentId) -> MarginSetting:
+        """Leverage and margin mode that somebody here has chosen; isolated and unlevered where nobody has."""
+        return self.wishes.get((account, instrument)) or self.margin(account, instrument)
+
+    def owned_at(self, account: AccountId, instrument: InstrumentId, ts: int) -> dict[Owner, Decimal]:
+        """What each owner held of a derivative at a time after the last funding payment, in signed contracts."""
+        later = [moved for moved in self.moved.get((account, instrument), ()) if moved.ts > ts]
+        held = {
+            owner: position.quantity
+            for (owner, holder, what), position in self.owned.items()
+            if holder == account and what == instrument
+        }
+        for moved in later:
+            held[moved.owner] -= moved.quantity
+        return {owner: quantity for owner, quantity in held.items() if quantity}
+
     def trading_state(self, scope: str = ENGINE_SCOPE) -> TradingState:
         """The trading state of a scope."""
         halt = self.halts.get(scope)
         return halt.state if halt is not None else TradingState.ACTIVE
 
     def has_fill(self, fill: Fill) -> bool:
-        """True when this very execution is already booked (as far as the venue may still tell of it)."""
-        order = self.order(fill.client_id)
+        """True when this very execution is in the books already (as far as the venue may still tell of it).
+
+        It is booked, or part of the opening balance, as nothing is that an order of these books has done.
+        """
+        order, opening = self.order(fill.client_id), self.openings.get(fill.account)
         if order is not None and fill.key in order.fill_keys:
+            return True
+        if order is None and opening is not None and opening.holds(fill):
             return True
         return fill.key in self.external_fills or self.is_forgotten(fill)
 
@@ -244,5 +285,11 @@ _MAPS: dict[str, Any] = {
     "external_fills": list[tuple[str, int]],
     "forgotten": list[tuple[AccountId, Forgotten]],
     "cursors": list[tuple[AccountId, str]],
+    "openings": list[tuple[AccountId, Opening]],
     "requests": list[tuple[str, int]],
+    "margins": list[tuple[tuple[AccountId, InstrumentId], MarginSetting]],
+    "wishes": list[tuple[tuple[AccountId, InstrumentId], MarginSetting]],
+    "moved": list[tuple[tuple[AccountId, InstrumentId], list[Moved]]],
+    "payments": list[tuple[str, int]],
+    "funding_cursors": list[tuple[AccountId, str]],
 }

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from engine.model.decimals import ZERO, exact
 from engine.model.ids import MANUAL
+from engine.model.instrument import CASH_KINDS
 from engine.model.order import OPEN_STATUSES
 from engine.model.verification import BALANCES, ORDERS, POSITIONS, Finding, Grade
-from engine.state.money import CASH_KINDS, EXTERNAL
+from engine.state.money import EXTERNAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

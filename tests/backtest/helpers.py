@@ -59,7 +59,9 @@ def make_bars(rows: Sequence[Row], timeframe: str = "1h", volume: float = 1000.0
 
 def make_instrument(*, margin: bool = False, tick: str = "0.01", lot: str = "0.001", **rules: str) -> Instrument:
     """BTC/USDT with a fee of 0.1 % a side."""
-    terms = {name: Decimal(value) for name, value in ({"maker_fee": "0.001", "taker_fee": "0.001"} | rules).items()}
+    terms: dict[str, Any] = {
+        name: Decimal(value) for name, value in ({"maker_fee": "0.001", "taker_fee": "0.001"} | rules).items()
+    }
     return Instrument(
         id=InstrumentId("SIM:BTC/USDT"),
         venue=VenueId("SIM"),

@@ -1,4 +1,4 @@
-"""Run the benchmarks, each in a process of its own, and print one table: `python -m tests.bench [name ...]`."""
+"""Run the benchmarks, each in its own process, and print one table: `python -m tests.bench [--peers] [name ...]`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from tests.bench.table import Row
 
 TIMEOUT_S = 3600
 _ONE = "--one"
+PEERS_OPTION = "--peers"
+"""Build the environments of other libraries that are compared with, where they are missing."""
 
 
 def names() -> list[str]:
@@ -68,6 +70,9 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == [_ONE]:
         measure_here(arguments[1], Path(arguments[2]))
         return 0
+    if PEERS_OPTION in arguments:
+        arguments = [word for word in arguments if word != PEERS_OPTION]
+        os.environ["QUARTERDECK_BENCH_PEERS"] = "1"
     known = names()
     unknown = sorted(set(arguments) - set(known))
     if unknown:

@@ -111,9 +111,9 @@ async def _measure(home: Path) -> list[Row]:
         Inquiry.recover = real  # type: ignore[method-assign]
     engine = host.engine
     assert engine is not None
-    report = engine.report
+    report = engine.default.report
     assert report is not None
-    rounds = [(await engine.monitor.check()).duration_ms for _ in range(3)]
+    rounds = [(await engine.default.monitor.check()).duration_ms for _ in range(3)]
     await host.stop()
     right = (report.ended, len(engine.state.orders), report.verdict) == (ENDED, OPEN - ENDED, "verified")
     what = f"reconcile a start: {RECENT:,} recent orders, {OPEN} open, {ENDED} ended unheard"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["OUT", "Row", "best_rate", "percentile", "sync_times", "workplace"]
+__all__ = ["OUT", "Lag", "Row", "best_rate", "percentile", "sync_times", "workplace"]
 
 OUT = Path(__file__).parent / "out"
 """Where benchmarks write: beside them, because a real disk is wanted and /tmp may be memory."""
@@ -71,3 +72,38 @@ def sync_times(folder: Path, sync: Callable[[int], None], *, count: int, pause_s
     finally:
         os.close(descriptor)
     return times
+
+
+class Lag:
+    """A heartbeat on an event loop: by how much a sleep of `BEAT_S` ends late."""
+
+    BEAT_S = 0.005
+
+    def __init__(self) -> None:
+        self.late: list[float] = []
+        """Milliseconds."""
+        self.own: list[float] = []
+        """The same without the time in which the thread could have gone on and other processes had the processors."""
+
+    async def beat(self) -> None:
+        """Measure until cancelled."""
+        while True:
+            waited, before = _waited(), time.monotonic()
+            await asyncio.sleep(self.BEAT_S)
+            late = max(0.0, (time.monotonic() - before - self.BEAT_S) * 1e3)
+            self.late.append(late)
+            self.own.append(max(0.0, late - (_waited() - waited)))
+
+    def words(self) -> str:
+        """For the table."""
+        worst = f"p99 {percentile(self.late, 99):.1f} ms, most {max(self.late):.1f} ms"
+        return f"{worst} (without waiting for a processor {percentile(self.own, 99):.1f} and {max(self.own):.1f} ms)"
+
+
+def _waited() -> float:
+    """Milliseconds that this thread has waited for a processor so far; 0 where the system does not tell."""
+    try:
+        with Path("/proc/thread-self/schedstat").open(encoding="ascii") as file:
+            return int(file.read().split()[1]) / 1e6
+    except (OSError, IndexError, ValueError):
+        return 0.0

@@ -18,6 +18,7 @@ from engine.model.limits import RiskLimits
 from engine.model.order import Decision, Order, OrderRequest, OrderSide, OrderType
 from engine.model.risk import Quote
 from engine.model.signal import Signal, SignalAction, SignalDirection
+from engine.model.venue import AMEND_UNSUPPORTED
 from engine.risk.department import RiskDepartment
 from engine.state import EngineState
 from engine.strategy.contract import Holding, Strategy, StrategyMemory, Wish
@@ -115,6 +116,8 @@ class House:
         )
         self.exchange.open_account(PAPER, {USDT: D(100_000)})
         self.slow = slow
+        self.rigid = False
+        """Whether the venue changes no order in place."""
         self.effects: list[Effect] = []
         self.sent: list[Effect] = []
         self.last = 100.0
@@ -173,6 +176,9 @@ class House:
                 reports = self.exchange.place(effect.command, now)
             case CancelEffect():
                 reports = self.exchange.cancel(effect.account, effect.client_id, now)
+            case AmendEffect() if self.rigid:
+                said = ev.OrderCancelRejected(client_id=effect.client_id, code=AMEND_UNSUPPORTED, reason="no", ts=now)
+                reports = [(effect.account, said)]
             case AmendEffect():
                 reports = self.exchange.amend(
                     effect.account,

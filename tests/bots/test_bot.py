@@ -228,6 +228,18 @@ def test_what_the_venue_refuses_to_move_is_tried_again_at_the_next_bar(house: Ho
     assert house.at_venue() == [(STOP, D(1), D(96))]
 
 
+def test_where_nothing_is_changed_in_place_a_stop_is_replaced_and_the_target_with_it(house: House) -> None:
+    house.rigid = True
+    house.hold(stop=95.0, target=120.0)
+    for level in (96.0, 97.0):
+        house.trail(stop=level)
+        house.flat()
+        assert sorted(house.at_venue()) == [(STOP, D(1), D(repr(level))), ("take_profit", D(1), D(120))]
+    assert amendments(house) == 1, "asked once, and remembered"
+    house.bar(100, 100, 90, 91)
+    assert gone(house)
+
+
 # --- leaving ---------------------------------------------------------------------------------------------------------
 
 

@@ -64,6 +64,14 @@ async def test_a_restarted_bot_puts_a_stop_back_that_was_lost_meanwhile(yard: Ya
     assert [order.stop_price for order in yard.orders(entry)] == [D(95)]
 
 
+async def test_a_bot_that_died_before_its_memory_was_kept_keeps_the_level_of_its_stop(yard: Yard) -> None:
+    entry = await yard.holding(stop=91.0)
+    before = [order.client_id for order in yard.orders(entry)]
+    entry.memory = b""
+    await yard.restarted().recover()
+    assert [(order.client_id, order.stop_price) for order in yard.orders(entry)] == [(before[0], D(91))]
+
+
 async def test_a_restart_in_the_middle_of_closing_goes_on_closing(slow: Yard) -> None:
     entry = await slow.holding()
     slow.manager.stop(entry, "close")

@@ -81,15 +81,15 @@ class Yard(House):
 
     def new_manager(self, most: int = 3) -> BotManager:
         return BotManager(
-            PAPER,
+            lambda config: PAPER,
             self.ledger,
             self.desk,
             self.hub,
-            Fixed(),
+            lambda account: Fixed(),
             self.library,
             lambda *wanted: self.history(*wanted),
             self.clock,
-            lambda: self.free,
+            lambda account: self.free,
             most,
         )
 

@@ -1,7 +1,8 @@
 """The fault test from the command line.
 
     python -m tests.chaos                        the long form: every point, both venues, 500 random hang-ups on each,
-                                                 and the loss of power at some hundreds of moments
+                                                 the loss of power at some hundreds of moments, and chaos on the
+                                                 wires of three exchanges at once (`python -m tests.chaos.wire`)
     python -m tests.chaos --seed N --point X     one session, as a table or the suite names it
 
 Every session is drawn from its seed, so a line of the table can be run again. The exit status is 0 when nothing was
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.clock import SystemClock
-from tests.chaos import power
+from tests.chaos import power, wire
 from tests.chaos.defects import DEFECTS
 from tests.chaos.plan import ANY, Plan, points_of
 from tests.chaos.session import Outcome, run
@@ -102,6 +103,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--hits", type=int, default=20, help="hits of every point (20)")
     parser.add_argument("--random", type=int, default=500, help="random kills and hang-ups on each venue (500)")
     parser.add_argument("--power", type=int, default=300, help="moments at which the power fails, by hundreds (300)")
+    parser.add_argument("--wire", type=int, default=20_000, help="orders in the storm on the wire, 0 for none (20000)")
     parser.add_argument("--first-seed", type=int, default=1000)
     parser.add_argument("-j", "--jobs", type=int, default=2, help="sessions at once (2)")
     return parser.parse_args(arguments)
@@ -158,7 +160,8 @@ def long(options: argparse.Namespace) -> int:
     # The loss of power has a program of its own, one session of which is enough for many moments.
     seeds = range(0 if options.point else options.power // 100)
     dark = [power.main(["--seed", str(seed), "--moments", "100"]) for seed in seeds]
-    return 1 if bad or any(dark) else 0
+    drowned = wire.main(["--orders", str(options.wire)]) if options.wire and not options.point else 0
+    return 1 if bad or any(dark) or drowned else 0
 
 
 def _fill(row: Row, pool: ThreadPoolExecutor, options: argparse.Namespace, counts: Counter[str]) -> None:

@@ -9,12 +9,12 @@ import msgspec
 
 from engine import events as ev
 from engine.control import service
-from engine.engine import Engine
 from engine.errors import UnknownOutcomeError
 from engine.execution import executions, reconcile
 from engine.execution.dispatcher import Dispatcher
 from engine.execution.inquiry import Inquiry, Tally
 from engine.model.ids import TradeId
+from engine.venue_unit import VenueUnit
 from storage.journal import journal, schema
 from tests.chaos.weather import Weather
 
@@ -77,7 +77,7 @@ def _start_without_asking() -> None:
         return Tally()
 
     Dispatcher.recover = none  # type: ignore[method-assign]
-    Engine._settle_balances = nothing  # type: ignore[method-assign]
+    VenueUnit._settle_balances = nothing  # type: ignore[method-assign]
     Inquiry.look_over = none  # type: ignore[method-assign]
 
 

@@ -1,4 +1,4 @@
-"""The page of guarantees names only what there is."""
+"""The pages of guarantees and of failures name only what there is."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 
 from tests.conftest import ROOT
 
-PAGE = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
-TESTS = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::([\w*]+)`", PAGE)))
-PLACES = sorted(set(re.findall(r"`((?:engine|storage|console|tests)/[\w/]*(?:\.\w+)?)`", PAGE)))
+PAGE, FAILURES = ((ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("guarantees", "failures"))
+TESTS = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::([\w*]+)`", PAGE + FAILURES)))
+PLACES = sorted(set(re.findall(r"`((?:engine|storage|console|tests)/[\w/]*(?:\.\w+)?)`", PAGE + FAILURES)))
 
 
 @pytest.mark.parametrize(("file", "name"), TESTS)
@@ -23,6 +23,18 @@ def test_each_test_that_is_named_is_there(file: str, name: str) -> None:
 @pytest.mark.parametrize("place", PLACES)
 def test_each_module_that_is_named_is_there(place: str) -> None:
     assert (ROOT / place).exists()
+
+
+def test_everything_that_wires_do_names_a_test() -> None:
+    section = FAILURES.partition("## What wires do")[2].partition("\n## ")[0]
+    rows = [
+        line.split("|")[1:-1] for line in section.splitlines() if line.startswith("| ") and "what happens" not in line
+    ]
+    assert len(rows) >= 15
+    for what, done, seen, test in rows:
+        assert "::" in test, what
+        assert done.strip(), what
+        assert seen.strip(), what
 
 
 def test_every_promise_names_a_test_and_a_module() -> None:

@@ -6,6 +6,7 @@ import asyncio
 from decimal import Decimal as D
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from engine import events as ev
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from engine.model.venue import VenuePosition
+
 PAPER, USDT, MARKET = AccountId("paper"), Currency("USDT"), InstrumentId(BTC)
 
 
@@ -39,7 +42,7 @@ def venue(on: Deck) -> PaperVenue:
 
 async def checked(on: Deck) -> dict[str, Finding]:
     """One round; its findings by subject."""
-    event = await on.engine.monitor.check()
+    event = await on.engine.default.monitor.check()
     return {finding.subject: finding for finding in event.findings}
 
 
@@ -80,7 +83,7 @@ async def test_trading_on_meanwhile_is_no_false_alarm(on: Deck) -> None:
     trading = asyncio.ensure_future(trade())
     rounds = []
     while not trading.done():
-        rounds.append(await on.engine.monitor.check())
+        rounds.append(await on.engine.default.monitor.check())
         await asyncio.sleep(0)
     await trading
     assert len(rounds) >= 3
@@ -108,6 +111,9 @@ async def test_money_that_no_execution_explains(
     on: Deck, deposit: str, expected: Grade, adjusted: int, state: TradingState
 ) -> None:
     venue(on)._exchange.deposit(PAPER, USDT, D(deposit))
+    first = await on.engine.default.monitor.check()
+    assert first.findings == ()
+    assert f"The venue shows +{deposit} USDT; an execution may still explain it" in first.notes[0]
     found = await checked(on)
     assert (found["USDT"].check, found["USDT"].grade) == (BALANCES, expected)
     assert len(await facts(on, ev.BalanceAdjusted)) == adjusted
@@ -135,9 +141,38 @@ async def test_an_end_that_was_never_reported_is_found_and_told(on: Deck, monkey
     assert (found[row.client_id].check, found[row.client_id].grade) == (ORDERS, Grade.FORCED)
 
 
+async def test_a_position_that_nobody_explains_halts_trading_though_a_question_after_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    perpetual = InstrumentId("SIM:BTC/USDT:USDT")
+    async with deck(tmp_path, paper__perpetuals=True) as on:
+        row = await on.call("orders.place", instrument=perpetual, side="buy", quantity="1")
+        await on.reaches(row, OrderStatus.FILLED)
+        real = venue(on).positions
+
+        async def doubled(account: AccountId) -> list[VenuePosition]:
+            return [msgspec.structs.replace(said, quantity=2 * said.quantity) for said in await real(account)]
+
+        async def silent(*_: object) -> None:
+            raise TimeoutError
+
+        monkeypatch.setattr(venue(on), "positions", doubled)
+        monkeypatch.setattr(on.engine.guard, "margin", silent)
+        await on.engine.default.monitor.check()
+        event = await on.engine.default.monitor.check()
+        assert on.engine.state.positions[PAPER, perpetual].quantity == 2
+        assert on.engine.state.trading_state() is TradingState.HALTED
+        assert "no execution explains it" in on.engine.state.halts["engine"].reason
+        grades = [finding.grade for finding in event.findings if finding.check == POSITIONS]
+        assert grades == [Grade.FORCED, Grade.FAILED]
+
+
 @pytest.mark.parametrize("what", ["lot", "money", "order"])
 async def test_a_state_that_contradicts_itself_halts_trading(on: Deck, what: str) -> None:
     filled = await on.market(quantity="0.002")
+    await on.reaches(filled, OrderStatus.FILLED)
+    # What is booked must not be told again as something new.
+    await checked(on)
     match what:
         case "lot":
             on.engine.state.positions[PAPER, MARKET].lots[0].quantity += 1
@@ -167,8 +202,8 @@ async def test_a_check_that_fails_is_a_finding_and_keeps_no_other_from_being_mad
         raise ExchangeConnectionError("The venue is away.")
 
     monkeypatch.setattr(on.engine.risk, "uses", breaks)
-    monkeypatch.setattr(on.engine.accounts, "compare", away)
-    event = await on.engine.monitor.check()
+    monkeypatch.setattr(on.engine.default.upkeep[PAPER].accounts, "compare", away)
+    event = await on.engine.default.monitor.check()
     assert event.checks == (POSITIONS, ORDERS)
     assert {f.check: f.grade for f in event.findings} == {BALANCES: Grade.FAILED, LIMITS: Grade.FAILED}
     assert any("The venue is away." in f.text for f in event.findings)
@@ -205,7 +240,7 @@ async def test_a_row_of_the_database_that_differs_is_made_anew_from_the_journal(
 
 async def test_rounds_are_made_by_themselves_and_on_demand(tmp_path: Path) -> None:
     async with deck(tmp_path, error_handling__state_consistency={"validation_frequency": 0.01}) as on:
-        await eventually(lambda: on.engine.monitor.last is not None)
+        await eventually(lambda: on.engine.default.monitor.last is not None)
         view = await on.call("state.check")
         assert (set(view.checks), view.findings) == (set(CHECKS), ())
         reports = await on.call("recovery.report", limit=5)

@@ -108,7 +108,7 @@ def test_within_a_pane_a_key_does_one_thing() -> None:
 
 
 def test_each_screen_has_a_number_key_in_the_order_of_the_bar() -> None:
-    assert [find_action(f"app.{name}").keys for name in SCREENS] == ["1", "2", "3", "4", "5", "6"]
+    assert [find_action(f"app.{name}").keys for name in SCREENS] == ["1", "2", "3", "4", "5", "6", "7"]
 
 
 def test_bindings_carry_the_actions_id_so_that_a_keymap_can_change_them() -> None:

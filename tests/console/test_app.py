@@ -20,7 +20,7 @@ from widgets.live_table import LiveTable
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCREENS = ["dashboard", "bots", "portfolio", "market", "risk", "backtests"]
+SCREENS = ["dashboard", "bots", "portfolio", "market", "risk", "backtests", "settings"]
 
 
 async def test_each_number_shows_its_screen_and_the_status_line_is_on_all_of_them() -> None:
@@ -388,6 +388,21 @@ async def test_zoom_keeps_the_status_line() -> None:
         assert "Orders BTC/USDT" not in page
         await deck.press("z")
         assert "Orders BTC/USDT" in deck.text()
+
+
+@pytest.mark.parametrize("screen", ["dashboard", "bots", "portfolio", "market", "risk", "backtests", "settings"])
+async def test_zoom_gives_every_pane_all_that_the_bars_leave(screen: str) -> None:
+    async with console(size=(120, 40), screen=screen) as deck:
+        panes = [pane for pane in deck.screen.focus_chain if pane.allow_maximize]
+        assert panes
+        for pane in panes:
+            pane.focus()
+            await deck.settle()
+            await deck.press("z")
+            assert deck.screen.maximized is pane
+            assert (pane.outer_size.width, pane.outer_size.height) == (120, 40 - 3), pane
+            await deck.press("z")
+            assert pane.outer_size.height < 37, pane
 
 
 async def test_a_mistake_of_the_console_is_shown_and_does_not_end_it() -> None:

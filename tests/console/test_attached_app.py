@@ -12,7 +12,7 @@ from console.errands import READ_ONLY
 from tests.kit.deck import console
 from tests.kit.fake_link import FakeLink
 
-SCREENS = ["dashboard", "bots", "portfolio", "market", "risk", "backtests"]
+SCREENS = ["dashboard", "bots", "portfolio", "market", "risk", "backtests", "settings"]
 MUTATING = {"orders.place", "orders.cancel", "orders.cancel_all", "bots.create", "bots.start", "bots.stop"}
 
 

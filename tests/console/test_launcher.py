@@ -311,3 +311,19 @@ def test_without_a_terminal_it_says_so(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "needs a terminal" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_venue_that_is_chosen_while_an_engine_runs_is_said_to_have_no_effect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from console.launcher import _attached
+
+    monkeypatch.delenv("QUARTERDECK_VENUE", raising=False)
+    plain = "An engine runs here already (process 7); this console is attached to it."
+    assert _attached(tmp_path, 7) == plain
+    monkeypatch.setenv("QUARTERDECK_VENUE", "okx")
+    said = _attached(tmp_path, 7)
+    assert said.startswith(f"{plain} Choosing the venue okx has no effect on it")
+    # It is the one that the running engine was started for.
+    (tmp_path / "settings-seen.json").write_text('{"venue": "\\"OKX\\""}')
+    assert _attached(tmp_path, 7) == plain

@@ -131,3 +131,36 @@ def test_nobody_there_is_no_matter(made: Callable[..., Notifier]) -> None:
     notifier.close()
     notifier.ready()
     assert not notifier.supervised
+
+
+def test_what_is_unlocked_is_left_with_both(made: Callable[..., Notifier], systemd: Ear, watchdog: Ear) -> None:
+    from engine.keys.capsule import Capsule
+
+    capsule = Capsule()
+    os.pwrite(capsule.descriptor, b"unlocked", 0)
+    notifier = made(environ={"NOTIFY_SOCKET": systemd.socket.getsockname()})
+    notifier.keep(capsule.descriptor)
+    for ear in (systemd, watchdog):
+        said, descriptors, _, _ = socket.recv_fds(ear.socket, 4096, 4)
+        assert said.decode().splitlines()[:2] == ["FDSTORE=1", "FDNAME=quarterdeck-keys"]
+        (descriptor,) = descriptors
+        assert os.pread(descriptor, 64, 0) == b"unlocked"
+        os.close(descriptor)
+    capsule.close()
+
+
+def test_a_watchdog_that_comes_later_gets_it_too(made: Callable[..., Notifier], tmp_path: Path) -> None:
+    from engine.keys.capsule import Capsule
+
+    capsule, notifier = Capsule(), made(environ={})
+    notifier.keep(capsule.descriptor)
+    (tmp_path / "run").mkdir()
+    ear = Ear(str(watchdog_socket(tmp_path)))
+    notifier.ready()
+    _, descriptors, _, _ = socket.recv_fds(ear.socket, 4096, 4)
+    assert not descriptors
+    said, descriptors, _, _ = socket.recv_fds(ear.socket, 4096, 4)
+    assert "FDNAME=quarterdeck-keys" in said.decode()
+    os.close(descriptors[0])
+    ear.socket.close()
+    capsule.close()

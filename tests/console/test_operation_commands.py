@@ -13,6 +13,7 @@ import pytest
 from console import cli, operation_call
 from console.commands import ALIASES, COMMANDS
 from console.operation_shapes import NOT_COMMANDS, POSITIONAL, SHORTHANDS
+from engine.control.live.consent import Consents
 from engine.control.ops import all as entered
 from engine.control.registry import OPERATIONS
 from engine.errors import EngineNotRunningError, OrderRejectionError
@@ -105,7 +106,7 @@ def command_of(*words: str) -> click.Command | None:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(name for name in OPERATIONS if name.partition(".")[0] not in NOT_COMMANDS))
+@pytest.mark.parametrize("name", sorted(n for n in OPERATIONS if not NOT_COMMANDS & {n, n.partition(".")[0]}))
 def test_every_operation_is_a_command_and_every_field_can_be_said(name: str) -> None:
     noun, _, verb = name.partition(".")
     command = command_of(noun, verb.replace("_", "-"))
@@ -351,3 +352,27 @@ def test_what_needs_no_engine_works_without_one(
     assert quarterdeck("config", "get", "paper.seed").out.splitlines()[1].split()[:3] == ["paper.seed", "5", "42"]
     assert "fast_ma" in quarterdeck("strategies", "config", "trend_following").out
     assert quarterdeck("bots", "list").status == 3
+
+
+def test_agreeing_to_a_live_account_asks_for_its_name(
+    quarterdeck: Callable[..., Said],
+    link: Engine,
+    answers: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    link.lose()
+    monkeypatch.setattr(operation_call, "_running", lambda _home: False)
+    (tmp_path / "config.toml").write_text('[venues.okx]\nkind = "okx"\nmode = "live"\n')
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    alone = quarterdeck("live", "consent", "test-okx")
+    assert (alone.status, "by a person at a terminal; nothing was changed" in alone.err) == (1, True)
+    answers("okx\n")
+    assert "OKX/test-okx" in quarterdeck("live", "consent", "test-okx").err
+    assert not Consents(tmp_path).all()
+    answers("OKX/test-okx\n")
+    agreed = quarterdeck("live", "consent", "test-okx")
+    assert agreed.status == 0
+    assert "Type OKX/test-okx to agree" in agreed.err
+    assert [(given.venue, given.account) for given in Consents(tmp_path).all()] == [("OKX", "test-okx")]
+    assert "no live account 'nobody'" in quarterdeck("live", "consent", "nobody").err

@@ -72,7 +72,14 @@ class Stub:
         )
 
     async def call(
-        self, name: str, params: Mapping[str, Any], *, request_id: str | None, role: Role, actor: str
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        *,
+        request_id: str | None,
+        role: Role,
+        actor: str,
+        connection: str = "",
     ) -> Any:
         self.calls.append((name, dict(params), request_id, role, actor))
         answer = self.answers.get(name)
@@ -83,6 +90,9 @@ class Stub:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def left(self, connection: str) -> None:
+        pass
 
     def subscribe(self, topic: str, handler: DeltaHandler, filters: dict[str, Any]) -> StubWatcher:
         wanted_filters(topic, filters)

@@ -23,7 +23,7 @@ Every operation is a command, `quarterdeck NOUN VERB`. Its fields are options; t
 quarterdeck bots create trend-1 trend_following SIM:BTC/USDT --capital 2000 --param fast_ma=20
 quarterdeck bots start trend-1 --yes
 quarterdeck orders preview buy 0.01 SIM:BTC/USDT
-quarterdeck orders place buy 0.01 SIM:BTC/USDT --limit 60000
+quarterdeck orders place buy 0.001 SIM:BTC/USDT --limit 60000
 quarterdeck orders list --owner manual --sort -created --json
 quarterdeck orders cancel-all --instrument SIM:BTC/USDT --yes
 quarterdeck risk halt --reason "lunch" --yes

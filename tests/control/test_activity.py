@@ -14,8 +14,8 @@ from tests.kit.histories import PROPERTY_MIX, HistoryMaker
 
 SILENT = {
     "AccountOpened", "BotConfigured", "BotMemorySaved", "EpochOpened", "EquityRecorded", "FillsCaughtUp",
-    "InstrumentDefined", "MarkRecorded", "OrderAmendRequested", "OrderAmended", "OrderCancelRequested",
-    "OrderSubmitted", "Transferred",
+    "FundingCaughtUp", "InstrumentDefined", "MarkRecorded", "OrderAmendRequested", "OrderAmended",
+    "OrderCancelRequested", "OrderSubmitted", "Transferred",
 }  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def test_words_carry_names_amounts_and_reasons() -> None:
     usdt = state.accounts[next(iter(state.accounts))].base_currency
     account = next(iter(state.accounts))
     assert say(ev.Deposited(account=account, currency=usdt, amount=D("1234.50"), reference="bank")) == (
-        "info: Deposited 1,234.5 USDT (bank) []"
+        f"info: Deposited 1,234.5 USDT in {account} (bank) []"
     )
     assert say(ev.BotStateChanged(bot=bot, state="error", reason="no idea")).startswith("critical: Bot ")
     assert say(ev.OrderCanceled(client_id=ClientOrderId("Q1"), reason="asked", ts=1)) == (

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from decimal import Decimal as D
 from typing import TYPE_CHECKING, Any
 
@@ -152,6 +154,46 @@ def test_a_backup_holds_all_that_matters_and_nothing_that_does_not(home: Path) -
     assert all(file.stat().st_mode & 0o077 == 0 for file in folder.rglob("*"))
     assert (row.seq, row.problem) == (900, "")
     assert (home / "backups" / made(home, NOW + DAY, candles=True).name / "candles" / "bars.bin").exists()
+
+
+def test_what_belongs_to_exchanges_comes_back_but_consent_to_trade_real_money(home: Path, tmp_path: Path) -> None:
+    (home / "watched.json").write_text('["OKX:BTC/USDT"]')
+    (home / "keys.sealed").write_bytes(b"sealed")
+    (home / "live.json").write_bytes(b"[]")
+    # What an engine has written last is in the log beside the file, and nowhere else.
+    with closing(sqlite3.connect(home / "paper-OKX.db", isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute("PRAGMA wal_autocheckpoint = 0")
+        writer.execute("CREATE TABLE accounts (id TEXT)")
+        writer.execute("INSERT INTO accounts VALUES ('paper-okx')")
+        backup = home / "backups" / made(home).name
+    assert verify_backup(backup) == []
+    names = {file.name for file in backup.iterdir()}
+    assert {"watched.json", "keys.sealed", "paper-OKX.db"} <= names
+    assert not names & {"live.json", "paper-OKX.db-wal", "paper-OKX.db-shm"}
+
+    other = tmp_path / "other"
+    other.mkdir()
+    store(other / "journal.db", session(200, seed=3))
+    (other / "live.json").write_bytes(b"[]")
+    (backup / "live.json").write_bytes(b"[]")  # as in a backup of an earlier release
+    aside = restore_backup(other, backup, "2.1.0", over=True)["aside"]
+    assert (other / "keys.sealed").read_bytes() == b"sealed"
+    assert (other / "watched.json").read_text() == '["OKX:BTC/USDT"]'
+    for name in ("keys.sealed", "watched.json", "paper-OKX.db"):
+        assert (other / name).stat().st_mode & 0o077 == 0, name
+    with closing(sqlite3.connect(other / "paper-OKX.db")) as reader:
+        assert reader.execute("SELECT id FROM accounts").fetchall() == [("paper-okx",)]
+    assert not (other / "live.json").exists()
+    assert "live.json" in os.listdir(aside)
+
+
+def test_a_damaged_paper_venue_of_an_exchange_makes_a_backup_a_damaged_one(home: Path) -> None:
+    with closing(sqlite3.connect(home / "paper-OKX.db")) as writer:
+        writer.execute("CREATE TABLE accounts (id TEXT)")
+    backup = home / "backups" / made(home).name
+    (backup / "paper-OKX.db").unlink()
+    assert verify_backup(backup) == ["paper-OKX.db is missing."]
 
 
 def test_it_is_put_into_an_empty_home_and_has_the_same_state(home: Path, tmp_path: Path) -> None:

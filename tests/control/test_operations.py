@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal as D
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -22,13 +23,18 @@ from engine.errors import (
 )
 from engine.model.candle import Candle, timeframe_ns
 from engine.model.entries import BotState, TradingState
+from engine.model.ids import InstrumentId
+from engine.model.market import Ticker
 from engine.model.order import OrderStatus, OrderType
+from tests.conftest import ROOT
 from tests.control.house import BTC, Deck, deck
 from tests.kit.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from engine.control.views import TickerRow
 
 # fmt: off
 PROMISED_OPERATIONS = [
@@ -47,7 +53,7 @@ PROMISED_OPERATIONS = [
 PROMISED_TOPICS = [
     "engine.status", "market.book", "market.trades", "market.candles", "market.tickers", "orders.open",
     "portfolio.overview", "portfolio.positions", "portfolio.balances", "bots.state", "risk.state", "jobs.state",
-    "facts.activity", "orders.fills", "replay.state", "errors.notices",
+    "facts.activity", "orders.fills", "replay.state", "errors.notices", "venues.state",
 ]
 # fmt: on
 
@@ -108,6 +114,21 @@ async def test_the_market_is_shown_in_every_form(on: Deck) -> None:
     assert len(trades.trades) == 1
     with pytest.raises(NotFoundError, match=r"known are SIM:BNB/USDT, SIM:BTC/USDT"):
         await on.call("market.book", instrument="SIM:NO/NO")
+
+
+async def test_the_venues_own_figures_of_the_day_are_shown_where_it_tells_them(on: Deck) -> None:
+    async def shown() -> TickerRow:
+        rows: list[TickerRow] = await on.call("market.tickers")
+        return next(row for row in rows if row.instrument == BTC)
+
+    before, now = await shown(), on.engine.clock.now()
+    on.engine.on_market(Ticker(instrument=InstrumentId(BTC), ts=now, open=D(1), high=D(900_000), base_volume=D("12.5")))
+    row = await shown()
+    assert (row.high, row.volume) == (900_000, 12.5)
+    assert row.change_pct is not None
+    assert row.change_pct > 1000
+    # What the venue does not tell comes of the hours as ever.
+    assert row.low == before.low
 
 
 @pytest.mark.parametrize("timeframe", ["1m", "1h", "1d"])
@@ -177,6 +198,17 @@ async def test_a_preview_says_all_that_speaks_against_an_order(on: Deck) -> None
         await on.call("orders.preview", instrument=BTC, side="buy")
     with pytest.raises(NotFoundError):
         await on.call("orders.preview", instrument="SIM:NO/NO", side="buy", quantity="1")
+
+
+async def test_the_order_of_the_readme_passes_also_once_something_is_held(on: Deck) -> None:
+    found = re.search(r"orders place (\w+) (\S+) (\S+) --limit (\S+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert found is not None
+    side, quantity, instrument, price = found.groups()
+    await on.call("orders.place", instrument=instrument, side="buy", quantity="0.01")
+    await eventually(lambda: on.engine.state.positions)
+    asked = {"side": side, "quantity": quantity, "type": "limit", "price": price}
+    preview = await on.call("orders.preview", instrument=instrument, **asked)
+    assert preview.refusals == ()
 
 
 @pytest.mark.parametrize(

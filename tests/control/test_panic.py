@@ -22,16 +22,20 @@ from engine.control.host import PAPER_ACCOUNT, EngineHost, build_engine
 from engine.control.lock import find_holder
 from engine.control.notify import watchdog_socket
 from engine.control.panic import PanicReport, stop_directly
-from engine.control.panic_venue import PanicLog, empty_account
+from engine.control.panic_venue import PanicLog, empty_accounts
 from engine.control.takeover import take_over
 from engine.errors import EngineError, StateConsistencyError
+from engine.model.account import Account, TradingMode
 from engine.model.entries import BotState, TradingState
-from engine.model.ids import AccountId, Currency
+from engine.model.ids import AccountId, Currency, InstrumentId
+from engine.model.order import OrderStatus
 from engine.model.venue import VenueBalance
 from storage.journal.reader import Query, Reader
 from tests.conftest import ROOT
 from tests.control.house import BTC, deck
 from tests.execution.house import ScriptedVenue
+from tests.kit.exchanges import Exchanges
+from tests.kit.fake_feed import FakeFeed
 from tests.kit.waiting import eventually
 
 if TYPE_CHECKING:
@@ -72,10 +76,13 @@ async def trade(home: Path) -> tuple[str, str]:
         wanted = {"name": "t1", "strategy": "trend_following", "instrument": "SIM:SOL/USDT"}
         await link.call("bots.create", wanted)
         await link.call("bots.start", {"bot": "t1"})
-        for _ in range(500):
-            if await link.call("portfolio.positions"):
-                break
-        return str(bought.client_id), str(resting.client_id)
+        for _ in range(3000):
+            # What is killed before its venue has heard of the orders has nothing to cancel or to close.
+            working = [row.client_id for row in await link.call("orders.list") if row.status == "accepted"]
+            if working == [resting.client_id] and await link.call("portfolio.positions"):
+                return str(bought.client_id), str(resting.client_id)
+            await asyncio.sleep(0.01)
+    raise AssertionError("the engine does not trade")
 
 
 def facts(home: Path, *kinds: str) -> list[Any]:
@@ -200,9 +207,50 @@ class Keeper(ScriptedVenue):
 async def test_a_coin_that_nothing_trades_is_not_said_to_be_gone(tmp_path: Path) -> None:
     clock = SimulatedClock()
     venue, report, log = Keeper(clock), PanicReport(), PanicLog(tmp_path / "panic.log", clock, print)
-    await empty_account(venue, PAPER_ACCOUNT, "USDT", clock=clock, log=log, wait_s=1, say=lambda _: None, report=report)
+    base = Currency("USDT")
+    account = Account(id=PAPER_ACCOUNT, venue=venue.id, mode=TradingMode.PAPER, base_currency=base)
+    await empty_accounts(venue, [account], clock=clock, log=log, wait_s=1, say=lambda _: None, report=report)
     log.close()
-    assert (report.done, report.left) == (False, ["5 DOGE of the account"])
+    assert (report.done, report.left) == (False, ["5 DOGE of the account paper"])
+
+
+async def test_every_venue_is_emptied_and_one_that_is_away_keeps_no_other_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binance, okx = FakeFeed(), FakeFeed("OKX")
+    exchanges = Exchanges(monkeypatch, binance, okx)
+    config = "[paper]\nenabled = true\nseed = 7\n[venues.binance]\n[venues.okx]\n"
+    async with exchanges.deck(tmp_path, config) as on:
+        exchanges.quote()
+        await eventually(lambda: on.engine.mark(InstrumentId("BINANCE:BTC/USDT")) is not None)
+        row = await on.call("orders.place", instrument="BINANCE:BTC/USDT", side="buy", quantity="0.01")
+        await on.reaches(row, OrderStatus.FILLED)
+        rests = {
+            "instrument": "BINANCE:BTC/USDT",
+            "side": "buy",
+            "type": "limit",
+            "quantity": "0.005",
+            "price": "57000",
+        }
+        await on.reaches(await on.call("orders.place", **rests), OrderStatus.ACCEPTED)
+    (tmp_path / "journal.db").write_bytes(b"nothing that can be read")
+    okx.away = True
+    report = PanicReport()
+    said: list[str] = []
+    listen = binance.watch
+
+    async def watch(instruments: Sequence[InstrumentId]) -> None:
+        await listen(instruments)
+        exchanges.quote()
+
+    monkeypatch.setattr(binance, "watch", watch)
+    await stop_directly(tmp_path, "smoke", wait_s=10, say=said.append, report=report, without_journal=True)
+    assert len(report.cancelled) == 1
+    assert [line.partition(" at ")[0] for line in report.closed] == ["sold 0.010 of BINANCE:BTC/USDT"]
+    assert report.left == []
+    assert sum("are cancelled" in sentence for sentence in said) == 3, (
+        "the accounts on paper at OKX are known without it"
+    )
 
 
 # --- taking over -----------------------------------------------------------------------------------------------------

@@ -79,6 +79,12 @@ async def test_round_trips_and_a_strategys_figures_add_up_to_the_profit_that_was
 # --- alerts ----------------------------------------------------------------------------------------------------------
 
 
+async def test_without_a_channel_there_are_none_to_list_and_a_test_is_refused(on: Deck) -> None:
+    assert await on.call("alerts.channels") == []
+    with pytest.raises(ConflictError, match="No channel for alerts is set"):
+        await on.call("alerts.test")
+
+
 async def test_alerts_are_listed_filtered_and_acknowledged_once(on: Deck) -> None:
     await on.call("risk.halt", reason="lunch")
     await on.call("risk.resume", reason="back")

@@ -121,6 +121,7 @@ def test_the_description_holds_schemas_of_what_is_asked_answered_and_watched() -
     placing = next(entry for entry in told["operations"] if entry["name"] == "orders.place")
     assert (placing["role"], placing["mutates"], placing["tier"], placing["since"]) == ("trader", True, "confirm", 1)
     assert placing["params"]["required"] == ["instrument", "side", "quantity"]
+    assert placing["params"]["properties"]["quantity"]["description"] == "Base units; contracts of a derivative."
     assert placing["reply"] == {"$ref": "#/types/OrderRow"}
     assert {*told["types"]["OrderRow"]["properties"]} == {*OrderRow.__struct_fields__}
     facts = next(topic for topic in told["topics"] if topic["name"] == "facts.activity")

@@ -10,7 +10,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.control import views, views_errors, views_records, views_replay, views_state
+from engine.control import (
+    views,
+    views_errors,
+    views_keys,
+    views_live,
+    views_margin,
+    views_orders,
+    views_recordings,
+    views_records,
+    views_replay,
+    views_state,
+    views_venues,
+)
 from engine.control.ops import all as all_operations
 from engine.control.registry import OPERATIONS
 from engine.control.replies import FACTS, REPLIES, TOPICS, reply_type, topic_type
@@ -21,6 +33,12 @@ from engine.model.candle import Candle
 NAMES: dict[str, Any] = {
     **vars(views),
     **vars(views_errors),
+    **vars(views_keys),
+    **vars(views_live),
+    **vars(views_margin),
+    **vars(views_venues),
+    **vars(views_recordings),
+    **vars(views_orders),
     **vars(views_records),
     **vars(views_replay),
     **vars(views_state),

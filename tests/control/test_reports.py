@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
 
 from engine.clock import SystemClock
+from engine.control import reports as module
 from engine.control.reports import Reports
 from engine.errors import NotFoundError, StorageError
 from storage.settings import DatabaseSettings
@@ -104,3 +105,26 @@ async def test_giving_up_cancels_the_work_and_closing_whatever_is_left(tmp_path:
     with pytest.raises(StorageError, match="closed"):
         await reports.run(count)
     await reports.close()
+
+
+async def test_a_connection_that_never_closes_does_not_hold_up_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CLOSE_S", 0.05)
+    never: list[asyncio.Task[None]] = []
+
+    async def close_for_ever() -> None:
+        # The driver's own way: cancelled, it goes on waiting for a thread that has ended.
+        waiting = asyncio.get_running_loop().create_future()
+        with suppress(asyncio.CancelledError):
+            await waiting
+        await asyncio.get_running_loop().create_future()
+
+    async def begin(_: Database) -> None:
+        never.append(asyncio.create_task(close_for_ever()))
+
+    async with opened(tmp_path) as reports:
+        await reports.run(begin)
+        async with asyncio.timeout(10):
+            await reports.close()
+    assert not never[0].done()

@@ -26,7 +26,7 @@ from engine.model.order import Liquidity, OrderSide, OrderStatus, OrderType
 from engine.model.signal import Signal, SignalAction, SignalDirection
 from engine.risk.department import RiskDepartment
 from engine.venues.paper.faults import Fault, Operation
-from engine.venues.paper.venue import PaperVenue
+from engine.venues.paper.venue import CAPABILITIES, PaperVenue
 from storage.journal import Query
 from tests.conftest import ROOT
 from tests.control.house import BTC, Deck, deck, fail
@@ -267,7 +267,7 @@ async def test_an_opening_that_was_cut_short_is_completed_and_not_doubled(tmp_pa
     await host.stop()
     async with deck(tmp_path) as on:
         on.engine.state.cursors.clear()
-        await on.engine._open_account()
+        await on.engine.default._open_accounts()
         assert on.engine.state.balance(PAPER, USDT).total == 10_000
         assert len(await facts(on, ev.Deposited)) == 1
 
@@ -276,6 +276,7 @@ class _Waiting:
     """A venue that cannot be reached."""
 
     id = VenueId("SIM")
+    capabilities = CAPABILITIES
 
     async def start(self, events: object, market: object) -> None:
         raise ExchangeConnectionError("The venue cannot be reached.")
@@ -367,7 +368,7 @@ async def test_a_report_that_cannot_be_booked_halts_trading_and_the_stream_goes_
         fee=D(0),
         fee_currency=USDT,
         liquidity=Liquidity.TAKER,
-        ts=1,
+        ts=on.engine.clock.now(),
     )
     on.engine.on_venue(PAPER, ev.OrderFilled(fill=strange))
     assert on.engine.state.trading_state() is TradingState.HALTED
@@ -404,7 +405,7 @@ async def test_a_failed_journal_halts_everything_and_the_engine_can_still_be_loo
 
 async def test_a_gap_in_a_book_is_mended_by_the_venue(on: Deck) -> None:
     market = on.engine.hub.market(MARKET)
-    market.book.seq -= 3  # as if these had been lost on the way
+    market.built.seq -= 3  # as if these had been lost on the way
     await eventually(lambda: market.broken)
     await eventually(lambda: not market.broken)
     seq = market.book.seq
@@ -421,7 +422,7 @@ async def test_a_book_that_cannot_be_fetched_stays_closed_and_is_asked_for_again
     market = on.engine.hub.market(MARKET)
     with monkeypatch.context() as patch:
         patch.setattr(on.engine.venue, "book", down)
-        market.book.seq -= 3
+        market.built.seq -= 3
         await eventually(lambda: market.broken)
         await eventually(lambda: len(market.missed) > 2)
         assert market.broken
@@ -476,4 +477,4 @@ async def test_a_breaker_that_came_open_from_the_process_before_does_not_keep_a_
         breaker.note(ExchangeConnectionError("Nobody answers."), counts=lambda _: True)
     with pytest.raises(VenueCircuitOpenError):
         await on.engine.guard.instruments()
-    assert await on.engine._listed() == await on.engine.venue.instruments()
+    assert await on.engine.default._listed() == await on.engine.venue.instruments()

@@ -161,12 +161,14 @@ async def test_every_start_leaves_a_report_of_what_was_found_and_done(tmp_path: 
         seq = on.engine.ledger.seq
     async with deck(tmp_path) as on:
         report = (await reports(on))[-1]
-        assert report == on.engine.report
+        assert report == on.engine.default.report
         assert (report.asked, report.ended, report.fills, report.verdict) == (1, 1, 0, "verified")
         assert report.snapshot + report.replayed >= seq
         assert on.engine.state.recent[gone.client_id].status is OrderStatus.CANCELED
         heard, watcher = on.watch("facts.activity")
-        await eventually(lambda: any("The start is verified: 1 orders ended" in str(delta) for delta in heard))
+        await eventually(
+            lambda: any("The start of SIM/paper is verified: 1 orders ended" in str(delta) for delta in heard)
+        )
         watcher.close()
 
 
@@ -196,11 +198,14 @@ async def test_a_state_that_contradicts_itself_is_never_traded_on(
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "open", spoilt)
         async with deck(tmp_path) as on:
-            assert on.engine.report is not None
-            assert (on.engine.report.verdict, on.engine.report.findings[0].grade) == ("halted", "corrupt")
+            assert on.engine.default.report is not None
+            assert (on.engine.default.report.verdict, on.engine.default.report.findings[0].grade) == (
+                "halted",
+                "corrupt",
+            )
             assert "contradicts itself" in on.engine.state.halts["engine"].reason
             assert on.engine.state.orders == {}
     async with deck(tmp_path) as on:
-        assert on.engine.report is not None
-        assert on.engine.report.findings == ()
+        assert on.engine.default.report is not None
+        assert on.engine.default.report.findings == ()
         assert on.engine.state.position(PAPER, InstrumentId(BTC)).quantity == D("0.002")  # type: ignore[union-attr]

@@ -68,7 +68,7 @@ async def test_a_venue_that_is_lost_and_comes_back_is_compared_before_anything_i
     assert (row.scenario, row.succeeded) == ("network_disconnection", True)
     assert row.steps[-3:] == ("positions compared", "orders compared", "balances compared")
     told = await on.call("facts.since", limit=200)
-    assert any("Connection lost (SIM): Online again." in one.text for one in told)
+    assert any("Connection (SIM): Online again." in one.text for one in told)
 
 
 async def test_a_venue_that_stays_away_ends_in_safe_mode_that_only_a_person_ends(tmp_path: Path) -> None:

@@ -32,16 +32,25 @@ from engine.model.ids import (
 from engine.model.instrument import Instrument, InstrumentKind, InstrumentRules
 from engine.model.order import Decision, Liquidity, Order, OrderRequest, OrderSide, OrderStatus, OrderType
 from engine.model.risk import Quote, Refusal, RefusalCode, Verdict
-from engine.model.venue import Capabilities, OrderCommand, VenueBalance, VenueOrder, VenueStatus
+from engine.model.venue import (
+    Capabilities,
+    OrderCommand,
+    Permissions,
+    VenueBalance,
+    VenueHealth,
+    VenueOrder,
+    VenueStatus,
+)
 from engine.state import EngineState
+from engine.venues.spot_only import SpotOnly
 from storage.journal import MemoryJournal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from engine.model.candle import Candle
-    from engine.model.market import BookUpdate
-    from engine.model.venue import EventSink, MarketSink
+    from engine.model.market import BookUpdate, MarketTrade, Ticker
+    from engine.model.venue import EventSink, MarketSink, Venue
 
 VENUE, PAPER, USDT, BTC = VenueId("SIM"), AccountId("paper"), Currency("USDT"), Currency("BTC")
 MARKET = InstrumentId("SIM:BTC/USDT")
@@ -108,7 +117,7 @@ class SlowJournal(MemoryJournal):
             raise JournalError("The disk is full.")
 
 
-class ScriptedVenue:
+class ScriptedVenue(SpotOnly):
     """An exchange that does what the test says; what was sent to it is in `sent`.
 
     A behaviour set by `on` for the next request of a kind replaces the usual one: it is called with the request's usual
@@ -295,6 +304,18 @@ class ScriptedVenue:
     ) -> Sequence[Candle]:
         return []
 
+    async def trades(self, instrument: InstrumentId, limit: int = 100) -> Sequence[MarketTrade]:
+        return ()
+
+    async def tickers(self, instruments: Sequence[InstrumentId] | None = None) -> Sequence[Ticker]:
+        return ()
+
+    async def permissions(self, account: AccountId) -> Permissions:
+        return Permissions(read=True, trade=True, withdraw=False)
+
+    def health(self) -> VenueHealth:
+        return VenueHealth()
+
     async def server_time(self) -> int:
         return self.clock.now()
 
@@ -330,6 +351,7 @@ class House:
         records: Sequence[ev.Record] = (),
         epoch: int = 1,
         timeout_s: float = 20.0,
+        front: Callable[[ScriptedVenue], Venue] | None = None,
     ) -> None:
         self.clock = venue.clock if venue is not None else SimulatedClock()
         self.venue = venue or ScriptedVenue(self.clock)
@@ -340,7 +362,10 @@ class House:
             self.journal.append(record)
         self.ledger = Ledger(self.state, self.journal, self.clock, epoch)
         self.gate = OpenGate()
-        self.dispatcher = Dispatcher(self.ledger, {VENUE: self.venue}, self.clock, timeout_s=timeout_s)
+        self.front: Venue = self.venue if front is None else front(self.venue)
+        """What the dispatcher talks to."""
+        self.bid, self.ask = D(99), D(101)
+        self.dispatcher = Dispatcher(self.ledger, {VENUE: self.front}, self.clock, timeout_s=timeout_s)
         self.desk = Desk(self.ledger, self.gate, self, ClientIds("abcdefgh", epoch), self.dispatcher)
         self.dispatcher.attach(self.desk)
         self.venue.sink = self.desk.on_event
@@ -350,9 +375,10 @@ class House:
             self.ledger.record(ev.InstrumentDefined(instrument=INSTRUMENT))
             self.ledger.record(ev.Deposited(account=PAPER, currency=USDT, amount=D(100_000)))
             self.ledger.record(ev.Deposited(account=PAPER, currency=BTC, amount=D(10)))
+            self.ledger.record(ev.FillsCaughtUp(account=PAPER, cursor=""))
 
     def quote(self, instrument: InstrumentId) -> Quote | None:
-        return Quote(D(99), D(101), D(100), self.clock.now())
+        return Quote(self.bid, self.ask, (self.bid + self.ask) / 2, self.clock.now())
 
     def request(self, side: OrderSide = BUY, quantity: str = "1", **more: Any) -> OrderRequest:
         price = more.pop("price", "90")

@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from engine import events as ev
-from engine.errors import ExchangeConnectionError, JournalError
+from engine.errors import AuthenticationError, ExchangeConnectionError, JournalError
 from engine.execution.connection import ConnectionState, VenueConnection
 from engine.execution.guard import VenueGuard
+from engine.model.credentials import KEYS_LOCKED
 from engine.model.faults import Severity
 from engine.model.venue import VenueStatus
 from engine.resilience.caution import Caution
@@ -297,3 +298,32 @@ async def test_a_journal_that_failed_ends_it_quietly_and_a_fault_of_ours_does_no
         bug.venue.now_is = ONLINE
         await bug.later(3)
         assert bug.line.state is ConnectionState.ONLINE
+
+
+async def test_locked_keys_are_a_state_of_their_own_and_it_goes_on_once_they_are_unlocked() -> None:
+    on = Line()
+    locked = AuthenticationError("The keys are locked.", error_code=KEYS_LOCKED)
+
+    async def dial() -> None:
+        on.dials.append(on.seconds)
+        if shut:
+            raise locked
+
+    shut = [True]
+    on.line._connect = dial
+    on.line.lose("The keys are locked.", locked=True)
+    async with on.running():
+        # Long after it is still the same: no safe mode that a person would have to end.
+        await on.later(900)
+        assert (on.line.state, on.held) == (ConnectionState.LOCKED, [])
+        assert on.caution.obstacle(MARKET) == "The keys are locked."
+        before = len(on.dials)
+        shut.clear()
+        on.line.try_soon()
+        await on.later(1)
+        assert len(on.dials) == before + 1
+        assert on.line.state is ConnectionState.ONLINE
+    assert [step for step in on.last.steps if "keys are locked" in step] == [
+        "its keys are locked: The keys are locked."
+    ]
+    assert ConnectionState.SAFE not in on.states

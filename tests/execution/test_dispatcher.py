@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal as D
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,13 +18,17 @@ from engine.errors import (
     OrderRejectionError,
     UnknownOutcomeError,
 )
+from engine.execution.dispatcher import Dispatcher
 from engine.logs import operation
+from engine.model.account import Account, TradingMode
+from engine.model.ids import AccountId, VenueId
 from engine.model.order import OrderStatus
 from tests.execution.house import (
     PAPER,
     SELL,
     USDT,
     House,
+    ScriptedVenue,
     command,
     fails,
     never_answers,
@@ -32,6 +37,9 @@ from tests.execution.house import (
     waits_for,
 )
 from tests.kit.waiting import eventually
+
+if TYPE_CHECKING:
+    from engine.model.venue import VenueOrder
 
 LOST = UnknownOutcomeError("The venue did not answer.")
 
@@ -511,3 +519,33 @@ async def test_without_a_desk_nothing_is_sent(house: House) -> None:
         assert house.status(order) is OrderStatus.PENDING
     with pytest.raises(JournalError, match="attach a desk"):
         await house.dispatcher.recover(house.venue, PAPER)
+
+
+# --- comparing -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_venue_that_never_answers_keeps_no_other_from_being_compared(house: House) -> None:
+    asked: list[str] = []
+
+    class Slow(ScriptedVenue):
+        async def open_orders(self, account: AccountId) -> list[VenueOrder]:
+            asked.append(self.id)
+            if self.id == "DEAD":
+                await asyncio.Event().wait()
+            return []
+
+    dead, well = Slow(house.clock), Slow(house.clock)
+    dead.id = VenueId("DEAD")
+    account = Account(id=AccountId("a"), venue=dead.id, mode=TradingMode.PAPER, base_currency=USDT)
+    house.ledger.record(ev.AccountOpened(account=account))
+    house.ledger.record(ev.FillsCaughtUp(account=account.id, cursor=""))
+    dispatcher = Dispatcher(house.ledger, {dead.id: dead, well.id: well}, house.clock)
+    dispatcher.attach(house.desk)
+    running = asyncio.create_task(dispatcher.run())
+    for _ in range(3):
+        dispatcher.compare_soon()
+        await turns()
+    assert asked.count("DEAD") == 1
+    assert asked.count(well.id) == 3
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

@@ -11,6 +11,7 @@ from engine.errors import (
     ExchangeConnectionError,
     ExchangeRateLimitError,
     NotFoundError,
+    NotVisibleYetError,
     UnknownOutcomeError,
     VenueCircuitOpenError,
 )
@@ -143,8 +144,9 @@ async def test_orders_cancels_and_questions_about_money_pass_an_open_breaker() -
         await house.guard.order(PAPER, rests.client_id)
         await house.guard.fills_since(PAPER, "")
         await house.guard.balances(PAPER)
+        await house.guard.server_time()
         with pytest.raises(VenueCircuitOpenError):
-            await house.guard.server_time()
+            await house.guard.trades(MARKET)
     assert house.guard.breaker.state is BreakerState.OPEN, "and they do not shorten its time"
 
 
@@ -168,6 +170,15 @@ async def test_what_is_not_answered_about_money_opens_the_breaker_for_questions(
             await house.guard.open_orders(PAPER)
     with pytest.raises(VenueCircuitOpenError):
         await house.guard.instruments()
+
+
+async def test_an_order_that_is_not_visible_yet_says_nothing_against_the_venue() -> None:
+    house = Guarded()
+    house.venue.on("order", *[fails(NotVisibleYetError("It is not listed yet."))] * 9)
+    for _ in range(9):
+        with pytest.raises(NotVisibleYetError):
+            await house.guard.order(PAPER, ClientOrderId("Qlate"))
+    assert house.guard.breaker.state is BreakerState.CLOSED
 
 
 # --- an order and a rate limit ---------------------------------------------------------------------------------------

@@ -10,11 +10,12 @@ import msgspec
 import pytest
 
 from engine import events as ev
-from engine.errors import ExchangeConnectionError, UnknownOutcomeError
+from engine.errors import ExchangeConnectionError, NotVisibleYetError, UnknownOutcomeError
 from engine.execution.dispatcher import COMPARE_EVERY_S
 from engine.execution.ids import ClientIds
 from engine.model.ids import ClientOrderId, TradeId
 from engine.model.order import OrderSide, OrderStatus, OrderType
+from engine.model.venue import EXECUTIONS_MISSING
 from tests.execution.house import PAPER, USDT, House, command, fails, never_answers, takes_effect_then_fails, turns
 
 if TYPE_CHECKING:
@@ -49,6 +50,25 @@ async def test_an_end_that_was_never_reported_is_found_by_comparing(house: House
         house.venue.end(order.client_id, "by the venue")
         await house.clock.advance(2 * COMPARE_EVERY_S)
         assert (house.status(order), order.reason) == (OrderStatus.CANCELED, "by the venue")
+
+
+async def test_an_order_whose_executions_are_not_all_listed_is_unknown_until_they_are(house: House) -> None:
+    async with house.running():
+        order = house.submit(quantity="2")
+        await turns()
+        house.venue.silent = True
+        house.venue.execute(order.client_id, "0.5")
+        house.venue.end(order.client_id, "by the venue")
+        (fill,) = house.venue.fills
+        house.venue.fills.clear()
+        why = "SIM says that 0.5 were executed and lists executions of 0."
+        missing = fails(NotVisibleYetError(why, error_code=EXECUTIONS_MISSING))
+        house.venue.on("order", *[missing] * 3)
+        await house.clock.advance(2 * COMPARE_EVERY_S)
+        assert (house.status(order), order.reason, order.filled) == (OrderStatus.UNKNOWN, why, D(0))
+        house.venue.fills.append(fill)
+        await house.clock.advance(2 * COMPARE_EVERY_S)
+        assert (house.status(order), order.filled) == (OrderStatus.CANCELED, D("0.5"))
 
 
 async def test_an_order_that_the_venue_forgot_is_over(house: House) -> None:

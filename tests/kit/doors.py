@@ -88,9 +88,19 @@ class FakeBackend:
         )
 
     async def call(
-        self, name: str, params: Mapping[str, Any], *, request_id: str | None, role: Role, actor: str
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        *,
+        request_id: str | None,
+        role: Role,
+        actor: str,
+        connection: str = "",
     ) -> Any:
         return await self._link.call(name, params, request_id=request_id)
+
+    def left(self, connection: str) -> None:
+        pass
 
     def subscribe(self, topic: str, handler: DeltaHandler, filters: dict[str, Any]) -> FakeSubscription:
         return self._link.subscribe(topic, handler, **filters)

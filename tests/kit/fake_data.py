@@ -14,7 +14,10 @@ from engine.model.entries import BotState, TradingState
 from engine.model.ids import MANUAL, AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueId
 from engine.model.limits import RiskLimits
 from engine.model.order import Liquidity, OrderSide, OrderStatus, OrderType, TimeInForce
+from tests.kit import fake_keys
+from tests.kit.fake_exits import preview_exits
 from tests.kit.fake_market import DAY, HOUR, MINUTE, NOW, NS, SIM, SYMBOLS, instrument, instrument_rows, tickers
+from tests.kit.fake_venues import venues
 
 __all__ = ["PAPER", "backtest", "dataset", "order"]
 
@@ -516,10 +519,13 @@ def dataset(kind: str = "full") -> dict[str, Any]:
     full: dict[str, Any] = {
         "engine.status": status(),
         "engine.feeds": feeds(),
+        "venues.list": venues(),
         "instruments.list": instrument_rows(),
         "market.tickers": tickers(),
         "orders.open": tuple(open_orders()),
         "orders.fills": fills(),
+        "orders.place_exits": [open_orders()[2]],
+        "orders.preview_exits": preview_exits,
         "portfolio.overview": overview(),
         "portfolio.positions": positions(),
         "portfolio.balances": balances(),
@@ -536,6 +542,10 @@ def dataset(kind: str = "full") -> dict[str, Any]:
         "errors.recoveries": [],
         "errors.patterns": [],
         "errors.reports": [],
+        "keys.list": fake_keys.keys(),
+        "keys.test": fake_keys.key_test(),
+        "live.status": fake_keys.live(),
+        "alerts.channels": fake_keys.channels(),
     }
     if kind == "full":
         return full
@@ -555,5 +565,7 @@ def dataset(kind: str = "full") -> dict[str, Any]:
             fees=D(0), day_change_pct=0.0, drawdown_pct=0.0, peak=D(10_000), open_positions=0, running_bots=0, **zero,
         ),
         "strategies.list": full["strategies.list"],
+        "keys.list": fake_keys.no_keys(),
+        "live.status": fake_keys.no_live(),
         "risk.overview": nothing,
     }  # fmt: skip

@@ -20,14 +20,15 @@ from pydantic import BaseModel
 
 from engine.control import views
 from engine.control.link import Delta
+from engine.control.views_keys import KeyRow
 from engine.control.views_state import StateAuditPage
 from engine.errors import EngineNotRunningError, NotFoundError
 from engine.model.entries import BotState, TradingState
-from engine.model.ids import ClientOrderId, Currency, InstrumentId, Owner
+from engine.model.ids import ClientOrderId, InstrumentId, Owner
 from engine.model.order import OrderSide, OrderStatus, OrderType
-from engine.model.risk import Refusal, RefusalCode
-from tests.kit import fake_data, fake_market
-from tests.kit.fake_market import NOW
+from tests.kit import fake_data, fake_keys, fake_market
+from tests.kit.fake_market import MINUTE, NOW
+from tests.kit.fake_ticket import preview_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -229,7 +230,7 @@ class FakeLink:
             "market.book": lambda asked: self._snapshot("market.book", asked),
             "market.trades": lambda asked: self._snapshot("market.trades", asked),
             "market.tickers": lambda _: list(self.data["market.tickers"]),
-            "orders.preview": self._preview,
+            "orders.preview": preview_order,
             "orders.place": self._place,
             "orders.cancel": self._cancel,
             "orders.replace": self._replace,
@@ -258,6 +259,12 @@ class FakeLink:
         }
         if operation in handlers:
             return handlers[operation](asked)
+        if operation.startswith("keys.") and operation not in self.data:
+            return self._keys(operation.partition(".")[2], asked)
+        if operation.startswith("live.") and operation != "live.status":
+            return self._live(operation.partition(".")[2], asked)
+        if operation == "alerts.test":
+            return list(self.data["alerts.channels"])
         if operation.startswith("bots."):
             return self._bot(operation.partition(".")[2], asked)
         if operation.startswith("risk.") and operation != "risk.overview":
@@ -265,7 +272,7 @@ class FakeLink:
         if operation in {"engine.stop", "data.export", "data.delete"}:
             return None
         if operation in self.data:
-            data = self.data[operation]
+            data = self.data[operation](asked) if callable(self.data[operation]) else self.data[operation]
             return list(data) if isinstance(data, tuple) else data
         raise NotFoundError(f"There is no operation {operation!r}.")
 
@@ -355,6 +362,26 @@ class FakeLink:
         self.publish("bots.state", tuple(rows))
         return bot
 
+    def _keys(self, verb: str, asked: dict[str, Any]) -> Any:
+        view = self.data["keys.list"]
+        venue, account = asked.get("venue", ""), asked.get("account", "")
+        rest = tuple(row for row in view.keys if (row.venue, row.account) != (venue, account))
+        if verb in {"unlock", "lock"}:
+            view = fake_keys.keys(*(("open",) if verb == "unlock" else ("locked", "The keys were locked.")))
+        elif verb == "remove":
+            view = msgspec.structs.replace(view, keys=rest, changed=f"{venue}/{account}")
+        else:
+            account = account or f"test-{venue.lower()}"
+            row = KeyRow(venue=venue, account=account, fingerprint="77aa-0001", added=NOW, rotated=0)
+            name = f"{venue}/{account}"
+            view = msgspec.structs.replace(view, state="open", exists=True, keys=(*rest, row), changed=name)
+        self.data["keys.list"] = view
+        return view
+
+    def _live(self, verb: str, asked: dict[str, Any]) -> Any:
+        view = self.data["live.status"] = _after_live(self.data["live.status"], verb, asked)
+        return view
+
     def _risk(self, verb: str, asked: dict[str, Any]) -> Any:
         risk = self.data["risk.overview"]
         if verb == "set_limits":
@@ -376,46 +403,6 @@ class FakeLink:
             status = msgspec.structs.replace(self.data["engine.status"], trading=state, trading_reason=reason)
             self.publish("engine.status", status)
         return risk
-
-    def _preview(self, asked: dict[str, Any]) -> views.OrderPreview:
-        instrument = InstrumentId(asked["instrument"])
-        base, _, quote = instrument.partition(":")[2].partition("/")
-        last = next(D(row[1]) for row in fake_market.SYMBOLS if fake_market.instrument(row[0]) == instrument)
-        side, kind = OrderSide(asked["side"]), OrderType(asked.get("type", "market"))
-        price, stop = (D(str(asked[name])) if asked.get(name) else None for name in ("price", "stop_price"))
-        expected = price or stop or last
-        available, currency = (D("1736.10"), quote) if side is OrderSide.BUY else (D("0.02"), base)
-        if asked.get("percent"):
-            share = D(str(asked["percent"]))
-            funds = available * share / (expected * D("1.001")) if side is OrderSide.BUY else available * share
-            quantity = funds.quantize(D("0.00001"), rounding="ROUND_DOWN")
-        else:
-            quantity = D(str(asked.get("quantity") or 0))
-        notional = expected * quantity
-        fee = (notional * D("0.001")).quantize(D("0.000001"))
-        refusals = []
-        if notional < 10:
-            message = f"The order is worth {notional:.2f} {quote}; the least is 10 {quote}. Order more."
-            refusals.append(Refusal(code=RefusalCode.MIN_NOTIONAL, message=message))
-        if (notional + fee if side is OrderSide.BUY else quantity) > available:
-            message = f"It needs more than the {available:,} {currency} that are free. Order less."
-            refusals.append(Refusal(code=RefusalCode.INSUFFICIENT_BALANCE, message=message))
-        at = (
-            f"at {price:,} {quote} or better"
-            if price
-            else f"at the market when the price is {stop:,}"
-            if stop
-            else "now"
-        )
-        words = f"{side.value.capitalize()} {quantity} {base} {at}, about {notional:,.2f} {quote}."
-        return views.OrderPreview(
-            instrument=instrument, side=side, type=kind, quantity=quantity, price=price, stop_price=stop,
-            expected_price=expected, notional=notional, fee=fee,
-            total=notional + fee if side is OrderSide.BUY else notional - fee,
-            currency=Currency(quote), available=available, available_currency=Currency(currency),
-            slippage_pct=0.00012 if kind is OrderType.MARKET else 0.0, passed=not refusals, refusals=tuple(refusals),
-            sentence=words,
-        )  # fmt: skip
 
     def _place(self, asked: dict[str, Any]) -> views.OrderRow:
         symbol = asked["instrument"].partition(":")[2]
@@ -460,3 +447,20 @@ class FakeLink:
 
 if TYPE_CHECKING:
     _: Callable[[], EngineLink] = FakeLink
+
+
+def _after_live(view: Any, verb: str, asked: dict[str, Any]) -> Any:
+    if verb == "disarm":
+        return msgspec.structs.replace(view, armed=())
+    if verb == "arm":
+        row = msgspec.structs.replace(
+            fake_keys.armed(until=NOW + int(asked["minutes"] * MINUTE)),
+            max_order=D(asked["max_order"]),
+            max_total=D(asked["max_total"]),
+        )
+        return msgspec.structs.replace(view, armed=(row,))
+    rows = tuple(
+        msgspec.structs.replace(row, consented=verb == "consent") if row.account == asked["account"] else row
+        for row in view.accounts
+    )
+    return msgspec.structs.replace(view, accounts=rows)

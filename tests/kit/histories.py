@@ -12,11 +12,12 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from hypothesis import strategies as st
 
 from engine import events as ev
 from engine.model.account import Account, TradingMode
-from engine.model.fill import Fill
+from engine.model.fill import Fill, FillCause
 from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, TradeId, VenueId, VenueOrderId
 from engine.model.instrument import Instrument, InstrumentKind, InstrumentRules
 from engine.model.order import Decision, Liquidity, Order, OrderSide, OrderStatus, OrderType, TimeInForce
@@ -44,7 +45,7 @@ PROPERTY_MIX: Mapping[str, int] = {
     "order": 22, "progress": 40, "cancel": 6, "amend": 3, "late": 5, "repeat": 4, "oco": 3, "mark": 8, "equity": 5,
     "signal": 2, "memory": 2, "bot": 3, "refused": 2, "risk": 3, "deposit": 3, "withdraw": 2, "transfer": 2,
     "adjust": 2, "funding": 3, "interest": 2, "external": 4, "engine": 2,
-    "hand_over": 1, "adopt": 2, "check": 2, "scenario": 2,
+    "hand_over": 1, "adopt": 2, "check": 2, "scenario": 2, "perpetual": 6,
 }  # fmt: skip
 """Everything that can happen, the rare things often."""
 
@@ -321,6 +322,20 @@ class HistoryMaker:
             ts=self._ts,
         )
 
+    def close_by_force(self, instrument: Instrument) -> None:
+        """The venue closes a part of a position, all of it, or more than is known of."""
+        position = self.state.position(PAPER, instrument.id)
+        if position is None or not position.quantity:
+            return
+        lots = int(abs(position.quantity) / instrument.current_rules.lot)
+        quantity = min(self.rng.randrange(1, lots + 1), lots) * instrument.current_rules.lot
+        if self.rng.random() < 0.3:
+            quantity += self.rng.randrange(3) * instrument.current_rules.lot + abs(position.quantity) - quantity
+        side = OrderSide.SELL if position.quantity > 0 else OrderSide.BUY
+        cause = self.rng.choice((FillCause.LIQUIDATION, FillCause.DELEVERAGING))
+        fill = self._execution(ClientOrderId(""), instrument, side, quantity)
+        self.book(ev.ExternalFillSeen(fill=msgspec.structs.replace(fill, cause=cause)))
+
     def _fee(
         self, instrument: Instrument, side: OrderSide, price: Decimal, quantity: Decimal
     ) -> tuple[Decimal, Currency]:
@@ -456,20 +471,6 @@ class HistoryMaker:
                     bot=self.rng.choice(bots), strategy="trend_following", schema=1, memory=memory, bar_ts=self._ts
                 )
             )
-
-    def _risk(self) -> None:
-        scope, choice = self.rng.choice(["engine", *self._bot_ids()]), self.rng.randrange(4)
-        if choice == 0:
-            state = self.rng.choice(("active", "reducing", "halted"))
-            self.book(ev.TradingStateChanged(scope=scope, state=state, reason="daily loss", actor="risk"))
-        elif choice == 1:
-            self.book(
-                ev.BreakerTripped(breaker="daily_loss", scope=scope, value="-5.1 %", threshold="-5 %", reason="loss")
-            )
-        elif choice == 2:
-            self.book(ev.BreakerReset(breaker="daily_loss", scope=scope, actor="operator", reason="looked into it"))
-        else:
-            self.book(ev.LimitsChanged(limits=b'{"max_position":"1000"}', actor="operator"))
 
     def start(self, pid: int) -> None:
         """Another process of the engine begins to write."""

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from engine import events as ev
 from engine.model.ids import AccountId, ClientOrderId, Owner, VenueOrderId
 from engine.model.instrument import InstrumentKind
+from engine.model.margin import MarginMode
 from engine.model.order import OrderSide, OrderStatus, OrderType
 from engine.model.scenario import ScenarioKind
+from engine.model.shares import apportion
 from engine.model.verification import BALANCES, CHECKS, Finding, Grade
 
 if TYPE_CHECKING:
@@ -38,6 +40,22 @@ def engine(maker: HistoryMaker) -> None:
     else:
         maker.book(ev.EngineStopped(reason="asked for"))
         maker.start(4343)
+
+
+def risk(maker: HistoryMaker) -> None:
+    """Trading is limited or allowed again, a breaker trips or is reset, or limits are changed."""
+    scope, choice = maker.rng.choice(["engine", *maker.state.bots]), maker.rng.randrange(4)
+    if choice == 0:
+        state = maker.rng.choice(("active", "reducing", "halted"))
+        maker.book(ev.TradingStateChanged(scope=scope, state=state, reason="daily loss", actor="risk"))
+    elif choice == 1:
+        maker.book(
+            ev.BreakerTripped(breaker="daily_loss", scope=scope, value="-5.1 %", threshold="-5 %", reason="loss")
+        )
+    elif choice == 2:
+        maker.book(ev.BreakerReset(breaker="daily_loss", scope=scope, actor="operator", reason="looked into it"))
+    else:
+        maker.book(ev.LimitsChanged(limits=b'{"max_position":"1000"}', actor="operator"))
 
 
 def hand_over(maker: HistoryMaker) -> None:
@@ -107,11 +125,54 @@ def scenario(maker: HistoryMaker) -> None:
     )
 
 
+def perpetual(maker: HistoryMaker) -> None:
+    """What happens to derivatives alone: leverage, funding, forced closings, positions that are taken over."""
+    rng = maker.rng
+    *_, key = maker.state.instruments
+    instrument, ts = maker.state.instruments[key], maker.records[-1].ts
+    choice = rng.randrange(4)
+    if choice == 0:
+        leverage = Decimal(rng.randrange(1, 6))
+        maker.book(
+            ev.MarginSet(
+                account=PAPER,
+                instrument=key,
+                leverage=leverage,
+                mode=rng.choice(list(MarginMode)),
+                adopted=rng.random() < 0.5,
+            )
+        )
+    elif choice == 1:
+        amount = Decimal(rng.randrange(-500_000, 500_000)) / 100
+        held = maker.state.owned_at(PAPER, key, ts)
+        parts = apportion(amount, held, Decimal("0.01")) if sum(held.values()) else {}
+        first, *others = sorted(parts) or [Owner("external")]
+        paid = ev.FundingPaid(
+            account=PAPER, instrument=key, owner=first, currency=instrument.settle, amount=amount,
+            rate=Decimal("0.0001") if rng.random() < 0.8 else None, ts=ts, payment=f"{key}-{rng.randrange(10**6)}",
+            parts=tuple(ev.FundingPart(owner, parts[owner]) for owner in others),
+        )  # fmt: skip
+        for _ in range(rng.randrange(1, 3)):
+            maker.book(paid)
+        maker.book(ev.FundingCaughtUp(account=PAPER, cursor=str(ts)))
+    elif choice == 2:
+        maker.book(
+            ev.PositionAdopted(
+                account=PAPER, instrument=key, quantity=maker.quantity(instrument) * rng.choice((-1, 1)),
+                price=maker.price(instrument), ts=ts, reason="the venue has it",
+            )
+        )  # fmt: skip
+    else:
+        maker.close_by_force(instrument)
+
+
 RARE: Mapping[str, Callable[[HistoryMaker], None]] = {
+    "risk": risk,
     "engine": engine,
     "hand_over": hand_over,
     "adopt": adopt,
     "check": check,
     "scenario": scenario,
+    "perpetual": perpetual,
 }
 """By name of the action."""

@@ -72,6 +72,10 @@ class StubEngine:
     def successor(self) -> int:
         return 0
 
+    @property
+    def keys_descriptor(self) -> int | None:
+        return None
+
     def hold(self, lock: EngineLock | None, successor: Sequence[str] = ()) -> None:
         self.seen["lock"] = lock.holder.pid if lock is not None else 0
 

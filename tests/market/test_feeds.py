@@ -30,16 +30,17 @@ class Deck:
         self.caution = Caution()
         self.facts: list[Any] = []
         self.scenarios = Scenarios(self.clock, self.facts.append, ErrorHandler(self.clock))
-        self.watch = FeedWatch(self.hub, FeedSettings(**settings), self.caution, self.scenarios)
+        self.renewed: list[InstrumentId] = []
+        self.watch = FeedWatch(self.hub, FeedSettings(**settings), self.caution, self.scenarios, self.renewed.append)
 
     def book(self, key: InstrumentId, *, asked: bool = False) -> None:
         now = self.clock.now()
         update = BookUpdate(key, now, 1, snapshot=True, bids=((100, 5),), asks=((101, 5),))
         self.hub.on_market(update, now, asked=asked)
 
-    def trade(self, key: InstrumentId) -> None:
+    def trade(self, key: InstrumentId, price: int = 100) -> None:
         now = self.clock.now()
-        self.hub.on_market(MarketTrade(key, now, TradeId("1"), 100, 1, OrderSide.BUY), now)
+        self.hub.on_market(MarketTrade(key, now, TradeId("1"), price, 1, OrderSide.BUY), now)
 
     def later(self, seconds: float) -> None:
         self.clock.set(self.clock.now() + int(seconds * SECOND))
@@ -127,3 +128,31 @@ def test_sources_and_care_are_as_the_settings_say() -> None:
     assert on.hub.needs_snapshot == set()
     assert on.caution.obstacle(BTC)
     assert not on.caution.conservative
+
+
+def test_a_book_that_stands_still_while_trades_go_by_outside_it_is_frozen() -> None:
+    on = Deck(max_frozen=60, max_staleness=1000)
+    on.book(BTC)
+    for _ in range(5):
+        on.later(20)
+        on.trade(BTC, 105)
+    assert on.renewed == [BTC], "once, not at every look"
+    assert "has stood still for" in on.caution.obstacle(BTC)
+    on.book(BTC)
+    on.later(1)
+    assert on.caution.obstacle(BTC), "the same prices again are no sign of life"
+    now = on.clock.now()
+    on.hub.on_market(BookUpdate(BTC, now, 2, snapshot=True, bids=((104, 5),), asks=((106, 5),)), now)
+    on.later(1)
+    assert on.caution.obstacle(BTC) == ""
+    assert on.watch.frozen == {}
+
+
+def test_a_market_that_stands_still_itself_is_no_fault() -> None:
+    on = Deck(max_frozen=60, max_staleness=1000)
+    on.book(BTC)
+    for _ in range(10):
+        on.later(20)
+        on.trade(BTC, 101)
+    assert on.renewed == []
+    assert on.caution.obstacle(BTC) == ""

@@ -12,7 +12,7 @@ from engine.errors import NotFoundError, ValidationError
 from engine.market.hub import CandleSeries, MarketHub
 from engine.model.candle import Candle
 from engine.model.ids import InstrumentId, TradeId
-from engine.model.market import BookUpdate, FeedStatus, MarketTrade
+from engine.model.market import BookUpdate, FeedStatus, MarketTrade, Ticker
 from engine.model.order import OrderSide
 from tests.execution.house import INSTRUMENT, MARKET
 
@@ -139,7 +139,7 @@ def test_whatever_is_lost_or_repeated_a_shown_book_is_the_one_of_its_number(seqs
         # every third event is a snapshot; the book of a number has its best bid at that number
         snapshot = number % 3 == 0
         bids = ((max(number, 1) * E8, E8),)
-        old = () if snapshot else tuple((price, 0) for price in market.book.bids if price != bids[0][0])
+        old = () if snapshot else tuple((price, 0) for price in market.built.bids if price != bids[0][0])
         hub.on_market(BookUpdate(MARKET, START, number, snapshot, bids + old, ()), START)
         if not market.broken and market.book.seq > 0:
             assert market.book.best_bid == market.book.seq * E8
@@ -329,3 +329,54 @@ def test_bars_are_announced_once_in_order_and_without_a_hole(steps: list[tuple[s
                 series.seed(venue)
     times = [bar.ts for bar in heard]
     assert times == list(range(START, START + len(times) * MINUTE, MINUTE))
+
+
+# --- candles beside trades, and days ---------------------------------------------------------------------------------
+
+
+def test_where_trades_are_heard_a_growing_candle_does_not_count_them_twice(
+    hub: MarketHub, series: CandleSeries
+) -> None:
+    hub.on_market(trade(START - SECOND, 100), START - SECOND)
+    hub.on_market(trade(START, 101), START)
+    hub.on_market(candle(START, 101, closed=False), START)
+    hub.on_market(trade(START + SECOND, 102), START + SECOND)
+    assert series.growing is not None
+    assert (series.growing.close, series.growing.volume) == (102, 2.0)
+
+
+def test_the_first_bar_shows_what_the_venue_tells_of_it_and_waits_for_the_end_of_it(
+    hub: MarketHub, series: CandleSeries, heard: list[Candle]
+) -> None:
+    hub.on_market(candle(START, 99, closed=False), START)
+    hub.on_market(trade(START + SECOND, 100), START + SECOND)
+    hub.on_market(candle(START, 101, closed=False), START)
+    assert series.growing is not None
+    assert series.growing.volume == 5.0
+    hub.roll(START + MINUTE)
+    assert heard == []
+    hub.on_market(candle(START, 103), START + MINUTE)
+    assert [(bar.ts, bar.close) for bar in heard] == [(START, 103)]
+
+
+def test_a_bar_that_the_venue_tells_otherwise_is_corrected_and_not_announced_again(
+    hub: MarketHub, series: CandleSeries, heard: list[Candle]
+) -> None:
+    for ts, price in ((START - SECOND, 99.0), (START, 100.0), (START + MINUTE, 101.0), (START + 2 * MINUTE, 102.0)):
+        hub.on_market(trade(ts, price), ts)
+    assert [(bar.ts, bar.close) for bar in heard] == [(START, 100), (START + MINUTE, 101)]
+    hub.on_market(candle(START, 98), START + 2 * MINUTE)
+    hub.on_market(heard[1], START + 2 * MINUTE)
+    assert [bar.close for bar in series.closed] == [99, 98, 101]
+    assert (series.corrected, len(heard)) == (1, 2)
+
+
+def test_the_venues_day_counts_while_the_market_is_not_much_younger(hub: MarketHub) -> None:
+    market = hub.market(MARKET)
+    hub.on_market(Ticker(instrument=MARKET, ts=START, open=D(90), base_volume=D(7)), START)
+    assert market.day() is not None
+    assert market.heard == 0
+    hub.on_market(book(1, 99, 101, snapshot=True), START + 120 * SECOND)
+    assert market.day() is not None
+    hub.on_market(book(2, 99, 101), START + 121 * SECOND)
+    assert market.day() is None

@@ -26,7 +26,8 @@ def test_a_change_keeps_the_others() -> None:
     ("changes", "said"),
     [
         ({"max_drawdown_pct": 5}, "max_drawdown_pct: Input should be less than or equal to 1"),
-        ({"nonsense": 1}, "nonsense: Extra inputs"),
+        ({"qqq": 1}, "qqq: no such limit; there are position_size_method, "),
+        ({"max_position_per_symbol": 2}, "no such limit, did you mean max_positions_per_symbol?"),
         ({"position_size_pct": "0.5"}, "must not be above"),
         ({"breaker_drawdown_pct": "0.9"}, "softer stop would come last"),
         ({"max_daily_loss_pct": "NaN"}, "max_daily_loss_pct"),

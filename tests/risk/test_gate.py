@@ -197,6 +197,7 @@ def test_an_owner_holds_a_symbol_once() -> None:
     book(ev.Deposited(account=second, currency=USDT, amount=D(10000)))
     house.trade(BUY, "0.01", owner=BOT)
     assert house.codes(BUY, "0.01", owner=BOT, account=second) == [C.POSITIONS]
+    assert "raise max_positions_per_symbol on Risk" in house.check(BUY, "0.01", owner=BOT, account=second).message
     assert house.codes(BUY, "0.01", owner=OTHER_BOT, account=second) == []
 
 
@@ -239,6 +240,13 @@ def test_shorts_need_a_kind_and_limits_that_allow_them() -> None:
     house.trade(SELL, "0.01", PERP)
     assert house.check(BUY, "0.01", PERP).reduces
     assert not house.check(BUY, "0.011", PERP).reduces
+
+
+def test_a_refusal_names_the_limit_that_says_so() -> None:
+    assert "set allow_short = true on Risk" in House().check(SELL, "0.01", PERP).message
+    house = House(RiskLimits(max_total_positions=1))
+    house.trade(BUY, "0.001")
+    assert "(max_total_positions on Risk)" in house.check(BUY, "1", SOL).message
 
 
 def test_the_throttle_counts_orders_of_an_owner_in_sliding_windows() -> None:

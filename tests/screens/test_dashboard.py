@@ -96,7 +96,7 @@ async def test_a_market_that_fell_silent_shows_its_age() -> None:
 
 def test_a_change_too_small_to_show_has_no_direction() -> None:
     row = msgspec.structs.replace(fake_market.tickers()[0], change_pct=-0.00004)
-    assert market_strip_cells(row, None, UNICODE, NOW, 6)[2].text == "· 0.00 %"
+    assert market_strip_cells(row, None, UNICODE, NOW, 6)[3].text == "· 0.00 %"
 
 
 @pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
@@ -286,7 +286,7 @@ async def test_halting_asks_and_the_way_back_is_the_same_key() -> None:
     [
         ("markets", "SIM:ETH/USDT", "market"),
         ("bots", "bot-revert", "bots"),
-        ("positions", "bot-revert SIM:ETH/USDT", "portfolio"),
+        ("positions", "bot-revert SIM:ETH/USDT paper", "portfolio"),
     ],
 )
 async def test_enter_opens_a_row_on_its_own_screen(name: str, key: str, mode: str) -> None:

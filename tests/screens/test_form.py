@@ -66,7 +66,7 @@ async def test_what_is_typed_is_judged_and_shown_at_once() -> None:
     async with Showing(form).run_test(size=(80, 30)) as pilot:
         form.focus()
         form.go("p1")
-        await pilot.press("7")
+        await pilot.press("end", "7")
         lines = await shown(pilot, form)
         assert form.texts["p1"] == "57"
         assert any("✗ a whole number, 1 to 9" in line for line in lines)
@@ -76,6 +76,23 @@ async def test_what_is_typed_is_judged_and_shown_at_once() -> None:
         assert any("was 5 · 1 to 9" in line for line in lines)
         form.restore()
         assert form.texts["p1"] == "5"
+
+
+async def test_a_figure_is_replaced_by_what_is_typed_on_arrival_and_not_while_it_is_typed() -> None:
+    form = Form(FIELDS)
+    async with Showing(form).run_test(size=(80, 30)) as pilot:
+        form.focus()
+        form.go("p1")
+        await pilot.press("1")
+        form.set_fields(FIELDS)
+        await pilot.press("2")
+        await shown(pilot, form)
+        assert form.texts["p1"] == "12"
+        form.move_by(1)
+        form.move_by(-1)
+        await pilot.press("8")
+        await shown(pilot, form)
+        assert form.texts["p1"] == "8"
 
 
 async def test_letters_of_movement_are_text_in_a_text() -> None:

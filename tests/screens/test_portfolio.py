@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.kit.deck import Console
 
 D = Decimal
-REVERT = "bot-revert SIM:ETH/USDT"
+REVERT = "bot-revert SIM:ETH/USDT paper"
 
 
 def table(deck: Console, name: str) -> LiveTable:
@@ -109,7 +109,9 @@ async def test_closing_ones_own_position_says_exactly_what_is_sent_and_sends_onc
             await deck.press("y", "y", "y")
         await deck.until(lambda: deck.dialog() == "")
         calls = deck.link.called("portfolio.close")
-        assert [call.params for call in calls] == [{"instrument": "SIM:BTC/USDT", "owner": "manual"}]
+        assert [call.params for call in calls] == [
+            {"instrument": "SIM:BTC/USDT", "owner": "manual", "account": "paper"}
+        ]
         assert calls[0].request_id
 
 
@@ -123,7 +125,8 @@ async def test_closing_a_bots_position_names_the_bot() -> None:
         deck.pass_guard()
         await deck.press("y")
         await deck.until(lambda: bool(deck.link.called("portfolio.close")))
-        assert deck.link.called("portfolio.close")[0].params == {"instrument": "SIM:ETH/USDT", "owner": "bot-revert"}
+        asked = deck.link.called("portfolio.close")[0].params
+        assert asked == {"instrument": "SIM:ETH/USDT", "owner": "bot-revert", "account": "paper"}
 
 
 async def test_a_refused_closing_is_said_and_can_be_tried_again() -> None:

@@ -19,6 +19,7 @@ from screens.portfolio_figures import (
     POSITION_STRIP,
     amount_text,
     balance_cells,
+    cover_words,
     fill_cells,
     position_cells,
     position_strip_cells,
@@ -72,6 +73,18 @@ def test_a_position_says_side_profit_owner_and_stop() -> None:
     texts = [cell.text for cell in position_cells(short, None, ASCII, NOW)]
     assert {"short", "-0.02", "v -10.82"} <= set(texts)
     assert position_words(short) == "short 0.02 BTC/USDT"
+
+
+def test_a_stop_for_a_part_of_a_position_is_marked_and_told() -> None:
+    instrument = INSTRUMENTS["SIM:BTC/USDT"]
+    part = msgspec.structs.replace(POSITION, stop_quantity=D("0.01"))
+    cells = {cell.text: cell.ink for cell in position_cells(part, instrument, ASCII, NOW)}
+    assert cells["! 66,100.0"] == "warn"
+    assert cover_words(part) == "stop for 0.01 of 0.02"
+    assert "0.0" not in cover_words(part, private=True)
+    whole = msgspec.structs.replace(POSITION, stop_quantity=abs(POSITION.quantity))
+    assert "66,100.0" in {cell.text for cell in position_cells(whole, instrument, ASCII, NOW)}
+    assert cover_words(whole) == ""
 
 
 def test_a_position_without_a_mark_shows_dashes_and_no_zero() -> None:

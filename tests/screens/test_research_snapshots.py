@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
+from engine.model.account import TradingMode
+from tests.kit import fake_keys
 from tests.kit.deck import FakeTime, make_app
 from tests.kit.fake_link import FakeLink
 from tests.screens.test_market_snapshots import SIZES, drawn
 from tests.screens.test_risk import tripped
 
 Compare = Callable[..., bool]
-SCREENS = ("bots", "risk", "backtests")
+SCREENS = ("bots", "risk", "backtests", "settings")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -36,6 +39,9 @@ def test_a_screen(snap_compare: Compare, screen: str, kind: str, size: str) -> N
         ("backtests", "enter v"),
         ("backtests", "m j m"),
         ("backtests", "a"),
+        ("settings", "a"),
+        ("settings", "m"),
+        ("settings", "t"),
     ],
 )
 def test_after_some_keys(snap_compare: Compare, screen: str, keys: str) -> None:
@@ -66,3 +72,18 @@ def test_in_the_light(snap_compare: Compare, screen: str) -> None:
     link, time = FakeLink(), FakeTime()
     app = make_app(link, time, screen=screen, theme="quarterdeck-light")
     assert snap_compare(app, terminal_size=(120, 40), run_before=drawn(link, time))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("colour", ["colour", "none"])
+def test_real_money_looks_like_nothing_else(
+    snap_compare: Compare, size: str, colour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if colour == "none":
+        monkeypatch.setenv("NO_COLOR", "1")
+    link, time = FakeLink(), FakeTime()
+    link.data["live.status"] = fake_keys.live(fake_keys.armed())
+    status = link.data["engine.status"]
+    link.data["engine.status"] = msgspec.structs.replace(status, mode=TradingMode.LIVE, account="main")
+    app = make_app(link, time, screen="settings")
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=drawn(link, time))

@@ -12,6 +12,7 @@ from engine.errors import ConflictError
 from engine.model.entries import TradingState
 from engine.model.limits import RiskLimits
 from screens.form import Form
+from screens.pane import Pane
 from screens.risk_figures import changed_limits, limit_fields, limit_states, trading_lines
 from tests.kit import fake_data
 from tests.kit.deck import console
@@ -95,6 +96,25 @@ async def test_breakers_and_facts_take_turns_where_both_do_not_fit() -> None:
         await deck.press("v")
         assert "What happened" in deck.text()
         assert "Opens at" not in deck.text()
+
+
+async def test_what_happened_is_wrapped_for_the_width_that_its_pane_has_now() -> None:
+    text = "Sell 0.01 BTC/USDT stop 66,105.0 refused: REDUCING lets only reductions and cancels pass."
+    async with console(size=(60, 30), screen="risk") as deck:
+        deck.link.say(text, "warning", kind="OrderRefused")
+        await deck.press("v")
+        await deck.settle()
+        await deck.press("v")
+        await deck.resize(140, 40)
+        await deck.settle()
+        pane = deck.screen.query_one("#facts", Pane)
+        assert pane.content_size.width > 55
+        widest = max(len("".join(part for part, _ in line)) for line in pane._content)
+        assert pane.content_size.width - 12 < widest <= pane.content_size.width
+        pane.styles.width = 40
+        await deck.settle()
+        await deck.settle()
+        assert max(len("".join(part for part, _ in line)) for line in pane._content) <= pane.content_size.width < 40
 
 
 async def test_limits_are_changed_in_percent_and_sent_as_fractions_after_one_question() -> None:
@@ -186,8 +206,24 @@ async def test_a_breaker_is_reset_with_a_reason_and_force_only_on_wish() -> None
         await deck.press(*"seen", "enter")
         await deck.settle()
         (call,) = deck.link.called("risk.reset_breaker")
-        assert call.params == {"breaker": "daily_loss", "reason": "seen", "force": False}
+        assert call.params == {"breaker": "daily_loss", "account": "", "reason": "seen", "force": False}
         assert "✗ OPEN" not in deck.text()
+
+
+async def test_breakers_of_two_accounts_stand_beside_each_other_and_the_open_one_is_reset() -> None:
+    async with console(screen="risk") as deck:
+        view = tripped()
+        opened = next(row for row in view.breakers if row.open)
+        mine = msgspec.structs.replace(opened, label="Daily loss (OKX)", account="okx")
+        other = msgspec.structs.replace(opened, label="Daily loss (SIM)", account="paper", open=False, since=0)
+        await show(deck, msgspec.structs.replace(view, breakers=(other, mine)))
+        page = deck.text()
+        assert "Daily loss (SIM)" in page
+        assert "Daily loss (OKX)" in page
+        await form_of(deck, "b")
+        await deck.press(*"seen", "enter")
+        await deck.settle()
+        assert deck.link.called("risk.reset_breaker")[0].params["account"] == "okx"
 
 
 async def test_enter_typed_ahead_halts_nothing() -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from textual import events
 
-from engine.errors import EngineNotRunningError, OrderRejectionError
+from engine.control.live.arming import NOT_ARMED
+from engine.errors import AuthorizationError, EngineNotRunningError, OrderRejectionError
+from engine.model.account import TradingMode
+from screens.form import Form
 from screens.order_dialogs import AmountInput
 from screens.ticket import TicketDialog, preview_lines
 from tests.kit.deck import Console, console
@@ -356,3 +360,53 @@ async def test_an_operation_that_fails_is_explained_in_the_ticket() -> None:
 
 def test_the_lines_of_a_verdict_are_always_as_many() -> None:
     assert len(preview_lines(None, "")) == len(preview_lines(None, "a long sentence " * 9)) == 7
+
+
+def live_link(**more: object) -> FakeLink:
+    """An engine whose account is live."""
+    link = FakeLink()
+    status = link.data["engine.status"]
+    link.data["engine.status"] = msgspec.structs.replace(status, mode=TradingMode.LIVE, account="main", **more)
+    return link
+
+
+async def test_an_order_that_is_refused_for_want_of_arming_stays_to_be_sent_again() -> None:
+    link = live_link()
+    link.refuse("orders.place", AuthorizationError("test-binance is not armed.", error_code=NOT_ARMED))
+    async with console(link, screen="market") as deck:
+        await ticket(deck, "b")
+        await deck.press("enter")
+        deck.pass_guard()
+        await deck.press("enter")
+        await deck.settle()
+        assert deck.dialog() == "ArmForm"
+        assert "test-binance is not armed." in deck.words()
+        link.refuse("orders.place", None)
+        deck.app.screen.query_one(Form).put("typed", "BINANCE/test-binance")
+        deck.pass_guard()
+        await deck.press("enter")
+        await deck.settle()
+        assert len(link.called("live.arm")) == 1
+        assert deck.dialog() == "ConfirmDialog"
+        assert "nothing was sent yet" in deck.words()
+        assert len(link.called("orders.place")) == 1
+        assert "ARMED 15:00" in deck.text().splitlines()[0]
+        deck.pass_guard()
+        await deck.press("enter")
+        await deck.settle()
+        first, second = link.called("orders.place")
+        assert first.params == second.params
+        assert first.request_id != second.request_id
+        assert deck.dialog() == ""
+
+
+@pytest.mark.parametrize(("testnet", "word"), [(False, "LIVE"), (True, "TESTNET")])
+async def test_real_money_is_named_on_the_screen_and_on_the_ticket(testnet: bool, word: str) -> None:
+    async with console(live_link(testnet=testnet), screen="market") as deck:
+        assert deck.text().startswith(f" {word} ")
+        assert deck.screen.has_class("-live")
+        await ticket(deck, "b")
+        assert f"{word} · BUY BTC/USDT" in deck.text()
+        assert deck.app.screen.has_class("-live")
+        await deck.press("enter")
+        assert f"{word} account main" in deck.words()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +17,9 @@ from engine.model.instrument import InstrumentKind
 from engine.model.order import TRANSITIONS, OrderStatus, can_move
 from engine.state import RECENT_ORDERS, EngineState
 from tests.kit.histories import histories, session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RELAXED = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -65,13 +69,28 @@ def test_funds_held_are_those_of_the_open_orders(records: list[ev.Record]) -> No
             assert balance.reserved == held[account, currency]
 
 
+def _once(records: list[ev.Record]) -> Iterator[ev.Event]:
+    """All facts without repeats of executions and funding payments."""
+    seen: set[str] = set()
+    for record in records:
+        event = record.event
+        match event:
+            case ev.OrderFilled(fill=fill) | ev.ExternalFillSeen(fill=fill):
+                key = fill.key
+            case ev.FundingPaid() if event.payment:
+                key = event.payment
+            case _:
+                key = f"fact {record.seq}"
+        if key not in seen:
+            yield event
+        seen.add(key)
+
+
 def _cash_flows(records: list[ev.Record]) -> dict[tuple[AccountId, Currency], Decimal]:
     """Every balance counted a second way: from the facts alone, without lots, positions or sums."""
     flows: dict[tuple[AccountId, Currency], Decimal] = defaultdict(Decimal)
     instruments = {}
-    seen: set[str] = set()
-    for record in records:
-        event = record.event
+    for event in _once(records):
         match event:
             case ev.InstrumentDefined():
                 instruments[event.instrument.id] = event.instrument
@@ -84,9 +103,6 @@ def _cash_flows(records: list[ev.Record]) -> dict[tuple[AccountId, Currency], De
                 flows[event.target, event.currency] += event.amount
             case ev.OrderFilled() | ev.ExternalFillSeen():
                 fill = event.fill
-                if fill.key in seen:
-                    continue
-                seen.add(fill.key)
                 instrument = instruments[fill.instrument]
                 flows[fill.account, fill.fee_currency] -= fill.fee
                 if instrument.kind is InstrumentKind.SPOT:

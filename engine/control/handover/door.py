@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.control.handover.machine import Do, Patience, Predecessor, Send
-from engine.control.handover.messages import Grant, Refused
+from engine.control.handover.messages import Grant, Refused, Welcome
 from engine.control.handover.peer import PeerProcess
 from engine.control.handover.wire import Wire
 from engine.control.peers import peer_of
@@ -183,7 +183,7 @@ class HandoverDoor:
         try:
             match doing:
                 case Send(message):
-                    return await self._say(message, machine, wire)
+                    return await self._say(message, machine, wire, giver)
                 case Do.PROVE:
                     crash_point("handover.greeted")
                     # One that takes nothing more must not be waited for.
@@ -213,13 +213,14 @@ class HandoverDoor:
             return machine.lost(str(error))
         return []
 
-    async def _say(self, message: Message, machine: Predecessor, wire: Wire) -> list[Doing]:
+    async def _say(self, message: Message, machine: Predecessor, wire: Wire, giver: Giver) -> list[Doing]:
         if machine.peer is not None:
             release = machine.peer.release
             self.standing = msgspec.structs.replace(self.standing, release=release, words=f"It has to {machine.step}.")
         try:
             async with asyncio.timeout(machine.patience.confirming):
-                await wire.send(message)
+                # What is unlocked goes along, so that nobody has to unlock it again for the successor.
+                await wire.send(message, giver.keys if isinstance(message, Welcome) else None)
         except TimeoutError:
             return machine.lost("it takes nothing")
         return []
@@ -257,7 +258,7 @@ class HandoverDoor:
             elif doing is Do.LEAVE:
                 giver.leave(peer.pid)
             elif isinstance(doing, Send):
-                await self._say(doing.message, machine, wire)
+                await self._say(doing.message, machine, wire, giver)
         self._fail(reason)
 
     def _fail(self, reason: str) -> None:

@@ -6,6 +6,8 @@ import asyncio
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from engine.control.handover.machine import Identity
 from engine.control.handover.messages import Final, Page
 from engine.control.handover.steps import Steps
@@ -14,6 +16,7 @@ from engine.errors import HandoverError
 from engine.inheritance import Carried, History
 from engine.logs import get_logger
 from engine.state.proof import StateProof
+from engine.venues.limits.coordinator import CoordinatorCarried
 from storage.journal import JOURNAL_FORMAT, stored_epoch
 
 if TYPE_CHECKING:
@@ -52,12 +55,22 @@ class Giver:
         service: Its operations.
         lock: The home's lock.
         leave: Ends this process's part once another one has taken over; told its number.
+        keys: Descriptor that carries the unlocked keys of accounts; None for none.
     """
 
     def __init__(
-        self, engine: Engine, journal: Journal, service: Service, lock: EngineLock, leave: Callable[[int], None]
+        self,
+        engine: Engine,
+        journal: Journal,
+        service: Service,
+        lock: EngineLock,
+        leave: Callable[[int], None],
+        keys: int | None = None,
     ) -> None:
         self.lock = lock
+        self.limits: Callable[[], CoordinatorCarried] = CoordinatorCarried
+        """Tells how the limits of exchanges stand."""
+        self.keys = keys
         self._engine = engine
         self._journal = journal
         self._service = service
@@ -69,12 +82,19 @@ class Giver:
 
     def identity(self) -> Identity:
         """Who the running engine is."""
+        now = self._engine.clock.now()
         return Identity(
             release=self._engine.release,
             pid=self._engine.pid,
             journal_format=JOURNAL_FORMAT,
             journal_id=self._journal.meta.journal_id,
             epoch=self._journal.epoch,
+            reached=tuple(
+                unit.id
+                for unit in self._engine.venues.values()
+                if not unit.connection.lost and unit.venue.health().paused_until <= now
+            ),
+            pauses=msgspec.structs.replace(self.limits(), lanes=[]),
         )
 
     async def tell_early(self, send: Callable[[Page], Awaitable[None]]) -> tuple[int, str]:
@@ -121,7 +141,7 @@ class Giver:
         final = Final(
             seq=engine.ledger.seq,
             digest=self._proof.digest(),
-            carried=Carried(risk=engine.risk.carry(), dispatch=engine.dispatcher.carry()),
+            carried=Carried(risk=engine.risk.carry(), dispatch=engine.dispatcher.carry(), limits=self.limits()),
             page=Page(histories=list(self._histories()), outcomes=list(service.answered(self._told))),
         )
         steps.done("pack")

@@ -8,7 +8,7 @@ successor is dead and the epoch is still its own.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from engine.control.handover.messages import (
@@ -25,11 +25,13 @@ from engine.control.handover.messages import (
     Warm,
     Welcome,
 )
+from engine.venues.limits.coordinator import CoordinatorCarried
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine.control.handover.messages import Message
+    from engine.model.ids import VenueId
 
 __all__ = ["Do", "Doing", "Identity", "Patience", "Predecessor", "Send", "Successor"]
 
@@ -46,6 +48,10 @@ class Identity:
     journal_id: str = ""
     epoch: int = 0
     protocol: int = PROTOCOL
+    reached: tuple[VenueId, ...] = ()
+    """Venues at which it trades and which answer."""
+    pauses: CoordinatorCarried = field(default_factory=CoordinatorCarried)
+    """Hosts that have asked it for a pause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +224,8 @@ class Predecessor(_Side):
             journal_format=self.me.journal_format,
             journal_id=self.me.journal_id,
             epoch=self.me.epoch,
+            reached=self.me.reached,
+            pauses=self.me.pauses,
         )
         return [Send(welcome)]
 

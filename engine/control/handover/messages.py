@@ -26,6 +26,8 @@ import msgspec
 from engine.control.outcomes import Outcome
 from engine.errors import ConfigurationError
 from engine.inheritance import Carried, History
+from engine.model.ids import VenueId
+from engine.venues.limits.coordinator import CoordinatorCarried
 
 __all__ = [
     "MOST_BYTES",
@@ -74,6 +76,10 @@ class Welcome(_Message, frozen=True, kw_only=True):
     journal_format: int
     journal_id: str
     epoch: int
+    reached: tuple[VenueId, ...] = ()
+    """Venues at which it trades and which answer it: a successor has to reach them too."""
+    pauses: CoordinatorCarried = CoordinatorCarried()
+    """Hosts that want no requests just now, from a successor neither."""
 
 
 class Warm(_Message, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from engine.control.handover.machine import Do, Identity, Patience, Send, Successor
+from engine.control.handover.messages import Welcome
 from engine.control.handover.peer import PeerProcess
 from engine.control.handover.taking import Taker
 from engine.control.handover.wire import Wire
@@ -117,6 +118,9 @@ class _Taking:
             return machine.tick(max(self._clock.monotonic(), machine.deadline or 0))
         except (EOFError, OSError, ConfigurationError) as error:
             return machine.lost(str(error))
+        if descriptor is not None and isinstance(message, Welcome):
+            self._host.vault.adopt(descriptor)
+            descriptor = None
         if descriptor is not None:
             self._descriptor = descriptor
         return machine.receive(message, self._clock.monotonic(), descriptor=descriptor is not None)
@@ -147,7 +151,9 @@ class _Taking:
         machine, taker = self._machine, self._taker
         if doing is Do.WARM_UP:
             assert machine.peer is not None
-            taker = self._taker = Taker(self._host, machine.peer.epoch)
+            # A host that shuts us out would do so for longer when it is asked meanwhile.
+            self._host.coordinator.take(machine.peer.pauses)
+            taker = self._taker = Taker(self._host, machine.peer.epoch, machine.peer.reached)
             await taker.warm_up()
             crash_point("handover.warm")
             return machine.warmed(taker.journal_id, taker.seq, self._clock.monotonic())

@@ -15,18 +15,22 @@ from engine.inheritance import EarlySession, Inherited
 from engine.logs import get_logger
 from engine.market.hub import MarketHub
 from engine.model.candle import Bars
-from engine.model.ids import InstrumentId
+from engine.model.ids import InstrumentId, venue_of
 from engine.standstill import exclusive
 from engine.state.proof import StateProof
 from engine.strategy.runner import StrategyRunner
+from engine.venue_unit import OPEN_S
 from storage.journal import Follower
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from engine.control.handover.messages import Final, Page
     from engine.control.host import EngineHost
     from engine.control.outcomes import Outcome
     from engine.events import Record
-    from engine.model.venue import Venue
+    from engine.model.ids import VenueId
+    from engine.venue_unit import VenuePlan
     from storage.journal import Successor
 
 __all__ = ["Taker"]
@@ -46,16 +50,18 @@ class Taker:
     Args:
         host: Not started.
         epoch: The running engine's.
+        reached: Venues that answer it.
     """
 
-    def __init__(self, host: EngineHost, epoch: int) -> None:
+    def __init__(self, host: EngineHost, epoch: int, reached: Iterable[VenueId] = ()) -> None:
         self.taken = False
         self._host = host
         self._epoch = epoch
+        self._reached = frozenset(reached)
         self._hub = MarketHub()
         self._inherited: Inherited
         self._session: EarlySession | None = None
-        self._venue: Venue
+        self._plans: list[VenuePlan] = []
         self._follower: Follower
         self._proof: StateProof
         self._journal: Successor | None = None
@@ -77,24 +83,56 @@ class Taker:
     async def warm_up(self) -> None:
         """Import, read and connect; the running engine does not notice.
 
+        A venue that the running engine cannot reach either, or whose keys are locked for both, is taken over as it is.
+
         Raises:
-            QuarterdeckError: Something is wrong with the settings, the journal or the venue.
+            QuarterdeckError: Something is wrong with the settings, the journal or a venue that the running engine
+                reaches.
         """
         host = self._host
         await host.prepare()
         self._follower = await asyncio.to_thread(Follower.open, host.journal_file, host.journal_options())
         self._proof = StateProof(self._follower.state)
         self._follower.heard = self._hear
-        self._venue = await asyncio.to_thread(host.make_venue)
-        if exclusive(self._venue) is None:
-            self._session = EarlySession(self._hub, host.clock)
-            await self._venue.start(self._session.on_event, self._session.on_market)
-            for instrument in await self._venue.instruments():
-                self._hub.add(instrument)
-            await self._venue.watch(list(self._hub.markets))
-        else:
+        self._plans = await asyncio.to_thread(host.make_venues)
+        early = [plan for plan in self._plans if exclusive(plan.venue) is None]
+        if len(early) < len(self._plans):
             await asyncio.to_thread(self._expect_the_venue)
-        self._inherited = Inherited(session=self._session)
+        for plan in self._plans:
+            warm_up = getattr(plan.venue, "warm_up", None)
+            if warm_up is not None:
+                await warm_up([key for key in self._follower.state.instruments if venue_of(key) == plan.venue.id])
+        self._session = EarlySession(self._hub, host.clock) if early else None
+        missed = dict(
+            zip((plan.venue.id for plan in early), await asyncio.gather(*map(self._meet, early)), strict=True)
+        )
+        away = {venue: error for venue, error in missed.items() if error is not None}
+        for venue, error in away.items():
+            words = _words(error)
+            if venue in self._reached:
+                raise HandoverError(
+                    f"The new process cannot use {venue}, at which the running engine goes on trading: {words}"
+                ) from error
+            log.warning("a venue is taken over as one that is away", venue=venue, problem=words)
+        self._inherited = Inherited(self._session, missed.keys() - away.keys(), away)
+
+    async def _meet(self, plan: VenuePlan) -> Exception | None:
+        """Hear a venue beside the running engine; gives why not where it cannot be reached."""
+        try:
+            async with asyncio.timeout(OPEN_S):
+                await self._listen(plan)
+        except (QuarterdeckError, TimeoutError, OSError) as error:
+            await plan.venue.close()
+            return error
+        return None
+
+    async def _listen(self, plan: VenuePlan) -> None:
+        assert self._session is not None
+        await plan.venue.start(self._session.on_event, self._session.on_market)
+        for instrument in await plan.venue.instruments():
+            if plan.watched is None or instrument.id in self._follower.state.instruments:
+                self._hub.add(instrument)
+        await plan.venue.watch([key for key in self._hub.markets if venue_of(key) == plan.venue.id])
 
     def _expect_the_venue(self) -> None:
         """See that the settings of this start can open the venue that the running engine is to let go."""
@@ -201,8 +239,9 @@ class Taker:
         digest = self._proof.digest()
         steps.done("reach")
         self._inherited.carried = final.carried
+        self._host.coordinator.take(final.carried.limits)
         self._journal = follower.prepare(self._epoch)
-        self._host.assemble(self._journal, self._venue, hub=self._hub, inherited=self._inherited)
+        self._host.assemble(self._journal, self._plans, hub=self._hub, inherited=self._inherited)
         assert self._host.service is not None
         self._host.service.remember(self._outcomes)
         steps.done("build")
@@ -252,7 +291,12 @@ class Taker:
             await self._stop_following()
         except Exception as error:  # it ends anyway, and has said why
             log.info("the journal could not be followed", problem=str(error))
-        if self._session is not None:
-            await self._venue.close()
+        for plan in self._plans:
+            if exclusive(plan.venue) is None:
+                await plan.venue.close()
         if self._journal is not None:
             await asyncio.to_thread(self._journal.abandon)
+
+
+def _words(error: Exception) -> str:
+    return error.message if isinstance(error, QuarterdeckError) else str(error) or type(error).__name__

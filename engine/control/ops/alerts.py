@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any, get_args
 from uuid import UUID
 
 from engine.control.registry import Role, operation
+from engine.control.requests import Empty
 from engine.control.requests_listing import SEVERITIES, AcknowledgeAlerts, AlertQuery
 from engine.control.requests_research import moment
-from engine.control.views_records import AlertEntry, AlertPage
-from engine.errors import NotFoundError, ValidationError
+from engine.control.views_records import AlertEntry, AlertPage, ChannelRow
+from engine.errors import ConflictError, NotFoundError, ValidationError
 
 if TYPE_CHECKING:
+    from engine.alerts.sender import AlertSender, ChannelHealth
     from engine.control.context import Context
     from storage.database import Database
     from storage.tables import AlertRow
@@ -37,6 +39,30 @@ async def list_alerts(context: Context, request: AlertQuery) -> AlertPage:
 async def risk_alerts(context: Context, request: AlertQuery) -> AlertPage:
     """Alerts about risk: breakers, halts, liquidations; the newest first. Active ones are those with `unread`."""
     return await _page(context, request, RISK_KINDS)
+
+
+@operation("alerts.channels", Empty)
+async def channels(context: Context, _: Empty) -> list[ChannelRow]:
+    """Channels that alerts are sent to, and how they fare; addresses are not shown."""
+    return [] if context.sender is None else [_channel(found) for found in context.sender.health()]
+
+
+@operation("alerts.test", Empty, Role.TRADER, mutates=True)
+async def send_test(context: Context, _: Empty) -> list[ChannelRow]:
+    """Send a test to every channel now, and tell how that went."""
+    return [_channel(found) for found in await _sender(context).test()]
+
+
+def _sender(context: Context) -> AlertSender:
+    if context.sender is None or not context.sender.health():
+        raise ConflictError("No channel for alerts is set; write one into alerts.channels, such as ntfy://HOST/TOPIC.")
+    return context.sender
+
+
+def _channel(found: ChannelHealth) -> ChannelRow:
+    return ChannelRow(
+        name=found.name, sent=found.sent, given_up=found.given_up, waiting=found.waiting, problem=found.problem
+    )
 
 
 @operation("alerts.acknowledge", AcknowledgeAlerts, Role.TRADER, mutates=True, offline=True)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError as PydanticError
 
 from engine.bots.config import BotConfig
+from engine.control.live.admission import require_armed
 from engine.control.present.bots import bot_row
 from engine.control.present.listing import listed
 from engine.control.registry import Role, Tier, operation
-from engine.control.requests import BotName, BotStop, ConfigureBot, CreateBot
+from engine.control.requests import BotName, BotStop, ConfigureBot, CreateBot, StartBot
 from engine.control.requests_listing import ListBots
 from engine.errors import ConfigurationError
+from engine.model.ids import InstrumentId, venue_of
 from engine.strategy.beside import find_beside
 
 if TYPE_CHECKING:
@@ -52,11 +54,21 @@ async def _config(context: Context, request: CreateBot) -> BotConfig:
         raise ConfigurationError(f"The bot's configuration cannot be used: {faults}.") from None
 
 
+async def _bring_market(engine: Engine, config: BotConfig) -> None:
+    """Have the market of a bot's instrument kept, where its venue has more than what is kept."""
+    instrument = InstrumentId(config.instrument)
+    unit = engine.venues.get(venue_of(instrument))
+    if unit is not None and unit.plan.watched is not None:
+        await unit.watch([instrument])
+
+
 @operation("bots.create", CreateBot, Role.TRADER, mutates=True)
 async def create(context: Context, request: CreateBot) -> BotRow:
     """A new, stopped bot from a validated configuration."""
     engine = context.need_engine()
-    return bot_row(engine, engine.bots.create(await _config(context, request)))
+    config = await _config(context, request)
+    await _bring_market(engine, config)
+    return bot_row(engine, engine.bots.create(config))
 
 
 @operation("bots.configure", ConfigureBot, Role.TRADER, mutates=True)
@@ -65,6 +77,7 @@ async def configure(context: Context, request: ConfigureBot) -> BotRow:
     engine = context.need_engine()
     config = await _config(context, request)
     entry = engine.bots.find(request.bot)
+    await _bring_market(engine, config)
     before = _configuration(engine, entry)
     engine.bots.configure(entry, config)
     after = config.model_dump(mode="json")
@@ -86,11 +99,12 @@ def _configuration(engine: Engine, entry: BotEntry) -> dict[str, Any]:
         return {}
 
 
-@operation("bots.start", BotName, Role.TRADER, mutates=True, tier=Tier.CONFIRM)
-async def start(context: Context, request: BotName) -> BotRow:
+@operation("bots.start", StartBot, Role.TRADER, mutates=True, tier=Tier.CONFIRM)
+async def start(context: Context, request: StartBot) -> BotRow:
     """Warm a bot up and let it trade."""
     engine = context.need_engine()
     entry = engine.bots.find(request.bot)
+    _require_armed(context, entry, request.live)
     await engine.bots.start(entry)
     return bot_row(engine, entry)
 
@@ -104,11 +118,12 @@ async def pause(context: Context, request: BotName) -> BotRow:
     return bot_row(engine, entry)
 
 
-@operation("bots.resume", BotName, Role.TRADER, mutates=True)
-async def resume(context: Context, request: BotName) -> BotRow:
+@operation("bots.resume", StartBot, Role.TRADER, mutates=True)
+async def resume(context: Context, request: StartBot) -> BotRow:
     """Allow a paused bot entries again."""
     engine = context.need_engine()
     entry = engine.bots.find(request.bot)
+    _require_armed(context, entry, request.live)
     engine.bots.resume(entry)
     return bot_row(engine, entry)
 
@@ -129,3 +144,9 @@ async def delete(context: Context, request: BotName) -> str:
     entry = engine.bots.find(request.bot)
     engine.bots.delete(entry)
     return f"The bot {entry.name} is deleted."
+
+
+def _require_armed(context: Context, entry: BotEntry, typed: str) -> None:
+    account = context.need_engine().bots.account_of(entry)
+    if account is not None:
+        require_armed(context, account, typed)

@@ -9,7 +9,7 @@ from engine.control.requests import Empty
 
 if TYPE_CHECKING:
     from engine.control.context import Context
-    from engine.control.views import ClientRow
+    from engine.control.views_records import ClientRow
 
 
 @operation("clients.list", Empty)

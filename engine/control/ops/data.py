@@ -6,8 +6,10 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.control.downloads import venue_for
 from engine.control.registry import Role, Tier, operation
 from engine.control.requests import Empty
+from engine.control.requests_recordings import DownloadCandles
 from engine.control.requests_research import CandleSetName, ExportCandles, ImportCandles
 from engine.control.views import DatasetRow
 from engine.control.worker import settings_for_worker
@@ -63,6 +65,25 @@ async def import_data(context: Context, request: ImportCandles) -> JobRow:
         **settings_for_worker(context.settings),
     }
     return context.need_jobs().start("import", f"{file.name} as {key.words}", task)
+
+
+@operation("data.download", DownloadCandles, Role.TRADER, mutates=True, offline=True)
+async def download_data(context: Context, request: DownloadCandles) -> JobRow:
+    """Fetch an exchange's candles that are not stored yet, holes included; a job that goes on where it was stopped."""
+    key = CandleSet.of(request.venue, request.symbol, request.timeframe)
+    # It may have to load ccxt to know the name.
+    await asyncio.to_thread(venue_for, context.settings, key.venue)
+    if request.start is None and key not in await asyncio.to_thread(context.candles.sets):
+        raise ValidationError(f"No candles of {key.words} are stored yet; say from when on they are wanted (--from).")
+    task = {
+        "venue": str(key.venue),
+        "symbol": key.symbol,
+        "timeframe": key.timeframe,
+        "start": request.start,
+        "end": request.end,
+        **settings_for_worker(context.settings),
+    }
+    return context.need_jobs().start("download", key.words, task)
 
 
 @operation("data.export", ExportCandles, Role.TRADER, offline=True)

@@ -80,8 +80,9 @@ async def _wait_until_quiet(context: Context, *, positions: bool) -> None:
 
 @operation("instruments.list", WholeList)
 async def instruments(context: Context, request: WholeList) -> list[InstrumentRow]:
-    """All tradable instruments with their rules."""
-    return listed([instrument_row(known) for known in context.need_engine().state.instruments.values()], request)
+    """The instruments whose markets are kept, with their rules; `instruments.search` finds all others."""
+    markets = context.need_engine().hub.markets.values()
+    return listed([instrument_row(market.instrument) for market in markets], request)
 
 
 @operation("market.book", InstrumentQuery)
@@ -109,7 +110,9 @@ async def candles(context: Context, request: CandlesQuery) -> list[Candle]:
     timeframe_ns(request.timeframe)
     instrument = InstrumentId(request.instrument)
     engine.hub.market(instrument)
-    found = list(await engine.venue.candles(instrument, request.timeframe, end=request.end, limit=request.limit))
+    found = list(
+        await engine.unit(instrument).venue.candles(instrument, request.timeframe, end=request.end, limit=request.limit)
+    )
     series = engine.hub.series(instrument, request.timeframe)
     if request.end is None:
         series.seed(found)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @operation("health.components", Empty, emergency=True)
 async def components(context: Context, _: Empty) -> list[HealthRow]:
-    """How journal, venue, feeds, risk, bots, event loop, reports and jobs are, a row each."""
+    """How journal, venue, feeds, recorder, risk, bots, event loop, reports and jobs are, a row each."""
     return health_rows(context)
 
 

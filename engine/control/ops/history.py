@@ -169,4 +169,5 @@ def _fill(row: FillHistoryRow, name: Callable[[str], str]) -> FillRow:
         fee_currency=Currency(row.fee_currency),
         liquidity=row.liquidity,
         client_id=ClientOrderId(row.client_order_id),
+        account=AccountId(row.account),
     )

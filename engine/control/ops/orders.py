@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from engine import events as ev
+from engine.control.live.admission import live_change, live_order
 from engine.control.present.listing import listed
 from engine.control.present.orders import fill_row, order_row, preview, to_request
 from engine.control.present.portfolio import balance_rows, overview, position_rows
@@ -29,8 +31,12 @@ from engine.model.order import Decision, OrderRequest, OrderSide, OrderType
 from storage.journal.reader import Query
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from decimal import Decimal
+
     from engine.control.context import Context
     from engine.control.views import BalanceRow, FillRow, OrderPreview, OrderRow, PortfolioOverview, PositionRow
+    from engine.model.ids import AccountId
     from engine.model.order import Order
 
 NS_PER_DAY = 86_400_000_000_000
@@ -48,8 +54,11 @@ async def preview_order(context: Context, request: PreviewOrder) -> OrderPreview
 async def place(context: Context, request: PlaceOrder) -> OrderRow:
     """Place an order by hand, through the same gate as every other."""
     engine = context.need_engine()
+    engine.unit(InstrumentId(request.instrument))
     engine.hub.market(InstrumentId(request.instrument))
-    order = engine.desk.submit(to_request(engine, request, request.quantity, request.reason))
+    wanted = to_request(engine, request, request.quantity, request.reason)
+    with live_order(context, wanted, request.live):
+        order = engine.desk.submit(wanted)
     return order_row(engine, order)
 
 
@@ -66,12 +75,12 @@ async def replace(context: Context, request: ReplaceOrder) -> OrderRow:
     if request.quantity is None and request.price is None and request.stop_price is None:
         raise ValidationError("Say what to change: quantity, price or stop price.")
     engine = context.need_engine()
-    order = engine.desk.amend(
-        ClientOrderId(request.client_id),
-        quantity=request.quantity,
-        price=request.price,
-        stop_price=request.stop_price,
-    )
+    client_id = ClientOrderId(request.client_id)
+    known = engine.state.order(client_id)
+    with live_change(context, known, request) if known is not None else nullcontext():
+        order = engine.desk.amend(
+            client_id, quantity=request.quantity, price=request.price, stop_price=request.stop_price
+        )
     return order_row(engine, order)
 
 
@@ -151,18 +160,29 @@ async def history(context: Context, request: HistoryQuery) -> list[EquityPoint]:
     now = engine.clock.now()
     since = now - _RANGES[request.range] if request.range in _RANGES else 0
     points: list[EquityPoint] = []
+    rates = {
+        account.id: engine.rates.rate(account.base_currency, engine.base_currency) for account in engine.open_accounts()
+    }
     if context.reader is not None:
         # Thinned in the reader's thread: a month is up to a quarter of a million facts.
         records = await context.reader.thinned("EquityRecorded", since, now, HISTORY_POINTS - 1)
-        points = [
-            EquityPoint(ts=fact.ts, equity=float(fact.equity))
-            for fact in (record.event for record in records)
-            if isinstance(fact, ev.EquityRecorded) and fact.account == engine.account
-        ]
-    equity = engine.equity()
-    if equity is not None:
-        points.append(EquityPoint(ts=now, equity=float(equity)))
+        points = list(_together((r.event for r in records if isinstance(r.event, ev.EquityRecorded)), rates))
+    whole = engine.total()
+    if whole.known:
+        points.append(EquityPoint(ts=now, equity=float(whole.value)))
     return points
+
+
+def _together(facts: Iterable[ev.EquityRecorded], rates: dict[AccountId, Decimal | None]) -> Iterator[EquityPoint]:
+    """What all accounts were worth at each time, in today's rates; nothing before the last of them was opened."""
+    last: dict[AccountId, Decimal] = {}
+    for fact in facts:
+        rate = rates.get(fact.account)
+        if rate is None:
+            continue
+        last[fact.account] = fact.equity * rate
+        if len(last) == sum(known is not None for known in rates.values()):
+            yield EquityPoint(ts=fact.ts, equity=float(sum(last.values())))
 
 
 @operation("portfolio.close", ClosePosition, Role.TRADER, mutates=True, tier=Tier.CONFIRM, emergency=True)
@@ -170,7 +190,10 @@ async def close(context: Context, request: ClosePosition) -> list[OrderRow]:
     """Close one owner's position at the market; a running bot closes its own and goes on."""
     engine = context.need_engine()
     owner, instrument = _owner(context, request.owner), InstrumentId(request.instrument)
-    position = engine.state.owned.get((owner, engine.account, instrument))
+    entry = engine.state.bots.get(owner)
+    own = engine.bots.account_of(entry) if entry is not None else None
+    account = engine.account_for(instrument, request.account or own or "")
+    position = engine.state.owned.get((owner, account, instrument))
     if position is None or not position.lots:
         raise ConflictError(f"{request.owner} has no position in {request.instrument}.")
     bot = engine.bots.running.get(owner)
@@ -180,7 +203,8 @@ async def close(context: Context, request: ClosePosition) -> list[OrderRow]:
     known = engine.state.instruments[instrument]
     side = OrderSide.SELL if position.quantity > 0 else OrderSide.BUY
     working = engine.desk.cancel_matching(
-        lambda o: o.owner == owner and o.instrument == instrument and o.side is side, "the position is being closed"
+        lambda o: (o.owner, o.account, o.instrument, o.side) == (owner, account, instrument, side),
+        "the position is being closed",
     )
     if working:
         await _until_ended(context, {order.client_id for order in working})
@@ -189,7 +213,7 @@ async def close(context: Context, request: ClosePosition) -> list[OrderRow]:
         raise ConflictError(f"Nothing of the position in {request.instrument} is left that could be closed.")
     order = engine.desk.submit(
         OrderRequest(
-            account=engine.account,
+            account=account,
             instrument=instrument,
             owner=owner,
             side=side,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.control.live.admission import need_deliberate
 from engine.control.present.risk import risk_view
 from engine.control.registry import Role, Tier, operation
-from engine.control.requests import BreakerReset, EmergencyStop, Empty, Halt, Reason, SetLimits
+from engine.control.requests import BreakerReset, EmergencyStop, Empty, Halt, Resume, SetLimits
 from engine.model.entries import TradingState
 
 if TYPE_CHECKING:
@@ -35,10 +36,11 @@ async def halt(context: Context, request: Halt) -> RiskView:
     return risk_view(engine)
 
 
-@operation("risk.resume", Reason, Role.ADMIN, mutates=True, tier=Tier.CONFIRM)
-async def resume(context: Context, request: Reason) -> RiskView:
-    """Let trading go on, once every check has passed."""
+@operation("risk.resume", Resume, Role.ADMIN, mutates=True, tier=Tier.CONFIRM)
+async def resume(context: Context, request: Resume) -> RiskView:
+    """Let trading go on, once every check has passed; with real money an armed console is asked for."""
     engine = context.need_engine()
+    need_deliberate(context, request.live)
     engine.risk.release(context.actor, request.reason)
     return risk_view(engine)
 
@@ -58,21 +60,26 @@ async def emergency_stop(context: Context, request: EmergencyStop) -> RiskView:
 
 @operation("risk.reset_breaker", BreakerReset, Role.ADMIN, mutates=True, tier=Tier.CONFIRM)
 async def reset_breaker(context: Context, request: BreakerReset) -> RiskView:
-    """Close a breaker again, once its condition is over."""
+    """Close a breaker again, once its condition is over; with real money an armed console is asked for."""
     engine = context.need_engine()
     circuit = engine.remedies.circuit_breakers.get(request.breaker)
     if circuit is not None:
         circuit.reset()
     else:
-        engine.risk.reset_breaker(context.actor, request.reason, request.breaker, force=request.force)
+        need_deliberate(context, request.live)
+        scope = request.account or None
+        engine.risk.reset_breaker(context.actor, request.reason, request.breaker, scope, force=request.force)
     return risk_view(engine)
 
 
 @operation("risk.set_limits", SetLimits, Role.ADMIN, mutates=True, tier=Tier.CONFIRM)
 async def set_limits(context: Context, request: SetLimits) -> RiskView:
-    """Change risk limits; they hold from the next check on."""
+    """Change risk limits; they hold from the next check on. With real money only tighter ones need no armed console."""
     engine = context.need_engine()
-    before = engine.risk.limits().model_dump(mode="json")
+    held = engine.risk.limits()
+    if held.loosened_by(held.changed(dict(request.limits))):
+        need_deliberate(context, request.live)
+    before = held.model_dump(mode="json")
     after = engine.risk.change_limits(context.actor, dict(request.limits)).model_dump(mode="json")
     changed = [name for name, value in after.items() if before[name] != value]
     context.audit_change(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from engine import events as ev
 from engine.control.registry import Role, operation
 from engine.control.requests import Empty
@@ -35,14 +37,28 @@ async def check_state(context: Context, _: Empty) -> StateCheckView:
     engine = context.need_engine()
     if not engine.recovered:
         raise ConflictError("The engine is still starting; its state is being verified.")
-    event = await engine.monitor.check()
+    # The account that is meant where none is named comes first; what the others have is told with their names.
+    first = await engine.default.monitor.check()
+    findings, notes, duration = [finding_row(found) for found in first.findings], [*first.notes], first.duration_ms
+    for unit in engine.venues.values():
+        for account, keep in unit.upkeep.items():
+            if account == engine.account:
+                continue
+            if not unit.recovered:
+                notes.append(f"{account}: not compared, as it is not known yet what {unit.venue.id} says of it.")
+                continue
+            event = await keep.monitor.check()
+            rows = map(finding_row, event.findings)
+            findings += [msgspec.structs.replace(row, subject=f"{account}: {row.subject}") for row in rows]
+            notes += [f"{account}: {note}" for note in event.notes]
+            duration += event.duration_ms
     return StateCheckView(
         ts=engine.clock.now(),
-        account=event.account,
-        checks=event.checks,
-        findings=tuple(map(finding_row, event.findings)),
-        notes=event.notes,
-        duration_ms=event.duration_ms,
+        account=first.account,
+        checks=first.checks,
+        findings=tuple(findings),
+        notes=tuple(notes),
+        duration_ms=duration,
     )
 
 

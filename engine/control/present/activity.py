@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine import events as ev
 from engine.control.views import Activity
-from engine.model.ids import InstrumentId, symbol_of
+from engine.model.ids import InstrumentId, symbol_of, venue_of
+from engine.model.places import place_name
 from engine.model.scenario import ScenarioKind
 from engine.model.verification import Grade
 
@@ -35,13 +36,24 @@ def _who(state: EngineState, owner: str) -> str:
     return bot.name if bot is not None else owner
 
 
+def _market(state: EngineState, instrument: InstrumentId, account: str = "") -> str:
+    """A market by its symbol, and by its venue where several are traded at."""
+    name = place_name(_places(state), venue_of(instrument), account)
+    return f"{symbol_of(instrument)} on {name}" if name else symbol_of(instrument)
+
+
+def _places(state: EngineState) -> list[tuple[str, str]]:
+    return [(str(known.venue), str(known.id)) for known in state.accounts.values()]
+
+
 def _order(state: EngineState, client_id: str) -> tuple[str, str, str]:
     """An order in words, its owner and its instrument."""
     order = state.order(client_id)  # type: ignore[arg-type]
     if order is None:
         return f"order {client_id}", "", ""
     at = order.price if order.price is not None else order.stop_price
-    words = f"{order.side} {_n(order.quantity)} {symbol_of(order.instrument)} {order.type.replace('_', ' ')}"
+    market = _market(state, order.instrument, order.account)
+    words = f"{order.side} {_n(order.quantity)} {market} {order.type.replace('_', ' ')}"
     return words + (f" at {_n(at)}" if at is not None else ""), _who(state, order.owner), order.instrument
 
 
@@ -58,7 +70,8 @@ def _filled(state: EngineState, event: ev.OrderFilled) -> Words:
     fill = event.fill
     order = state.order(fill.client_id)
     left = order.remaining if order is not None else None
-    text = f"{'Bought' if fill.side == 'buy' else 'Sold'} {_n(fill.quantity)} {symbol_of(fill.instrument)}"
+    market = _market(state, fill.instrument, fill.account)
+    text = f"{'Bought' if fill.side == 'buy' else 'Sold'} {_n(fill.quantity)} {market}"
     text += f" at {_n(fill.price)}, fee {_n(fill.fee)} {fill.fee_currency}"
     if left:
         text += f", {_n(left)} still open"
@@ -66,7 +79,9 @@ def _filled(state: EngineState, event: ev.OrderFilled) -> Words:
 
 
 def _refused(state: EngineState, event: ev.OrderRefused) -> Words:
-    text = f"Refused: {event.side} {_n(event.quantity)} {symbol_of(event.instrument)}. {event.message}"
+    text = (
+        f"Refused: {event.side} {_n(event.quantity)} {_market(state, event.instrument, event.account)}. {event.message}"
+    )
     return WARNING, text, _who(state, event.owner), event.instrument
 
 
@@ -83,19 +98,27 @@ def _trading(_state: EngineState, event: ev.TradingStateChanged) -> Words:
 
 
 def _signal(state: EngineState, event: ev.SignalRaised) -> Words:
-    text = f"Signal {event.action} {event.direction} {symbol_of(event.instrument)}: {event.reason}"
+    text = f"Signal {event.action} {event.direction} {_market(state, event.instrument)}: {event.reason}"
     return INFO, text, _who(state, event.bot), event.instrument
 
 
 def _money(verb: str) -> Callable[[EngineState, Any], Words]:
-    def words(_state: EngineState, event: Any) -> Words:
+    def words(state: EngineState, event: Any) -> Words:
         why = getattr(event, "reason", "") or getattr(event, "reference", "")
-        return INFO, f"{verb} {_n(event.amount)} {event.currency}" + (f" ({why})" if why else ""), "", ""
+        known = state.accounts.get(event.account)
+        name = place_name(_places(state), known.venue, known.id) if known is not None else ""
+        place = f" in {name}" if name else ""
+        return INFO, f"{verb} {_n(event.amount)} {event.currency}{place}" + (f" ({why})" if why else ""), "", ""
 
     return words
 
 
-def _recovered(_state: EngineState, event: ev.RecoveryVerified) -> Words:
+def _funding(_state: EngineState, event: ev.FundingPaid) -> Words:
+    verb = "received" if event.amount < 0 else "paid"
+    return INFO, f"Funding {verb}: {_n(abs(event.amount))} {event.currency}", "", event.instrument
+
+
+def _recovered(state: EngineState, event: ev.RecoveryVerified) -> Words:
     severity = CRITICAL if event.verdict != "verified" else WARNING if event.findings else GOOD
     did = [
         f"{count} {what}"
@@ -108,7 +131,9 @@ def _recovered(_state: EngineState, event: ev.RecoveryVerified) -> Words:
         if count
     ]
     found = [finding.text for finding in event.findings]
-    text = f"The start is {event.verdict}: {', '.join(did) or 'nothing had changed'}"
+    account = state.accounts.get(event.account)
+    whose = event.account if account is None else f"{account.venue}/{account.id}"
+    text = f"The start of {whose} is {event.verdict}: {', '.join(did) or 'nothing had changed'}"
     return severity, " ".join((f"{text} ({event.duration_ms:.0f} ms).", *found)), "", ""
 
 
@@ -121,9 +146,17 @@ def _checked(_state: EngineState, event: ev.StateChecked) -> Words | None:
     return CRITICAL if grave else WARNING, f"A check of the state found: {' '.join(told)}", "", ""
 
 
-def _scenario(event: ev.ScenarioBegan | ev.ScenarioEnded) -> str:
+def _scenario_began(_state: EngineState, event: ev.ScenarioBegan) -> Words:
     known = event.scenario in set(ScenarioKind)
-    return f"{ScenarioKind(event.scenario).words if known else event.scenario} ({event.subject})"
+    words = ScenarioKind(event.scenario).words if known else event.scenario
+    return WARNING, f"{words} ({event.subject}): {event.cause}", "", ""
+
+
+def _scenario_ended(_state: EngineState, event: ev.ScenarioEnded) -> Words:
+    known = event.scenario in set(ScenarioKind)
+    words = ScenarioKind(event.scenario).words_at_end if known else event.scenario
+    text = f"{words} ({event.subject}): {event.outcome} ({event.duration_ms / 1e3:.1f} s)"
+    return GOOD if event.succeeded else WARNING, text, "", ""
 
 
 TOLD: dict[type[Any], Callable[[EngineState, Any], Words | None]] = {
@@ -135,8 +168,20 @@ TOLD: dict[type[Any], Callable[[EngineState, Any], Words | None]] = {
     ev.Deposited: _money("Deposited"),
     ev.Withdrawn: _money("Withdrew"),
     ev.BalanceAdjusted: _money("Balance adjusted by"),
-    ev.FundingPaid: _money("Funding"),
+    ev.FundingPaid: _funding,
     ev.InterestCharged: _money("Interest"),
+    ev.MarginSet: lambda _s, e: (
+        WARNING if e.adopted else INFO,
+        f"{e.instrument} is at {_n(e.leverage)}x {e.mode}" + (", found so at the venue" if e.adopted else ""),
+        "",
+        e.instrument,
+    ),
+    ev.PositionAdopted: lambda _s, e: (
+        WARNING,
+        f"Taken over, as the venue has it: {_n(e.quantity)} {e.instrument} at {_n(e.price)} ({e.reason})",
+        "",
+        e.instrument,
+    ),
     ev.PositionLiquidated: lambda _s, e: (CRITICAL, f"Liquidated: {e.reason}", "", e.instrument),
     ev.ExternalOrderSeen: lambda _s, e: (WARNING, f"An order of somebody else: {e.venue_order_id}", "", e.instrument),
     ev.ExternalFillSeen: lambda _s, e: (WARNING, f"An execution of somebody else: {e.fill.key}", "", e.fill.instrument),
@@ -160,13 +205,8 @@ TOLD: dict[type[Any], Callable[[EngineState, Any], Words | None]] = {
     ev.TradingStateChanged: _trading,
     ev.BreakerTripped: lambda _s, e: (CRITICAL, f"Breaker {e.breaker} tripped: {e.reason}", "", ""),
     ev.BreakerReset: lambda _s, e: (GOOD, f"Breaker {e.breaker} reset by {e.actor}: {e.reason}", "", ""),
-    ev.ScenarioBegan: lambda _s, e: (WARNING, f"{_scenario(e)}: {e.cause}", "", ""),
-    ev.ScenarioEnded: lambda _s, e: (
-        GOOD if e.succeeded else WARNING,
-        f"{_scenario(e)}: {e.outcome} ({e.duration_ms / 1e3:.1f} s)",
-        "",
-        "",
-    ),
+    ev.ScenarioBegan: _scenario_began,
+    ev.ScenarioEnded: _scenario_ended,
     ev.LimitsChanged: lambda _s, e: (INFO, f"Risk limits changed by {e.actor}", "", ""),
 }
 """How each fact worth telling is said; what is missing (marks, memories, amendments) is not told."""

@@ -30,8 +30,10 @@ def bot_row(engine: Engine, entry: BotEntry) -> BotRow:
         config = None
     instrument_id = InstrumentId(config.instrument if config is not None else "")
     instrument = engine.state.instruments.get(instrument_id)
-    key = (entry.id, engine.account, instrument_id)
-    position = engine.state.owned.get(key) or Position(account=engine.account, instrument=instrument_id)
+    account = engine.bots.account_of(entry) or engine.account
+    position = engine.state.owned.get((entry.id, account, instrument_id)) or Position(
+        account=account, instrument=instrument_id
+    )
     mark = engine.mark(instrument_id)
     unrealised: Decimal | None = ZERO
     fills = 0
@@ -71,6 +73,7 @@ def bot_row(engine: Engine, entry: BotEntry) -> BotRow:
         params=dict(config.params) if config is not None else {},
         autostart=config.autostart if config is not None else False,
         strategy_file=(config.strategy_file or "") if config is not None else "",
+        account=account,
     )
 
 

@@ -8,12 +8,14 @@ from engine.control.views import HealthRow
 from engine.execution.connection import ConnectionState
 from engine.model.entries import BotState, TradingState
 from engine.model.faults import BreakerState, Severity
+from engine.model.ids import venue_of
 from engine.model.order import OrderStatus
 from engine.model.verification import Grade
 
 if TYPE_CHECKING:
     from engine.control.context import Context
     from engine.engine import Engine
+    from engine.venue_unit import VenueUnit
 
 __all__ = ["health_rows"]
 
@@ -44,9 +46,10 @@ def health_rows(context: Context) -> list[HealthRow]:
         _engine(engine),
         _journal(engine),
         _disk(engine),
-        _venue(engine),
+        *(_venue(engine, unit) for unit in engine.venues.values()),
         _state(engine),
         _feeds(engine),
+        _recorder(context, engine),
         _risk(engine),
         _bots(engine),
         _loop(engine),
@@ -97,32 +100,30 @@ def _disk(engine: Engine) -> HealthRow:
     return _row("disk", OK, words, **figures)
 
 
-def _venue(engine: Engine) -> HealthRow:
-    unknown = sum(order.status is OrderStatus.UNKNOWN for order in engine.state.orders.values())
-    figures: dict[str, Any] = {
-        "open_orders": len(engine.state.orders),
-        "unsent": engine.dispatcher.waiting,
-        "unknown": unknown,
-    }
-    line = engine.remedies.connection
-    figures |= {"connection": str(line.state), "losses": line.losses, "breaker": str(engine.guard.breaker.state)}
+def _venue(engine: Engine, unit: VenueUnit) -> HealthRow:
+    orders = [order for order in engine.state.orders.values() if venue_of(order.instrument) == unit.id]
+    unknown = sum(order.status is OrderStatus.UNKNOWN for order in orders)
+    figures: dict[str, Any] = {"open_orders": len(orders), "unsent": engine.dispatcher.waiting, "unknown": unknown}
+    line, breaker = unit.connection, unit.guard.breaker
+    name = "venue" if len(engine.venues) == 1 else f"venue {unit.id}"
+    figures |= {"connection": str(line.state), "losses": line.losses, "breaker": str(breaker.state)}
     if line.state in (ConnectionState.SAFE, ConnectionState.OFFLINE):
-        return _row("venue", FAILED, f"{line.reason} {line.attempts} attempts so far.", **figures)
+        return _row(name, FAILED, f"{line.reason} {line.attempts} attempts so far.", **figures)
     if line.state is not ConnectionState.ONLINE:
-        return _row("venue", WARNING, f"{engine.venue.id} is in {line.state}: {line.reason}", **figures)
-    if engine.guard.breaker.state is not BreakerState.CLOSED:
-        why = engine.guard.breaker.standing.reason
-        words = f"{engine.venue.id} keeps failing ({why}): questions wait; orders and cancels still go there."
-        return _row("venue", WARNING, words, **figures)
+        return _row(name, WARNING, f"{unit.id} is in {line.state}: {line.reason}", **figures)
+    if breaker.state is not BreakerState.CLOSED:
+        why = breaker.standing.reason
+        words = f"{unit.id} keeps failing ({why}): questions wait; orders and cancels still go there."
+        return _row(name, WARNING, words, **figures)
     if unknown:
-        words = f"{engine.venue.id} is being asked what became of {unknown} order{'s' if unknown > 1 else ''}."
-        return _row("venue", WARNING, words, **figures)
-    return _row("venue", OK, f"{engine.venue.id} answers; {len(engine.state.orders)} orders are open.", **figures)
+        words = f"{unit.id} is being asked what became of {unknown} order{'s' if unknown > 1 else ''}."
+        return _row(name, WARNING, words, **figures)
+    return _row(name, OK, f"{unit.id} answers; {len(orders)} orders are open.", **figures)
 
 
 def _state(engine: Engine) -> HealthRow:
     """What the last round of checks, or else the verification of the start, has told."""
-    monitor, report = engine.monitor, engine.report
+    monitor, report = engine.default.monitor, engine.default.report
     last, now = monitor.last, engine.clock.now()
     findings = last.findings if last is not None else report.findings if report is not None else ()
     figures = {"findings": len(findings), "round_ms": None if last is None else last.duration_ms}
@@ -157,6 +158,27 @@ def _feeds(engine: Engine) -> HealthRow:
     if age_ms is not None and age_ms > STALE_MS:
         return _row("feeds", WARNING, f"The stalest market is {age_ms / 1e3:.0f} s old.", **figures)
     return _row("feeds", OK, f"{len(markets)} markets are live.", **figures)
+
+
+def _recorder(context: Context, engine: Engine) -> HealthRow:
+    if context.recording is None or context.recording.settings.what == "off":
+        return _row("recorder", OFF, "Nothing is recorded; the setting recorder.what says so.")
+    recorder, quota = context.recording.recorder, context.recording.settings.quota_bytes
+    figures = {
+        "markets": len(recorder.instruments),
+        "rows": recorder.written_events,
+        "bytes": recorder.written_bytes,
+        "dropped": recorder.dropped,
+        "quota_share": round(recorder.held_bytes / quota, 4),
+    }
+    if recorder.stopped:
+        return _row("recorder", WARNING, f"{recorder.stopped} Recording has stopped; trading goes on.", **figures)
+    if not recorder.instruments:
+        return _row("recorder", OFF, "No market is recorded now.", **figures)
+    words = f"{len(recorder.instruments)} markets are recorded; recordings take {recorder.held_bytes / 1e6:,.1f} MB."
+    if recorder.dropped:
+        return _row("recorder", WARNING, f"{words} {recorder.dropped:,} events were left out.", **figures)
+    return _row("recorder", OK, words, **figures)
 
 
 def _risk(engine: Engine) -> HealthRow:

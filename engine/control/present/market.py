@@ -17,6 +17,8 @@ from engine.control.views import (
 from engine.model.order import OrderType
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from engine.engine import Engine
     from engine.market.hub import Market
     from engine.model.ids import ClientOrderId, InstrumentId
@@ -47,6 +49,7 @@ def instrument_row(instrument: Instrument) -> InstrumentRow:
         taker_fee=rules.taker_fee,
         price_scale=instrument.price_scale,
         quantity_scale=instrument.quantity_scale,
+        multiplier=instrument.multiplier,
     )
 
 
@@ -62,15 +65,15 @@ def feed_row(market: Market) -> FeedRow:
 
 
 def ticker_row(market: Market) -> TickerRow:
-    """One market in a line; the 24 hours come from hourly candles, the growing one included."""
-    quote = market.quote()
+    """One market in a line; the 24 hours are the venue's own, or else of hourly candles, the growing one included."""
+    quote, day = market.quote(), market.day()
     series = market.series.get(TICKER_TIMEFRAME)
     bars = list(series.closed)[-DAY_BARS:] if series is not None else []
     growing = series.growing if series is not None else None
     recent = [*bars, growing] if growing is not None else bars
     last = quote.last if quote is not None else None
     price = float(last if last is not None else quote.mark) if quote is not None and quote.mark is not None else None
-    before = bars[0].open if bars else None
+    before = _told(day.open if day is not None else None, bars[0].open if bars else None)
     return TickerRow(
         instrument=market.instrument.id,
         symbol=market.instrument.symbol,
@@ -78,12 +81,18 @@ def ticker_row(market: Market) -> TickerRow:
         ask=quote.ask if quote is not None else None,
         last=last,
         change_pct=price / before - 1 if price is not None and before else None,
-        high=max((bar.high for bar in recent), default=None),
-        low=min((bar.low for bar in recent), default=None),
-        volume=sum(bar.volume for bar in recent) if recent else None,
+        high=_told(day.high if day is not None else None, max((bar.high for bar in recent), default=None)),
+        low=_told(day.low if day is not None else None, min((bar.low for bar in recent), default=None)),
+        volume=_told(
+            day.base_volume if day is not None else None, sum(bar.volume for bar in recent) if recent else None
+        ),
         ts=market.heard,
         spark=tuple(bar.close for bar in recent),
     )
+
+
+def _told(said: Decimal | None, reckoned: float | None) -> float | None:
+    return reckoned if said is None else float(said)
 
 
 def book_view(engine: Engine, instrument: InstrumentId, depth: int) -> BookView:

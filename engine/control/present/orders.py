@@ -6,11 +6,13 @@ import decimal
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from engine.control.present.derivatives import standing_after
 from engine.control.views import FillRow, OrderPreview, OrderRow
 from engine.errors import ValidationError
+from engine.execution.emulation import is_held
 from engine.model.decimals import ONE, ZERO
 from engine.model.ids import MANUAL, InstrumentId, Owner
-from engine.model.instrument import InstrumentKind
+from engine.model.instrument import CASH_KINDS, InstrumentKind
 from engine.model.order import Decision, OrderRequest, OrderSide, OrderType
 from engine.model.reserve import expected_price, reservation
 
@@ -19,11 +21,11 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.events import OrderFilled
     from engine.model.instrument import Instrument
-    from engine.model.market import OrderBook
+    from engine.model.market import BookView
     from engine.model.order import Order
     from engine.model.risk import Quote
 
-__all__ = ["fill_row", "order_row", "owner_name", "preview", "to_request"]
+__all__ = ["fill_row", "order_row", "owner_name", "plain", "preview", "to_request"]
 
 _SHOWN = decimal.Context(prec=28)
 
@@ -58,6 +60,7 @@ def order_row(engine: Engine, order: Order) -> OrderRow:
         created=order.created,
         updated=order.updated,
         reason=order.reason or order.decision.reason,
+        held=is_held(order),
     )
 
 
@@ -79,13 +82,14 @@ def fill_row(engine: Engine, seq: int, event: OrderFilled) -> FillRow:
         fee_currency=fill.fee_currency,
         liquidity=fill.liquidity,
         client_id=fill.client_id,
+        account=fill.account,
     )
 
 
 def to_request(engine: Engine, asked: PreviewOrder, quantity: Decimal, reason: str) -> OrderRequest:
     """The order request of what a person asked for, as a manual order."""
     return OrderRequest(
-        account=engine.account,
+        account=engine.account_for(InstrumentId(asked.instrument), asked.account),
         instrument=InstrumentId(asked.instrument),
         owner=MANUAL,
         side=asked.side,
@@ -110,12 +114,13 @@ def preview(engine: Engine, asked: PreviewOrder) -> OrderPreview:
     market = engine.hub.market(InstrumentId(asked.instrument))
     instrument, quote = market.instrument, market.quote()
     draft = to_request(engine, asked, asked.quantity or ONE, "preview")
-    currency, unit = reservation(draft, instrument, quote)
+    leverage = engine.state.margin(draft.account, instrument.id).leverage
+    currency, unit = reservation(draft, instrument, quote, leverage)
     engine.risk.picture.look()
     free = max(
-        engine.risk.picture.free_units(MANUAL, engine.account, currency)
+        engine.risk.picture.free_units(MANUAL, draft.account, currency)
         if currency == instrument.base
-        else engine.state.balance(engine.account, currency).free,
+        else engine.risk.picture.free_funds(draft.account, currency),
         ZERO,
     )
     quantity = asked.quantity
@@ -151,7 +156,20 @@ def preview(engine: Engine, asked: PreviewOrder) -> OrderPreview:
         passed=verdict.passed,
         refusals=verdict.refusals,
         sentence=_sentence(request, instrument),
+        **_derivative(engine, request, instrument, price),
     )
+
+
+def _derivative(
+    engine: Engine, request: OrderRequest, instrument: Instrument, price: Decimal | None
+) -> dict[str, Decimal | None]:
+    """What a preview says about margin; nothing for spot."""
+    if instrument.kind in CASH_KINDS or price is None:
+        return {}
+    signed = request.side.sign * request.quantity
+    margin, liquidation = standing_after(engine, request.account, instrument, signed, price)
+    leverage = engine.state.margin(request.account, instrument.id).leverage
+    return {"leverage": leverage, "margin": margin, "liquidation_price": liquidation}
 
 
 def _share(instrument: Instrument, funds: Decimal, unit: Decimal) -> Decimal:
@@ -159,7 +177,7 @@ def _share(instrument: Instrument, funds: Decimal, unit: Decimal) -> Decimal:
 
 
 def _likely_price(
-    request: OrderRequest, instrument: Instrument, book: OrderBook, quote: Quote | None
+    request: OrderRequest, instrument: Instrument, book: BookView, quote: Quote | None
 ) -> tuple[Decimal | None, float | None]:
     """The mean price from the visible book for what executes at once, and its distance from the middle."""
     price = expected_price(request, quote)
@@ -181,23 +199,25 @@ def _likely_price(
     return price, float(price / mark - 1) * request.side.sign
 
 
-def _plain(value: Decimal) -> str:
+def plain(value: Decimal) -> str:
+    """An amount without trailing zeros, as a sentence says it."""
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _sentence(request: OrderRequest, instrument: Instrument) -> str:
-    parts = [f"{request.side.upper()} {_plain(request.quantity)} {instrument.base} of {instrument.symbol}"]
+    unit = instrument.base if instrument.kind in CASH_KINDS else "contracts"
+    parts = [f"{request.side.upper()} {plain(request.quantity)} {unit} of {instrument.symbol}"]
     match request.type:
         case OrderType.MARKET:
             parts.append("at the market")
         case OrderType.LIMIT:
-            parts.append(f"at {_plain(request.price or ZERO)} {instrument.quote} or better")
+            parts.append(f"at {plain(request.price or ZERO)} {instrument.quote} or better")
         case _:
             way = "stop" if request.type is OrderType.STOP_LOSS else "take profit"
-            parts.append(f"as a {way} triggered at {_plain(request.stop_price or ZERO)} {instrument.quote}")
+            parts.append(f"as a {way} triggered at {plain(request.stop_price or ZERO)} {instrument.quote}")
             if request.price is not None:
-                parts.append(f"with the limit {_plain(request.price)}")
+                parts.append(f"with the limit {plain(request.price)}")
     if request.type is not OrderType.MARKET:
         parts.append(f"({request.tif})")
     if request.post_only:

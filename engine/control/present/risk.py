@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from engine.control.views import BreakerRow, LimitRow, RiskView
 from engine.model.faults import BreakerState
+from engine.model.places import place_name
+from engine.risk.uses import BREAKER_FIELDS, LimitUse
 from engine.state import ENGINE_SCOPE
 
 if TYPE_CHECKING:
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["risk_view"]
 
+OF_ACCOUNTS = frozenset({"max_position_size_pct", *BREAKER_FIELDS.values()})
+"""Limits of which each account has its own use; that of the others is the engine's."""
 _ORDER = ("low", "medium", "high", "critical")
 
 
@@ -23,18 +29,47 @@ def _percent(value: object) -> str:
     return "unknown" if value is None else f"{float(str(value)) * 100:.2f} %"
 
 
-def _breaker(standing: BreakerStanding) -> BreakerRow:
+def _place(engine: Engine, account: str) -> str:
+    """What stands behind a label where several accounts have one of the same name."""
+    places = [(str(unit.id), str(known)) for known, unit in engine.accounts.items()]
+    name = next((place_name(places, venue, known) for venue, known in places if known == account), "")
+    return f" ({name})" if name else ""
+
+
+def _limits(engine: Engine) -> list[LimitUse]:
+    """Every limit with its use; of several accounts the one that has used most of it."""
+    accounts = [account for account in engine.accounts if account in engine.state.accounts]
+    if len(accounts) < 2:
+        return list(engine.risk.uses(*accounts))
+    worst: dict[str, LimitUse] = {}
+    for account in accounts:
+        for use in engine.risk.uses(account):
+            known, place = worst.get(use.name), _place(engine, account)
+            # What cannot be told may be anything: it is shown before everything that is known.
+            if known is None or _pressing(use) > _pressing(known):
+                worst[use.name] = (
+                    msgspec.structs.replace(use, label=f"{use.label}{place}") if use.name in OF_ACCOUNTS else use
+                )
+    return list(worst.values())
+
+
+def _pressing(use: LimitUse) -> float:
+    return float("inf") if use.share is None else use.share
+
+
+def _breaker(engine: Engine, standing: BreakerStanding) -> BreakerRow:
     opened = standing.open
     share = None if standing.value is None or not standing.threshold else float(standing.value / standing.threshold)
     return BreakerRow(
         name=standing.name,
-        label=standing.label,
+        label=f"{standing.label}{_place(engine, standing.scope)}",
         open=opened is not None,
         value=_percent(standing.value),
         threshold=_percent(standing.threshold),
         share=share,
         since=opened.since if opened is not None else 0,
         reason=opened.reason if opened is not None else "",
+        account=standing.scope if standing.scope in engine.state.accounts else "",
     )
 
 
@@ -58,7 +93,7 @@ def risk_view(engine: Engine) -> RiskView:
     halt = engine.state.halts.get(ENGINE_SCOPE)
     limits = tuple(
         LimitRow(name=u.name, label=u.label, used=u.used, limit=u.limit, share=u.share, level=str(u.level))
-        for u in engine.risk.uses()
+        for u in _limits(engine)
     )
     level = max((limit.level for limit in limits), key=_ORDER.index, default="low")
     return RiskView(
@@ -69,7 +104,7 @@ def risk_view(engine: Engine) -> RiskView:
         level=level,
         limits=limits,
         breakers=(
-            *(_breaker(standing) for standing in engine.risk.standings()),
+            *(_breaker(engine, standing) for standing in engine.risk.standings()),
             *(_circuit(breaker.standing, breaker.settings) for breaker in engine.remedies.circuit_breakers.values()),
         ),
         refusals_last_hour=engine.refusals_last_hour(),

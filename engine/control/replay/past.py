@@ -14,9 +14,11 @@ from engine.clock import SystemClock
 from engine.engine import Engine
 from engine.errors import ConflictError
 from engine.market.hub import Market, MarketHub
-from engine.model.ids import VenueId
+from engine.model.account import Account, TradingMode
+from engine.model.ids import Currency, VenueId
 from engine.model.risk import Quote
 from engine.model.venue import Capabilities, VenueStatus
+from engine.venue_unit import VenuePlan
 from storage.journal.schema import Meta
 
 if TYPE_CHECKING:
@@ -257,19 +259,19 @@ def past_engine(
         lately: The facts of the hour before, oldest first, for what only counts for an hour.
     """
     hub, journal = PastHub(clock, state), _PastJournal(state, journal_id)
-    opened = state.accounts.get(account)
     engine = Engine(
         settings=settings,
         journal=journal,
-        # Nobody asks it for more: nothing of the past acts.
-        venue=PastVenue(opened.venue if opened is not None else VenueId("")),  # type: ignore[arg-type]
-        account=account,
+        venues=_plans(state, account),
         library=library,
         clock=clock,
         release=session.release if session is not None else "",
         hub=hub,
     )
     engine.ledger.failed = NOTHING_CHANGES
+    for unit in engine.venues.values():
+        # What was booked then is all that there is to know.
+        unit.recovered = True
     if session is not None:
         engine.pid, engine.started = session.pid, session.begin
     engine.ledger.subscribe(hub.hear)
@@ -279,6 +281,17 @@ def past_engine(
         engine.recall(record)
         _count(engine, record)
     return PastEngine(engine, hub, clock, journal)
+
+
+def _plans(state: EngineState, first: AccountId) -> list[VenuePlan]:
+    """Every venue of the past with its accounts, that of one account first."""
+    nobody = Account(id=first, venue=VenueId(""), mode=TradingMode.PAPER, base_currency=Currency(""))
+    accounts = sorted(state.accounts.values(), key=lambda account: account.id != first) or [nobody]
+    by_venue: dict[VenueId, list[Account]] = {}
+    for account in accounts:
+        by_venue.setdefault(account.venue, []).append(account)
+    # Nobody asks them for more: nothing of the past acts.
+    return [VenuePlan(venue=PastVenue(key), accounts=tuple(those)) for key, those in by_venue.items()]  # type: ignore[arg-type]
 
 
 def _count(engine: Engine, record: ev.Record) -> None:

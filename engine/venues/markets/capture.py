@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import re
-from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from engine.errors import DataSourceError, DataValidationError
-from engine.model.market import BookUpdate, FeedStatus, MarketEvent
+from engine.model.market import BookUpdate, FeedStatus, MarketDatum
+from engine.venues.numbers import iso_ns, scaled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -42,43 +40,8 @@ class CaptureLine(msgspec.Struct, frozen=True):
 class CaptureParser(Protocol):
     """Turns the payloads of one exchange into market events."""
 
-    def feed(self, line: CaptureLine) -> list[MarketEvent]:
+    def feed(self, line: CaptureLine) -> list[MarketDatum]:
         """Events of one `recv` or `http` line, in order."""
-
-
-def scaled(text: str, places: int) -> int:
-    """Scaled integer of an exchange's decimal string, without a float in between.
-
-    Raises:
-        DataValidationError: It is no number, or has more decimal places than the instrument.
-    """
-    whole, _, fraction = text.partition(".")
-    if len(fraction) > places and not fraction[places:].strip("0"):
-        fraction = fraction[:places]
-    if whole.isdecimal() and len(fraction) <= places and (not fraction or fraction.isdecimal()):
-        return int(whole + fraction.ljust(places, "0"))
-    # The rare rest: exponents, signs, too many places, and what is no number at all.
-    try:
-        exact = Decimal(text).scaleb(places)
-        whole_units = int(exact)
-    except (ArithmeticError, ValueError):
-        raise DataValidationError(f"The exchange sent {text[:40]!r} where a number belongs.") from None
-    if exact != whole_units:
-        raise DataValidationError(f"The exchange sent {text[:40]!r}, which has more than {places} decimal places.")
-    return whole_units
-
-
-def iso_ns(text: str) -> int:
-    """UTC nanoseconds of an ISO-8601 time such as `2026-08-09T21:05:48.483587501Z`.
-
-    Raises:
-        DataValidationError: It is no such time.
-    """
-    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:Z|\+00:00)", text)
-    if match is None:
-        raise DataValidationError(f"The exchange sent {text[:40]!r} where a UTC time belongs.")
-    seconds = int(datetime.fromisoformat(match[1] + "+00:00").timestamp())
-    return seconds * 1_000_000_000 + int((match[2] or "0").ljust(9, "0"))
 
 
 class Places:
@@ -124,9 +87,9 @@ class FeedBook:
         price, quantity = self.price_places, self.quantity_places
         return tuple([(scaled(level[0], price), scaled(level[1], quantity)) for level in raw])
 
-    def snapshot(self, ts: int, bids: tuple[Level, ...], asks: tuple[Level, ...]) -> list[MarketEvent]:
+    def snapshot(self, ts: int, bids: tuple[Level, ...], asks: tuple[Level, ...]) -> list[MarketDatum]:
         """A whole book, and the news that the feed is live if it was not."""
-        events: list[MarketEvent] = []
+        events: list[MarketDatum] = []
         if not self.live:
             self.live = True
             events.append(FeedStatus(self.instrument.id, ts, live=True))
@@ -139,7 +102,7 @@ class FeedBook:
         self._seq += 1
         return BookUpdate(self.instrument.id, ts, self._seq, snapshot=False, bids=bids, asks=asks)
 
-    def lose(self, ts: int, reason: str) -> list[MarketEvent]:
+    def lose(self, ts: int, reason: str) -> list[MarketDatum]:
         """The book can no longer be trusted; nothing follows until the next snapshot."""
         if not self.live:
             return []
@@ -185,7 +148,7 @@ class CaptureRecording:
         """What was recorded, with the recorded rules where there were any."""
         return self._instruments
 
-    def events(self) -> Iterator[MarketEvent]:
+    def events(self) -> Iterator[MarketDatum]:
         """All events, stamped by the exchange; where its messages overtake each other, time stands still."""
         parser = self._parser(self._instruments)
         last = 0

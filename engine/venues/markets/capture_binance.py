@@ -16,7 +16,7 @@ import orjson
 
 from engine.model.ids import Currency, TradeId, VenueId, instrument_id
 from engine.model.instrument import Instrument, InstrumentKind, InstrumentRules
-from engine.model.market import MarketEvent, MarketTrade
+from engine.model.market import MarketDatum, MarketTrade
 from engine.model.order import OrderSide
 from engine.venues.markets.capture import CaptureLine, FeedBook, Places, scaled
 from engine.venues.markets.listing import decimal_places, plain, split_pair
@@ -24,7 +24,7 @@ from engine.venues.markets.listing import decimal_places, plain, split_pair
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from engine.model.market import MarketEvent
+    from engine.model.market import MarketDatum
 
 __all__ = ["BinanceParser", "survey"]
 
@@ -115,7 +115,7 @@ class _Stream:
         self.waiting: deque[dict[str, Any]] = deque(maxlen=_BUFFERED)
         """Diffs that came while there was no book."""
 
-    def diff(self, message: dict[str, Any]) -> list[MarketEvent]:
+    def diff(self, message: dict[str, Any]) -> list[MarketDatum]:
         """Take a diff in: wait, drop, apply, or lose the book over a gap."""
         book = self.book
         if not book.live:
@@ -137,7 +137,7 @@ class _Stream:
         self.last_id = message["u"]
         return [book.update(ts, book.levels(message["b"]), book.levels(message["a"]))]
 
-    def snapshot(self, ts: int, body: dict[str, Any]) -> list[MarketEvent]:
+    def snapshot(self, ts: int, body: dict[str, Any]) -> list[MarketDatum]:
         """Take a REST snapshot in and the diffs that waited for it."""
         book = self.book
         if book.live:
@@ -167,7 +167,7 @@ class BinanceParser:
         stream = self._streams[symbol]
         return stream.last_id if stream.book.live else -1
 
-    def feed(self, line: CaptureLine) -> list[MarketEvent]:
+    def feed(self, line: CaptureLine) -> list[MarketDatum]:
         """Events of one line."""
         if line.t == "http":
             return self._rest(line)
@@ -186,7 +186,7 @@ class BinanceParser:
             return _trade(stream.book, message)
         return []
 
-    def _rest(self, line: CaptureLine) -> list[MarketEvent]:
+    def _rest(self, line: CaptureLine) -> list[MarketDatum]:
         body = orjson.loads(line.data)
         if "lastUpdateId" not in body:
             return []
@@ -197,7 +197,7 @@ class BinanceParser:
         return [] if stream is None else stream.snapshot(body.get("E", 0) * _MS or self._time or line.ts_ns, body)
 
 
-def _trade(book: FeedBook, message: dict[str, Any]) -> list[MarketEvent]:
+def _trade(book: FeedBook, message: dict[str, Any]) -> list[MarketDatum]:
     # Futures also print insurance fund and settlement trades, which did not meet the book.
     if message.get("X", "MARKET") != "MARKET":
         return []

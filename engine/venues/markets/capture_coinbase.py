@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from engine.model.ids import TradeId
-from engine.model.market import MarketEvent, MarketTrade
+from engine.model.market import MarketDatum, MarketTrade
 from engine.model.order import OrderSide
 from engine.venues.markets.capture import CaptureLine, FeedBook, Places, iso_ns, scaled
 from engine.venues.markets.listing import decimal_places, plain, spot_instrument
@@ -93,7 +93,7 @@ class CoinbaseParser:
         self._sequences: dict[str, int] = {}
         self._time = 0
 
-    def feed(self, line: CaptureLine) -> list[MarketEvent]:
+    def feed(self, line: CaptureLine) -> list[MarketDatum]:
         """Events of one line."""
         if line.t != "recv":
             return []
@@ -102,9 +102,9 @@ class CoinbaseParser:
             return self._advanced(line.conn, body)
         return self._exchange(line, body)
 
-    def _advanced(self, connection: str, body: dict[str, Any]) -> list[MarketEvent]:
+    def _advanced(self, connection: str, body: dict[str, Any]) -> list[MarketDatum]:
         ts = iso_ns(body["timestamp"])
-        events: list[MarketEvent] = []
+        events: list[MarketDatum] = []
         number, last = body["sequence_num"], self._sequences.get(connection)
         if last is not None and number != last + 1:
             reason = f"Message {number} does not follow {last}."
@@ -118,7 +118,7 @@ class CoinbaseParser:
                 events += [self._trade(t["product_id"], t) for t in reversed(event["trades"])]
         return events
 
-    def _levels(self, ts: int, event: dict[str, Any]) -> list[MarketEvent]:
+    def _levels(self, ts: int, event: dict[str, Any]) -> list[MarketDatum]:
         feed = self._feeds[event["product_id"]]
         bids = feed.levels([u["price_level"], u["new_quantity"]] for u in event["updates"] if u["side"] == "bid")
         asks = feed.levels([u["price_level"], u["new_quantity"]] for u in event["updates"] if u["side"] != "bid")
@@ -126,7 +126,7 @@ class CoinbaseParser:
             return feed.snapshot(ts, bids, asks)
         return [feed.update(ts, bids, asks)] if feed.live else []
 
-    def _exchange(self, line: CaptureLine, body: dict[str, Any]) -> list[MarketEvent]:
+    def _exchange(self, line: CaptureLine, body: dict[str, Any]) -> list[MarketDatum]:
         feed = self._feeds.get(body.get("product_id", ""))
         if feed is None:
             return []

@@ -17,7 +17,7 @@ import orjson
 from engine.errors import DataValidationError
 from engine.model.ids import Currency, TradeId, VenueId, instrument_id
 from engine.model.instrument import Instrument, InstrumentKind, InstrumentRules
-from engine.model.market import BookUpdate, MarketEvent, MarketTrade, OrderBook
+from engine.model.market import BookUpdate, MarketDatum, MarketTrade, OrderBook
 from engine.model.order import OrderSide
 from engine.venues.markets.capture import CaptureLine, FeedBook, Places, scaled
 from engine.venues.markets.listing import decimal_places, plain
@@ -152,7 +152,7 @@ class OkxParser:
         self.checked = 0
         """Checksums that held so far."""
 
-    def feed(self, line: CaptureLine) -> list[MarketEvent]:
+    def feed(self, line: CaptureLine) -> list[MarketDatum]:
         """Events of one line."""
         if line.t != "recv":
             return []
@@ -166,7 +166,7 @@ class OkxParser:
             return [_trade(channel.feed, item) for item in body["data"]]
         return []
 
-    def _book(self, channel: _Channel, action: str, item: dict[str, Any]) -> list[MarketEvent]:
+    def _book(self, channel: _Channel, action: str, item: dict[str, Any]) -> list[MarketDatum]:
         feed, ts = channel.feed, int(item["ts"]) * _MS
         seq, before = item.get("seqId"), item.get("prevSeqId")
         if action == "snapshot":
@@ -178,7 +178,7 @@ class OkxParser:
         bids, asks = feed.levels(item["bids"]), feed.levels(item["asks"])
         channel.keep_texts(0, item["bids"], bids)
         channel.keep_texts(1, item["asks"], asks)
-        events: list[MarketEvent] = feed.snapshot(ts, bids, asks) if action == "snapshot" else []
+        events: list[MarketDatum] = feed.snapshot(ts, bids, asks) if action == "snapshot" else []
         if action != "snapshot":
             events.append(feed.update(ts, bids, asks))
         channel.last_seq = seq if seq is not None else -1

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from engine.model.candle import Candle
     from engine.model.ids import InstrumentId
     from engine.model.instrument import Instrument
-    from engine.model.market import BookUpdate, MarketEvent
+    from engine.model.market import BookUpdate, MarketDatum
     from engine.model.order import OrderSide
 
 __all__ = ["Market"]
@@ -53,10 +53,10 @@ class Market(Protocol):
     def next_time(self) -> int | None:
         """UTC nanoseconds at which the next event is due; None when there will be none."""
 
-    def advance(self, to_ns: int) -> list[MarketEvent]:
+    def advance(self, to_ns: int) -> list[MarketDatum]:
         """All events due after `now` up to and including `to_ns`, in order of time; a time in the past gives none."""
 
-    def skip(self, to_ns: int) -> list[MarketEvent]:
+    def skip(self, to_ns: int) -> list[MarketDatum]:
         """Move on to `to_ns` without telling what happened on the way; gives one snapshot for each live instrument.
 
         Meant for the gap after a restart. It costs milliseconds whatever the gap; the candles of the gap are there

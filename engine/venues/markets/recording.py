@@ -15,7 +15,7 @@ from engine.errors import DataSourceError, DataValidationError
 from engine.model.candle import Candle, timeframe_ns, timeframe_text
 from engine.model.candle_builder import bar_open
 from engine.model.ids import TradeId
-from engine.model.market import BookUpdate, MarketEvent, MarketTrade
+from engine.model.market import BookUpdate, MarketDatum, MarketTrade
 from engine.model.order import OrderSide
 from engine.venues.markets.listing import decimal_places, split_pair, spot_instrument
 
@@ -59,7 +59,7 @@ class Recording(Protocol):
     def instruments(self) -> tuple[Instrument, ...]:
         """What was recorded."""
 
-    def events(self) -> Iterator[MarketEvent]:
+    def events(self) -> Iterator[MarketDatum]:
         """All events in order of time, from the beginning."""
 
     def candles(self, instrument: InstrumentId, start: int, end: int) -> list[Candle]:
@@ -69,10 +69,10 @@ class Recording(Protocol):
 def open_recording(
     path: Path, *, venue: str = "SIM", symbol: str | None = None, timeframe: str | None = None
 ) -> Recording:
-    """Open whatever recording a file holds: a raw capture (`.jsonl`, `.jsonl.gz`), or a table of trades or candles.
+    """Open a recorded session (its folder), a raw capture (`.jsonl`, `.jsonl.gz`), or a table of trades or candles.
 
     Args:
-        path: The file.
+        path: The file, or the session's folder.
         venue: Venue part of the instruments' ids.
         symbol: `BASE/QUOTE` of a table; None takes it from a file name such as `binance_BTCUSDT_1h.parquet`.
         timeframe: Of a table of candles; None measures it.
@@ -81,6 +81,10 @@ def open_recording(
         DataSourceError: The file cannot be read.
         DataValidationError: It is no recording, or its symbol cannot be told.
     """
+    if path.is_dir():
+        from engine.venues.markets.session import SessionRecording
+
+        return SessionRecording(path, venue)
     if ".jsonl" in path.suffixes:
         from engine.venues.markets.capture import CaptureRecording
 
@@ -210,7 +214,7 @@ class CandleRecording:
         """The one instrument."""
         return (self._instrument,)
 
-    def events(self) -> Iterator[MarketEvent]:
+    def events(self) -> Iterator[MarketDatum]:
         """Book and candle at each bar's end."""
         instrument = self._instrument
         unit = 10**instrument.quantity_scale
@@ -294,7 +298,7 @@ class TradeRecording:
         """The one instrument."""
         return (self._instrument,)
 
-    def events(self) -> Iterator[MarketEvent]:
+    def events(self) -> Iterator[MarketDatum]:
         """Trades, each with the book around a new price."""
         instrument = self._instrument
         price_unit, quantity_unit = 10**instrument.price_scale, 10**instrument.quantity_scale

@@ -19,7 +19,7 @@ import msgspec
 from engine.errors import ConfigurationError, NotFoundError, StateCorruptionError
 from engine.model.candle import Candle, timeframe_ns
 from engine.model.candle_builder import CandleBuilder, bar_open
-from engine.model.market import BookUpdate, FeedStatus, MarketEvent, MarketTrade, OrderBook
+from engine.model.market import BookUpdate, FeedStatus, MarketDatum, MarketTrade, OrderBook
 from engine.venues.markets.recording import aggregate
 
 if TYPE_CHECKING:
@@ -143,9 +143,9 @@ class ReplayMarket:
         """UTC nanoseconds of the next event; None after the end."""
         return None if self._next is None else self._next[0]
 
-    def advance(self, to_ns: int) -> list[MarketEvent]:
+    def advance(self, to_ns: int) -> list[MarketDatum]:
         """All events due up to a time, in order."""
-        events: list[MarketEvent] = []
+        events: list[MarketDatum] = []
         while self._next is not None and self._next[0] <= to_ns:
             events.append(self._take(self._next[1]))
         self._now = max(self._now, to_ns)
@@ -153,7 +153,7 @@ class ReplayMarket:
             self._minutes[name].extend(builder.roll(self._now))
         return events
 
-    def skip(self, to_ns: int) -> list[MarketEvent]:
+    def skip(self, to_ns: int) -> list[MarketDatum]:
         """Play on silently to a time and give one snapshot for each live instrument."""
         if to_ns <= self._now:
             return []
@@ -234,9 +234,9 @@ class ReplayMarket:
         self._count = 0
         self._now = self._origin - 1
         self._events = self._play()
-        self._next: tuple[int, MarketEvent] | None = next(self._events, None)
+        self._next: tuple[int, MarketDatum] | None = next(self._events, None)
 
-    def _play(self) -> Iterator[tuple[int, MarketEvent]]:
+    def _play(self) -> Iterator[tuple[int, MarketDatum]]:
         """The recording's events in the market's time with the time each is due, and the news of its end."""
         last = self._origin
         for event in self._recording.events():
@@ -252,7 +252,7 @@ class ReplayMarket:
         elapsed = recorded - self._first
         return elapsed if self._speed == 1.0 else int(elapsed / self._speed)
 
-    def _take(self, event: MarketEvent) -> MarketEvent:
+    def _take(self, event: MarketDatum) -> MarketDatum:
         """Let one event happen and look at the next."""
         self._count += 1
         name = event.instrument

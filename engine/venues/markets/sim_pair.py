@@ -10,7 +10,7 @@ import msgspec
 from engine.model.candle import Candle
 from engine.model.candle_builder import CandleBuilder
 from engine.model.ids import TradeId
-from engine.model.market import BookUpdate, MarketEvent, MarketTrade
+from engine.model.market import BookUpdate, MarketDatum, MarketTrade
 from engine.model.order import OrderSide
 from engine.venues.markets.sim_book import BookShape, Ladder, LadderState
 
@@ -108,7 +108,7 @@ class SimulatedPair:
         self._scale()
         self._flow(value)
 
-    def quote(self, ts: int, log_price: float, heat: float) -> list[MarketEvent]:
+    def quote(self, ts: int, log_price: float, heat: float) -> list[MarketDatum]:
         """Move the quotes, publish what changed.
 
         Args:
@@ -130,7 +130,7 @@ class SimulatedPair:
         bid = ask - state.spread
         depth = min(max(heat**-0.5, 0.25), 1.4)
 
-        events: list[MarketEvent] = []
+        events: list[MarketDatum] = []
         lifted, hit = self.asks.retreat(ask), self.bids.retreat(bid)
         if (lifted or hit) and random() < _SWEEP:
             self._sweep(ts, OrderSide.BUY if lifted else OrderSide.SELL, lifted or hit, events)
@@ -170,7 +170,7 @@ class SimulatedPair:
             at += rng.expovariate(intensity)
         return found
 
-    def trade(self, ts: int) -> list[MarketEvent]:
+    def trade(self, ts: int) -> list[MarketDatum]:
         """Let one market order arrive."""
         state, rng = self.state, self._rng
         lean = (state.fair - state.reference) * self._tick_bps / _BAND_BPS
@@ -179,7 +179,7 @@ class SimulatedPair:
         state.excitement += _EXCITATION * _EXCITATION_DECAY
         side = OrderSide.BUY if buy else OrderSide.SELL
         ladder = self.asks if buy else self.bids
-        events: list[MarketEvent] = []
+        events: list[MarketDatum] = []
         # Who sends a market order looks at the book first: few go through more than what stands near the touch.
         for price, got in ladder.take(self._draw_lots(), _ORDER_LEVELS):
             self._print(ts, side, price, got, events)
@@ -240,7 +240,7 @@ class SimulatedPair:
         typical = self.profile.spread_bps / self._tick_bps
         return max(1, round(typical * (0.4 + 0.6 * math.pow(heat, 1.3)) * math.exp(self._rng.gauss(-0.1, 0.45))))
 
-    def _sweep(self, ts: int, side: OrderSide, levels: list[tuple[int, int]], events: list[MarketEvent]) -> None:
+    def _sweep(self, ts: int, side: OrderSide, levels: list[tuple[int, int]], events: list[MarketDatum]) -> None:
         wanted = self._draw_lots()
         for price, lots in levels[:_ORDER_LEVELS]:
             got = min(lots, wanted)
@@ -253,7 +253,7 @@ class SimulatedPair:
         """Size of a market order: lognormal, at least what the rules ask for."""
         return int(self._mean_lots * math.exp(self._rng.gauss(-0.72, 1.2))) + self._min_lots
 
-    def _print(self, ts: int, side: OrderSide, price: int, lots: int, events: list[MarketEvent]) -> None:
+    def _print(self, ts: int, side: OrderSide, price: int, lots: int, events: list[MarketDatum]) -> None:
         self.state.trades += 1
         trade = MarketTrade(self.instrument.id, ts, TradeId(str(self.state.trades)), price, lots, side)
         # The market has rolled the builder to this minute, so that a trade never closes a bar here.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from engine.model.candle import Candle
     from engine.model.ids import InstrumentId
     from engine.model.instrument import Instrument
-    from engine.model.market import BookUpdate, MarketEvent
+    from engine.model.market import BookUpdate, MarketDatum
 
 __all__ = ["SimulatedMarket"]
 
@@ -122,9 +122,9 @@ class SimulatedMarket:
         """UTC nanoseconds of the next event; there always is one."""
         return self._agenda[0][0]
 
-    def advance(self, to_ns: int) -> list[MarketEvent]:
+    def advance(self, to_ns: int) -> list[MarketDatum]:
         """All events due up to a time, in order."""
-        events: list[MarketEvent] = []
+        events: list[MarketDatum] = []
         agenda = self._agenda
         while agenda[0][0] <= to_ns:
             ts, _, code = heapq.heappop(agenda)
@@ -138,7 +138,7 @@ class SimulatedMarket:
         self._now = max(self._now, to_ns)
         return events
 
-    def skip(self, to_ns: int) -> list[MarketEvent]:
+    def skip(self, to_ns: int) -> list[MarketDatum]:
         """Be at a later time at once: prices where the path has them, fresh books, one snapshot an instrument."""
         if to_ns <= self._now:
             return []
@@ -294,7 +294,7 @@ class SimulatedMarket:
         if self._impact.active:
             self._pressure = self._impact.transient(ts)
 
-    def _quote(self, index: int, ts: int, events: list[MarketEvent]) -> None:
+    def _quote(self, index: int, ts: int, events: list[MarketDatum]) -> None:
         fair = self._fair
         pair = self._pairs[index]
         heat = fair.heat * min(max(math.sqrt(fair.pace), 0.4), 5.0)

@@ -10,6 +10,8 @@ import msgspec
 
 from engine.model.decimals import ZERO
 from engine.model.ids import AccountId, Currency, InstrumentId
+from engine.model.margin import MarginSetting
+from engine.model.position import Position
 from engine.model.venue import VenueBalance
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ class AccountImage(msgspec.Struct, frozen=True):
     account: AccountId
     totals: dict[Currency, Decimal]
     shorts: dict[InstrumentId, Short]
+    positions: dict[InstrumentId, Position] = {}
+    margins: dict[InstrumentId, MarginSetting] = {}
 
 
 class PaperAccount:
@@ -52,6 +56,12 @@ class PaperAccount:
         self.totals: dict[Currency, Decimal] = dict(totals)
         self.locked: dict[Currency, Decimal] = {}
         self.shorts: dict[InstrumentId, Short] = {}
+        self.positions: dict[InstrumentId, Position] = {}
+        """Open positions in perpetuals."""
+        self.margins: dict[InstrumentId, MarginSetting] = {}
+        """Leverage and margin mode where they were set."""
+        self.used: dict[Currency, Decimal] = {}
+        """What positions in perpetuals use of a currency; follows from positions and marks."""
         self.groups: dict[str, list[PaperOrder]] = {}
         """Open members of each OCO group, in order of arrival."""
 
@@ -63,7 +73,7 @@ class PaperAccount:
 
     def free(self, currency: Currency) -> Decimal:
         """What new orders may use."""
-        return self.totals.get(currency, ZERO) - self.locked.get(currency, ZERO)
+        return self.totals.get(currency, ZERO) - self._locked(currency)
 
     def available(self, order: PaperOrder, currency: Currency) -> Decimal:
         """What an order may use of a currency: the free funds and those it or its group already holds."""
@@ -72,14 +82,25 @@ class PaperAccount:
     def balances(self) -> list[VenueBalance]:
         """All balances that are not zero, by currency."""
         return [
-            VenueBalance(currency=c, total=t, locked=self.locked.get(c, ZERO))
+            VenueBalance(currency=c, total=t, locked=self._locked(c))
             for c, t in sorted(self.totals.items())
-            if t or self.locked.get(c)
+            if t or self._locked(c)
         ]
 
     def image(self) -> AccountImage:
         """What is stored of it."""
-        return AccountImage(self.id, dict(self.totals), {k: Short(s.quantity, s.held) for k, s in self.shorts.items()})
+        return AccountImage(
+            self.id,
+            dict(self.totals),
+            {k: Short(s.quantity, s.held) for k, s in self.shorts.items()},
+            {k: msgspec.structs.replace(p, lots=list(p.lots)) for k, p in self.positions.items()},
+            dict(self.margins),
+        )
+
+    def _locked(self, currency: Currency) -> Decimal:
+        used = self.used.get(currency)
+        held = self.locked.get(currency, ZERO)
+        return held if used is None else held + used
 
     # --- funds held for orders ---------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from engine.events import OrderRejected
 from engine.model.decimals import ZERO, exact
 from engine.model.ids import VenueOrderId
+from engine.model.instrument import CASH_KINDS
 from engine.model.order import OrderSide, OrderStatus
 from engine.venues.paper.checks import Refused, check_fields, check_notional, on_grid, size_on_grid
 from engine.venues.paper.orders import PaperOrder, RejectCode
@@ -109,7 +110,8 @@ def change(
     if price is None and quantity is None:
         if stop_price is None:
             raise Refused(RejectCode.BAD_AMENDMENT, "The amendment changes nothing.")
-        if order.command.reduce_only or (not order.buy and not listing.core.settings.allow_short):
+        spot = listing.instrument.kind in CASH_KINDS
+        if order.command.reduce_only or (spot and not order.buy and not listing.core.settings.allow_short):
             # Moving the trigger of a sell moves no money: the way of every trailing stop.
             return
     with exact():

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 
 from engine.model.fill import Fill
+from engine.model.ids import InstrumentId
+from engine.model.venue import FundingPayment
 from engine.venues.paper.accounts import AccountImage
 from engine.venues.paper.orders import PaperOrder
 
-__all__ = ["Changes", "Counters", "ExchangeImage", "StoredFill"]
+__all__ = ["Changes", "Counters", "ExchangeImage", "PerpetualImage", "StoredFill", "StoredPayment"]
 
 
 class Counters(msgspec.Struct):
@@ -17,6 +21,7 @@ class Counters(msgspec.Struct):
     order: int = 0
     trade: int = 0
     fill: int = 0
+    payment: int = 0
 
 
 class StoredFill(msgspec.Struct, frozen=True):
@@ -26,6 +31,22 @@ class StoredFill(msgspec.Struct, frozen=True):
     fill: Fill
 
 
+class StoredPayment(msgspec.Struct, frozen=True):
+    """A funding payment and its number in the order of settlement."""
+
+    number: int
+    payment: FundingPayment
+
+
+class PerpetualImage(msgspec.Struct, frozen=True):
+    """What of a perpetual's market is stored, so that funding goes on after a restart."""
+
+    instrument: InstrumentId
+    mark: Decimal | None
+    rate: Decimal | None
+    next_funding: int | None
+
+
 class Changes(msgspec.Struct, frozen=True):
     """Everything that changed between two looks."""
 
@@ -33,11 +54,13 @@ class Changes(msgspec.Struct, frozen=True):
     fills: tuple[StoredFill, ...]
     accounts: tuple[AccountImage, ...]
     counters: Counters
+    payments: tuple[StoredPayment, ...] = ()
+    perpetuals: tuple[PerpetualImage, ...] = ()
 
     @property
     def empty(self) -> bool:
         """True when there is nothing to store."""
-        return not (self.orders or self.fills or self.accounts)
+        return not (self.orders or self.fills or self.accounts or self.payments)
 
 
 class ExchangeImage(msgspec.Struct, frozen=True):
@@ -51,5 +74,8 @@ class ExchangeImage(msgspec.Struct, frozen=True):
     fills: tuple[StoredFill, ...] = ()
     """The most recent, oldest first."""
     counters: Counters = msgspec.field(default_factory=Counters)
+    payments: tuple[StoredPayment, ...] = ()
+    """The most recent, oldest first."""
+    perpetuals: tuple[PerpetualImage, ...] = ()
     store: str = ""
     """Random name of the store; numbers of fills mean something within it only. Empty without one."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Refused", "check_fields", "check_notional", "on_grid", "size_on_grid"]
 
-TRADABLE = frozenset({InstrumentKind.SPOT, InstrumentKind.MARGIN})
+TRADABLE = frozenset({InstrumentKind.SPOT, InstrumentKind.MARGIN, InstrumentKind.LINEAR_PERPETUAL})
 
 
 class Refused(Exception):
@@ -38,7 +38,10 @@ def check_fields(command: OrderCommand, instrument: Instrument) -> None:
         Refused: With the first thing that is wrong.
     """
     if instrument.kind not in TRADABLE:
-        raise Refused(RejectCode.UNSUPPORTED_KIND, f"{instrument.id} is {instrument.kind}; paper trades spot only.")
+        raise Refused(
+            RejectCode.UNSUPPORTED_KIND,
+            f"{instrument.id} is {instrument.kind.replace('_', ' ')}; paper trades spot and linear perpetuals.",
+        )
     kind = command.type
     waits = kind in (OrderType.STOP_LOSS, OrderType.TAKE_PROFIT)
     wrong = (

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from engine.model.ids import TradeId
-from engine.venues.paper.changes import Changes, Counters, StoredFill
+from engine.venues.paper.changes import Changes, Counters, StoredFill, StoredPayment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engine.events import VenueEvent
     from engine.model.fill import Fill
     from engine.model.ids import AccountId, ClientOrderId, InstrumentId, VenueId
+    from engine.model.venue import FundingPayment
     from engine.venues.paper.accounts import PaperAccount
     from engine.venues.paper.listing import Listing
     from engine.venues.paper.orders import PaperOrder, Report
@@ -46,6 +47,7 @@ class Core:
         self.reducing: list[PaperOrder] = []
         """Open reduce-only orders."""
         self.fills: deque[StoredFill] = deque(maxlen=FILLS_KEPT)
+        self.payments: deque[StoredPayment] = deque(maxlen=FILLS_KEPT)
         self.counters = Counters()
         self.store = ""
         """Random name of the store that the numbers of fills belong to."""
@@ -60,6 +62,7 @@ class Core:
         self._changed_orders: dict[tuple[AccountId, ClientOrderId], PaperOrder] = {}
         self._changed_accounts: dict[AccountId, PaperAccount] = {}
         self._new_fills: list[StoredFill] = []
+        self._new_payments: list[StoredPayment] = []
 
     # --- reports -----------------------------------------------------------------------------------------------------
 
@@ -115,6 +118,14 @@ class Core:
         if self._track:
             self._new_fills.append(stored)
 
+    def keep_payment(self, payment: FundingPayment) -> None:
+        """Number a funding payment and keep it for queries."""
+        self.counters.payment += 1
+        stored = StoredPayment(self.counters.payment, payment)
+        self.payments.append(stored)
+        if self._track:
+            self._new_payments.append(stored)
+
     def new_trade_id(self) -> TradeId:
         """The next trade id."""
         self.counters.trade += 1
@@ -123,7 +134,7 @@ class Core:
     @property
     def changed(self) -> bool:
         """Whether anything changed since `take_changes`."""
-        return bool(self._changed_orders or self._changed_accounts or self._new_fills)
+        return bool(self._changed_orders or self._changed_accounts or self._new_fills or self._new_payments)
 
     def take_changes(self) -> Changes:
         """Everything that changed since the last call; empty when nothing is tracked."""
@@ -132,9 +143,11 @@ class Core:
             tuple(self._changed_orders.values()),
             tuple(self._new_fills),
             tuple(account.image() for account in self._changed_accounts.values()),
-            Counters(counters.order, counters.trade, counters.fill),
+            Counters(counters.order, counters.trade, counters.fill, counters.payment),
+            tuple(self._new_payments),
         )
         self._changed_orders.clear()
         self._changed_accounts.clear()
         self._new_fills.clear()
+        self._new_payments.clear()
         return changes

@@ -27,19 +27,25 @@ class Cursors:
         store = self._core.store
         return f"{store}-{number}" if store else str(number)
 
+    def payment(self, cursor: str) -> int:
+        """The number in a cursor of funding payments. Raises as `number`."""
+        return self._number(cursor, self._core.counters.payment)
+
     def number(self, cursor: str) -> int:
-        """The number in a cursor, which may be one from before stores had names.
+        """The number in a cursor of executions, which may be one from before stores had names.
 
         Raises:
             ValidationError: It is no cursor.
             StateConsistencyError: It is of another store, or of a later time than this one.
         """
+        return self._number(cursor, self._core.counters.fill)
+
+    def _number(self, cursor: str, last: int) -> int:
         if not cursor:
             return 0
         store, _, number = cursor.rpartition("-")
         if not number.isdecimal():
             raise ValidationError(f"The fill cursor {cursor[:40]!r} is not one of this venue's.")
-        last = self._core.counters.fill
         if (store and store != self._core.store) or int(number) > last:
             raise StateConsistencyError(
                 "paper.db is missing or older than the journal, which knows executions up to "

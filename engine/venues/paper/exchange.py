@@ -15,12 +15,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from engine.errors import NotFoundError, OrderRejectionError, ValidationError
 from engine.events import OrderAccepted, OrderAmended, OrderCancelRejected
 from engine.model.candle import Candle, timeframe_ns
 from engine.model.decimals import ZERO, exact
 from engine.model.ids import Currency
-from engine.model.market import BookUpdate, FeedStatus, MarketTrade
+from engine.model.instrument import InstrumentKind
+from engine.model.market import BookUpdate, FeedStatus, MarketTrade, MarkPrice
 from engine.model.order import OrderStatus
 from engine.venues.paper.accounts import PaperAccount
 from engine.venues.paper.admission import accept, change, reject
@@ -31,6 +34,8 @@ from engine.venues.paper.cursors import Cursors
 from engine.venues.paper.fill_model import FillKind
 from engine.venues.paper.listing import Listing
 from engine.venues.paper.orders import PaperOrder, RejectCode, Report
+from engine.venues.paper.perpetual import PerpetualListing
+from engine.venues.paper.perpetual_desk import PerpetualDesk
 from engine.venues.paper.settings import PaperSettings
 
 if TYPE_CHECKING:
@@ -49,7 +54,7 @@ __all__ = ["PaperExchange"]
 _NOTHING: tuple[Report, ...] = ()
 
 
-class PaperExchange:
+class PaperExchange(PerpetualDesk):
     """A whole exchange as a plain object. Not thread-safe.
 
     Args:
@@ -88,7 +93,8 @@ class PaperExchange:
         known = self._listings.get(instrument.id)
         if known is not None and known.model.working():
             raise ValidationError(f"{instrument.id} has working orders; cancel them before it is listed anew.")
-        self._listings[instrument.id] = Listing(instrument, self._core, kind)
+        perpetual = instrument.kind is InstrumentKind.LINEAR_PERPETUAL
+        self._listings[instrument.id] = (PerpetualListing if perpetual else Listing)(instrument, self._core, kind)
 
     def kind_of(self, instrument: InstrumentId) -> FillKind:
         """What an instrument's orders are matched against.
@@ -248,17 +254,20 @@ class PaperExchange:
         Returns:
             What happened, in order.
         """
-        bars = self._listings[instrument].bars
+        listing = self._listings[instrument]
+        bars = listing.bars
         if bars is None:
             raise ValidationError(f"{instrument} is matched against a book and takes no bars.")
         if l > bars.below and h < bars.above:
             bars.last = c
-            return _NOTHING
+            return self._revalue(listing, ts_close) if isinstance(listing, PerpetualListing) else _NOTHING
         core = self._core
         with self._reporting() as out:
             core.reaction, core.reacted = reaction, 0
             try:
                 bars.on_bar(ts_open, ts_close, o, h, l, c, v)
+                if isinstance(listing, PerpetualListing):
+                    listing.check(ts_close)
                 core.react()
             finally:
                 core.reaction = None
@@ -297,6 +306,8 @@ class PaperExchange:
             return self.on_book(event)
         if isinstance(event, MarketTrade):
             return self.on_trade(event)
+        if isinstance(event, MarkPrice):
+            return self.on_mark(event)
         listing = self._listings.get(event.instrument)
         if isinstance(event, Candle):
             if listing is None or listing.bars is None or not event.closed:
@@ -323,7 +334,8 @@ class PaperExchange:
         return None if listing is None else listing.view(order)
 
     def open_orders(self, account: AccountId) -> list[VenueOrder]:
-        """All working orders of an account, oldest first."""
+        """All working orders of an account, oldest first. Raises NotFoundError."""
+        self._account(account)
         return [
             self._listings[order.command.instrument].view(order)
             for order in self._core.open.values()
@@ -369,7 +381,7 @@ class PaperExchange:
 
     def take_changes(self) -> Changes:
         """Everything that changed since the last call (only with `track`)."""
-        return self._core.take_changes()
+        return msgspec.structs.replace(self._core.take_changes(), perpetuals=self._perpetual_images())
 
     def queues(self) -> list[PaperOrder]:
         """Working orders with a place in a queue, which moves without a report."""
@@ -388,12 +400,17 @@ class PaperExchange:
             account = PaperAccount(stored.account, stored.totals)
             core.accounts[stored.account] = account
             account.shorts.update(stored.shorts)
+            account.positions.update(stored.positions)
+            account.margins.update(stored.margins)
             for instrument_id, short in stored.shorts.items():
                 quote = self._listing(instrument_id).instrument.quote
                 account.locked[quote] = account.locked.get(quote, ZERO) + short.held
-        core.counters = Counters(image.counters.order, image.counters.trade, image.counters.fill)
+        counters = image.counters
+        core.counters = Counters(counters.order, counters.trade, counters.fill, counters.payment)
         core.store, core.run = image.store, run
         core.fills.extend(image.fills)
+        core.payments.extend(image.payments)
+        self._restore_perpetuals(image.perpetuals)
         for order in image.ended_orders:
             core.ended[order.command.account, order.command.client_id] = order
         for order in image.open_orders:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from engine.events import OrderAmended, OrderCanceled, OrderExpired, OrderFilled, OrderTriggered
 from engine.model.decimals import ONE, ZERO, exact
 from engine.model.fill import Fill
+from engine.model.instrument import CASH_KINDS
 from engine.model.order import Liquidity, OrderStatus
 from engine.model.venue import VenueOrder
 from engine.venues.paper.accounts import BOUND
@@ -174,10 +175,10 @@ class Listing:
         at, amount = self.price(price), self.amount(quantity)
         fee, fee_currency = self._fee(order, at, amount, liquidity)
         account.hold(order, order.held_currency, ZERO)
+        order.updated = ts
         self._move(account, order, at, amount)
         account.move(fee_currency, -fee)
         order.filled += quantity
-        order.updated = ts
         done = order.remaining <= 0
         if done:
             self._retire(order, OrderStatus.FILLED, ts)
@@ -295,14 +296,17 @@ class Listing:
     def _shrink_reducing(self, account: PaperAccount, ts: int) -> None:
         for order in list(self.core.reducing):
             listing = self._listing_of(order)
-            same_base = listing.instrument.base == self.instrument.base
-            if not same_base or order.command.account != account.id or not order.is_open:
+            if not self._touches(listing) or order.command.account != account.id or not order.is_open:
                 continue
             most = listing.reducible(order)
             if most < listing.terms(ts).lot:
                 listing.end(order, OrderStatus.CANCELED, "the position is closed", ts)
             elif order.remaining > most:
                 listing.resize(order, order.filled + most, ts)
+
+    def _touches(self, other: Listing) -> bool:
+        """Whether an execution here changes what orders of another listing could reduce."""
+        return other.instrument.kind in CASH_KINDS and other.instrument.base == self.instrument.base
 
     def resize(self, order: PaperOrder, quantity: int, ts: int) -> None:
         """Shrink a working order on the exchange's own account and report it."""

@@ -161,6 +161,10 @@ class PaperSettings(_Settings):
     allow_short: bool = Field(
         False, description="Let sells exceed the holdings; a short holds its proceeds and as much again in quote."
     )
+    funding_hours: float = Field(8.0, gt=0, le=24, description="Hours between two funding payments of a perpetual.")
+    liquidation_fee: Decimal = Field(
+        Decimal("0.005"), ge=0, le=Decimal("0.1"), description="Fee of a liquidation as a fraction of its value."
+    )
     bars: BarFillSettings = BarFillSettings()
     book: BookFillSettings = BookFillSettings()
     latency: LatencySettings = LatencySettings()

@@ -19,8 +19,16 @@ import msgspec
 from engine.crash_points import crash_point
 from engine.errors import StorageError
 from engine.model.fill import Fill
+from engine.model.venue import FundingPayment
 from engine.venues.paper.accounts import AccountImage
-from engine.venues.paper.changes import Changes, Counters, ExchangeImage, StoredFill
+from engine.venues.paper.changes import (
+    Changes,
+    Counters,
+    ExchangeImage,
+    PerpetualImage,
+    StoredFill,
+    StoredPayment,
+)
 from engine.venues.paper.core import ENDED_KEPT, FILLS_KEPT
 from engine.venues.paper.orders import PaperOrder
 from engine.venues.paper.owner import OwnerLock
@@ -37,7 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "PaperStore", "StoredVenue"]
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE accounts (account TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE orders (
@@ -49,11 +57,18 @@ CREATE TABLE fills (number INTEGER PRIMARY KEY, account TEXT NOT NULL, body BLOB
 CREATE INDEX fills_by_account ON fills (account, number);
 CREATE TABLE meta (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 """
+_FUNDING = """
+CREATE TABLE funding (number INTEGER PRIMARY KEY, account TEXT NOT NULL, body BLOB NOT NULL);
+CREATE INDEX funding_by_account ON funding (account, number);
+"""
+"""What version 2 adds."""
 
 _encode = msgspec.msgpack.Encoder(decimal_format="string").encode
 _order = msgspec.msgpack.Decoder(PaperOrder)
 _fill = msgspec.msgpack.Decoder(Fill)
 _account = msgspec.msgpack.Decoder(AccountImage)
+_payment = msgspec.msgpack.Decoder(FundingPayment)
+_perpetuals = msgspec.msgpack.Decoder(tuple[PerpetualImage, ...])
 _counters = msgspec.msgpack.Decoder(Counters)
 
 
@@ -71,6 +86,7 @@ class Batch(msgspec.Struct, frozen=True):
     accounts: tuple[tuple[str, bytes], ...]
     orders: tuple[tuple[str, str, int, bool, bytes], ...]
     fills: tuple[tuple[int, str, bytes], ...]
+    funding: tuple[tuple[int, str, bytes], ...]
     meta: tuple[tuple[str, bytes], ...]
 
     @classmethod
@@ -87,7 +103,12 @@ class Batch(msgspec.Struct, frozen=True):
             tuple((image.account, _encode(image)) for image in changes.accounts),
             tuple((account, name, o.seq, o.is_open, _encode(o)) for (account, name), o in orders.items()),
             tuple((stored.number, stored.fill.account, _encode(stored.fill)) for stored in changes.fills),
-            (("counters", _encode(changes.counters)), ("market", market)),
+            tuple((stored.number, stored.payment.account, _encode(stored.payment)) for stored in changes.payments),
+            (
+                ("counters", _encode(changes.counters)),
+                ("market", market),
+                ("perpetuals", _encode(changes.perpetuals)),
+            ),
         )
 
 
@@ -162,6 +183,7 @@ class PaperStore:
         put("INSERT OR REPLACE INTO accounts VALUES (?, ?)", batch.accounts)
         put("INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?, ?)", batch.orders)
         put("INSERT INTO fills VALUES (?, ?, ?)", batch.fills)
+        put("INSERT INTO funding VALUES (?, ?, ?)", batch.funding)
         put("INSERT OR REPLACE INTO meta VALUES (?, ?)", batch.meta)
 
     def lend(self) -> None:
@@ -201,6 +223,12 @@ class PaperStore:
         rows = self._ready().execute(query, (account, after, limit)).fetchall()
         return [StoredFill(number, _fill.decode(body)) for number, body in rows]
 
+    def find_payments(self, account: AccountId, after: int, limit: int) -> list[StoredPayment]:
+        """Funding of any age with a number above `after`, oldest first, at most `limit`."""
+        query = "SELECT number, body FROM funding WHERE account = ? AND number > ? ORDER BY number LIMIT ?"
+        rows = self._ready().execute(query, (account, after, limit)).fetchall()
+        return [StoredPayment(number, _payment.decode(body)) for number, body in rows]
+
     def close(self) -> None:
         """Finish what was submitted, close the file and end the thread; idempotent, not for the store's own thread."""
         if self._closed:
@@ -230,7 +258,9 @@ class PaperStore:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
             # One script with its own transaction: a crash in between leaves an empty file, not half a schema.
-            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+            connection.executescript(f"BEGIN; {_SCHEMA} {_FUNDING} PRAGMA user_version = {_VERSION}; COMMIT;")
+        elif version == 1:
+            connection.executescript(f"BEGIN; {_FUNDING} PRAGMA user_version = {_VERSION}; COMMIT;")
         elif version != _VERSION:
             connection.close()
             raise StorageError(
@@ -248,6 +278,7 @@ class PaperStore:
         meta: dict[str, bytes] = dict(connection.execute("SELECT name, body FROM meta").fetchall())
         ended = bodies("SELECT body FROM orders WHERE open = 0 ORDER BY number DESC LIMIT ?", ENDED_KEPT)
         fills = connection.execute("SELECT number, body FROM fills ORDER BY number DESC LIMIT ?", (FILLS_KEPT,))
+        payments = connection.execute("SELECT number, body FROM funding ORDER BY number DESC LIMIT ?", (FILLS_KEPT,))
         image = ExchangeImage(
             accounts=tuple(_account.decode(body) for body in bodies("SELECT body FROM accounts")),
             open_orders=tuple(
@@ -256,6 +287,10 @@ class PaperStore:
             ended_orders=tuple(_order.decode(body) for body in reversed(ended)),
             fills=tuple(StoredFill(number, _fill.decode(body)) for number, body in reversed(fills.fetchall())),
             counters=_counters.decode(meta["counters"]) if "counters" in meta else Counters(),
+            payments=tuple(
+                StoredPayment(number, _payment.decode(body)) for number, body in reversed(payments.fetchall())
+            ),
+            perpetuals=_perpetuals.decode(meta["perpetuals"]) if "perpetuals" in meta else (),
             store=meta["store"].decode(),
         )
         return StoredVenue(image, meta.get("market"))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import Counter
+from collections import Counter, deque
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,20 +27,20 @@ from engine.errors import (
 from engine.events import OrderFilled
 from engine.model.ids import AccountId, VenueId
 from engine.model.instrument import InstrumentKind
-from engine.model.market import BookUpdate, FeedStatus
+from engine.model.market import FeedStatus, MarketTrade
 from engine.model.order import Liquidity, OrderType, TimeInForce
-from engine.model.venue import Capabilities, VenueStatus
+from engine.model.venue import Capabilities, MarginMode, VenueStatus
 from engine.venues.paper.commits import Commits
 from engine.venues.paper.exchange import PaperExchange
 from engine.venues.paper.faults import Fault, Operation
 from engine.venues.paper.fill_model import FillKind
+from engine.venues.paper.questions import FILLS_A_PAGE, PaperQuestions
 from engine.venues.paper.road import Road
 from engine.venues.paper.settings import PaperSettings
 from engine.venues.paper.store import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
-    from decimal import Decimal
     from typing import Any
 
     from engine.clock import Clock
@@ -48,7 +49,13 @@ if TYPE_CHECKING:
     from engine.model.ids import ClientOrderId, InstrumentId
     from engine.model.instrument import Instrument
     from engine.model.market import MarketEvent
-    from engine.model.venue import EventSink, MarketSink, OrderCommand, VenueBalance, VenueOrder
+    from engine.model.venue import (
+        EventSink,
+        MarketSink,
+        OrderCommand,
+        VenueBalance,
+        VenueOrder,
+    )
     from engine.venues.markets.contract import Market
     from engine.venues.paper.faults import Faults
     from engine.venues.paper.orders import Report
@@ -69,9 +76,10 @@ CHECKPOINT_NS = 5 * 1_000_000_000
 _TURN_NS = 1_500_000
 _TURN_EVENTS = 48
 _IDLE_S = 0.25
-_FILLS_A_PAGE = 1_000
+_TAPE = 1_000
+"""Public trades kept per instrument."""
 CAPABILITIES = Capabilities(
-    kinds=frozenset({InstrumentKind.SPOT, InstrumentKind.MARGIN}),
+    kinds=frozenset({InstrumentKind.SPOT, InstrumentKind.MARGIN, InstrumentKind.LINEAR_PERPETUAL}),
     order_types=frozenset(OrderType),
     times_in_force=frozenset(TimeInForce),
     post_only=True,
@@ -81,10 +89,14 @@ CAPABILITIES = Capabilities(
     lookup_by_client_id=True,
     candles=True,
     visibility_delay_s=0.0,
+    margin_modes=frozenset(MarginMode),
+    max_leverage=Decimal(20),
+    countdown=True,
+    collar=True,
 )
 
 
-class PaperVenue:
+class PaperVenue(PaperQuestions):
     """A venue (`engine.model.venue.Venue`) on paper.
 
     Args:
@@ -122,9 +134,11 @@ class PaperVenue:
         self._failure = ""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._watched: set[InstrumentId] = set()
+        self._tapes: dict[InstrumentId, deque[MarketTrade]] = {}
         self._market_sink: MarketSink | None = None
         self._event_sink: EventSink | None = None
         self._suspended = False
+        self._deadlines = {}
         self._stored_at = 0
         self._step = 20_000_000
         """Nanoseconds of market time taken at once; follows how much happens in them."""
@@ -175,8 +189,8 @@ class PaperVenue:
 
     def _run(self, events: EventSink) -> None:
         self._status = VenueStatus.ONLINE
-        self._spawn(self._guard(self._road.deliver(events)), "paper venue: reports")
-        self._spawn(self._guard(self._pump()), "paper venue: market")
+        self._spawn(self._guard(lambda: self._road.deliver(events)), "paper venue: reports")
+        self._spawn(self._guard(self._pump), "paper venue: market")
 
     async def close(self) -> None:
         """Stop, store where market and queues stand, and close the file. Working orders stay."""
@@ -275,7 +289,7 @@ class PaperVenue:
         return None if old is None else self._exchange.view(old)
 
     async def open_orders(self, account: AccountId) -> Sequence[VenueOrder]:
-        """All working orders of an account. Raises ExchangeConnectionError."""
+        """All working orders of an account. Raises NotFoundError, ExchangeConnectionError."""
         return await self._ask(lambda: self._exchange.open_orders(account))
 
     async def fills_since(self, account: AccountId, cursor: str) -> tuple[Sequence[Fill], str]:
@@ -290,16 +304,9 @@ class PaperVenue:
         found = await self._ask(lambda: self._exchange.fills_since(account, cursor))
         if after + 1 >= self._exchange.oldest_fill:
             return found
-        read = self._store.submit(lambda: self._store.find_fills(account, after, _FILLS_A_PAGE))
+        read = self._store.submit(lambda: self._store.find_fills(account, after, FILLS_A_PAGE))
         page = await asyncio.wrap_future(read)
         return [stored.fill for stored in page], self._exchange.cursors.of(page[-1].number) if page else found[1]
-
-    async def book(self, instrument: InstrumentId, depth: int) -> BookUpdate:
-        """The present book. Raises NotFoundError, ExchangeConnectionError."""
-        whole = await self._ask(lambda: self._market.snapshot(instrument))
-        return BookUpdate(
-            instrument, whole.ts, whole.seq, snapshot=True, bids=whole.bids[:depth], asks=whole.asks[:depth]
-        )
 
     async def candles(
         self, instrument: InstrumentId, timeframe: str, *, end: int | None = None, limit: int = 500
@@ -308,10 +315,6 @@ class PaperVenue:
         self._check_open()
         until = self._clock.now() if end is None else end
         return await asyncio.to_thread(self._market.history, instrument, timeframe, until, limit)
-
-    async def server_time(self) -> int:
-        """The venue's clock, which is the engine's."""
-        return self._clock.now()
 
     async def watch(self, instruments: Sequence[InstrumentId]) -> None:
         """Deliver these too, beginning with a snapshot each.
@@ -342,11 +345,15 @@ class PaperVenue:
         while not self._failure:
             await self._follow(self._clock.now())
             now = self._clock.now()
+            self._expire(now)
             if now - self._stored_at >= CHECKPOINT_NS:
                 self._commits.flush()
             due = self._market.next_time()
             wait = _IDLE_S if due is None else (due - now) / 1e9
-            await self._clock.sleep(min(max(wait, 0.001), _IDLE_S))
+            await self._idle(min(max(wait, 0.001), _IDLE_S))
+
+    async def _idle(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
 
     async def _follow(self, to: int) -> None:
         """Live through the market up to a time, giving the loop its turn every millisecond or so."""
@@ -382,6 +389,8 @@ class PaperVenue:
             self._keep(reports)
         if event.instrument in self._exchange.broken:
             self._keep(self._exchange.on_book(self._market.snapshot(event.instrument)))
+        if isinstance(event, MarketTrade):
+            self._tapes.setdefault(event.instrument, deque(maxlen=_TAPE)).append(event)
         if event.instrument in self._watched:
             self._show(event)
 
@@ -475,10 +484,10 @@ class PaperVenue:
             why = f"it failed: {self._failure}" if self._failure else "it is not started"
             raise ExchangeConnectionError(f"{self.id} cannot be reached: {why}")
 
-    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guard(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Root of the two tasks that live as long as the venue: if one fails, the venue has failed."""
         try:
-            await work
+            await work()
         except QuarterdeckError as error:
             self._fail(error.message)
         except Exception as error:  # the last place that can tell; the loop would only drop it

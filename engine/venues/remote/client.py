@@ -15,7 +15,7 @@ import structlog
 
 from engine.errors import ConflictError, ExchangeConnectionError, QuarterdeckError, UnknownOutcomeError
 from engine.model.market import BookUpdate, FeedStatus
-from engine.model.venue import VenueStatus
+from engine.model.venue import StreamHealth, VenueHealth, VenueStatus
 from engine.venues.remote.frames import CHANGES, PROTOCOL, RESULTS, Hello, Kind, Welcome, encode, frame, raised
 from engine.venues.remote.line import Line
 
@@ -30,8 +30,20 @@ if TYPE_CHECKING:
     from engine.model.fill import Fill
     from engine.model.ids import AccountId, ClientOrderId, InstrumentId, VenueId
     from engine.model.instrument import Instrument
-    from engine.model.market import MarketEvent
-    from engine.model.venue import Capabilities, EventSink, MarketSink, OrderCommand, VenueBalance, VenueOrder
+    from engine.model.margin import MarginSetting
+    from engine.model.market import MarketEvent, MarketTrade, Ticker
+    from engine.model.venue import (
+        Capabilities,
+        EventSink,
+        FundingPayment,
+        MarginMode,
+        MarketSink,
+        OrderCommand,
+        Permissions,
+        VenueBalance,
+        VenueOrder,
+        VenuePosition,
+    )
     from engine.venues.remote.frames import Failure
 
 __all__ = ["RemoteVenue"]
@@ -84,6 +96,7 @@ class RemoteVenue:
         self._revive = revive
         self._status = VenueStatus.OFFLINE
         self._reason = "it is not started"
+        self._since = clock.now()
         self._events: EventSink | None = None
         self._market: MarketSink | None = None
         self._watched: dict[InstrumentId, None] = {}
@@ -212,7 +225,7 @@ class RemoteVenue:
 
     def _opened(self, welcome: Welcome) -> None:
         self.capabilities, self.pid = welcome.capabilities, welcome.pid
-        self._status = welcome.status
+        self._status, self._since = welcome.status, self._clock.now()
         if not welcome.complete:
             log.warning("reports of the venue were lost with its process; it is asked what happened", venue=self.id)
             if self.missed is not None:
@@ -220,7 +233,7 @@ class RemoteVenue:
 
     def _lost(self, why: str) -> None:
         """Nothing is heard any more: say so to everybody who waits."""
-        self._status, self._reason = VenueStatus.OFFLINE, why
+        self._status, self._reason, self._since = VenueStatus.OFFLINE, why, self._clock.now()
         pending, self._pending = self._pending, {}
         for method, future in pending.values():
             if not future.done():
@@ -239,7 +252,7 @@ class RemoteVenue:
 
     def _on_frame(self, kind: Kind, content: Any) -> None:
         match kind:
-            case Kind.BOOK | Kind.TRADE | Kind.CANDLE | Kind.FEED:
+            case Kind.BOOK | Kind.TRADE | Kind.CANDLE | Kind.FEED | Kind.MARK:
                 if content.instrument in self._watched:
                     self._show(content)
             case Kind.EVENT:
@@ -386,3 +399,50 @@ class RemoteVenue:
         """The venue's clock. Raises ExchangeConnectionError."""
         found: int = await self._request("server_time")
         return found
+
+    async def trades(self, instrument: InstrumentId, limit: int = 100) -> Sequence[MarketTrade]:
+        """The newest public trades. Raises NotFoundError, ExchangeConnectionError."""
+        found: list[MarketTrade] = await self._request("trades", instrument, limit)
+        return found
+
+    async def tickers(self, instruments: Sequence[InstrumentId] | None = None) -> Sequence[Ticker]:
+        """The last 24 hours of these instruments. Raises NotFoundError, ExchangeConnectionError."""
+        wanted = None if instruments is None else list(instruments)
+        found: list[Ticker] = await self._request("tickers", wanted)
+        return found
+
+    async def permissions(self, account: AccountId) -> Permissions:
+        """What may be done with the account. Raises NotFoundError, ExchangeConnectionError."""
+        found: Permissions = await self._request("permissions", account)
+        return found
+
+    async def positions(self, account: AccountId) -> Sequence[VenuePosition]:
+        """All open positions. Raises NotFoundError, ExchangeConnectionError."""
+        found: list[VenuePosition] = await self._request("positions", account)
+        return found
+
+    async def margin(self, account: AccountId, instrument: InstrumentId, mode: MarginMode) -> MarginSetting:
+        """Leverage and margin mode of a perpetual. Raises ValidationError, and as `positions`."""
+        found: MarginSetting = await self._request("margin", account, instrument, mode)
+        return found
+
+    async def set_margin(
+        self, account: AccountId, instrument: InstrumentId, leverage: Decimal, mode: MarginMode
+    ) -> None:
+        """Set leverage and margin mode. Raises ValidationError, and as `place`."""
+        await self._request("set_margin", account, instrument, leverage, mode)
+
+    async def funding_since(self, account: AccountId, cursor: str) -> tuple[Sequence[FundingPayment], str]:
+        """Settled funding after a cursor. Raises NotFoundError, ExchangeConnectionError."""
+        found: tuple[list[FundingPayment], str] = await self._request("funding_since", account, cursor)
+        return found
+
+    async def countdown(self, account: AccountId, seconds: float) -> None:
+        """Feed the dead-man's switch. Raises ValidationError, and as `place`."""
+        await self._request("countdown", account, seconds)
+
+    def health(self) -> VenueHealth:
+        """How the way to the venue's process is."""
+        up = self._status is VenueStatus.ONLINE
+        stream = StreamHealth(name="process", up=up, since=self._since, reason="" if up else self._reason)
+        return VenueHealth(streams=(stream,))

@@ -19,8 +19,19 @@ from engine.model.candle import Candle
 from engine.model.fill import Fill
 from engine.model.ids import AccountId, ClientOrderId, InstrumentId, VenueId
 from engine.model.instrument import Instrument
-from engine.model.market import BookUpdate, FeedStatus, MarketEvent, MarketTrade
-from engine.model.venue import Capabilities, OrderCommand, VenueBalance, VenueOrder, VenueStatus
+from engine.model.margin import MarginSetting
+from engine.model.market import BookMoved, BookUpdate, FeedStatus, MarketEvent, MarketTrade, MarkPrice, Ticker
+from engine.model.venue import (
+    Capabilities,
+    FundingPayment,
+    MarginMode,
+    OrderCommand,
+    Permissions,
+    VenueBalance,
+    VenueOrder,
+    VenuePosition,
+    VenueStatus,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,6 +91,8 @@ class Kind(enum.IntEnum):
     TRADE = 17
     CANDLE = 18
     FEED = 19
+    MARK = 20
+    TICKER = 21
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,6 +153,14 @@ ARGUMENTS: dict[str, Any] = {
     "book": tuple[InstrumentId, int],
     "candles": tuple[InstrumentId, str, int | None, int],
     "server_time": tuple[()],
+    "trades": tuple[InstrumentId, int],
+    "tickers": tuple[list[InstrumentId] | None],
+    "permissions": tuple[AccountId],
+    "positions": tuple[AccountId],
+    "margin": tuple[AccountId, InstrumentId, MarginMode],
+    "set_margin": tuple[AccountId, InstrumentId, Decimal, MarginMode],
+    "funding_since": tuple[AccountId, str],
+    "countdown": tuple[AccountId, float],
 }
 """Methods of the contract that are asked over the wire, and their arguments."""
 
@@ -157,9 +178,17 @@ RESULTS: dict[str, Any] = {
     "book": BookUpdate,
     "candles": list[Candle],
     "server_time": int,
+    "trades": list[MarketTrade],
+    "tickers": list[Ticker],
+    "permissions": Permissions,
+    "positions": list[VenuePosition],
+    "margin": MarginSetting,
+    "set_margin": None,
+    "funding_since": tuple[list[FundingPayment], str],
+    "countdown": None,
 }
 
-CHANGES = frozenset({"place", "cancel", "amend"})
+CHANGES = frozenset({"place", "cancel", "amend", "set_margin", "countdown"})
 """Methods whose outcome is unknown when no answer comes."""
 
 MARKET_KINDS: dict[type, Kind] = {
@@ -167,6 +196,8 @@ MARKET_KINDS: dict[type, Kind] = {
     MarketTrade: Kind.TRADE,
     Candle: Kind.CANDLE,
     FeedStatus: Kind.FEED,
+    MarkPrice: Kind.MARK,
+    Ticker: Kind.TICKER,
 }
 
 encode = msgspec.msgpack.Encoder(decimal_format="string").encode
@@ -190,6 +221,8 @@ _market = {
     Kind.TRADE: _decoder(MarketTrade),
     Kind.CANDLE: _decoder(Candle),
     Kind.FEED: _decoder(FeedStatus),
+    Kind.MARK: _decoder(MarkPrice),
+    Kind.TICKER: _decoder(Ticker),
 }
 
 
@@ -205,6 +238,8 @@ def decode(kind: Kind, body: bytes) -> Any:
 
 def encode_market(event: MarketEvent) -> bytes:
     """A market event as a whole frame."""
+    if isinstance(event, BookMoved):
+        event = event.changes()
     return frame(MARKET_KINDS[type(event)], encode(event))
 
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 from engine.clock import SimulatedClock
+from engine.model.ids import AccountId
 from engine.venues.paper.fill_model import FillKind
 from engine.venues.paper.settings import LatencySettings, PaperSettings
 from engine.venues.paper.store import PaperStore
@@ -17,13 +18,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.events import VenueEvent
-    from engine.model.ids import AccountId, InstrumentId
+    from engine.model.ids import InstrumentId
+    from engine.model.instrument import Instrument
     from engine.model.market import MarketEvent
     from engine.venues.markets.contract import Market
 
 T = TypeVar("T")
 
 TURNS = 20_000
+TWO = (PAPER_ACCOUNT, AccountId("second"))
+"""Accounts of a venue that has two."""
 
 
 class PaperHarness:
@@ -40,10 +44,16 @@ class PaperHarness:
         settings: PaperSettings | None = None,
         kind: FillKind = FillKind.BOOK,
         step_s: float = 0.005,
+        accounts: tuple[AccountId, ...] = (PAPER_ACCOUNT,),
     ) -> None:
         self.clock = SimulatedClock(start)
-        self.account = PAPER_ACCOUNT
+        self.accounts = accounts
+        self.account = accounts[0]
+        self.second = accounts[1] if len(accounts) > 1 else None
         self.size = size
+        self.perpetual: Instrument | None = None
+        """What the suite trades as a derivative, if the market has one."""
+        self.perpetual_size = size
         self.events: list[tuple[AccountId, VenueEvent]] = []
         self.market: list[MarketEvent] = []
         self.settings = settings or PaperSettings(latency=LatencySettings(request_ms=3, report_ms=2, jitter_ms=1))
@@ -56,7 +66,11 @@ class PaperHarness:
 
     def _make(self) -> PaperVenue:
         self.paper_market = self._make_market(self.clock.now())
-        return PaperVenue(self.paper_market, PaperStore(self.path), self.clock, self.settings, kind=self.kind)
+        return self._paper()
+
+    def _paper(self) -> PaperVenue:
+        store = PaperStore(self.path)
+        return PaperVenue(self.paper_market, store, self.clock, self.settings, kind=self.kind, accounts=self.accounts)
 
     async def start(self) -> PaperHarness:
         """Start the venue and wait until its market has a book."""

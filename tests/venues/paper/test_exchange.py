@@ -117,7 +117,7 @@ def test_unknown_accounts_instruments_and_kinds_are_rejected() -> None:
     strange = msgspec.structs.replace(order("buy"), account=AccountId("nobody"))
     elsewhere = msgspec.structs.replace(order("buy"), instrument=InstrumentId("SIM:XRP/USDT"))
     perpetual = msgspec.structs.replace(
-        make_instrument(), id=InstrumentId("SIM:BTC-PERP"), kind=InstrumentKind.LINEAR_PERPETUAL
+        make_instrument(), id=InstrumentId("SIM:BTC-PERP"), kind=InstrumentKind.INVERSE_PERPETUAL
     )
     exchange.list_instrument(perpetual, FillKind.BOOK)
     swap = msgspec.structs.replace(order("buy"), instrument=perpetual.id)

@@ -92,8 +92,8 @@ def test_a_batch_is_stored_whole_or_not_at_all(store: PaperStore, exchange: Pape
     save(store, exchange)
     exchange.place(order("buy", "market", "1", client_id="o"), START)
     batch = Batch.of(exchange.take_changes(), exchange.queues(), b"later")
-    # a fill number that exists already makes the third of four statements fail
-    twice = Batch(batch.accounts, batch.orders, batch.fills * 2, batch.meta)
+    # a fill number that exists already makes the third of five statements fail
+    twice = Batch(batch.accounts, batch.orders, batch.fills * 2, batch.funding, batch.meta)
     with pytest.raises(StorageError, match="cannot be written"):
         store.submit(lambda: store.commit(twice)).result()
     assert store.submit(lambda: store.find_order(PAPER, ClientOrderId("o"))).result() is None
@@ -109,6 +109,25 @@ def test_it_writes_ahead_and_syncs_every_commit(store: PaperStore) -> None:
         return tuple(connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous"))
 
     assert store.submit(pragmas).result() == ("wal", 2)
+
+
+def test_a_file_of_the_first_version_gets_the_table_of_funding(
+    store: PaperStore, exchange: PaperExchange, path: Path
+) -> None:
+    store.submit(store.open).result()
+    save(store, exchange)
+    store.close()
+    with sqlite3.connect(path) as connection:
+        connection.executescript(
+            "DROP TABLE funding; DELETE FROM meta WHERE name = 'perpetuals'; PRAGMA user_version = 1"
+        )
+    connection.close()
+    old = PaperStore(path)
+    stored = old.submit(old.open).result()
+    assert stored.image.payments == ()
+    assert {image.account for image in stored.image.accounts} == {PAPER}
+    assert old.submit(lambda: old.find_payments(PAPER, 0, 10)).result() == []
+    old.close()
 
 
 def test_a_file_of_a_newer_release_is_refused(path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import warnings
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from engine.model.market import MarketEvent
+    from engine.model.market import MarketDatum
 
 BTC = InstrumentId("SIM:BTC/USDT")
 SIZE = Decimal("0.005")
@@ -51,10 +53,10 @@ class WatchedMarket(SimulatedMarket):
         self.pressed.append((side, quantity))
         super().impact(instrument, ts, side, quantity, price)
 
-    def advance(self, to_ns: int) -> list[MarketEvent]:
+    def advance(self, to_ns: int) -> list[MarketDatum]:
         events = super().advance(to_ns)
         self.steps.append(len(events))
-        kept: list[MarketEvent] = []
+        kept: list[MarketDatum] = []
         for event in events:
             if self.lose and isinstance(event, BookUpdate) and event.instrument == BTC:
                 self.lose -= 1
@@ -253,7 +255,7 @@ async def test_nothing_is_said_before_it_is_stored_and_what_waits_shares_a_commi
 
 
 async def test_a_failing_market_closes_the_venue(h: PaperHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: int) -> list[MarketEvent]:
+    def fail(_: int) -> list[MarketDatum]:
         raise RuntimeError("the market is broken")
 
     monkeypatch.setattr(h.paper_market, "advance", fail)
@@ -350,6 +352,18 @@ async def test_a_paper_order_lives_while_the_engine_does_not(path: Path, gap_s: 
     if gap_s < 600:
         assert min(fill.ts for fill in fills) < closed + gap_s * 10**9
     await h.venue.close()
+
+
+async def test_a_venue_that_is_closed_before_its_tasks_began_leaves_none_behind(path: Path) -> None:
+    h = harness(path)
+    before = asyncio.all_tasks()
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        await h.venue.start(lambda *_: None, h.market.append)
+        await h.venue.close()
+        gc.collect()
+    assert asyncio.all_tasks() == before
+    assert [str(warning.message) for warning in warned] == []
 
 
 async def test_the_market_goes_on_where_it_stood(path: Path) -> None:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.model.ids import InstrumentId
+from engine.venues.markets.perpetuals import PerpetualMarket
 from engine.venues.markets.replay import ReplayMarket
 from engine.venues.markets.sim_profile import SimulatedSettings
 from engine.venues.markets.simulated import SimulatedMarket
 from tests.kit.venue_contract import VenueContract
-from tests.venues.paper.harness import PaperHarness
+from tests.venues.paper.harness import TWO, PaperHarness
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,7 +28,21 @@ class TestOverTheSimulatedMarket(VenueContract):
         def make(now: int) -> SimulatedMarket:
             return SimulatedMarket(SimulatedSettings(seed=7), now)
 
-        h = PaperHarness(make, tmp_path / "paper.db", BTC, Decimal("0.005"))
+        h = PaperHarness(make, tmp_path / "paper.db", BTC, Decimal("0.005"), accounts=TWO)
+        await h.start()
+        yield h
+        await h.venue.close()
+
+
+class TestWithPerpetuals(VenueContract):
+    @pytest.fixture
+    async def harness(self, tmp_path: Path) -> AsyncIterator[PaperHarness]:
+        def make(now: int) -> PerpetualMarket:
+            return PerpetualMarket(SimulatedMarket(SimulatedSettings(seed=7), now), seed=7)
+
+        h = PaperHarness(make, tmp_path / "paper.db", BTC, Decimal("0.005"), accounts=TWO)
+        h.perpetual = next(i for i in h.paper_market.instruments() if i.id == InstrumentId("SIM:BTC/USDT:USDT"))
+        h.perpetual_size = Decimal(5)
         await h.start()
         yield h
         await h.venue.close()
@@ -44,7 +59,7 @@ class TestOverARecordedCapture(VenueContract):
         def make(now: int) -> ReplayMarket:
             return ReplayMarket(recording, begin=now)
 
-        h = PaperHarness(make, tmp_path / "paper.db", BTC, Decimal("0.005"))
+        h = PaperHarness(make, tmp_path / "paper.db", BTC, Decimal("0.005"), accounts=TWO)
         await h.start()
         yield h
         await h.venue.close()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engine.venues.paper.store import PaperStore
-from engine.venues.paper.venue import CAPABILITIES, SIMULATED, PaperVenue
+from engine.venues.paper.venue import CAPABILITIES, SIMULATED
 from engine.venues.remote.client import RemoteVenue
 from engine.venues.remote.server import VenueServer
 from tests.venues.paper.harness import PaperHarness
@@ -26,8 +25,7 @@ class RemoteHarness(PaperHarness):
 
     def _make(self) -> Any:
         self.paper_market = self._make_market(self.clock.now())
-        paper = PaperVenue(self.paper_market, PaperStore(self.path), self.clock, self.settings, kind=self.kind)
-        self.server = VenueServer(paper, self.socket, self.clock, release="1")
+        self.server = VenueServer(self._paper(), self.socket, self.clock, release="1")
         return self.client()
 
     def client(self, **more: Any) -> RemoteVenue:

@@ -1,0 +1,1 @@
+"""Word to people who are away: what is told, and how it leaves."""

@@ -1,0 +1,1 @@
+"""Keys of accounts at exchanges: where they are kept, how they are unlocked, and who gets them."""

@@ -1,0 +1,1 @@
+"""Recordings of market data: sessions of Parquet files with a manifest each."""

@@ -1,0 +1,168 @@
+"""Several venues in one engine: each trades for itself, and one that is away keeps no other from trading."""
+
+from __future__ import annotations
+
+from decimal import Decimal as D
+from decimal import localcontext
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from engine import events as ev
+from engine.control.topics import STATE_TOPICS
+from engine.errors import NotFoundError, OrderRejectionError
+from engine.execution.connection import ConnectionState
+from engine.model.account import TradingMode
+from engine.model.ids import AccountId, Currency, InstrumentId
+from engine.model.order import OrderStatus
+from engine.model.valuation import VIEW
+from tests.engine.test_engine import facts
+from tests.kit.exchanges import Exchanges
+from tests.kit.fake_feed import FakeFeed, spot
+from tests.kit.waiting import eventually
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ONE = "[venues.binance]\nlatency_ms = 0\nlatency_jitter_ms = 0\n"
+TWO = f"[paper]\nenabled = true\n{ONE}"
+BTC, SIMULATED = InstrumentId("BINANCE:BTC/USDT"), InstrumentId("SIM:ETH/USDT")
+ME, PAPER, USDT = AccountId("paper-binance"), AccountId("paper"), Currency("USDT")
+
+
+@pytest.fixture
+def market(monkeypatch: pytest.MonkeyPatch) -> Exchanges:
+    return Exchanges(monkeypatch, FakeFeed())
+
+
+async def test_one_exchange_on_paper_is_a_whole_engine_and_remembers(tmp_path: Path, market: Exchanges) -> None:
+    feed = market.feeds["BINANCE"]
+    feed.listed += [spot("BINANCE", f"COIN{number}/USDT") for number in range(3000)]
+    async with market.deck(tmp_path, ONE) as on:
+        engine = on.engine
+        assert (engine.account, engine.venue.id) == (ME, "BINANCE")
+        assert engine.state.accounts[ME].mode is TradingMode.PAPER
+        assert set(engine.state.instruments) == {BTC, InstrumentId("BINANCE:ETH/USDT")}, "what is in use, no more"
+        assert len(engine.default.catalogue) == 3003
+        market.quote()
+        await eventually(lambda: engine.mark(BTC) is not None)
+        row = await on.call("orders.place", instrument=BTC, side="buy", quantity="0.01")
+        await on.reaches(row, OrderStatus.FILLED)
+        balances = dict(engine.state.balances[ME])
+        rests = await on.call("orders.place", instrument=BTC, side="buy", type="limit", quantity="0.005", price="57000")
+        await on.reaches(rests, OrderStatus.ACCEPTED)
+    async with market.deck(tmp_path, ONE) as on:
+        assert on.engine.state.balances[ME][USDT].total == balances[USDT].total
+        assert on.engine.state.orders[rests.client_id].status is OrderStatus.ACCEPTED
+        assert await facts(on, ev.BalanceAdjusted, ev.ExternalFillSeen) == []
+        assert len(await facts(on, ev.InstrumentDefined)) == 2
+
+
+async def test_orders_go_to_the_venue_of_their_instrument(tmp_path: Path, market: Exchanges) -> None:
+    async with market.deck(tmp_path, TWO) as on:
+        engine = on.engine
+        assert list(engine.venues) == ["SIM", "BINANCE"]
+        market.quote()
+        await eventually(lambda: None not in (engine.mark(BTC), engine.mark(SIMULATED)))
+        for instrument, account in ((BTC, ME), (SIMULATED, PAPER)):
+            row = await on.call("orders.place", instrument=instrument, side="buy", quantity="0.01")
+            assert row.account == account
+            await on.reaches(row, OrderStatus.FILLED)
+        assert engine.state.balance(ME, Currency("BTC")).total == D("0.01")
+        assert engine.state.balance(PAPER, Currency("ETH")).total == D("0.01")
+        with pytest.raises(NotFoundError, match="OKX is not in this engine; it has SIM, BINANCE"):
+            await on.call("orders.place", instrument="OKX:BTC/USDT", side="buy", quantity="0.01")
+        with pytest.raises(NotFoundError, match="BTC/USDT names no venue; write the venue before it, such as SIM:BTC"):
+            await on.call("orders.place", instrument="BTC/USDT", side="buy", quantity="0.01")
+
+
+async def test_breakers_of_both_accounts_are_told_apart_and_limits_name_the_account_that_used_most(
+    tmp_path: Path, market: Exchanges
+) -> None:
+    async with market.deck(tmp_path, TWO) as on:
+        market.quote()
+        await eventually(lambda: None not in (on.engine.mark(BTC), on.engine.mark(SIMULATED)))
+        await on.reaches(await on.call("orders.place", instrument=BTC, side="buy", quantity="0.01"), OrderStatus.FILLED)
+        view = await on.call("risk.overview")
+        labels = {(row.account, row.label) for row in view.breakers if row.name == "daily_loss"}
+        assert {account for account, _ in labels} == {PAPER, ME}
+        assert {label.rpartition(" ")[2] for _, label in labels} == {"(SIM)", "(BINANCE)"}
+        (largest,) = [row for row in view.limits if row.name == "max_position_size_pct"]
+        assert largest.label == "Largest position (BTC/USDT) (BINANCE)"
+
+
+async def test_a_venue_that_is_away_at_the_start_is_brought_in_when_it_comes(tmp_path: Path, market: Exchanges) -> None:
+    feed = market.feeds["BINANCE"]
+    feed.away = True
+    async with market.deck(tmp_path, TWO) as on:
+        engine, unit = on.engine, on.engine.unit(BTC)
+        assert engine.ready
+        assert unit.connection.state is ConnectionState.OFFLINE
+        assert "BINANCE" in unit.connection.reason
+        assert (engine.equity(ME), ME in engine.state.accounts) == (None, True)
+        await eventually(lambda: engine.mark(SIMULATED) is not None)
+        row = await on.call("orders.place", instrument=SIMULATED, side="buy", quantity="0.01")
+        await on.reaches(row, OrderStatus.FILLED)
+        feed.away = False
+        await eventually(lambda: unit.connection.state is ConnectionState.ONLINE, seconds=20)
+        market.quote()
+        await eventually(lambda: engine.mark(BTC) is not None)
+        row = await on.call("orders.place", instrument=BTC, side="buy", quantity="0.01")
+        await on.reaches(row, OrderStatus.FILLED)
+        assert {report.account for report in await facts(on, ev.RecoveryVerified)} == {PAPER, ME}
+
+
+async def test_what_rests_at_a_venue_that_is_away_keeps_no_other_from_being_traded(
+    tmp_path: Path, market: Exchanges
+) -> None:
+    feed = market.feeds["BINANCE"]
+    async with market.deck(tmp_path, TWO) as on:
+        market.quote()
+        await eventually(lambda: on.engine.mark(BTC) is not None)
+        rests = await on.call("orders.place", instrument=BTC, side="buy", type="limit", quantity="0.005", price="57000")
+        await on.reaches(rests, OrderStatus.ACCEPTED)
+        assert BTC not in on.engine.state.marks, "nothing is held there"
+    feed.away = True
+    async with market.deck(tmp_path, TWO) as on:
+        engine = on.engine
+        assert engine.mark(BTC) is None
+        await eventually(lambda: engine.mark(SIMULATED) is not None)
+        row = await on.call("orders.place", instrument=SIMULATED, side="buy", quantity="0.01")
+        await on.reaches(row, OrderStatus.FILLED)
+        # What it may come to counts all the same, at the highest price that is known of it.
+        asked = engine.state.orders[rests.client_id].decision.mark
+        assert asked is not None
+        with localcontext(VIEW):
+            assert engine.risk.picture.exposure(ME, at_last=True).value == D("0.005") * max(asked, D(57_000))
+            assert not engine.risk.picture.exposure(ME).known
+
+
+async def test_with_its_only_venue_away_from_the_first_start_on_everything_can_be_looked_at(
+    tmp_path: Path, market: Exchanges
+) -> None:
+    feed = market.feeds["BINANCE"]
+    feed.away = True
+    async with market.deck(tmp_path, ONE) as on:
+        assert await on.call("engine.status")
+        for topic in STATE_TOPICS:
+            if topic.startswith(("market.", "replay.")):
+                continue
+            deltas, watcher = on.watch(topic)
+            await eventually(partial(bool, deltas))
+            watcher.close()
+        assert (await on.call("portfolio.overview")).equity is None
+        feed.away = False
+        await eventually(lambda: on.engine.equity(ME) is not None, seconds=20)
+        assert on.engine.state.balance(ME, USDT).total == D(10_000)
+        assert len(await facts(on, ev.AccountOpened)) == 1
+
+
+async def test_an_account_whose_venue_is_not_named_any_more_is_not_counted(tmp_path: Path, market: Exchanges) -> None:
+    async with market.deck(tmp_path, TWO) as on:
+        assert on.engine.equity(ME) == 10_000
+    async with market.deck(tmp_path, "") as on:
+        assert on.engine.equity(ME) is None
+        assert on.engine.equity() == 10_000
+        with pytest.raises((NotFoundError, OrderRejectionError)):
+            await on.call("orders.place", instrument=BTC, side="buy", quantity="0.01")

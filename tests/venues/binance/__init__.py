@@ -1,0 +1,1 @@
+"""Binance: tables, parsers, streams and the adapters, against recordings and the simulated exchange."""

@@ -1,0 +1,1 @@
+"""Coinbase: tables, parsers, streams and the adapter."""

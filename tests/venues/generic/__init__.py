@@ -1,0 +1,1 @@
+"""Any exchange through ccxt's unified methods."""

@@ -1,0 +1,1 @@
+"""The rate coordinator of exchanges."""

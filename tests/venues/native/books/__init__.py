@@ -1,0 +1,1 @@
+"""Books from the bytes of streams."""

@@ -1,0 +1,1 @@
+"""OKX: tables, parsers, streams and the adapter, against recordings and the simulated exchange."""

@@ -1,0 +1,1 @@
+"""Exchanges on loopback: the project's matching engine behind the real protocols of real venues."""

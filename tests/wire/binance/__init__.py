@@ -1,0 +1,1 @@
+"""Binance on loopback: spot and USD-M perpetuals."""

@@ -1,0 +1,1 @@
+"""OKX on loopback: spot and linear swaps in one unified account."""

@@ -140,7 +140,8 @@ def test_a_named_file_that_cannot_be_loaded_says_where_and_why(tmp_path: Path, o
     with pytest.raises(StrategyLoadError, match=says) as caught:
         StrategyRegistry().get(str(path))
     assert str(path) in caught.value.message
-    assert {name for name in sys.modules if name.startswith("own_strategy_")} == before
+    # Modules of registries that are gone leave whenever they are collected, also meanwhile: none may have come.
+    assert {name for name in sys.modules if name.startswith("own_strategy_")} <= before
 
 
 def test_a_scan_notes_what_it_passed_over_and_goes_on(tmp_path: Path) -> None:

@@ -19,5 +19,6 @@ RISK = (
     ),
     A("risk.resume", "r", "resume", "Resume", "Allow new orders again; says why.", Tier.CONFIRM, footer=3),
     A("risk.reset", "b", "reset", "Reset breaker", "Close the chosen breaker again; says why.", Tier.CONFIRM, footer=4),
-    A("risk.page", "v", "page", "Page", "Change between breakers and what happened where both do not fit.", footer=5),
+    A("risk.page", "v", "page", "Page", "Change between breakers, what happened and measured risk.", footer=5),
+    A("risk.stress", "t", "stress", "Stress test", "Show what bad days would do to what is held now.", footer=6),
 )  # fmt: skip

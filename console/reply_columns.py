@@ -30,7 +30,12 @@ TIMES = frozenset(
 )  # fmt: skip
 """Whole numbers of these names are UTC nanoseconds."""
 
-FRACTIONS = frozenset({"share", "total_return", "max_drawdown", "win_rate", "maker_fee", "taker_fee"})
+FRACTIONS = frozenset(
+    {
+        "share", "total_return", "max_drawdown", "current_drawdown", "win_rate", "maker_fee", "taker_fee", "covered",
+        "largest", "largest_three",
+    }
+)  # fmt: skip
 """Figures of these names, and those that end in `_pct`, are fractions of 1."""
 
 FACTORS = frozenset({"leverage"})
@@ -117,6 +122,19 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "HealthRow": (C("component"), C("state"), C("summary")),
     "LimitRow": (C("label", "limit"), C("used"), C("limit", "allowed"), C("share", "use"), C("level")),
     "BreakerRow": (C("name"), C("open"), C("value"), C("threshold"), C("since"), C("reason")),
+    "MethodRow": (
+        C("method"), C("var_1d_pct", "VaR 1 d"), C("var_1d", "money"), C("var_5d_pct", "VaR 5 d"),
+        C("es_1d_pct", "ES 1 d"), C("es_1d", "money"), C("es_5d_pct", "ES 5 d"), C("note"),
+    ),
+    "MetricsPoint": (
+        C("ts", "time"), C("level"), C("equity"), C("exposure"), C("var_1d_pct", "VaR 1 d"),
+        C("var_5d_pct", "VaR 5 d"), C("es_1d_pct", "ES 1 d"), C("current_drawdown", "drawdown"), C("sharpe"),
+    ),
+    "RegimeRow": (
+        C("scope"), C("volatility"), C("trend"), C("correlation"), C("since"), C("fresh"), C("reading"),
+    ),
+    "AdaptedRow": (C("scope"), C("label", "what"), C("base", "set"), C("value", "adapted"), C("cause")),
+    "StressRow": (C("label", "scenario"), C("loss"), C("loss_pct", "of equity"), C("breached", "breaks"), C("note")),
     "StrategyRow": (C("name"), C("version"), C("kind"), C("timeframe"), C("source"), C("description")),
     "ParamRow": (C("name"), C("type"), C("default"), C("minimum"), C("maximum"), C("help")),
     "BacktestRow": (

@@ -24,9 +24,11 @@ from pydantic import ValidationError as PydanticError
 
 from engine.errors import ConfigurationError
 from engine.logs import redact
+from engine.model.adaptation import AdaptiveSettings
 from engine.model.faults import Severity
 from engine.model.ids import SIMULATED, VenueId
 from engine.model.limits import RiskLimits
+from engine.model.risk_settings import MetricsSettings, StressSettings
 from engine.resilience.rules import RuleSettings
 from engine.resilience.settings import ErrorHandlingSettings
 from engine.venue_settings import VenueSettings, add_meant_venue, merged_venues, venue_settings
@@ -229,6 +231,9 @@ class Settings(_Group):
     venues: dict[str, VenueSettings] = Field(default_factory=dict, description="Exchanges by name.")
     capital: CapitalSettings = Field(default_factory=CapitalSettings)
     risk: RiskLimits = Field(default_factory=RiskLimits)
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+    adaptive: AdaptiveSettings = Field(default_factory=AdaptiveSettings)
+    stress: StressSettings = Field(default_factory=StressSettings)
     strategies: BotSettings = Field(default_factory=BotSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     journal: JournalSettings = Field(default_factory=JournalSettings)

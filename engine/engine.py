@@ -36,6 +36,8 @@ from engine.resilience.handler import ErrorHandler
 from engine.resilience.scenario import Scenarios
 from engine.risk.department import RiskDepartment
 from engine.risk.emergency import is_closing
+from engine.risk.returns import DailyReturns
+from engine.risk_watch import RiskWatch
 from engine.standstill import Standstill
 from engine.venue_unit import VenueUnit
 
@@ -104,7 +106,8 @@ class Engine:
         untracked = settings.recovery.untracked_orders
         self.dispatcher = Dispatcher(self.ledger, guards, clock, errors=self.errors, untracked=untracked)
         first = venues[0].accounts[0].id
-        self.risk = RiskDepartment(self.ledger, self.hub, settings.risk, first, caution=self.caution)
+        returns = DailyReturns(settings.metrics.history_days)
+        self.risk = _make_risk(self, first, returns)
         ids = ClientIds(journal.meta.instance, journal.epoch, journal.nonce)
         self.desk = Desk(self.ledger, self.risk.gate, self.hub, ids, self.dispatcher)
         self.dispatcher.attach(self.desk)
@@ -143,6 +146,7 @@ class Engine:
         journal.on_failure(self._on_journal_failure)
         self.ledger.subscribe(self._on_record)
         self.remedies = Remedies(self)
+        self.risk_watch = RiskWatch(self, returns)
 
     # --- venues and accounts -----------------------------------------------------------------------------------------
 
@@ -258,6 +262,7 @@ class Engine:
             for emulation in self._emulations.values():
                 tasks.create_task(emulation.run(), name=f"held orders of {emulation.id}")
             self.remedies.start(tasks)
+            self.risk_watch.start(tasks)
             if self.inherited is not None:
                 tasks.create_task(self._verify_later(), name="verify")
 
@@ -468,6 +473,19 @@ class Engine:
 
 def _words(error: Exception) -> str:
     return str(error) or type(error).__name__
+
+
+def _make_risk(engine: Engine, account: AccountId, returns: DailyReturns) -> RiskDepartment:
+    settings = engine.settings
+    return RiskDepartment(
+        engine.ledger,
+        engine.hub,
+        settings.risk,
+        account,
+        caution=engine.caution,
+        correlations=returns,
+        adaptive=settings.adaptive,
+    )
 
 
 def _make_derivatives(engine: Engine) -> Derivatives:

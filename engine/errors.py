@@ -5,7 +5,7 @@
     ├── ExchangeError ── ExchangeConnectionError ── ExchangeClockError,
     │                    ExchangeRateLimitError ── ExchangeBannedError,
     │                    ExchangeInsufficientFundsError, UnknownOutcomeError ── NotVisibleYetError
-    ├── RiskManagementError ── PositionLimitError, DrawdownLimitError
+    ├── RiskManagementError ── PositionLimitError, DrawdownLimitError, RegimeError
     ├── DataError ── DataValidationError, DataSourceError, StorageError
     ├── ModelError ── ModelLoadError, ModelInferenceError, ModelDriftError
     ├── ExecutionError ── OrderRejectionError, SlippageError
@@ -64,6 +64,7 @@ __all__ = [
     "ProtocolError",
     "QuarterdeckError",
     "RateLimitError",
+    "RegimeError",
     "RiskManagementError",
     "SecurityError",
     "SlippageError",
@@ -190,6 +191,13 @@ class DrawdownLimitError(RiskManagementError):
     """The hard drawdown limit is reached."""
 
     kind = "drawdown_limit"
+
+
+class RegimeError(RiskManagementError):
+    """A market regime cannot be told; static parameters hold meanwhile."""
+
+    kind = "regime"
+    title = "The market regime is not known"
 
 
 class DataError(QuarterdeckError):

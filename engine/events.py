@@ -26,6 +26,7 @@ from engine.model.entries import Opening
 from engine.model.fill import Fill
 from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueOrderId
 from engine.model.instrument import Instrument
+from engine.model.metric_facts import RegimeChanged, RiskAdapted, RiskMeasured, StressTested
 from engine.model.order import Decision, OrderSide, OrderType, TimeInForce
 from engine.model.scenario import ScenarioBegan, ScenarioEnded
 from engine.model.verification import OrderAdopted, RecoveryVerified, StateChecked
@@ -42,9 +43,9 @@ __all__ = [
     "OrderAdopted", "OrderAmendRequested", "OrderAmended", "OrderCancelRejected", "OrderCancelRequested",
     "OrderCanceled", "OrderExpired", "OrderFilled", "OrderIntended", "OrderOutcomeUnknown", "OrderRefused",
     "OrderRejected", "OrderSubmitted", "OrderTriggered", "PositionAdopted", "PositionLiquidated", "Record",
-    "RecoveryVerified", "ScenarioBegan", "ScenarioEnded", "SignalRaised", "StateChecked", "TradingStateChanged",
-    "Transferred", "VenueEvent", "Withdrawn", "decode_event", "decode_record", "encode_event", "encode_record",
-    "event_name",
+    "RecoveryVerified", "RegimeChanged", "RiskAdapted", "RiskMeasured", "ScenarioBegan", "ScenarioEnded",
+    "SignalRaised", "StateChecked", "StressTested", "TradingStateChanged", "Transferred", "VenueEvent", "Withdrawn",
+    "decode_event", "decode_record", "encode_event", "encode_record", "event_name",
 ]  # fmt: skip
 
 
@@ -481,6 +482,7 @@ Event = (
     | BotMemorySaved | BotDeleted | SignalRaised | TradingStateChanged | BreakerTripped | BreakerReset
     | LimitsChanged | MarkRecorded | EquityRecorded | ScenarioBegan | ScenarioEnded
     | OrderAdopted | RecoveryVerified | StateChecked | MarginSet | FundingCaughtUp | PositionAdopted
+    | RiskMeasured | RegimeChanged | RiskAdapted | StressTested
 )  # fmt: skip
 
 

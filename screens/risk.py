@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 
 from console.actions import bindings
 from console.news import INKS
 from engine.model.entries import TradingState
 from screens import risk_figures as figures
 from screens.base import DeckScreen
+from screens.dialogs import SheetDialog
 from screens.limit_board import LimitBoard
 from screens.pane import Pane
 from screens.risk_forms import HaltForm, LimitsForm, ResetForm, ResumeForm
+from screens.risk_measures import measured_lines, stress_lines
 from widgets.line_widget import LineBuilder, LineWidget
 from widgets.live_table import LiveTable
 from widgets.text import clean, fit, width_of
@@ -27,11 +29,14 @@ if TYPE_CHECKING:
 
     from console.store import Slice
     from engine.control.views import BreakerRow, RiskView
+    from engine.control.views_risk import StressView
 
 __all__ = ["RiskScreen", "TradingBanner"]
 
 NS = 1_000_000_000
-PAGES = ("breakers", "facts")
+PAGES = ("breakers", "facts", "measured")
+BESIDE = PAGES[1:]
+"""Pages that stand beside the breakers where there is room."""
 FRAME = 2
 
 
@@ -87,11 +92,15 @@ class RiskScreen(DeckScreen):
     DEFAULT_CSS: ClassVar[str] = """
     RiskScreen #limits { height: 10; }
     RiskScreen #lower { height: 1fr; }
+    RiskScreen #measured { height: 2fr; }
+    RiskScreen #facts { height: 1fr; }
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._risk: Slice
+        self._metrics: Slice
+        self._regimes: Slice
         self._view: RiskView | None = None
         self._page = PAGES[0]
         self._second = -1
@@ -99,12 +108,14 @@ class RiskScreen(DeckScreen):
         self._wrapped = 0
 
     def body(self) -> ComposeResult:
-        """Yield state, limits, breakers and facts."""
+        """Yield state, limits, breakers, what is measured and facts."""
         yield TradingBanner()
         yield LimitBoard(id="limits")
         with Horizontal(id="lower"):
             yield LiveTable(figures.BREAKER_COLUMNS, title="Breakers", empty="No breakers are set.", id="breakers")
-            yield Pane("What happened", empty="Nothing has been refused, halted or changed lately.", id="facts")
+            with Vertical(id="beside"):
+                yield Pane("Measured", id="measured")
+                yield Pane("What happened", empty="Nothing has been refused, halted or changed lately.", id="facts")
 
     def on_mount(self) -> None:
         """Show the first page."""
@@ -114,6 +125,7 @@ class RiskScreen(DeckScreen):
     def open_topics(self) -> None:
         """Follow risk."""
         self._risk = self.follow("risk.state")
+        self._metrics, self._regimes = self.follow("risk.metrics"), self.follow("risk.regimes")
         self._second = self._news = -1
 
     # --- drawing
@@ -128,9 +140,19 @@ class RiskScreen(DeckScreen):
         if self._view is not None and (view is not None or engine // NS != self._second):
             self._second = engine // NS
             self._fill_state(self._view, self._second * NS)
+            self._metrics.touch()
+        if [part for part in (self._metrics.take(), self._regimes.take()) if part is not None]:
+            self._fill_measured(engine)
         if (self._news, self._wrapped) != (self.deck.news.version, self._width_of_facts()):
             self._news = self.deck.news.version
             self._fill_facts()
+
+    def _fill_measured(self, now: int) -> None:
+        pane = self.query_one("#measured", Pane)
+        width = max(20, pane.content_size.width)
+        regimes = self._regimes.data
+        pane.set_title("Measured" if regimes is None else f"Measured · {regimes.words}")
+        pane.show(measured_lines(self._metrics.data, regimes, now, width, hidden=self.deck.privacy))
 
     def _width_of_facts(self) -> int:
         return self.query_one("#facts", Pane).content_size.width
@@ -168,6 +190,7 @@ class RiskScreen(DeckScreen):
             if pane is focused and not shown:
                 self.query_one(f"#{page}", LineWidget).focus()
             pane.display = shown
+        self.query_one("#beside").display = wide or page in BESIDE
         # Text is wrapped for the width that the pane has once it is laid out.
         self.call_after_refresh(self._fill_facts)
 
@@ -187,7 +210,7 @@ class RiskScreen(DeckScreen):
         return self.has_class("-narrow") if action == "page" else True
 
     def action_page(self) -> None:
-        """Change between breakers and facts."""
+        """Change between breakers, what happened and what is measured."""
         self._turn_to(PAGES[(PAGES.index(self._page) + 1) % len(PAGES)])
 
     def action_edit(self) -> None:
@@ -200,6 +223,14 @@ class RiskScreen(DeckScreen):
             self.notify("The engine does not say which limits are in force.", severity="warning", markup=False)
             return
         self.app.push_screen(LimitsForm(self.deck, view.values), self._said("The limits are changed."))
+
+    def action_stress(self) -> None:
+        """Show what bad days would do to what is held."""
+
+        def show(view: StressView) -> None:
+            self.app.push_screen(SheetDialog("Stress test", stress_lines(view, hidden=self.deck.privacy)))
+
+        self.ask("risk.stress", then=show, group="stress")
 
     def _said(self, words: str) -> Any:
         def tell(reply: Any) -> None:

@@ -58,6 +58,7 @@ BREAKER_COLUMNS = (
 )
 RISK_FACTS = frozenset(
     {"OrderRefused", "TradingStateChanged", "BreakerTripped", "BreakerReset", "LimitsChanged", "PositionLiquidated"}
+    | {"RegimeChanged", "RiskAdapted", "StressTested"}
 )
 SIGNS = {"info": "·", "good": "+", "warning": "!", "critical": "X"}
 HUNDRED = Decimal(100)
@@ -65,6 +66,7 @@ HUNDRED = Decimal(100)
 WORDS = {
     "position_size_method": ("Size of an entry by", "", "Size"),
     "position_size_pct": ("Size of an entry", "%", ""),
+    "risk_mode": ("Mode of risk", "", ""),
     "max_position_size_pct": ("Largest position", "%", ""),
     "max_total_positions": ("Positions", "", "Exposure"),
     "max_positions_per_symbol": ("Positions a symbol", "", ""),

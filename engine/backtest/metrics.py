@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from engine.risk.measures import DAYS_PER_YEAR, expected_shortfall, sharpe, value_at_risk
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from engine.model.candle import FloatArray, IntArray
 
 __all__ = [
-    "DAYS_PER_YEAR",
     "Drawdown",
     "MetricSettings",
     "annual_return",
@@ -28,13 +29,9 @@ __all__ = [
     "correlation",
     "daily_equity",
     "drawdown",
-    "expected_shortfall",
-    "sharpe",
     "sortino",
-    "value_at_risk",
 ]
 
-DAYS_PER_YEAR = 365.0
 NS_PER_DAY = 86_400_000_000_000
 
 
@@ -88,17 +85,6 @@ def returns_of(values: FloatArray) -> FloatArray:
     return result
 
 
-def sharpe(returns: FloatArray, risk_free_rate: float) -> float | None:
-    """Mean excess daily return over its sample standard deviation, annualised (Sharpe 1994)."""
-    if len(returns) < 2:
-        return None
-    excess = returns - risk_free_rate / DAYS_PER_YEAR
-    deviation = float(np.std(excess, ddof=1))
-    if deviation < 1e-15:
-        return None
-    return float(np.mean(excess)) / deviation * math.sqrt(DAYS_PER_YEAR)
-
-
 def sortino(returns: FloatArray, risk_free_rate: float) -> float | None:
     """Mean excess daily return over the downside deviation (root mean square of shortfalls), annualised."""
     # A curve that does not move has no ratio, although it falls short of the risk-free rate day by day.
@@ -143,21 +129,6 @@ def annual_return(first: float, last: float, days: float) -> float | None:
     growth = math.log(last / first) * DAYS_PER_YEAR / days
     # A few days of a fast market can compound beyond what a float or a reader can hold.
     return math.expm1(growth) if growth < 100 else None
-
-
-def value_at_risk(returns: FloatArray, confidence: float) -> float | None:
-    """Historical one-day value at risk as a positive fraction: the (1 - confidence) quantile of returns, negated."""
-    if len(returns) < 2:
-        return None
-    return max(0.0, -float(np.quantile(returns, 1.0 - confidence)))
-
-
-def expected_shortfall(returns: FloatArray, confidence: float) -> float | None:
-    """Mean loss of the days at or beyond the value at risk, as a positive fraction."""
-    if len(returns) < 2:
-        return None
-    limit = np.quantile(returns, 1.0 - confidence)
-    return max(0.0, -float(np.mean(returns[returns <= limit])))
 
 
 def beta(returns: FloatArray, benchmark: FloatArray) -> float | None:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from engine.model.candle import Bars, FloatArray, IntArray
     from engine.model.ids import InstrumentId
     from engine.model.instrument import Instrument
+    from engine.model.regime import MarketRegime
     from engine.model.signal import Signal
     from engine.strategy.contract import Strategy
     from engine.venues.paper.orders import Report
@@ -244,6 +245,14 @@ class _Run:
         if not quantity:
             self._refused(NOT_SIZED)
         return quantity, reason
+
+    def stop_distance(self, instrument: InstrumentId, side: OrderSide, base: float) -> float:
+        """As the bot's `Sizer`: the department's."""
+        return self.risk.sizer.stop_distance(instrument, side, base)
+
+    def regime(self, instrument: InstrumentId) -> MarketRegime | None:
+        """As the bot's `Sizer`: nobody tells regimes in a backtest."""
+        return self.risk.sizer.regime(instrument)
 
     def _note_change(self) -> None:
         """Remember cash and units from this bar on; equity between two changes is a straight function of the close."""

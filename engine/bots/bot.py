@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from engine.execution.desk import Desk
     from engine.ledger import Ledger
     from engine.model.candle import Bars
-    from engine.model.ids import AccountId, Owner
+    from engine.model.ids import AccountId, InstrumentId, Owner
     from engine.model.instrument import Instrument
+    from engine.model.regime import MarketRegime
     from engine.model.risk import Quotes
     from engine.strategy.runner import StrategyRunner
 
@@ -38,6 +39,12 @@ class Sizer(Protocol):
 
     def size(self, signal: Signal, instrument: Instrument, owner: Owner, price: Decimal) -> tuple[Decimal, str]:
         """Quantity in whole lots and, when it is 0, the reason in words."""
+
+    def stop_distance(self, instrument: InstrumentId, side: OrderSide, base: float) -> float:
+        """Distance of a new position's stop as a fraction of its price; `base` where nothing is adapted."""
+
+    def regime(self, instrument: InstrumentId) -> MarketRegime | None:
+        """The market's regimes; None while they are not known."""
 
 
 class Bot:
@@ -106,6 +113,7 @@ class Bot:
         Raises:
             StrategyError: The strategy failed; nothing of this call was ordered.
         """
+        self.runner.strategy.regime = self._sizer.regime(self.instrument.id)
         signals = self.runner.on_bars(bars, self.holding())
         self.last_bar_ts = int(bars.ts[-1])
         self._position.heal()
@@ -171,7 +179,8 @@ class Bot:
         memory, before = self.memory, (self.memory.stop, self.memory.target)
         if not held:
             # A new position begins with the levels of its own signal alone.
-            memory.stop = self._on_grid(float(price) * (1 - side.sign * self._default_stop))
+            distance = self._sizer.stop_distance(self.instrument.id, side, self._default_stop)
+            memory.stop = self._on_grid(float(price) * (1 - side.sign * distance))
             memory.target = None
         # Wanted before it is ordered: a venue may answer with a fill at once.
         self._want(signal)

@@ -13,6 +13,7 @@ from engine import events as ev
 from engine.model.decimals import ZERO
 from engine.model.ids import symbol_of, venue_of
 from engine.model.order import TERMINAL_STATUSES, OrderStatus, TimeInForce, can_move
+from engine.model.regime import PORTFOLIO
 from engine.model.verification import CHECKS, Grade
 from storage.database import utc_from_ns
 from storage.tables import LOCAL_OPERATOR_ID, AlertRow, AuditLogRow, FillHistoryRow, OrderHistoryRow, StateAuditRow
@@ -268,6 +269,27 @@ def _differs(event: ev.StateChecked | ev.RecoveryVerified) -> _Told | None:
     return "state", Severity.CRITICAL, "The state differs from the venue or contradicts itself", text
 
 
+def _regime(event: ev.RegimeChanged) -> _Told | None:
+    if not event.before:
+        # The first reading of a market is no change.
+        return None
+    scope = "the portfolio" if event.scope == PORTFOLIO else event.scope
+    severity = Severity.MEDIUM if event.after in ("high", "elevated") else Severity.LOW
+    return "regime", severity, f"{event.kind.capitalize()} of {scope} is {event.after}", f"{event.cause}"
+
+
+def _stressed(event: ev.StressTested) -> _Told | None:
+    broken = [result for result in event.results if result.breached]
+    if not broken:
+        return None
+    lines = [
+        f"{result.label}: -{result.loss:,.2f} {event.currency} would break {', '.join(result.breached)}."
+        for result in broken
+        if result.loss is not None
+    ]
+    return "stress", Severity.MEDIUM, "The daily stress test would break limits", " ".join(lines)
+
+
 ALERTS: dict[type[Any], Callable[[Any], _Told | None]] = {
     ev.BreakerTripped: _breaker,
     ev.PositionLiquidated: _liquidated,
@@ -277,6 +299,8 @@ ALERTS: dict[type[Any], Callable[[Any], _Told | None]] = {
     ev.ScenarioEnded: _scenario,
     ev.StateChecked: _differs,
     ev.RecoveryVerified: _differs,
+    ev.RegimeChanged: _regime,
+    ev.StressTested: _stressed,
 }
 """Facts that a person should find again later."""
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from engine.backtest.metrics import daily_equity, drawdown, returns_of, sharpe
+from engine.backtest.metrics import daily_equity, drawdown, returns_of
 from engine.backtest.trades import TradeBook
 from engine.control.views_records import RoundTripRow, StrategyFigures
 from engine.model.decimals import ZERO
 from engine.model.fill import Fill
 from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, TradeId, VenueId, VenueOrderId
+from engine.risk.measures import sharpe
 from storage.journal.pacing import Pacer
 
 if TYPE_CHECKING:

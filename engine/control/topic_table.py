@@ -28,6 +28,8 @@ STATE_FILTERS: dict[str, dict[str, Any]] = {
     "portfolio.overview": {},
     "portfolio.positions": {},
     "replay.state": {},
+    "risk.metrics": {},
+    "risk.regimes": {},
     "risk.state": {},
     "venues.state": {},
 }

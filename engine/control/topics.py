@@ -18,6 +18,7 @@ from engine.control.link import Delta, DeltaHandler
 from engine.control.present.activity import activity
 from engine.control.present.bots import bot_row
 from engine.control.present.market import book_view, candle_view, ticker_row, trades_view
+from engine.control.present.measured import metrics_view, regimes_view
 from engine.control.present.orders import fill_row, order_row
 from engine.control.present.portfolio import balance_rows, overview, position_rows
 from engine.control.present.risk import risk_view
@@ -171,6 +172,18 @@ STATE_TOPICS: dict[str, StateTopic] = {
         OWN_S,
         lambda c, f: tuple(bot_row(c.need_engine(), b) for b in reversed(c.need_engine().state.bots.values())),
         _valued,
+    ),
+    "risk.metrics": StateTopic(
+        "Value at risk, expected shortfall, drawdown and Sharpe ratio of what is held.",
+        1.0,
+        lambda c, f: metrics_view(c.need_engine()),
+        lambda c, f: (c.need_engine().risk_watch.metrics, c.need_engine().risk_watch.problem),
+    ),
+    "risk.regimes": StateTopic(
+        "Market regimes, and what they make of sizes, limits and stops.",
+        5.0,
+        lambda c, f: regimes_view(c.need_engine()),
+        _always,
     ),
     "risk.state": StateTopic(
         "Trading state, limits in use and breakers.", 1.0, lambda c, f: risk_view(c.need_engine()), _always

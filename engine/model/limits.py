@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic import ValidationError as PydanticError
 
 from engine.errors import ConfigurationError
+from engine.model.adaptation import RiskMode
 
 __all__ = ["RiskLimits", "SizeMethod"]
 
@@ -56,6 +57,9 @@ class RiskLimits(BaseModel):
     )
     max_orders_per_second: int = Field(10, ge=1, le=1000, description="Most orders of one owner within a second.")
     max_orders_per_minute: int = Field(120, ge=1, le=60_000, description="Most orders of one owner within a minute.")
+    risk_mode: RiskMode = Field(
+        "static", description="Whether sizes, limits and stops follow market regimes (dynamic) or a model (ai)."
+    )
     allow_short: bool = Field(False, description="Whether margin and derivative positions may be sold short.")
 
     @model_validator(mode="after")
@@ -78,9 +82,9 @@ class RiskLimits(BaseModel):
         Of every figure here the larger one allows more.
         """
         before, then = self.model_dump(), after.model_dump()
-        method = "position_size_method"
+        ways = {"position_size_method", "risk_mode"}
         return tuple(
-            name for name in before if (then[name] != before[name] if name == method else then[name] > before[name])
+            name for name in before if (then[name] != before[name] if name in ways else then[name] > before[name])
         )
 
     @property

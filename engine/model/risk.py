@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from engine.model.ids import ClientOrderId, InstrumentId
     from engine.model.order import OrderRequest
 
-__all__ = ["Gate", "Quote", "Quotes", "Refusal", "RefusalCode", "Verdict"]
+__all__ = ["Correlations", "Gate", "Quote", "Quotes", "Refusal", "RefusalCode", "Verdict"]
 
 
 class RefusalCode(enum.StrEnum):
@@ -104,6 +104,13 @@ class Quotes(Protocol):
 
     def quote(self, instrument: InstrumentId) -> Quote | None:
         """The market of an instrument; None when nothing was heard of it yet."""
+
+
+class Correlations(Protocol):
+    """How much instruments move together."""
+
+    def between(self, one: InstrumentId, other: InstrumentId) -> float | None:
+        """Correlation of the daily returns of the last 30 days, -1 to 1; None where there is too little history."""
 
 
 class Gate(Protocol):

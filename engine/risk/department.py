@@ -20,6 +20,7 @@ from engine.model.ids import ClientOrderId, Owner
 from engine.model.order import OrderStatus
 from engine.model.valuation import VIEW
 from engine.resilience.caution import Caution
+from engine.risk.adaptation import Adaptation
 from engine.risk.breakers import BreakerMemory, Breakers
 from engine.risk.emergency import EMERGENCY_ACTOR, EmergencyStop, Progress, StopTimers
 from engine.risk.gate import RiskGate
@@ -31,9 +32,11 @@ from engine.risk.uses import limit_uses
 
 if TYPE_CHECKING:
     from engine.ledger import Ledger
+    from engine.model.adaptation import AdaptiveSettings
     from engine.model.ids import AccountId
     from engine.model.limits import RiskLimits
-    from engine.model.risk import Quotes
+    from engine.model.regime import Regimes
+    from engine.model.risk import Correlations, Quotes
     from engine.risk.breakers import BreakerStanding
     from engine.risk.emergency import OrderPort
     from engine.risk.uses import LimitUse
@@ -67,6 +70,9 @@ class RiskDepartment:
         account: The account that is meant where none is named.
         record_every_s: Equity and marks are journalled at most this often.
         caution: What is impaired; None where nothing ever is.
+        correlations: How markets move together; None where nobody knows.
+        adaptive: Figures of adaptive risk; None for the built-in ones.
+        regimes: Who knows market regimes; None where nobody does, so that everything is static.
     """
 
     def __init__(
@@ -78,13 +84,18 @@ class RiskDepartment:
         *,
         record_every_s: float = 10.0,
         caution: Caution | None = None,
+        correlations: Correlations | None = None,
+        adaptive: AdaptiveSettings | None = None,
+        regimes: Regimes | None = None,
     ) -> None:
         state, self.caution = ledger.state, caution or Caution()
         self.limits = StateLimits(state, limits)
+        self.correlations = correlations
+        self.adaptation = Adaptation(self.limits, adaptive, ledger.clock.now, regimes)
         self.commitments = Commitments(state)
         ledger.subscribe(self.commitments.hear)
         self.budgets = BotBudgets(state, self.commitments, quotes)
-        self.gate = RiskGate(state, quotes, self.limits, self.commitments, self.budgets, self.caution)
+        self.gate = RiskGate(state, quotes, self.adaptation.limits, self.commitments, self.budgets, self.caution)
         self._quotes = quotes
         self._sizers: dict[AccountId, PositionSizer] = {}
         self.picture = Picture(state, quotes, self.commitments)
@@ -106,7 +117,14 @@ class RiskDepartment:
         sizer = self._sizers.get(account)
         if sizer is None:
             sizer = self._sizers[account] = PositionSizer(
-                account, self._state, self._quotes, self.limits, self.commitments, self.budgets, self.caution
+                account,
+                self._state,
+                self._quotes,
+                self.adaptation.limits,
+                self.commitments,
+                self.budgets,
+                self.caution,
+                self.adaptation,
             )
         return sizer
 
@@ -317,7 +335,7 @@ class RiskDepartment:
         return limit_uses(
             self.picture,
             self.gate.throttle,
-            self.limits(),
+            self.adaptation.limits(),
             self._account if account is None else account,
             self._ledger.clock.now(),
             self.standings(),

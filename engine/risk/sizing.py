@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
     from engine.model.budget import BotBudgets
     from engine.model.commitments import Commitments
-    from engine.model.ids import AccountId, Owner
+    from engine.model.ids import AccountId, InstrumentId, Owner
     from engine.model.instrument import Instrument
     from engine.model.limits import RiskLimits, SizeMethod
+    from engine.model.regime import MarketRegime
     from engine.model.risk import Quotes
     from engine.model.signal import Signal
+    from engine.risk.adaptation import Adaptation
     from engine.state import EngineState
 
 __all__ = ["DAILY_VOLATILITY_TARGET", "PositionSizer", "Room", "fit", "wanted_value"]
@@ -126,8 +128,10 @@ class PositionSizer:
         commitments: Commitments,
         budgets: BotBudgets,
         caution: Caution | None = None,
+        adaptation: Adaptation | None = None,
     ) -> None:
         self._caution = caution or Caution()
+        self._adaptation = adaptation
         self._account = account
         self._state = state
         self._limits = limits
@@ -167,7 +171,16 @@ class PositionSizer:
                 atr=_number(signal, "atr", None),
                 price=price,
             )
-            return fit(value * self._caution.factor, room, instrument)
+            adapted = self._adaptation.size_factor(instrument.id) if self._adaptation is not None else ONE
+            return fit(value * self._caution.factor * adapted, room, instrument)
+
+    def stop_distance(self, instrument: InstrumentId, side: OrderSide, base: float) -> float:
+        """Distance of a new position's stop as a fraction of its price, adapted to momentum where that is wanted."""
+        return base if self._adaptation is None else self._adaptation.stop_distance(instrument, side, base)
+
+    def regime(self, instrument: InstrumentId) -> MarketRegime | None:
+        """The market's regimes; None while they are not known."""
+        return None if self._adaptation is None else self._adaptation.regime(instrument)
 
     def _room(
         self, instrument: Instrument, owner: Owner, side: OrderSide, equity: Decimal, rate: Decimal

@@ -13,6 +13,7 @@ from engine.model.valuation import VIEW
 from engine.risk.words import amount, percent, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from decimal import Decimal
 
     from engine.model.ids import AccountId
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from engine.risk.picture import Picture
     from engine.risk.throttle import Throttle
 
-__all__ = ["BREAKER_FIELDS", "LimitUse", "RiskLevel", "level_of", "limit_uses"]
+__all__ = ["BREAKER_FIELDS", "LimitUse", "RiskLevel", "level_of", "limit_uses", "worst_level"]
 
 
 class RiskLevel(enum.StrEnum):
@@ -59,6 +60,12 @@ def level_of(share: Decimal | float | None) -> RiskLevel:
     if share >= 0.75:
         return RiskLevel.HIGH
     return RiskLevel.MEDIUM if share >= 0.5 else RiskLevel.LOW
+
+
+def worst_level(uses: Iterable[LimitUse]) -> RiskLevel:
+    """The level of the limit that is used most; low without any."""
+    order = list(RiskLevel)
+    return max((use.level for use in uses), key=order.index, default=RiskLevel.LOW)
 
 
 def limit_uses(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import decimal
 import hashlib
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,6 +17,7 @@ import msgspec
 from engine import events as ev
 from engine.errors import StateConsistencyError, StateCorruptionError
 from engine.model.account import Account, Balance
+from engine.model.adaptation import AdaptedEntry
 from engine.model.decimals import EXACT
 from engine.model.entries import (
     BotEntry,
@@ -34,11 +36,12 @@ from engine.model.instrument import Instrument
 from engine.model.margin import UNLEVERED, MarginSetting
 from engine.model.order import Order
 from engine.model.position import Position
-from engine.state import derivatives, money, orders, registers
+from engine.model.regime import RegimeEntry
+from engine.model.risk_metrics import DayEquity
+from engine.state import derivatives, measured, money, orders, registers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from decimal import Decimal
 
     from engine.model.fill import Fill
 
@@ -46,7 +49,7 @@ __all__ = ["ENGINE_SCOPE", "EngineState"]
 
 ENGINE_SCOPE = "engine"
 _CHUNK = 100
-_HANDLERS = {**money.HANDLERS, **derivatives.HANDLERS, **orders.HANDLERS, **registers.HANDLERS}
+_HANDLERS = {**money.HANDLERS, **derivatives.HANDLERS, **orders.HANDLERS, **registers.HANDLERS, **measured.HANDLERS}
 
 _encode = msgspec.msgpack.Encoder(decimal_format="string", order="deterministic").encode
 
@@ -113,6 +116,16 @@ class EngineState:
         """Ids of the last funding payments with their time, oldest first."""
         self.funding_cursors: dict[AccountId, str] = {}
         """Up to where each account's funding at the venue is known to be booked."""
+        self.regimes: dict[tuple[str, str], RegimeEntry] = {}
+        """Market regimes in force by (kind, scope)."""
+        self.adapted: dict[tuple[str, str], AdaptedEntry] = {}
+        """Sizes, limits and stops that differ from what is set, by (name, scope)."""
+        self.equity_days: dict[int, DayEquity] = {}
+        """What all accounts were worth at the end of each of the last UTC days (and are worth today), oldest first."""
+        self.deposits_seen: dict[Currency, Decimal] = {}
+        """Net sums that had come in from outside when risk was measured last."""
+        self.stress_tests: dict[int, ev.StressTested] = {}
+        """The last stress test of each of the last UTC days, oldest first."""
         self.oco: dict[str, list[ClientOrderId]] = {}
         """Open members of each OCO group; derived from `orders`."""
 
@@ -292,4 +305,9 @@ _MAPS: dict[str, Any] = {
     "moved": list[tuple[tuple[AccountId, InstrumentId], list[Moved]]],
     "payments": list[tuple[str, int]],
     "funding_cursors": list[tuple[AccountId, str]],
+    "regimes": list[tuple[tuple[str, str], RegimeEntry]],
+    "adapted": list[tuple[tuple[str, str], AdaptedEntry]],
+    "equity_days": list[tuple[int, DayEquity]],
+    "deposits_seen": list[tuple[Currency, Decimal]],
+    "stress_tests": list[tuple[int, ev.StressTested]],
 }

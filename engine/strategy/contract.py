@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine.model.candle import Bars, FloatArray
+    from engine.model.regime import MarketRegime
     from engine.strategy.toolkit import Toolkit
 
 __all__ = ["Holding", "Strategy", "StrategyMemory", "StrategyParams", "StrategyType", "Wish"]
@@ -130,6 +131,10 @@ class Strategy(ABC):
     """Default timeframe."""
     symbols: ClassVar[tuple[str, ...]] = ("BTC/USDT", "ETH/USDT")
     """Default symbols."""
+
+    regime: MarketRegime | None = None
+    """The market's regimes as the engine sees them when a bar closes, for strategies that want to know; None where
+    nobody tells them, as in a backtest, or while they are not known. A strategy must work without."""
 
     def __init__(self, params: StrategyParams) -> None:
         self.params: Any = params

@@ -19,14 +19,12 @@ from engine.backtest.metrics import (
     correlation,
     daily_equity,
     drawdown,
-    expected_shortfall,
     returns_of,
-    sharpe,
     sortino,
-    value_at_risk,
 )
 from engine.backtest.trades import ClosedTrade
 from engine.model.order import OrderSide
+from engine.risk.measures import expected_shortfall, sharpe, value_at_risk
 
 if TYPE_CHECKING:
     from engine.model.candle import FloatArray, IntArray

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.model.candle import Bars, FloatArray
+    from engine.model.regime import MarketRegime
     from engine.strategy.toolkit import Toolkit
 
 VENUE, PAPER, USDT, BTC = VenueId("SIM"), AccountId("paper"), Currency("USDT"), Currency("BTC")
@@ -86,9 +87,17 @@ class Fixed:
     def __init__(self, quantity: str = "1") -> None:
         self.quantity = D(quantity)
         self.reason = ""
+        self.stops = 1.0
+        self.told: MarketRegime | None = None
 
     def size(self, signal: Signal, instrument: object, owner: Owner, price: D) -> tuple[D, str]:
         return (D(0), self.reason) if self.reason else (self.quantity, "")
+
+    def stop_distance(self, instrument: InstrumentId, side: OrderSide, base: float) -> float:
+        return base * self.stops
+
+    def regime(self, instrument: InstrumentId) -> MarketRegime | None:
+        return self.told
 
 
 class House:

@@ -13,8 +13,10 @@ from engine.errors import StrategyError
 from engine.execution.effects import AmendEffect, PlaceEffect
 from engine.model.ids import VenueOrderId
 from engine.model.order import OrderSide, OrderStatus, OrderType
+from engine.model.regime import MarketRegime, TrendRegime, VolatilityRegime
 from tests.bots.house import BTC, PAPER, SELL, USDT, House
 from tests.execution.test_desk import fill
+from tests.kit.candles import walk_bars
 
 STOP, TARGET = "stop_loss", "take_profit"
 
@@ -54,6 +56,34 @@ def test_an_entry_without_a_stop_gets_the_strategys_default_distance(house: Hous
     house.enter()
     house.flat()
     assert house.stop.stop_price == D(98)
+
+
+def test_that_distance_is_adapted_and_a_strategys_own_stop_is_not(house: House) -> None:
+    house.sizer.stops = 0.75
+    house.enter()
+    house.flat()
+    assert house.stop.stop_price == D("98.5")
+    other = House()
+    other.sizer.stops = 0.75
+    other.enter(stop=95.0)
+    other.flat()
+    assert other.stop.stop_price == D(95)
+
+
+def test_a_strategy_is_told_the_regime_before_it_decides(house: House) -> None:
+    strategy = house.bot.runner.strategy
+    assert strategy.regime is None
+    house.sizer.told = MarketRegime(
+        instrument=house.instrument.id,
+        volatility=VolatilityRegime.HIGH,
+        trend=TrendRegime.RANGING,
+        momentum=0,
+        percentile=90.0,
+        strength=12.0,
+        ts=house.clock.now(),
+    )
+    house.bot.on_bars(walk_bars(1, 3, "1m", start=house.clock.now()))
+    assert strategy.regime is house.sizer.told
 
 
 def test_a_signal_is_booked_before_what_follows_from_it(house: House) -> None:

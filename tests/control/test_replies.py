@@ -20,6 +20,7 @@ from engine.control import (
     views_recordings,
     views_records,
     views_replay,
+    views_risk,
     views_state,
     views_venues,
 )
@@ -41,6 +42,7 @@ NAMES: dict[str, Any] = {
     **vars(views_orders),
     **vars(views_records),
     **vars(views_replay),
+    **vars(views_risk),
     **vars(views_state),
     "Candle": Candle,
     "Any": Any,

@@ -14,7 +14,7 @@ from engine.model.entries import BotState, TradingState
 from engine.model.ids import MANUAL, AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueId
 from engine.model.limits import RiskLimits
 from engine.model.order import Liquidity, OrderSide, OrderStatus, OrderType, TimeInForce
-from tests.kit import fake_keys
+from tests.kit import fake_keys, fake_risk
 from tests.kit.fake_exits import preview_exits
 from tests.kit.fake_market import DAY, HOUR, MINUTE, NOW, NS, SIM, SYMBOLS, instrument, instrument_rows, tickers
 from tests.kit.fake_venues import venues
@@ -533,6 +533,9 @@ def dataset(kind: str = "full") -> dict[str, Any]:
         "strategies.list": strategies(),
         "bots.list": bots(),
         "risk.overview": risk(),
+        "risk.metrics": fake_risk.metrics(),
+        "risk.regimes": fake_risk.regimes(),
+        "risk.stress": fake_risk.stress(),
         "backtests.list": backtests(),
         "data.list": datasets(),
         "jobs.list": jobs(),
@@ -568,4 +571,6 @@ def dataset(kind: str = "full") -> dict[str, Any]:
         "keys.list": fake_keys.no_keys(),
         "live.status": fake_keys.no_live(),
         "risk.overview": nothing,
+        "risk.metrics": fake_risk.nothing_measured(),
+        "risk.regimes": fake_risk.static(),
     }  # fmt: skip

@@ -267,7 +267,7 @@ class FakeLink:
             return list(self.data["alerts.channels"])
         if operation.startswith("bots."):
             return self._bot(operation.partition(".")[2], asked)
-        if operation.startswith("risk.") and operation != "risk.overview":
+        if operation.startswith("risk.") and operation not in self.data:
             return self._risk(operation.partition(".")[2], asked)
         if operation in {"engine.stop", "data.export", "data.delete"}:
             return None

@@ -30,6 +30,7 @@ def test_defaults_are_those_of_the_requirements() -> None:
         "stale_market_s": 30.0,
         "max_orders_per_second": 10,
         "max_orders_per_minute": 120,
+        "risk_mode": "static",
         "allow_short": False,
     }
     assert limits.stale_market_ns == 30_000_000_000

@@ -8,6 +8,7 @@ from engine import events as ev
 from engine.control.views import Activity
 from engine.model.ids import InstrumentId, symbol_of, venue_of
 from engine.model.places import place_name
+from engine.model.regime import PORTFOLIO
 from engine.model.scenario import ScenarioKind
 from engine.model.verification import Grade
 
@@ -159,6 +160,32 @@ def _scenario_ended(_state: EngineState, event: ev.ScenarioEnded) -> Words:
     return GOOD if event.succeeded else WARNING, text, "", ""
 
 
+def _regime(_state: EngineState, event: ev.RegimeChanged) -> Words:
+    scope = "the portfolio" if event.scope == PORTFOLIO else event.scope
+    before = f", before {event.before}" if event.before else ""
+    severity = WARNING if event.after in ("high", "elevated") else INFO
+    instrument = "" if event.scope == PORTFOLIO else event.scope
+    return (
+        severity,
+        f"{event.kind.capitalize()} of {scope} is {event.after} now{before} ({event.cause})",
+        "",
+        instrument,
+    )
+
+
+def _adapted(_state: EngineState, event: ev.RiskAdapted) -> Words:
+    name = event.name.replace("_", " ")
+    where = "" if event.scope == PORTFOLIO else f" in {event.scope}"
+    text = f"Adapted: {name}{where} is {_n(event.value)}, set is {_n(event.base)} ({event.cause})"
+    return INFO, text, "", "" if event.scope == PORTFOLIO else event.scope
+
+
+def _stressed(_state: EngineState, event: ev.StressTested) -> Words:
+    broken = [result.label for result in event.results if result.breached]
+    told = f"limits would break in: {', '.join(broken)}" if broken else "no limit would break"
+    return WARNING if broken else INFO, f"Stress test ({event.cause}): {told}", "", ""
+
+
 TOLD: dict[type[Any], Callable[[EngineState, Any], Words | None]] = {
     ev.EngineStarted: lambda _s, e: (INFO, f"The engine started (release {e.release}, pid {e.pid})", "", ""),
     ev.EngineStopped: lambda _s, e: (INFO, f"The engine stopped: {e.reason}", "", ""),
@@ -207,6 +234,9 @@ TOLD: dict[type[Any], Callable[[EngineState, Any], Words | None]] = {
     ev.BreakerReset: lambda _s, e: (GOOD, f"Breaker {e.breaker} reset by {e.actor}: {e.reason}", "", ""),
     ev.ScenarioBegan: _scenario_began,
     ev.ScenarioEnded: _scenario_ended,
+    ev.RegimeChanged: _regime,
+    ev.RiskAdapted: _adapted,
+    ev.StressTested: _stressed,
     ev.LimitsChanged: lambda _s, e: (INFO, f"Risk limits changed by {e.actor}", "", ""),
 }
 """How each fact worth telling is said; what is missing (marks, memories, amendments) is not told."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.model.order import OrderStatus
-from tests.chaos.wire import Wanted, run
+from tests.chaos.wire import Wanted, sail
 from tests.chaos.wire_defects import DEFECTS, planted
 from tests.chaos.wire_hands import Hand
 from tests.chaos.wire_oracle import WireVerdict, judge
@@ -156,7 +157,7 @@ async def test_the_same_without_a_defect_finds_nothing(tmp_path: Path) -> None:
 
 
 def test_three_exchanges_at_once_lose_double_and_misstate_nothing(tmp_path: Path) -> None:
-    voyage = run(SHORT, keep=tmp_path)
+    voyage = asyncio.run(sail(SHORT, tmp_path))
     assert voyage.verdict.problems == [], voyage.table()
     # How much happens within the time depends on the machine; that everything happens somewhere does not.
     struck = sum(voyage.struck.values(), Counter())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from engine.venues.binance import adapter, executions
 from engine.venues.binance.usdm import BinanceUsdmVenue
 from engine.venues.okx import orders
 from engine.venues.okx.venue import OkxVenue
+from tests.chaos import wire_world
 from tests.chaos.wire_hands import Hand
 from tests.chaos.wire_world import Hurry, World
 from tests.kit.waiting import eventually
@@ -53,8 +55,14 @@ def trade_elsewhere(shore: Shore, *, late_s: float) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(SETS))
-async def test_an_execution_that_is_listed_late_is_booked_as_such_and_halts_nothing(kind: str, tmp_path: Path) -> None:
+async def test_an_execution_that_is_listed_late_is_booked_as_such_and_halts_nothing(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two starts and their comparisons are pressed into seconds, where a venue's minute would have to hold them all.
+    monkeypatch.setitem(wire_world.USDM_ROOM, "weight_per_minute", 20_000.0)
     async with shore_at(kind, tmp_path) as shore:
+        windows = shore.harbour.simulator.limits.windows
+        windows |= {name: replace(window, most=10 * window.most) for name, window in windows.items()}
         await shore.place()
         await shore.world.host.stop()
         trade_elsewhere(shore, late_s=3.0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal as D
 from typing import TYPE_CHECKING, Any
@@ -425,7 +425,7 @@ class World:
         """
         for harbour in self.harbours:
             harbour.simulator.faults.disarm()
-        link, calm, restless = self.host.link(), 0, 0
+        link, calm, restless, refused = self.host.link(), 0, 0, ""
         # A machine that is slow takes longer for the same steps; one that is stuck takes none.
         patience, beats, least = int(patience_s / BEAT_S), 0, self._open()
         while beats < patience:
@@ -436,14 +436,17 @@ class World:
                     return ""
             else:
                 if restless % 40 == 0:
-                    with suppress(QuarterdeckError):
+                    try:
                         await link.call("orders.cancel_all", {})
+                        refused = ""
+                    except QuarterdeckError as error:
+                        refused = f"cancelling was refused: {error.message}"
                 calm, restless = 0, restless + 1
             await asyncio.sleep(BEAT_S)
             beats += 1
             if self._open() < least:
                 beats, least = 0, self._open()
-        return self._unrest()
+        return "; ".join(filter(None, (self._unrest(), refused)))
 
     def _open(self) -> int:
         """Orders that are open in the books or at an exchange."""
@@ -458,4 +461,7 @@ class World:
             for h in self.harbours
             for o in h.exchange.ledger.open_orders(h.account)
         ][:5]
+        said += [f"{h.venue} wants a pause" for h in self.harbours if h.pausing]
+        dispatcher = self.engine.dispatcher
+        said += [f"{dispatcher.waiting} requests wait to be sent"] if dispatcher.waiting else []
         return "; ".join(said) or "requests are still under way"

@@ -108,8 +108,8 @@ async def test_the_palette_finds_screens_instruments_bots_and_actions() -> None:
 async def test_the_palette_does_an_action_of_another_screen_there() -> None:
     async with console() as deck:
         await deck.press("ctrl+p", *"open a ticket to sell", "enter")
+        await deck.until(lambda: deck.dialog() == "TicketDialog")
         await deck.settle()
-        assert deck.dialog() == "TicketDialog"
         assert "SELL BTC/USDT" in deck.text()
 
 

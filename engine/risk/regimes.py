@@ -236,7 +236,7 @@ class RegimeWatch:
             return []
         self._readings[reading.instrument] = reading
         self.problems.pop(reading.instrument, None)
-        ranked = f"volatility at the {reading.percentile:.0f}th percentile of its past"
+        ranked = f"volatility at percentile {reading.percentile:.0f} of its past"
         strong = f"average directional index {reading.strength:.1f}"
         told = (
             (RegimeKind.VOLATILITY, str(reading.volatility), ranked),

@@ -27,6 +27,7 @@ from engine.logs import redact
 from engine.model.faults import Severity
 from engine.model.ids import SIMULATED, VenueId
 from engine.model.limits import RiskLimits
+from engine.model.protections import ProtectionSettings
 from engine.resilience.rules import RuleSettings
 from engine.resilience.settings import ErrorHandlingSettings
 from engine.venue_settings import VenueSettings, add_meant_venue, merged_venues, venue_settings
@@ -229,6 +230,7 @@ class Settings(_Group):
     venues: dict[str, VenueSettings] = Field(default_factory=dict, description="Exchanges by name.")
     capital: CapitalSettings = Field(default_factory=CapitalSettings)
     risk: RiskLimits = Field(default_factory=RiskLimits)
+    protections: ProtectionSettings = Field(default_factory=ProtectionSettings)
     strategies: BotSettings = Field(default_factory=BotSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     journal: JournalSettings = Field(default_factory=JournalSettings)

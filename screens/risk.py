@@ -9,8 +9,10 @@ from textual.containers import Horizontal
 from console.actions import bindings
 from console.news import INKS
 from engine.model.entries import TradingState
+from screens import guard_figures as guards
 from screens import risk_figures as figures
 from screens.base import DeckScreen
+from screens.guard_forms import TripForm, UnlockForm
 from screens.limit_board import LimitBoard
 from screens.pane import Pane
 from screens.risk_forms import HaltForm, LimitsForm, ResetForm, ResumeForm
@@ -26,12 +28,13 @@ if TYPE_CHECKING:
     from textual.strip import Strip
 
     from console.store import Slice
-    from engine.control.views import BreakerRow, RiskView
+    from engine.control.views import RiskView
+    from engine.control.views_guards import BreakerRow
 
 __all__ = ["RiskScreen", "TradingBanner"]
 
 NS = 1_000_000_000
-PAGES = ("breakers", "facts")
+PAGES = ("breakers", "facts", "locks")
 FRAME = 2
 
 
@@ -80,8 +83,8 @@ class RiskScreen(DeckScreen):
     BINDINGS: ClassVar[list[BindingType]] = bindings("focus", "risk")
     HELP = (
         "What orders may do now, how much of every limit is used, open orders counted as if they filled, and how the "
-        "breakers stand. Limits are changed with a before and after; every halt, release and reset is kept with its "
-        "reason."
+        "breakers and locks stand. Limits are changed with a before and after; every halt, release, reset and lifted "
+        "lock is kept with its reason."
     )
     AUTO_FOCUS = "#breakers"
     DEFAULT_CSS: ClassVar[str] = """
@@ -99,11 +102,12 @@ class RiskScreen(DeckScreen):
         self._wrapped = 0
 
     def body(self) -> ComposeResult:
-        """Yield state, limits, breakers and facts."""
+        """Yield state, limits, breakers, locks and facts."""
         yield TradingBanner()
         yield LimitBoard(id="limits")
         with Horizontal(id="lower"):
-            yield LiveTable(figures.BREAKER_COLUMNS, title="Breakers", empty="No breakers are set.", id="breakers")
+            yield LiveTable(guards.BREAKER_COLUMNS, title="Breakers", empty="No breakers are set.", id="breakers")
+            yield LiveTable(guards.LOCK_COLUMNS, title="Locks", empty="Nothing is locked.", id="locks")
             yield Pane("What happened", empty="Nothing has been refused, halted or changed lately.", id="facts")
 
     def on_mount(self) -> None:
@@ -152,24 +156,28 @@ class RiskScreen(DeckScreen):
     def _fill_state(self, view: RiskView, now: int) -> None:
         self.query_one(TradingBanner).show(view, now)
         table = self.query_one("#breakers", LiveTable)
+        locks = self.query_one("#locks", LiveTable)
+        locks.title = f"Locks · {len(view.locks)}" if view.locks else "Locks"
+        locks.set_rows([(row.lock, guards.lock_cells(row, now)) for row in view.locks])
         tripped = sum(1 for row in view.breakers if row.open)
         table.title = f"Breakers · {tripped} open" if tripped else "Breakers"
-        table.set_rows(
-            [(f"{row.name} {row.account}", figures.breaker_cells(row, table.glyphs, now)) for row in view.breakers]
-        )
+        table.set_rows([(_key(row), guards.breaker_cells(row, table.glyphs, now)) for row in view.breakers])
 
     def _turn_to(self, page: str) -> None:
-        """Show breakers and facts beside each other where both fit, else one of them."""
-        wide = self.has_class("-wide") or self.has_class("-xwide")
+        """Show breakers beside facts or locks where both fit, else one of the three."""
+        beside = {"breakers", "locks" if page == "locks" else "facts"} if self._is_wide() else {page}
         focused, self._page = self.focused, page
         for name in PAGES:
             pane = self.query_one(f"#{name}", LineWidget)
-            shown = wide or name == page
+            shown = name in beside
             if pane is focused and not shown:
                 self.query_one(f"#{page}", LineWidget).focus()
             pane.display = shown
         # Text is wrapped for the width that the pane has once it is laid out.
         self.call_after_refresh(self._fill_facts)
+
+    def _is_wide(self) -> bool:
+        return self.has_class("-wide") or self.has_class("-xwide")
 
     def on_resize(self) -> None:
         """Show as much as there is room for."""
@@ -182,13 +190,10 @@ class RiskScreen(DeckScreen):
         """Put the cursor on a breaker."""
         self.query_one("#breakers", LiveTable).cursor_key = key
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Change pages only where both do not fit."""
-        return self.has_class("-narrow") if action == "page" else True
-
     def action_page(self) -> None:
-        """Change between breakers and facts."""
-        self._turn_to(PAGES[(PAGES.index(self._page) + 1) % len(PAGES)])
+        """Change between breakers, facts and locks; where breakers stay, between the other two."""
+        pages = PAGES[1:] if self._is_wide() else PAGES
+        self._turn_to(pages[(pages.index(self._page) + 1) % len(pages)] if self._page in pages else pages[-1])
 
     def action_edit(self) -> None:
         """Change limits, as they are in force now."""
@@ -226,7 +231,7 @@ class RiskScreen(DeckScreen):
         table = self.query_one("#breakers", LiveTable)
         key = table.cursor_key or next(iter(table.visible_keys), "")
         rows = self._view.breakers if self._view is not None else ()
-        return next((row for row in rows if f"{row.name} {row.account}" == key), None)
+        return next((row for row in rows if _key(row) == key), None)
 
     def action_reset(self) -> None:
         """Close the chosen breaker again; the open one where only one is."""
@@ -234,16 +239,52 @@ class RiskScreen(DeckScreen):
             return
         row = self._chosen()
         tripped = [breaker for breaker in self._view.breakers if breaker.open]
-        if (row is None or not row.open) and len(tripped) == 1:
+        if (row is None or not _begun(row)) and len(tripped) == 1:
             row = tripped[0]
-        if row is None or not row.open:
+        if row is None or not _begun(row):
             which = "No breaker is open." if not tripped else "Choose an open breaker first."
             self.notify(which, markup=False)
             return
         label = clean(row.label)
         self.app.push_screen(ResetForm(self.deck, row), self._said(f"The breaker {label} is closed again."))
 
+    def action_trip(self) -> None:
+        """Open the chosen breaker by hand, or keep an open one open."""
+        if not self.deck.may_act() or self._view is None:
+            return
+        row = self._chosen()
+        if row is None or not row.scope:
+            self.notify("Choose a breaker of trading first; technical ones open by themselves.", markup=False)
+            return
+        said = self._said(f"The breaker {clean(row.label)} is open until it is reset.")
+        self.app.push_screen(TripForm(self.deck, row), said)
+
+    def action_unlock(self) -> None:
+        """Lift the chosen lock; the only one where there is one."""
+        if not self.deck.may_act() or self._view is None:
+            return
+        locks = self._view.locks
+        key = self.query_one("#locks", LiveTable).cursor_key
+        row = next((lock for lock in locks if lock.lock == key), locks[0] if len(locks) == 1 else None)
+        if row is None:
+            self.notify("Nothing is locked." if not locks else "Choose a lock first.", markup=False)
+            return
+        self.app.push_screen(UnlockForm(self.deck, row), self._said("The lock is lifted."))
+
     def on_live_table_row_selected(self, event: LiveTable.RowSelected) -> None:
-        """Reset the chosen breaker."""
+        """Reset the chosen breaker, or lift the chosen lock."""
         event.stop()
-        self.action_reset()
+        if event.control.id == "locks":
+            self.action_unlock()
+        else:
+            self.action_reset()
+
+
+def _key(row: BreakerRow) -> str:
+    """What a breaker's row is known by."""
+    return f"{row.name} {row.account or row.scope}"
+
+
+def _begun(row: BreakerRow) -> bool:
+    """Whether a breaker is not closed."""
+    return row.open or row.state in ("half_open", "reduced")

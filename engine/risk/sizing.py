@@ -167,7 +167,8 @@ class PositionSizer:
                 atr=_number(signal, "atr", None),
                 price=price,
             )
-            return fit(value * self._caution.factor, room, instrument)
+            care = self._caution.factor_of(instrument.id, self._account, owner)
+            return fit(value * care, room, instrument)
 
     def _room(
         self, instrument: Instrument, owner: Owner, side: OrderSide, equity: Decimal, rate: Decimal
@@ -199,9 +200,10 @@ class PositionSizer:
                 return None, f"the capital of {owner} cannot be valued: no price is known"
             funds = min(funds, budget.free * into)
         whole = limits.max_portfolio_exposure * limits.max_leverage * everything.value
+        care = self._caution.factor_of(instrument.id, self._account, owner)
         room = Room(
             price=max(mark, expected_price(request, quote) or mark),
-            position=limits.max_position_size_pct * self._caution.factor * equity / rate - held,
+            position=limits.max_position_size_pct * care * equity / rate - held,
             exposure=(whole - others.value) / rate - held,
             funds=funds,
             funds_per_unit=per_unit,

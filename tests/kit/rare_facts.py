@@ -13,6 +13,7 @@ from engine.model.order import OrderSide, OrderStatus, OrderType
 from engine.model.scenario import ScenarioKind
 from engine.model.shares import apportion
 from engine.model.verification import BALANCES, CHECKS, Finding, Grade
+from tests.kit.guard_facts import guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -174,5 +175,6 @@ RARE: Mapping[str, Callable[[HistoryMaker], None]] = {
     "check": check,
     "scenario": scenario,
     "perpetual": perpetual,
+    "guard": guard,
 }
 """By name of the action."""

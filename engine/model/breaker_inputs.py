@@ -34,7 +34,7 @@ class Confidences(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """What it is called; empty while nobody follows it."""
 
     def latest(self, count: int) -> Sequence[float]:
         """How sure it was of its last predictions, 0 to 1, at most `count`, the newest last."""

@@ -57,6 +57,7 @@ class RiskInputs(msgspec.Struct, frozen=True, kw_only=True):
     """None where no market is listened to: then only equity is judged, and no lock is placed by itself."""
     errors: ErrorSource | None = None
     model: Confidences | None = None
+    """None for the model of adaptive risk."""
 
 
 def manage(state: EngineState, quotes: Quotes, equity: Breakers, inputs: RiskInputs) -> BreakerManager:

@@ -110,6 +110,8 @@ class RiskDepartment:
         self._sizers: dict[AccountId, PositionSizer] = {}
         self.picture = Picture(state, quotes, self.commitments)
         self._inputs = inputs or RiskInputs()
+        if inputs is not None and inputs.model is None:
+            self._inputs = msgspec.structs.replace(inputs, model=self.adaptation.heard)
         settings = self._inputs.settings
         self.breakers = Breakers(
             state,

@@ -32,8 +32,10 @@ class Watch(Protocol):
 
     name: str
     label: str
-    absent: str
-    """What is shown where nothing can be told."""
+
+    @property
+    def absent(self) -> str:
+        """What is shown where nothing can be told."""
 
     @property
     def threshold(self) -> float:
@@ -175,14 +177,16 @@ class ConfidenceWatch:
 
     name = "model_confidence"
     label = "Model confidence"
-    absent = "no model"
 
     def __init__(self, model: Confidences | None, least: float, count: int) -> None:
         self.threshold = least
         self._model = model
         self._count = count
-        if model is not None:
-            self.absent = f"fewer than {count}"
+
+    @property
+    def absent(self) -> str:
+        """No model, or too few predictions."""
+        return f"fewer than {self._count}" if self._model is not None and self._model.name else "no model"
 
     def scopes(self) -> Iterable[str]:
         """The engine."""

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
 from engine import events as ev
 from engine.errors import ConflictError, NotFoundError, ValidationError
+from engine.model.adaptation import Assessment
 from engine.model.entries import TradingState
+from engine.model.limits import RiskLimits
 from engine.model.risk import RefusalCode
 from engine.risk.breakers import MANUAL_TRIP
 from engine.risk.department import RiskCarried
 from tests.risk.guarded import Guarded, Model, shown
 from tests.risk.house import BTC, BUY, ETH, SECOND, SELL
 
+if TYPE_CHECKING:
+    from engine.model.ids import InstrumentId
+
 FROZEN_OFF: dict[str, Any] = {"frozen_price_s": 604_800}
 MARKET = f"instrument:{BTC}"
+
+
+class Unsure:
+    """A model that is sure of nothing."""
+
+    name = "unsure"
+
+    def assess(self, instrument: InstrumentId, now: int) -> Assessment | None:
+        return Assessment(confidence=0.1, risk=0.5, ts=now)
 
 
 def waving(house: Guarded, bars: int, size: float, price: float = 50_000.0) -> None:
@@ -187,6 +201,18 @@ def test_too_few_predictions_and_no_model_are_said_and_stop_nothing() -> None:
     house.step()
     assert house.told() == []
     assert shown(house, "model_confidence").words == "fewer than 20"
+
+
+def test_the_model_that_sizes_follow_is_the_one_that_is_judged() -> None:
+    house = Guarded(limits=RiskLimits().changed({"risk_mode": "ai"}), model_predictions=2)
+    house.risk.adaptation.model = Unsure()
+    for _ in range(2):
+        assert shown(house, "model_confidence").words == "fewer than 2"
+        house.step()
+        house.risk.adaptation.size_factor(BTC)
+    house.step()
+    assert house.told() == [("Tripped", "model_confidence")]
+    assert "unsure was sure of its last 2 predictions by 0.10" in house.facts(ev.BreakerTripped)[0].reason
 
 
 # --- open, half-open, closed ---------------------------------------------------------------------------------------

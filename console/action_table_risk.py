@@ -19,6 +19,11 @@ RISK = (
     ),
     A("risk.resume", "r", "resume", "Resume", "Allow new orders again; says why.", Tier.CONFIRM, footer=3),
     A("risk.reset", "b", "reset", "Reset breaker", "Close the chosen breaker again; says why.", Tier.CONFIRM, footer=4),
-    A("risk.page", "v", "page", "Page", "Change between breakers, what happened and measured risk.", footer=5),
+    A("risk.page", "v", "page", "Page", "Change between breakers, what happened, locks and measured risk.", footer=5),
     A("risk.stress", "t", "stress", "Stress test", "Show what bad days would do to what is held now.", footer=6),
+    A(
+        "risk.trip", "i", "trip", "Open breaker", "Open the chosen breaker by hand until it is reset; says why.",
+        Tier.CONFIRM, footer=7,
+    ),
+    A("risk.unlock", "w", "unlock", "Lift lock", "Lift the chosen lock before its time; says why.", Tier.CONFIRM),
 )  # fmt: skip

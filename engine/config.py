@@ -28,6 +28,7 @@ from engine.model.adaptation import AdaptiveSettings
 from engine.model.faults import Severity
 from engine.model.ids import SIMULATED, VenueId
 from engine.model.limits import RiskLimits
+from engine.model.protections import ProtectionSettings
 from engine.model.risk_settings import MetricsSettings, StressSettings
 from engine.resilience.rules import RuleSettings
 from engine.resilience.settings import ErrorHandlingSettings
@@ -231,6 +232,7 @@ class Settings(_Group):
     venues: dict[str, VenueSettings] = Field(default_factory=dict, description="Exchanges by name.")
     capital: CapitalSettings = Field(default_factory=CapitalSettings)
     risk: RiskLimits = Field(default_factory=RiskLimits)
+    protections: ProtectionSettings = Field(default_factory=ProtectionSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     adaptive: AdaptiveSettings = Field(default_factory=AdaptiveSettings)
     stress: StressSettings = Field(default_factory=StressSettings)

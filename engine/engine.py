@@ -16,6 +16,7 @@ from engine.bots.revival import RETRY_S
 from engine.capital.allocation import unallocated
 from engine.consistency.recovery import halt_for
 from engine.errors import ConflictError, HandoverError, JournalError, NotFoundError, QuarterdeckError
+from engine.execution.connection import ConnectionState
 from engine.execution.derivatives import Derivatives
 from engine.execution.desk import Desk
 from engine.execution.dispatcher import Dispatcher
@@ -34,6 +35,7 @@ from engine.remedies import Remedies
 from engine.resilience.caution import Caution
 from engine.resilience.handler import ErrorHandler
 from engine.resilience.scenario import Scenarios
+from engine.risk.breaker_manager import RiskInputs
 from engine.risk.department import RiskDepartment
 from engine.risk.emergency import is_closing
 from engine.risk.returns import DailyReturns
@@ -125,6 +127,7 @@ class Engine:
         self.bots = _make_bots(self, library)
         _leave_out_absent(self)
         _attach(self, self._emulations.values())
+        self.risk.recovery_check.absent = partial(_unreached, self)
         self.lag = LagMonitor(clock)
         self.rates = Rates(self.state.instruments, self.mark)
         self.failure = ""
@@ -485,6 +488,7 @@ def _make_risk(engine: Engine, account: AccountId, returns: DailyReturns) -> Ris
         caution=engine.caution,
         correlations=returns,
         adaptive=settings.adaptive,
+        inputs=RiskInputs(settings=settings.protections, markets=engine.hub, errors=engine.errors),
     )
 
 
@@ -519,6 +523,14 @@ def _parts(engine: Engine) -> Iterator[tuple[Valuation, Currency]]:
             yield Valuation(value=ZERO, missing=(f"the account {account}",)), currency
         else:
             yield account_equity(engine.state, account, engine.rates, engine.mark), currency
+
+
+def _unreached(engine: Engine) -> list[str]:
+    """Why nothing can be traded at all; a venue that is away alone is no reason to leave the others."""
+    units = engine.venues.values()
+    if any(unit.connection.state is ConnectionState.ONLINE for unit in units):
+        return []
+    return [f"{unit.id} is {unit.connection.state}; wait for it." for unit in units]
 
 
 def _leave_out_absent(engine: Engine) -> None:

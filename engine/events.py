@@ -14,6 +14,15 @@ import msgspec
 
 from engine.errors import StateCorruptionError
 from engine.model.account import Account
+from engine.model.breaker_facts import (
+    BreakerHalfOpened,
+    BreakerHeld,
+    LockEnded,
+    LockPlaced,
+    PeakRecorded,
+    PeriodBegan,
+    TradeEnded,
+)
 from engine.model.derivative_facts import (
     FundingCaughtUp,
     FundingPaid,
@@ -36,15 +45,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "UPCASTERS", "AccountOpened", "BalanceAdjusted", "BotConfigured", "BotCreated", "BotDeleted", "BotMemorySaved",
-    "BotStateChanged", "BreakerReset", "BreakerTripped", "Deposited", "EngineStarted", "EngineStopped",
-    "EpochOpened", "EquityRecorded", "Event", "ExternalFillSeen", "ExternalOrderSeen", "FillsCaughtUp",
-    "FundingCaughtUp", "FundingPaid", "FundingPart", "HandedOver", "HandoverAbandoned", "InstrumentDefined",
-    "InterestCharged", "LimitsChanged", "MarginSet", "MarkRecorded", "OperatorActed", "OrderAccepted",
-    "OrderAdopted", "OrderAmendRequested", "OrderAmended", "OrderCancelRejected", "OrderCancelRequested",
-    "OrderCanceled", "OrderExpired", "OrderFilled", "OrderIntended", "OrderOutcomeUnknown", "OrderRefused",
-    "OrderRejected", "OrderSubmitted", "OrderTriggered", "PositionAdopted", "PositionLiquidated", "Record",
-    "RecoveryVerified", "RegimeChanged", "RiskAdapted", "RiskMeasured", "ScenarioBegan", "ScenarioEnded",
-    "SignalRaised", "StateChecked", "StressTested", "TradingStateChanged", "Transferred", "VenueEvent", "Withdrawn",
+    "BotStateChanged", "BreakerHalfOpened", "BreakerHeld", "BreakerReset", "BreakerTripped", "Deposited",
+    "EngineStarted", "EngineStopped", "EpochOpened", "EquityRecorded", "Event", "ExternalFillSeen",
+    "ExternalOrderSeen", "FillsCaughtUp", "FundingCaughtUp", "FundingPaid", "FundingPart", "HandedOver",
+    "HandoverAbandoned", "InstrumentDefined", "InterestCharged", "LimitsChanged", "LockEnded", "LockPlaced",
+    "MarginSet", "MarkRecorded", "OperatorActed", "OrderAccepted", "OrderAdopted", "OrderAmendRequested",
+    "OrderAmended", "OrderCancelRejected", "OrderCancelRequested", "OrderCanceled", "OrderExpired", "OrderFilled",
+    "OrderIntended", "OrderOutcomeUnknown", "OrderRefused", "OrderRejected", "OrderSubmitted", "OrderTriggered",
+    "PeakRecorded", "PeriodBegan", "PositionAdopted", "PositionLiquidated", "Record", "RecoveryVerified",
+    "RegimeChanged", "RiskAdapted", "RiskMeasured", "ScenarioBegan", "ScenarioEnded", "SignalRaised",
+    "StateChecked", "StressTested", "TradeEnded", "TradingStateChanged", "Transferred", "VenueEvent", "Withdrawn",
     "decode_event", "decode_record", "encode_event", "encode_record", "event_name",
 ]  # fmt: skip
 
@@ -422,6 +432,12 @@ class BreakerTripped(_Fact, frozen=True, kw_only=True):
     value: str
     threshold: str
     reason: str
+    reduces: bool = False
+    """True when smaller entries pass meanwhile, instead of none."""
+    until: int = 0
+    """UTC nanoseconds at which that ends by itself; 0 for not at all."""
+    held: str = ""
+    """Who opened it by hand, so that it stays open until it is reset by hand; empty when it opened by itself."""
 
 
 class BreakerReset(_Fact, frozen=True, kw_only=True):
@@ -435,6 +451,8 @@ class BreakerReset(_Fact, frozen=True, kw_only=True):
     """Equity from which the drawdown of the account `scope` is measured from now on; None keeps the peak."""
     day_start: Decimal | None = None
     """Equity from which its loss of the day is measured from now on; None keeps the start."""
+    week_start: Decimal | None = None
+    month_start: Decimal | None = None
 
 
 class LimitsChanged(_Fact, frozen=True, kw_only=True):
@@ -481,6 +499,7 @@ Event = (
     | OrderCancelRejected | OrderCanceled | OrderExpired | BotCreated | BotConfigured | BotStateChanged
     | BotMemorySaved | BotDeleted | SignalRaised | TradingStateChanged | BreakerTripped | BreakerReset
     | LimitsChanged | MarkRecorded | EquityRecorded | ScenarioBegan | ScenarioEnded
+    | BreakerHalfOpened | BreakerHeld | PeriodBegan | PeakRecorded | TradeEnded | LockPlaced | LockEnded
     | OrderAdopted | RecoveryVerified | StateChecked | MarginSet | FundingCaughtUp | PositionAdopted
     | RiskMeasured | RegimeChanged | RiskAdapted | StressTested
 )  # fmt: skip

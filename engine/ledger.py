@@ -64,6 +64,8 @@ class Ledger:
         self.sealed = ""
         """Why nothing may be booked for the moment, as a sentence; empty while all is well."""
         self._subscribers: list[Subscriber] = []
+        self.following = False
+        """True while facts of another writer are told: what follows from them is in its journal too."""
         self._untold: deque[Record] = deque()
         self._telling = False
 
@@ -122,8 +124,12 @@ class Ledger:
         """
         self._apply(record)
         self._untold.append(record)
-        if not self._telling:
-            self._tell()
+        self.following = True
+        try:
+            if not self._telling:
+                self._tell()
+        finally:
+            self.following = False
 
     def _apply(self, record: Record) -> None:
         try:

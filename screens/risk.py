@@ -9,9 +9,11 @@ from textual.containers import Horizontal, Vertical
 from console.actions import bindings
 from console.news import INKS
 from engine.model.entries import TradingState
+from screens import guard_figures as guards
 from screens import risk_figures as figures
 from screens.base import DeckScreen
 from screens.dialogs import SheetDialog
+from screens.guard_forms import TripForm, UnlockForm
 from screens.limit_board import LimitBoard
 from screens.pane import Pane
 from screens.risk_forms import HaltForm, LimitsForm, ResetForm, ResumeForm
@@ -28,15 +30,18 @@ if TYPE_CHECKING:
     from textual.strip import Strip
 
     from console.store import Slice
-    from engine.control.views import BreakerRow, RiskView
+    from engine.control.views import RiskView
+    from engine.control.views_guards import BreakerRow
     from engine.control.views_risk import StressView
 
 __all__ = ["RiskScreen", "TradingBanner"]
 
 NS = 1_000_000_000
-PAGES = ("breakers", "facts", "measured")
-BESIDE = PAGES[1:]
-"""Pages that stand beside the breakers where there is room."""
+PAGES = ("breakers", "facts", "locks", "measured")
+BESIDE = ("measured", "locks", "facts")
+"""Pages that turn beside the breakers where these stay; the first one is shown at first."""
+STACKED_FROM = 30
+"""Rows of a screen from which what happened stays below the page beside the breakers."""
 FRAME = 2
 
 
@@ -85,14 +90,14 @@ class RiskScreen(DeckScreen):
     BINDINGS: ClassVar[list[BindingType]] = bindings("focus", "risk")
     HELP = (
         "What orders may do now, how much of every limit is used, open orders counted as if they filled, and how the "
-        "breakers stand. Limits are changed with a before and after; every halt, release and reset is kept with its "
-        "reason."
+        "breakers and locks stand. Limits are changed with a before and after; every halt, release, reset and lifted "
+        "lock is kept with its reason."
     )
     AUTO_FOCUS = "#breakers"
     DEFAULT_CSS: ClassVar[str] = """
     RiskScreen #limits { height: 10; }
     RiskScreen #lower { height: 1fr; }
-    RiskScreen #measured { height: 2fr; }
+    RiskScreen #measured, RiskScreen #locks { height: 2fr; }
     RiskScreen #facts { height: 1fr; }
     """
 
@@ -108,13 +113,14 @@ class RiskScreen(DeckScreen):
         self._wrapped = 0
 
     def body(self) -> ComposeResult:
-        """Yield state, limits, breakers, what is measured and facts."""
+        """Yield state, limits, breakers, and beside them what is measured, locks and facts."""
         yield TradingBanner()
         yield LimitBoard(id="limits")
         with Horizontal(id="lower"):
-            yield LiveTable(figures.BREAKER_COLUMNS, title="Breakers", empty="No breakers are set.", id="breakers")
+            yield LiveTable(guards.BREAKER_COLUMNS, title="Breakers", empty="No breakers are set.", id="breakers")
             with Vertical(id="beside"):
                 yield Pane("Measured", id="measured")
+                yield LiveTable(guards.LOCK_COLUMNS, title="Locks", empty="Nothing is locked.", id="locks")
                 yield Pane("What happened", empty="Nothing has been refused, halted or changed lately.", id="facts")
 
     def on_mount(self) -> None:
@@ -174,25 +180,41 @@ class RiskScreen(DeckScreen):
     def _fill_state(self, view: RiskView, now: int) -> None:
         self.query_one(TradingBanner).show(view, now)
         table = self.query_one("#breakers", LiveTable)
+        locks = self.query_one("#locks", LiveTable)
+        locks.title = f"Locks · {len(view.locks)}" if view.locks else "Locks"
+        locks.set_rows([(row.lock, guards.lock_cells(row, now)) for row in view.locks])
         tripped = sum(1 for row in view.breakers if row.open)
         table.title = f"Breakers · {tripped} open" if tripped else "Breakers"
-        table.set_rows(
-            [(f"{row.name} {row.account}", figures.breaker_cells(row, table.glyphs, now)) for row in view.breakers]
-        )
+        table.set_rows([(_key(row), guards.breaker_cells(row, table.glyphs, now)) for row in view.breakers])
 
     def _turn_to(self, page: str) -> None:
-        """Show breakers and facts beside each other where both fit, else one of them."""
-        wide = self.has_class("-wide") or self.has_class("-xwide")
-        focused, self._page = self.focused, page
+        """Show a page; beside the breakers, and above what happened, where there is room for it."""
+        self._page = page
+        focused, pages = self.focused, self._turning()
+        top = self._on_top(pages)
+        shown = {top} if pages == PAGES else {"breakers", top} | ({"facts"} - set(pages))
         for name in PAGES:
             pane = self.query_one(f"#{name}", LineWidget)
-            shown = wide or name == page
-            if pane is focused and not shown:
-                self.query_one(f"#{page}", LineWidget).focus()
-            pane.display = shown
-        self.query_one("#beside").display = wide or page in BESIDE
+            if pane is focused and name not in shown:
+                self.query_one(f"#{top}", LineWidget).focus()
+            pane.display = name in shown
+        self.query_one("#beside").display = shown != {"breakers"}
         # Text is wrapped for the width that the pane has once it is laid out.
-        self.call_after_refresh(self._fill_facts)
+        self.call_after_refresh(self._wrap_again)
+
+    def _wrap_again(self) -> None:
+        self._fill_facts()
+        self._metrics.touch()
+
+    def _turning(self) -> tuple[str, ...]:
+        """The pages that take turns: all, those beside the breakers, or of these the ones above what happened."""
+        if not (self.has_class("-wide") or self.has_class("-xwide")):
+            return PAGES
+        return BESIDE if self.size.height < STACKED_FROM else BESIDE[:-1]
+
+    def _on_top(self, pages: tuple[str, ...]) -> str:
+        """The one of the pages that is shown."""
+        return self._page if self._page in pages else pages[0]
 
     def on_resize(self) -> None:
         """Show as much as there is room for."""
@@ -205,13 +227,10 @@ class RiskScreen(DeckScreen):
         """Put the cursor on a breaker."""
         self.query_one("#breakers", LiveTable).cursor_key = key
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Change pages only where both do not fit."""
-        return self.has_class("-narrow") if action == "page" else True
-
     def action_page(self) -> None:
-        """Change between breakers, what happened and what is measured."""
-        self._turn_to(PAGES[(PAGES.index(self._page) + 1) % len(PAGES)])
+        """Turn the page; where breakers stay, the one beside them."""
+        pages = self._turning()
+        self._turn_to(pages[(pages.index(self._on_top(pages)) + 1) % len(pages)])
 
     def action_edit(self) -> None:
         """Change limits, as they are in force now."""
@@ -257,7 +276,7 @@ class RiskScreen(DeckScreen):
         table = self.query_one("#breakers", LiveTable)
         key = table.cursor_key or next(iter(table.visible_keys), "")
         rows = self._view.breakers if self._view is not None else ()
-        return next((row for row in rows if f"{row.name} {row.account}" == key), None)
+        return next((row for row in rows if _key(row) == key), None)
 
     def action_reset(self) -> None:
         """Close the chosen breaker again; the open one where only one is."""
@@ -265,16 +284,52 @@ class RiskScreen(DeckScreen):
             return
         row = self._chosen()
         tripped = [breaker for breaker in self._view.breakers if breaker.open]
-        if (row is None or not row.open) and len(tripped) == 1:
+        if (row is None or not _begun(row)) and len(tripped) == 1:
             row = tripped[0]
-        if row is None or not row.open:
+        if row is None or not _begun(row):
             which = "No breaker is open." if not tripped else "Choose an open breaker first."
             self.notify(which, markup=False)
             return
         label = clean(row.label)
         self.app.push_screen(ResetForm(self.deck, row), self._said(f"The breaker {label} is closed again."))
 
+    def action_trip(self) -> None:
+        """Open the chosen breaker by hand, or keep an open one open."""
+        if not self.deck.may_act() or self._view is None:
+            return
+        row = self._chosen()
+        if row is None or not row.scope:
+            self.notify("Choose a breaker of trading first; technical ones open by themselves.", markup=False)
+            return
+        said = self._said(f"The breaker {clean(row.label)} is open until it is reset.")
+        self.app.push_screen(TripForm(self.deck, row), said)
+
+    def action_unlock(self) -> None:
+        """Lift the chosen lock; the only one where there is one."""
+        if not self.deck.may_act() or self._view is None:
+            return
+        locks = self._view.locks
+        key = self.query_one("#locks", LiveTable).cursor_key
+        row = next((lock for lock in locks if lock.lock == key), locks[0] if len(locks) == 1 else None)
+        if row is None:
+            self.notify("Nothing is locked." if not locks else "Choose a lock first.", markup=False)
+            return
+        self.app.push_screen(UnlockForm(self.deck, row), self._said("The lock is lifted."))
+
     def on_live_table_row_selected(self, event: LiveTable.RowSelected) -> None:
-        """Reset the chosen breaker."""
+        """Reset the chosen breaker, or lift the chosen lock."""
         event.stop()
-        self.action_reset()
+        if event.control.id == "locks":
+            self.action_unlock()
+        else:
+            self.action_reset()
+
+
+def _key(row: BreakerRow) -> str:
+    """What a breaker's row is known by."""
+    return f"{row.name} {row.account or row.scope}"
+
+
+def _begun(row: BreakerRow) -> bool:
+    """Whether a breaker is not closed."""
+    return row.open or row.state in ("half_open", "reduced")

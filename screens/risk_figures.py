@@ -10,7 +10,6 @@ from screens.form_fields import NO, YES, YES_NO, Field, Kind, changed, read
 from screens.formats import DASH, MASK, age, clock
 from screens.sheet import Line, wrap
 from widgets.limit_bar import LimitState
-from widgets.live_table import Cell, Column
 from widgets.text import clean, width_of
 
 if TYPE_CHECKING:
@@ -19,15 +18,13 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
-    from engine.control.views import Activity, BreakerRow, LimitRow, RiskView
+    from engine.control.views import Activity, LimitRow, RiskView
     from widgets.glyphs import Glyphs
 
 __all__ = [
-    "BREAKER_COLUMNS",
     "LEVELS",
     "STATES",
     "WARN_AT",
-    "breaker_cells",
     "changed_limits",
     "difference_lines",
     "fact_lines",
@@ -47,18 +44,22 @@ STATES = {
     TradingState.HALTED: ("HALTED", "halt", "Only reductions and cancels pass, until released."),
 }
 """What trading may do -> its word, ink and meaning."""
-BREAKER_COLUMNS = (
-    Column("label", "Breaker", 15, flex=True),
-    Column("state", "State", 8),
-    Column("value", "Now", 9, align="right"),
-    Column("threshold", "Opens at", 10, align="right"),
-    Column("share", "Used", 7, align="right", priority=3),
-    Column("since", "Since", 7, align="right", priority=1),
-    Column("reason", "Why", 18, priority=2),
-)
 RISK_FACTS = frozenset(
-    {"OrderRefused", "TradingStateChanged", "BreakerTripped", "BreakerReset", "LimitsChanged", "PositionLiquidated"}
-    | {"RegimeChanged", "RiskAdapted", "StressTested"}
+    {
+        "OrderRefused",
+        "TradingStateChanged",
+        "BreakerTripped",
+        "BreakerHalfOpened",
+        "BreakerHeld",
+        "BreakerReset",
+        "LimitsChanged",
+        "PositionLiquidated",
+        "LockPlaced",
+        "LockEnded",
+        "RegimeChanged",
+        "RiskAdapted",
+        "StressTested",
+    }
 )
 SIGNS = {"info": "·", "good": "+", "warning": "!", "critical": "X"}
 HUNDRED = Decimal(100)
@@ -74,6 +75,8 @@ WORDS = {
     "max_leverage": ("Leverage", "×", ""),
     "allow_short": ("Sell short", "", ""),
     "max_daily_loss_pct": ("Loss of the day", "%", "Breakers"),
+    "max_weekly_loss_pct": ("Loss of the week", "%", ""),
+    "max_monthly_loss_pct": ("Loss of the month", "%", ""),
     "breaker_drawdown_pct": ("Drawdown, stop", "%", ""),
     "max_drawdown_pct": ("Drawdown, close all", "%", ""),
     "price_band_pct": ("Price band", "%", "Orders"),
@@ -139,22 +142,6 @@ def _figures(row: LimitRow, currency: str, hidden: bool) -> tuple[str, str]:
     if used.endswith(" %") and limit.endswith(" %"):
         return used.removesuffix(" %"), limit
     return used, limit
-
-
-def breaker_cells(row: BreakerRow, glyphs: Glyphs, now: int) -> tuple[Cell, ...]:
-    """Return a breaker as a row of the table."""
-    state = Cell(f"{glyphs.breach} OPEN", "breach") if row.open else Cell(f"{glyphs.ok} closed", "ok")
-    share = DASH if row.share is None else f"{row.share * 100:.1f} %"
-    near = row.share is not None and row.share >= WARN_AT
-    return (
-        Cell(row.label, "strong" if row.open else "text"),
-        state,
-        Cell(row.value, "breach" if row.open else "warn" if near else "text"),
-        Cell(row.threshold, "muted"),
-        Cell(share, "warn" if near else "muted", value=row.share),
-        Cell(age(row.since, now) if row.open else DASH, "muted", value=row.since),
-        Cell(row.reason or DASH, "text" if row.reason else "faint"),
-    )
 
 
 def fact_lines(facts: Iterable[Activity], inks: Mapping[str, str], zone: tzinfo, width: int) -> list[Line]:

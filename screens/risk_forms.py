@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from console.app import QuarterdeckApp
-    from engine.control.views import BreakerRow, RiskView
+    from engine.control.views import RiskView
+    from engine.control.views_guards import BreakerRow
 
 __all__ = ["HaltForm", "LimitsForm", "ResetForm", "ResumeForm"]
 
@@ -102,6 +103,8 @@ class ResetForm(FormDialog):
             "reason": texts["reason"].strip(),
             "force": texts["force"] == YES,
         }
+        if self._row.scope and not self._row.account:
+            asked["scope"] = self._row.scope
         return await self._link.call("risk.reset_breaker", asked, request_id=request_id)
 
 

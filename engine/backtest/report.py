@@ -162,9 +162,11 @@ def _account(spec: BacktestSpec, instrument: Instrument) -> dict[str, str]:
         ),
         "limits": (
             f"The gate allows {_percent(limits.max_position_size_pct)} of equity in a position and "
-            f"{_percent(limits.max_portfolio_exposure)} in all. New entries end after a loss of "
-            f"{_percent(limits.max_daily_loss_pct)} in a day or {_percent(limits.breaker_drawdown_pct)} from the peak; "
-            f"at {_percent(limits.max_drawdown_pct)} everything is closed."
+            f"{_percent(limits.max_portfolio_exposure)} in all. A loss of "
+            f"{_percent(limits.max_daily_loss_pct)} in a day pauses entries for 24 hours, one of "
+            f"{_percent(limits.max_weekly_loss_pct)} in a week halves them until the next; they end at "
+            f"{_percent(limits.max_monthly_loss_pct)} in a month or {_percent(limits.breaker_drawdown_pct)} from the "
+            f"peak; at {_percent(limits.max_drawdown_pct)} everything is closed."
         ),
         "shorts": (
             "Shorts are allowed and hold their proceeds and as much again; they pay no interest and no funding."

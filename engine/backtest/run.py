@@ -99,7 +99,7 @@ class BacktestResult:
     forced_close: bool
     """True when the last trade was closed because the data ended."""
     halts: list[tuple[int, str]]
-    """When (UTC nanoseconds) a breaker ended new entries, and its reason. Nobody resets it in a run."""
+    """When (UTC nanoseconds) a breaker opened, and its reason. Nobody resets one in a run; some close by themselves."""
     warmup: int
     """Bars at the beginning at which the strategy could not decide yet."""
 
@@ -305,7 +305,8 @@ class _Run:
             )
 
     def _busy(self) -> bool:
-        return bool(self.state.orders) or bool(self.holding.quantity)
+        # A breaker that is not closed may close at any bar.
+        return bool(self.state.orders) or bool(self.holding.quantity) or bool(self.state.breakers)
 
     def _bar(self, row: Any) -> None:
         opened, close = row.ts, row.close

@@ -42,7 +42,15 @@ __all__ = [
 
 LATE_NS = 5_000_000_000
 """A report that has not come in so long after what it tells has been lost; a younger one may be on its way."""
-_BREAKERS = frozenset({"max_daily_loss_pct", "breaker_drawdown_pct", "max_drawdown_pct"})
+_BREAKERS = frozenset(
+    {
+        "max_daily_loss_pct",
+        "max_weekly_loss_pct",
+        "max_monthly_loss_pct",
+        "breaker_drawdown_pct",
+        "max_drawdown_pct",
+    }
+)
 """Limits that a breaker must act on when they are reached."""
 _RATES = frozenset({"max_orders_per_second", "max_orders_per_minute"})
 

@@ -231,7 +231,14 @@ _Told = tuple[str, Severity, str, str]
 
 
 def _breaker(event: ev.BreakerTripped) -> _Told:
-    return "breaker", Severity.CRITICAL, f"The breaker {event.breaker} has tripped", event.reason
+    # What stops one market, or makes entries smaller, is less than what stops all of them.
+    narrow = event.reduces or event.scope.startswith("instrument:")
+    severity = Severity.HIGH if narrow else Severity.CRITICAL
+    return "breaker", severity, f"The breaker {event.breaker} has tripped", event.reason
+
+
+def _lock(event: ev.LockPlaced) -> _Told | None:
+    return None if event.reduces else ("lock", Severity.MEDIUM, f"{event.scope} is locked for bots", event.reason)
 
 
 def _liquidated(event: ev.PositionLiquidated) -> _Told:
@@ -292,6 +299,7 @@ def _stressed(event: ev.StressTested) -> _Told | None:
 
 ALERTS: dict[type[Any], Callable[[Any], _Told | None]] = {
     ev.BreakerTripped: _breaker,
+    ev.LockPlaced: _lock,
     ev.PositionLiquidated: _liquidated,
     ev.PositionAdopted: _adopted,
     ev.TradingStateChanged: _trading,

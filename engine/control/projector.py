@@ -47,7 +47,7 @@ RETRY_S = 10.0
 KINDS = (
     "OrderFilled", "OrderAmended", "OrderCanceled", "OrderExpired", "OrderRejected", "ExternalFillSeen",
     "OperatorActed", "BreakerTripped", "TradingStateChanged", "BotStateChanged", "PositionLiquidated", "ScenarioEnded",
-    "RecoveryVerified", "StateChecked", "PositionAdopted", "RegimeChanged", "StressTested",
+    "RecoveryVerified", "StateChecked", "PositionAdopted", "LockPlaced", "RegimeChanged", "StressTested",
 )  # fmt: skip
 
 

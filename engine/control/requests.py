@@ -291,6 +291,9 @@ class BreakerReset(Reason):
     live: str = Field("", max_length=64, description=LIVE_WORDS)
     breaker: str = Field(description="Its name.")
     account: str = Field("", max_length=64, description="Account it is open for; none for whatever it is open for.")
+    scope: str = Field(
+        "", max_length=128, description="Instrument it is open for, or `engine`, in place of an account."
+    )
     force: bool = Field(
         default=False, description="Reset although its condition persists; the loss is then measured anew from now."
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from engine.control.views_guards import BreakerRow, LockRow
 from engine.control.views_margin import StandingView
 from engine.control.views_orders import OrderPreview
 from engine.model.account import TradingMode
@@ -405,21 +406,6 @@ class LimitRow(View, frozen=True, kw_only=True):
     """low, medium, high or critical."""
 
 
-class BreakerRow(View, frozen=True, kw_only=True):
-    """One breaker."""
-
-    name: str
-    label: str
-    open: bool
-    value: str
-    threshold: str
-    share: float | None
-    since: int
-    reason: str
-    account: str = ""
-    """Whose loss it watches; empty for one of the engine, of a venue or of a store."""
-
-
 class RiskView(View, frozen=True, kw_only=True):
     """Risk at a glance."""
 
@@ -437,6 +423,7 @@ class RiskView(View, frozen=True, kw_only=True):
     """Every limit in force by its name in `RiskLimits`; fractions of 1, exact ones as text."""
     care: str = ""
     """As in EngineStatus."""
+    locks: tuple[LockRow, ...] = ()
 
 
 class ParamRow(View, frozen=True, kw_only=True):

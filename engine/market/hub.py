@@ -230,6 +230,10 @@ class Market:
         """Counts every change, for views that redraw only when something moved."""
         self.trades = 0
         """Counts public trades."""
+        self.traded = 0
+        """UTC nanoseconds (engine clock) at which something was last heard to have traded; 0 for never."""
+        self.told: tuple[str, int, float] = ("", 0, 0.0)
+        """Timeframe, begin and volume of the last candle of the venue."""
         self.broken = False
         """True while the book has a gap and is not to be trusted."""
         self.missed: deque[BookUpdate] = deque(maxlen=MISSED)
@@ -303,6 +307,15 @@ class MarketHub:
         market = self.markets.get(instrument)
         return market.quote() if market is not None else None
 
+    def watched(self) -> Iterable[InstrumentId]:
+        """All instruments whose market is kept."""
+        return self.markets.keys()
+
+    def traded(self, instrument: InstrumentId) -> int:
+        """UTC nanoseconds (engine clock) at which something was last heard to have traded there; 0 for never."""
+        market = self.markets.get(instrument)
+        return market.traded if market is not None else 0
+
     def series(self, instrument: InstrumentId, timeframe: str) -> CandleSeries:
         """The candles of a timeframe, built from now on when nobody asked before.
 
@@ -337,17 +350,26 @@ class MarketHub:
             case MarketTrade():
                 self._on_trade(market, event, now)
             case Candle():
-                self._hear(market, now)
-                self.series(event.instrument, event.timeframe).on_candle(event)
+                self._on_candle(market, event, now)
             case FeedStatus():
                 # Hearing that nothing is heard does not make what is known any younger.
                 market.live, market.reason = event.live, event.reason
                 _spoil(() if event.live else market.series.values())
 
+    def _on_candle(self, market: Market, candle: Candle, now: int) -> None:
+        self._hear(market, now)
+        told = (candle.timeframe, candle.ts, candle.volume)
+        if candle.volume > 0 and told != market.told:
+            # The same bar told again is no new trade.
+            market.traded = now
+        market.told = told
+        self.series(candle.instrument, candle.timeframe).on_candle(candle)
+
     def _on_trade(self, market: Market, trade: MarketTrade, now: int) -> None:
         self._hear(market, now)
         market.tape.append(trade)
         market.trades += 1
+        market.traded = now
         bid, ask = market.top
         if bid is not None and ask is not None and not bid <= trade.price <= ask:
             market.outside += 1

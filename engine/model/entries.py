@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.model.ids import Currency, Owner
+from engine.model.ids import AccountId, Currency, InstrumentId, Owner
 
 if TYPE_CHECKING:
     from engine.model.fill import Fill
@@ -19,11 +19,15 @@ __all__ = [
     "BotState",
     "BreakerEntry",
     "EquityEntry",
+    "ExitEntry",
     "Forgotten",
     "HaltEntry",
+    "LockEntry",
     "MarkEntry",
     "Moved",
     "Opening",
+    "PeakEntry",
+    "PeriodEntry",
     "Sums",
     "TradingState",
 ]
@@ -105,8 +109,8 @@ class HaltEntry(msgspec.Struct):
     """Somebody's hold that a breaker's stricter halt covers; it is in force again when the breakers are reset."""
 
 
-class BreakerEntry(msgspec.Struct):
-    """An open breaker."""
+class BreakerEntry(msgspec.Struct, omit_defaults=True):
+    """A breaker that is not closed."""
 
     breaker: str
     scope: str
@@ -114,6 +118,59 @@ class BreakerEntry(msgspec.Struct):
     threshold: str
     reason: str
     since: int
+    """UTC nanoseconds at which it opened."""
+    reduces: bool = False
+    """True when it lets smaller entries pass: half-open, or a loss of the week."""
+    until: int = 0
+    """UTC nanoseconds at which that ends; 0 where it has no end by itself."""
+    held: str = ""
+    """Who keeps it open until somebody resets it by hand; empty for nobody."""
+
+
+class PeriodEntry(msgspec.Struct):
+    """What the loss of a day, week or month is measured from."""
+
+    start: int
+    """UTC nanoseconds, inclusive."""
+    end: int
+    """UTC nanoseconds, exclusive."""
+    equity: Decimal
+    """The account's value at its start, corrected by deposits and withdrawals; in its base currency."""
+
+
+class PeakEntry(msgspec.Struct):
+    """The highest equity of about an hour."""
+
+    equity: Decimal
+    ts: int
+
+
+class ExitEntry(msgspec.Struct):
+    """A trade that has ended."""
+
+    owner: Owner
+    account: AccountId
+    instrument: InstrumentId
+    profit: Decimal
+    """After fees and funding, in the settle currency."""
+    stopped: bool
+    ts: int
+
+
+class LockEntry(msgspec.Struct):
+    """What bots may not enter, or only in smaller size, until a time."""
+
+    lock: str
+    kind: str
+    scope: str
+    until: int
+    """UTC nanoseconds."""
+    reason: str
+    since: int
+    instrument: str = ""
+    reduces: bool = False
+    actor: str = ""
+    """Who asked for it; empty when a protection placed it."""
 
 
 class Forgotten(msgspec.Struct):

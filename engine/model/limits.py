@@ -43,6 +43,12 @@ class RiskLimits(BaseModel):
     max_daily_loss_pct: Decimal = Field(
         Decimal("0.05"), gt=0, le=1, description="Loss since the start of the UTC day that stops new entries."
     )
+    max_weekly_loss_pct: Decimal = Field(
+        Decimal("0.1"), gt=0, le=1, description="Loss since the start of the week that halves entries until the next."
+    )
+    max_monthly_loss_pct: Decimal = Field(
+        Decimal("0.15"), gt=0, le=1, description="Loss since the start of the month that stops new entries until reset."
+    )
     breaker_drawdown_pct: Decimal = Field(
         Decimal("0.1"), gt=0, le=1, description="Fall of equity from its peak that stops new entries."
     )

@@ -21,6 +21,8 @@ class RefusalCode(enum.StrEnum):
     HALTED = "halted"
     REDUCING = "reducing"
     BREAKER_FAILED = "breaker_failed"
+    LOCKED = "locked"
+    """Bots open nothing there for some time."""
     UNKNOWN_INSTRUMENT = "unknown_instrument"
     UNKNOWN_ACCOUNT = "unknown_account"
     KIND = "kind"

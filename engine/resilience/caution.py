@@ -7,16 +7,23 @@ a market that is not heard. Exits, cancels and protective orders never ask here.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from engine.model.ids import venue_of
 
 if TYPE_CHECKING:
-    from engine.model.ids import InstrumentId, VenueId
+    from engine.model.ids import AccountId, InstrumentId, Owner, VenueId
 
-__all__ = ["Caution"]
+__all__ = ["Caution", "Reductions"]
 
 ONE = Decimal(1)
+
+
+class Reductions(Protocol):
+    """Where entries pass smaller for a reason of their own."""
+
+    def factor(self, instrument: InstrumentId, account: AccountId, owner: Owner, careful: Decimal) -> Decimal:
+        """What entries there are multiplied with, `careful` being that of trading with care; 1 for no reduction."""
 
 
 class Caution:
@@ -33,6 +40,8 @@ class Caution:
         self._careful: dict[str, str] = {}
         self.version = 0
         """Counts every change."""
+        self.reductions: Reductions | None = None
+        """Reductions in one place only; None where nobody keeps any."""
 
     def close(self, venue: VenueId, why: str) -> None:
         """Open nothing at a venue, until `reopen`."""
@@ -77,6 +86,12 @@ class Caution:
     def factor(self) -> Decimal:
         """What entries and the largest position are multiplied with: 1 while all is well."""
         return self._size if self._careful else ONE
+
+    def factor_of(self, instrument: InstrumentId, account: AccountId, owner: Owner) -> Decimal:
+        """What entries and the largest position there are multiplied with: the smallest of all factors."""
+        if self.reductions is None:
+            return self.factor
+        return min(self.factor, self.reductions.factor(instrument, account, owner, self._size))
 
     @property
     def reasons(self) -> tuple[str, ...]:

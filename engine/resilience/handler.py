@@ -40,6 +40,8 @@ BUCKETS = 2_000
 NOTICES = 200
 BUCKET_NS = 300_000_000_000
 """Identical errors within the same five minutes are one row."""
+GRAVE = 10_000
+"""Times of errors of medium severity or above that are remembered."""
 FRAMES = 12
 _TEXT = 600
 _NUMBER = re.compile(r"\d+(\.\d+)?")
@@ -114,6 +116,7 @@ class ErrorHandler:
         self._dirty: OrderedDict[str, ErrorBucket] = OrderedDict()
         self._listeners: list[Callable[[Notice], None]] = []
         self._number = 0
+        self._grave: deque[int] = deque(maxlen=GRAVE)
 
     def on_notice(self, listener: Callable[[Notice], None]) -> None:
         """Tell a function about every notice; it must return at once."""
@@ -216,6 +219,8 @@ class ErrorHandler:
         bucket.last = now
         risen = self._escalates(group, now)
         bucket.severity = max(bucket.severity, group.severity, key=lambda one: one.rank)
+        if group.severity.rank >= Severity.MEDIUM.rank:
+            self._grave.append(now)
         self._keep(bucket)
         if (fresh or risen) and group.severity is not Severity.LOW:
             again = f" ({len(group.recent)} times within {self.settings.escalate_within / 60:g} min)" if risen else ""
@@ -318,6 +323,12 @@ class ErrorHandler:
     def last_number(self) -> int:
         """Number of the newest notice; 0 before the first."""
         return self._number
+
+    def within(self, now: int, span: int) -> int:
+        """Errors of medium severity or above in the last `span` nanoseconds, of those that are remembered."""
+        while self._grave and self._grave[0] <= now - span:
+            self._grave.popleft()
+        return len(self._grave)
 
     def groups(self) -> list[ErrorGroup]:
         """What is remembered, the newest first."""

@@ -17,6 +17,7 @@ from engine.model.adaptation import AdaptedValue, AdaptiveSettings
 from engine.model.decimals import ONE
 from engine.model.order import OrderSide
 from engine.model.regime import PORTFOLIO, CorrelationRegime, VolatilityRegime
+from engine.risk.heard import HeardConfidences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -69,6 +70,8 @@ class Adaptation:
         """The model of the AI mode; None where there is none, which is static."""
         self.markets: Callable[[], Iterable[InstrumentId]] = tuple
         """Gives the markets of the portfolio, which a model is asked about for the limits of the whole."""
+        self.heard = HeardConfidences(lambda: self.model if self.model is not None and self.mode == "ai" else None)
+        """How sure the model was, while sizes and limits follow it."""
         self._tight: tuple[RiskLimits, Decimal, RiskLimits] | None = None
         self._model_failed = ""
 
@@ -235,18 +238,20 @@ class Adaptation:
         now = self._now()
         try:
             wanted = [instrument] if instrument is not None else list(self.markets())
-            found = [said for one in wanted if (said := self.model.assess(one, now)) is not None]
+            found = [(one, said) for one in wanted if (said := self.model.assess(one, now)) is not None]
         except Exception as error:  # a model that fails must not keep anybody from trading by the static values
             if not self._model_failed:
                 log.warning("the risk model failed; static values hold", problem=str(error), exc_info=error)
             self._model_failed = f"the model failed ({type(error).__name__})"
             return None
-        fresh = [said for said in found if self._usable(said, now)]
+        fresh = [(one, said) for one, said in found if self._usable(said, now)]
         if not fresh:
             self._model_failed = "its word is too old or cannot be" if found else ""
             return None
         self._model_failed = ""
-        return max(fresh, key=lambda said: said.risk)
+        for one, said in fresh:
+            self.heard.hear(one, said)
+        return max((said for _, said in fresh), key=lambda said: said.risk)
 
     def _usable(self, said: Assessment, now: int) -> bool:
         figures = (said.confidence, said.risk)

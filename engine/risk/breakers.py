@@ -1,4 +1,4 @@
-"""Trading circuit breakers: daily loss, drawdown, and the hard drawdown that calls the emergency stop.
+"""The breakers on equity: losses of day, week and month, drawdown, and the hard drawdown that calls the emergency stop.
 
 Plain objects: `evaluate` looks at the state and the marks and returns the facts to record. Which breakers are open is
 part of the state, so it survives a restart. A breaker that cannot be evaluated halts trading.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import decimal
 from collections.abc import Callable
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -17,10 +17,13 @@ from engine import events as ev
 from engine.errors import ConflictError, NotFoundError, ValidationError
 from engine.logs import get_logger
 from engine.model.decimals import ZERO
-from engine.model.entries import BREAKER_ACTOR, BreakerEntry, EquityEntry, TradingState
+from engine.model.entries import BREAKER_ACTOR, BreakerEntry, TradingState
 from engine.model.ids import AccountId
 from engine.model.limits import RiskLimits
+from engine.model.protections import ProtectionSettings
 from engine.model.valuation import VIEW
+from engine.risk.equities import Equities, Measured
+from engine.risk.periods import Period, bounds
 from engine.risk.rules import BREAKER_FAILED
 from engine.risk.words import amount, percent
 from engine.state import ENGINE_SCOPE
@@ -29,7 +32,16 @@ if TYPE_CHECKING:
     from engine.risk.picture import Picture
     from engine.state import EngineState
 
-__all__ = ["BREAKERS", "BREAKER_ACTOR", "Breaker", "BreakerMemory", "BreakerStanding", "Breakers", "Measured"]
+__all__ = [
+    "BREAKERS",
+    "BREAKER_ACTOR",
+    "EVALUATION",
+    "MANUAL_TRIP",
+    "Breaker",
+    "BreakerStanding",
+    "Breakers",
+    "Measured",
+]
 
 log = get_logger(__name__)
 
@@ -39,17 +51,9 @@ EVALUATION = "evaluation"
 """Name under which a failure outside any single breaker is tripped."""
 UNKNOWN_NS = 30 * NS_PER_S
 """An account that holds positions and could not be valued for so long is one whose breakers failed."""
-_PLACES = Decimal("0.00000001")
+MANUAL_TRIP = "manual"
+"""Value with which a breaker is tripped that somebody opened by hand."""
 _RATIO = Decimal("0.0001")
-_PEAK_STEP = Decimal("1.001")
-
-
-class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """Equity now, and what it is compared with, in the account's base currency."""
-
-    equity: Decimal
-    peak: Decimal
-    day_start: Decimal
 
 
 class Breaker(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,30 +65,19 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     """Present loss as a fraction."""
     threshold: Callable[[RiskLimits], Decimal]
     """Fraction at or above which it trips."""
-    reference: Literal["peak", "day_start"]
-    """Field of the comparison that a forced reset begins anew: `peak` or `day_start`."""
+    reference: Literal["peak", "day_start", "week_start", "month_start"]
+    """Field of the comparison that a forced reset begins anew."""
     state: TradingState = TradingState.REDUCING
     emergency: bool = False
     """True when it also calls the emergency stop."""
     hold_ns: int = 0
     """How long after the trip a reset needs force."""
-
-
-class BreakerMemory(msgspec.Struct, frozen=True, kw_only=True):
-    """What the breakers remember beside the state; times in UTC nanoseconds."""
-
-    looked: int = -1
-    seen: dict[AccountId, tuple[int, Decimal, Decimal, int]] = {}
-    unknown_since: dict[AccountId, int] = {}
-
-
-class _Seen(NamedTuple):
-    """Equity at the last judgement, and what was journalled of it by then."""
-
-    ts: int
-    equity: Decimal
-    recorded: Decimal
-    recorded_ts: int
+    recovers: bool = False
+    """True when a trial begins by itself once that time is over and the loss is below the limit again."""
+    period: Period | None = None
+    """Where given, entries pass smaller until this period ends, instead of none."""
+    unless: str = ""
+    """What has to be done before it is reset, as the end of its reason; empty where nothing is special."""
 
 
 class BreakerStanding(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +90,14 @@ class BreakerStanding(msgspec.Struct, frozen=True, kw_only=True):
     value: Decimal | None
     """Present loss as a fraction; None while equity is not known."""
     open: BreakerEntry | None
+    ends: int = 0
+    """UTC nanoseconds at which its period, its pause or its trial ends; 0 where nothing does."""
+    words: str = ""
+    """Value in words where it is no loss."""
+    threshold_words: str = ""
+    """Threshold in words, likewise."""
+    share: float | None = None
+    """Used part of the threshold, likewise."""
 
 
 def _loss(now: Decimal, reference: Decimal) -> Decimal:
@@ -111,6 +112,23 @@ BREAKERS: tuple[Breaker, ...] = (
         threshold=lambda limits: limits.max_daily_loss_pct,
         reference="day_start",
         hold_ns=NS_PER_DAY,
+        recovers=True,
+    ),
+    Breaker(
+        name="weekly_loss",
+        label="Loss of the week",
+        measure=lambda m: _loss(m.equity, m.week_start),
+        threshold=lambda limits: limits.max_weekly_loss_pct,
+        reference="week_start",
+        period="week",
+    ),
+    Breaker(
+        name="monthly_loss",
+        label="Loss of the month",
+        measure=lambda m: _loss(m.equity, m.month_start),
+        threshold=lambda limits: limits.max_monthly_loss_pct,
+        reference="month_start",
+        unless=" Review the strategies; trading goes on when this breaker is reset by hand.",
     ),
     Breaker(
         name="drawdown",
@@ -143,6 +161,7 @@ class Breakers:
         limits: Gives the limits in force.
         record_every_ns: Marks and equity are journalled at most this often unless a breaker decides.
         breakers: What is judged.
+        settings: Where periods begin, and how long a trial lasts.
     """
 
     def __init__(
@@ -153,20 +172,21 @@ class Breakers:
         *,
         record_every_ns: int = 10 * NS_PER_S,
         breakers: tuple[Breaker, ...] = BREAKERS,
+        settings: ProtectionSettings | None = None,
     ) -> None:
+        self.settings = settings or ProtectionSettings()
+        self.equities = Equities(state, picture, self.settings, record_every_ns)
         self._state = state
         self._picture = picture
         self._limits = limits
-        self._record_every_ns = record_every_ns
         self._breakers = breakers
         self._quiet = (-1, -1)
         """Fact and day up to which nothing can have changed."""
-        self._looked = -1
-        """When the breakers were last judged."""
-        self._seen: dict[AccountId, _Seen] = {}
-        self._unknown_since: dict[AccountId, int] = {}
-        self.unknown: dict[AccountId, tuple[str, ...]] = {}
+
+    @property
+    def unknown(self) -> dict[AccountId, tuple[str, ...]]:
         """Accounts that could not be valued at the last look, with what has no price; entries are refused meanwhile."""
+        return self.equities.unknown
 
     # --- judging -----------------------------------------------------------------------------------------------------
 
@@ -177,8 +197,8 @@ class Breakers:
             Facts to record, in order: marks and equity when due, breakers that trip, the trading state they order.
         """
         day = now // NS_PER_DAY
-        if (self._state.seq, day) == self._quiet:
-            self._looked = now
+        if (self._state.seq, day) == self._quiet and now < self._next_period():
+            self.equities.looked = now
             return ()
         outer = decimal.getcontext()
         decimal.setcontext(VIEW)
@@ -186,7 +206,7 @@ class Breakers:
             self._picture.look()
             limits = self._limits()
             facts: list[ev.Event] = []
-            quiet = True
+            quiet = not self._state.breakers
             for account in self._state.accounts:
                 if account in self._picture.doubtful:
                     # What is not known is not judged; nothing is opened there meanwhile.
@@ -202,7 +222,7 @@ class Breakers:
             log.exception("breakers could not be evaluated")
             return tuple(self._failed(EVALUATION, ENGINE_SCOPE, error))
         finally:
-            self._looked = now
+            self.equities.looked = now
             decimal.setcontext(outer)
 
     @property
@@ -210,31 +230,34 @@ class Breakers:
         """Why an open breaker demands the emergency stop; empty when none does."""
         demanding = {breaker.name for breaker in self._breakers if breaker.emergency}
         for (name, _), entry in self._state.breakers.items():
-            if name in demanding and entry.value != BREAKER_FAILED:
+            if name in demanding and entry.value not in (BREAKER_FAILED, MANUAL_TRIP):
                 return entry.reason
         return ""
 
     def _judge(self, account: AccountId, now: int, limits: RiskLimits) -> tuple[list[ev.Event], bool]:
-        measured = self._measure(account, now)
+        measured = self.equities.measure(account, now)
         if measured is None:
             return self._blind(account, now), False
-        self._unknown_since.pop(account, None)
+        self.equities.unknown_since.pop(account, None)
+        periods = self.equities.begin_periods(account, measured, now)
         trips: list[ev.Event] = []
         for breaker in self._breakers:
-            if (breaker.name, account) in self._state.breakers:
-                continue
+            entry = self._state.breakers.get((breaker.name, account))
             try:
-                trips += self._judge_one(breaker, account, measured, limits)
+                if entry is None or (entry.reduces and breaker.period is None):
+                    trips += self._judge_one(breaker, account, measured, limits, now)
+                if entry is not None and not trips:
+                    trips += self._recover(breaker, entry, measured, limits, now)
             except Exception as error:
                 log.exception("a breaker could not be evaluated", breaker=breaker.name, account=account)
                 trips += self._failed(breaker.name, account, error)
-        moves = self._moves(account)
-        facts = self._due(account, measured, now, decided=bool(trips), moves=moves)
-        self._see(account, measured.equity, now)
-        return [*facts, *_strictest(trips)] if trips else facts, not moves
+        moves = self.equities.moves(account)
+        facts = self.equities.due(account, measured, now, decided=bool(trips), moves=moves)
+        self.equities.see(account, measured.equity, now)
+        return [*periods, *facts, *_strictest(trips)], not moves
 
     def _judge_one(
-        self, breaker: Breaker, account: AccountId, measured: Measured, limits: RiskLimits
+        self, breaker: Breaker, account: AccountId, measured: Measured, limits: RiskLimits, now: int
     ) -> list[ev.Event]:
         value, threshold = breaker.measure(measured), breaker.threshold(limits)
         if value < threshold:
@@ -243,26 +266,93 @@ class Breakers:
         compared: Decimal = getattr(measured, breaker.reference)
         reason = (
             f"{breaker.label} of {account}: equity is {amount(measured.equity, base)}, {percent(value)} below "
-            f"{amount(compared, base)}; the limit is {percent(threshold)}."
+            f"{amount(compared, base)}; the limit is {percent(threshold)}.{breaker.unless}"
         )
+        if breaker.period is not None:
+            reason += f" Entries are smaller until the next {breaker.period} begins."
         tripped = ev.BreakerTripped(
             breaker=breaker.name,
             scope=account,
             value=str(value.quantize(_RATIO)),
             threshold=str(threshold),
             reason=reason,
+            reduces=breaker.period is not None,
+            until=0 if breaker.period is None else self._end_of(account, breaker.period, now),
         )
-        return [tripped, *self._order(breaker.state, reason, breaker.name)]
+        return [tripped] if breaker.period is not None else [tripped, *self._order(breaker.state, reason, breaker.name)]
+
+    def _recover(
+        self, breaker: Breaker, entry: BreakerEntry, measured: Measured, limits: RiskLimits, now: int
+    ) -> list[ev.Event]:
+        """What its own rules of recovery make of a breaker that is not closed."""
+        if entry.held or entry.value == BREAKER_FAILED:
+            return []
+        name, scope = entry.breaker, entry.scope
+        if entry.reduces:
+            if now < entry.until:
+                return []
+            over = "The trial is over; the loss stayed below the limit."
+            reason = over if breaker.period is None else f"The next {breaker.period} has begun."
+            return [ev.BreakerReset(breaker=name, scope=scope, actor=BREAKER_ACTOR + name, reason=reason)]
+        pausing = now - entry.since < breaker.hold_ns
+        if not breaker.recovers or pausing or breaker.measure(measured) >= breaker.threshold(limits):
+            return []
+        until = now + self.settings.ns("trial_s")
+        reason = f"The pause is over and {breaker.label.lower()} is below its limit: smaller entries pass on trial."
+        trial = ev.BreakerHalfOpened(breaker=name, scope=scope, until=until, reason=reason)
+        return [trial, *self._lift(name, scope, BREAKER_ACTOR + name, reason)]
+
+    def _lift(self, name: str, scope: str, actor: str, reason: str) -> list[ev.Event]:
+        """End the halt that breakers ordered when this is the last one that does; a hold that it covered is back."""
+        halt = self._state.halts.get(ENGINE_SCOPE)
+        others = (key for key in self._state.breakers if key != (name, scope) and self._halts(key))
+        if halt is None or not halt.actor.startswith(BREAKER_ACTOR) or any(others):
+            return []
+        below = halt.beneath
+        after = ev.TradingStateChanged(
+            scope=ENGINE_SCOPE,
+            state=TradingState.ACTIVE if below is None else below.state,
+            reason=f"The last breaker was reset: {reason}" if below is None else below.reason,
+            actor=actor if below is None else below.actor,
+        )
+        return [after]
+
+    def _halts(self, key: tuple[str, str]) -> bool:
+        """Whether a breaker that is not closed orders a trading state for the whole engine."""
+        return not self._state.breakers[key].reduces and (key[0] == EVALUATION or self.watches(key[0]))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all of these."""
+        return tuple(breaker.name for breaker in self._breakers)
+
+    def watches(self, name: str) -> bool:
+        """Whether a breaker of this name is one of these."""
+        return name in self.names
+
+    def ordered_by(self, name: str, reason: str) -> list[ev.Event]:
+        """The trading state that a breaker of this name orders when it is opened by hand; nothing for any other."""
+        breaker = next((one for one in self._breakers if one.name == name), None)
+        return [] if breaker is None else self._order(breaker.state, reason, name)
+
+    def _end_of(self, account: AccountId, period: Period, now: int) -> int:
+        entry = self._state.periods.get((account, period))
+        if entry is not None and now < entry.end:
+            return entry.end
+        return bounds(period, now, self.settings.day_zone, self.settings.day_hour)[1]
+
+    def _next_period(self) -> int:
+        return min((entry.end for entry in self._state.periods.values()), default=0)
 
     def _blind(self, account: AccountId, now: int) -> list[ev.Event]:
         """What follows when an account cannot be valued: nothing at first, prices may be late; then it has failed."""
         held = any(holder == account and position.lots for (holder, _), position in self._state.positions.items())
         if not held:
-            self._unknown_since.pop(account, None)
+            self.equities.unknown_since.pop(account, None)
             return []
-        if now - self._unknown_since.setdefault(account, now) < UNKNOWN_NS:
+        if now - self.equities.unknown_since.setdefault(account, now) < UNKNOWN_NS:
             return []
-        missing = ", ".join(self.unknown[account])
+        missing = ", ".join(self.equities.unknown[account])
         return self._failed(
             EVALUATION,
             account,
@@ -289,86 +379,6 @@ class Breakers:
             return []
         actor = BREAKER_ACTOR + name
         return [ev.TradingStateChanged(scope=ENGINE_SCOPE, state=state, reason=reason, actor=actor)]
-
-    # --- measuring ---------------------------------------------------------------------------------------------------
-
-    def _measure(self, account: AccountId, now: int) -> Measured | None:
-        value = self._picture.equity(account)
-        if not value.known:
-            self.unknown[account] = value.missing
-            return None
-        self.unknown.pop(account, None)
-        equity = value.value.quantize(_PLACES)
-        entry = self._state.equity.get(account)
-        if entry is None:
-            return Measured(equity=equity, peak=equity, day_start=equity)
-        # The first look of a day compares with the last equity of the days before.
-        start = self._before(account, entry)[0] if now // NS_PER_DAY > entry.day else entry.day_start
-        return Measured(equity=equity, peak=max(entry.peak, equity), day_start=start)
-
-    def _see(self, account: AccountId, equity: Decimal, now: int) -> None:
-        entry = self._state.equity.get(account)
-        if entry is not None:
-            self._seen[account] = _Seen(now, equity, entry.equity, entry.ts)
-
-    def _before(self, account: AccountId, entry: EquityEntry) -> tuple[Decimal, int]:
-        """The last equity that was looked at or journalled, whichever is later, and when."""
-        seen = self._seen.get(account)
-        if seen is None or seen.recorded_ts != entry.ts:
-            return entry.equity, entry.ts
-        # Money that was moved since then has been added to what is journalled.
-        return seen.equity + entry.equity - seen.recorded, seen.ts
-
-    def _due(
-        self, account: AccountId, measured: Measured, now: int, *, decided: bool, moves: bool = True
-    ) -> list[ev.Event]:
-        entry, equity = self._state.equity.get(account), measured.equity
-        if not decided and entry is not None and not self._is_due(entry, equity, now, moves):
-            return []
-        facts = [*self._marks(account, now), ev.EquityRecorded(account=account, equity=equity, ts=now)]
-        if entry is not None and now // NS_PER_DAY > entry.day and measured.day_start != entry.equity:
-            # The day begins with what the one before ended with, not with what happened to be journalled of it.
-            _, ended = self._before(account, entry)
-            facts.insert(0, ev.EquityRecorded(account=account, equity=measured.day_start, ts=ended))
-        return facts
-
-    def _is_due(self, entry: EquityEntry, equity: Decimal, now: int, moves: bool) -> bool:
-        # A new peak is kept although the time has not come, or the drawdown from it would be measured too small.
-        if now // NS_PER_DAY > entry.day or equity > entry.peak * _PEAK_STEP:
-            return True
-        if equity == entry.equity:
-            return False
-        # What a closed position has left behind is kept at once: it is what the next day begins with.
-        return now // self._record_every_ns > self._looked // self._record_every_ns or not moves
-
-    def _marks(self, account: AccountId, now: int) -> list[ev.Event]:
-        facts: list[ev.Event] = []
-        for (holder, instrument), position in self._state.positions.items():
-            mark = self._picture.mark(instrument) if holder == account and position.lots else None
-            if mark is not None:
-                facts.append(ev.MarkRecorded(instrument=instrument, price=mark.quantize(_PLACES), ts=now))
-        return facts
-
-    def _moves(self, account: AccountId) -> bool:
-        """True when prices can change the account's value."""
-        base = self._state.accounts[account].base_currency
-        for currency, balance in self._state.balances[account].items():
-            if currency != base and balance.total:
-                return True
-        return any(holder == account and position.lots for (holder, _), position in self._state.positions.items())
-
-    # --- memory ------------------------------------------------------------------------------------------------------
-
-    def save(self) -> BreakerMemory:
-        """What another process must know to go on judging as this one would."""
-        seen = {account: tuple(values) for account, values in self._seen.items()}
-        return BreakerMemory(looked=self._looked, seen=seen, unknown_since=dict(self._unknown_since))  # type: ignore[arg-type]
-
-    def restore(self, memory: BreakerMemory) -> None:
-        """Go on from what another process remembered."""
-        self._looked = memory.looked
-        self._seen = {account: _Seen(*values) for account, values in memory.seen.items()}
-        self._unknown_since = dict(memory.unknown_since)
 
     # --- resetting ---------------------------------------------------------------------------------------------------
 
@@ -407,17 +417,7 @@ class Breakers:
             self._picture.look()
             facts = self._reset_one(name, scope, entry, actor, reason, now, force)
         self._quiet = (-1, -1)
-        halt = self._state.halts.get(ENGINE_SCOPE)
-        if len(self._state.breakers) == 1 and halt is not None and halt.actor.startswith(BREAKER_ACTOR):
-            below = halt.beneath
-            after = ev.TradingStateChanged(
-                scope=ENGINE_SCOPE,
-                state=TradingState.ACTIVE if below is None else below.state,
-                reason=f"The last breaker was reset: {reason}" if below is None else below.reason,
-                actor=actor if below is None else below.actor,
-            )
-            facts.append(after)
-        return tuple(facts)
+        return (*facts, *self._lift(name, scope, actor, reason))
 
     def _reset_one(
         self, name: str, scope: str, entry: BreakerEntry, actor: str, reason: str, now: int, force: bool
@@ -447,10 +447,9 @@ class Breakers:
             scope=scope,
             actor=actor,
             reason=reason,
-            peak=measured.equity if breaker.reference == "peak" else None,
-            day_start=measured.equity if breaker.reference == "day_start" else None,
+            **{breaker.reference: measured.equity},
         )
-        return [*self._due(account, measured, now, decided=True), anew]
+        return [*self.equities.due(account, measured, now, decided=True), anew]
 
     def _persists(self, breaker: Breaker, entry: BreakerEntry, measured: Measured, now: int) -> str:
         """Why a reset needs force, as a sentence; empty when it does not."""
@@ -463,9 +462,9 @@ class Breakers:
         return ""
 
     def _must_measure(self, account: AccountId, now: int) -> Measured:
-        measured = self._measure(account, now)
+        measured = self.equities.measure(account, now)
         if measured is None:
-            missing = ", ".join(self.unknown[account])
+            missing = ", ".join(self.equities.unknown[account])
             raise ConflictError(
                 f"The account {account} cannot be valued: no price is known for {missing}. Wait for it."
             )
@@ -475,7 +474,7 @@ class Breakers:
         try:
             limits = self._limits()
             for account in self._state.accounts:
-                measured = self._measure(account, now)
+                measured = self.equities.measure(account, now)
                 for breaker in self._breakers:
                     if measured is not None:
                         _ = breaker.measure(measured) >= breaker.threshold(limits)
@@ -493,7 +492,7 @@ class Breakers:
             self._picture.look()
             limits = self._limits()
             for account in self._state.accounts:
-                measured = self._measure(account, now)
+                measured = self.equities.measure(account, now)
                 for breaker in self._breakers:
                     rows.append(
                         BreakerStanding(
@@ -503,16 +502,19 @@ class Breakers:
                             threshold=breaker.threshold(limits),
                             value=None if measured is None else breaker.measure(measured),
                             open=self._state.breakers.get((breaker.name, account)),
+                            ends=self._ends(breaker, account, now),
                         )
                     )
-        shown = {(row.name, row.scope) for row in rows}
-        for (name, scope), entry in self._state.breakers.items():
-            if (name, scope) not in shown:
-                label = name.replace("_", " ").capitalize()
-                rows.append(
-                    BreakerStanding(name=name, label=label, scope=scope, threshold=ZERO, value=None, open=entry)
-                )
         return tuple(rows)
+
+    def _ends(self, breaker: Breaker, account: AccountId, now: int) -> int:
+        entry = self._state.breakers.get((breaker.name, account))
+        if entry is not None:
+            pause = entry.since + breaker.hold_ns if breaker.recovers and not entry.held else 0
+            return entry.until or (pause if pause > now else 0)
+        period = breaker.reference.removesuffix("_start")
+        found = self._state.periods.get((account, period))
+        return found.end if found is not None else 0
 
 
 def _strictest(trips: list[ev.Event]) -> list[ev.Event]:

@@ -17,23 +17,29 @@ from engine.model.budget import BotBudgets
 from engine.model.commitments import Commitments
 from engine.model.entries import TradingState
 from engine.model.ids import ClientOrderId, Owner
-from engine.model.order import OrderStatus
 from engine.model.valuation import VIEW
 from engine.resilience.caution import Caution
 from engine.risk.adaptation import Adaptation
-from engine.risk.breakers import BreakerMemory, Breakers
+from engine.risk.breaker_manager import ManagerCarried, RiskInputs, manage
+from engine.risk.breakers import BREAKER_ACTOR, Breakers
 from engine.risk.emergency import EMERGENCY_ACTOR, EmergencyStop, Progress, StopTimers
 from engine.risk.gate import RiskGate
 from engine.risk.limits import StateLimits
+from engine.risk.locks import LockKeeper
 from engine.risk.picture import Picture
+from engine.risk.recovery import RecoveryCheck, RecoveryStep
+from engine.risk.reductions import StateReductions
 from engine.risk.scopes import Scope
 from engine.risk.sizing import PositionSizer
 from engine.risk.uses import limit_uses
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from decimal import Decimal
+
     from engine.ledger import Ledger
     from engine.model.adaptation import AdaptiveSettings
-    from engine.model.ids import AccountId
+    from engine.model.ids import AccountId, InstrumentId
     from engine.model.limits import RiskLimits
     from engine.model.regime import Regimes
     from engine.model.risk import Correlations, Quotes
@@ -46,6 +52,8 @@ __all__ = ["RiskCarried", "RiskDepartment"]
 log = get_logger(__name__)
 
 WHOLE = Scope()
+FORCED = (BREAKER_ACTOR, EMERGENCY_ACTOR, "engine", "recovery")
+"""Begins the actors of halts that no person chose: what follows on them begins with care."""
 
 
 class RiskCarried(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +61,7 @@ class RiskCarried(msgspec.Struct, frozen=True, kw_only=True):
 
     sent: dict[Owner, list[int]] = {}
     """Order times within the last minute by owner."""
-    breakers: BreakerMemory = BreakerMemory()
+    breakers: ManagerCarried = ManagerCarried()
     stops: dict[str, StopTimers] = {}
     """Emergency stops under way by scope."""
     closers: list[ClientOrderId] = []
@@ -70,6 +78,7 @@ class RiskDepartment:
         account: The account that is meant where none is named.
         record_every_s: Equity and marks are journalled at most this often.
         caution: What is impaired; None where nothing ever is.
+        inputs: What breakers and locks listen to beside equity; None where there are only those on equity.
         correlations: How markets move together; None where nobody knows.
         adaptive: Figures of adaptive risk; None for the built-in ones.
         regimes: Who knows market regimes; None where nobody does, so that everything is static.
@@ -84,6 +93,7 @@ class RiskDepartment:
         *,
         record_every_s: float = 10.0,
         caution: Caution | None = None,
+        inputs: RiskInputs | None = None,
         correlations: Correlations | None = None,
         adaptive: AdaptiveSettings | None = None,
         regimes: Regimes | None = None,
@@ -93,13 +103,28 @@ class RiskDepartment:
         self.correlations = correlations
         self.adaptation = Adaptation(self.limits, adaptive, ledger.clock.now, regimes)
         self.commitments = Commitments(state)
-        ledger.subscribe(self.commitments.hear)
+        ledger.subscribe(self._hear)
         self.budgets = BotBudgets(state, self.commitments, quotes)
         self.gate = RiskGate(state, quotes, self.adaptation.limits, self.commitments, self.budgets, self.caution)
         self._quotes = quotes
         self._sizers: dict[AccountId, PositionSizer] = {}
         self.picture = Picture(state, quotes, self.commitments)
-        self.breakers = Breakers(state, self.picture, self.limits, record_every_ns=int(record_every_s * 1_000_000_000))
+        self._inputs = inputs or RiskInputs()
+        if inputs is not None and inputs.model is None:
+            self._inputs = msgspec.structs.replace(inputs, model=self.adaptation.heard)
+        settings = self._inputs.settings
+        self.breakers = Breakers(
+            state,
+            self.picture,
+            self.limits,
+            record_every_ns=int(record_every_s * 1_000_000_000),
+            settings=settings,
+        )
+        self.manager = manage(state, quotes, self.breakers, self._inputs)
+        """All breakers together."""
+        self.locks = LockKeeper(state, settings, self._rate, self.breakers.equities.last)
+        self.caution.reductions = StateReductions(state)
+        self.recovery_check = RecoveryCheck(state, self.picture, self.limits, self.uses)
         self._ledger = ledger
         self._state = state
         self._account = account
@@ -132,14 +157,38 @@ class RiskDepartment:
         """Name the order desk; an emergency stop cannot act before."""
         self._port = port
 
+    def _hear(self, record: ev.Record) -> None:
+        self.commitments.hear(record)
+        if self._ledger.following:
+            return
+        event = record.event
+        if isinstance(event, ev.Deposited | ev.Withdrawn):
+            self.locks.on_money(event.account)
+        elif isinstance(event, ev.Transferred):
+            self.locks.on_money(event.source, event.target)
+        if isinstance(event, ev.OrderFilled) and self._inputs.markets is not None:
+            with decimal.localcontext(VIEW):
+                self.picture.look()
+                self._book(self.locks.on_fill(event.fill, record.ts))
+
+    def _book(self, facts: Iterable[ev.Event]) -> None:
+        for fact in facts:
+            self._ledger.record(fact)
+
+    def _rate(self, account: AccountId, instrument: InstrumentId) -> Decimal | None:
+        known = self._state.instruments[instrument]
+        return self.picture.rates.rate(known.settle, self._state.accounts[account].base_currency, known.venue)
+
     # --- time --------------------------------------------------------------------------------------------------------
 
     def tick(self, now: int) -> None:
         """Judge the breakers and carry emergency stops on; books what follows from it."""
         if self._ledger.failed is not None:
             return
-        for fact in self.breakers.evaluate(now):
-            self._ledger.record(fact)
+        self._book(self.manager.evaluate(now))
+        if self._inputs.markets is not None or self._state.locks:
+            with decimal.localcontext(VIEW):
+                self._book(self.locks.tick(now))
         if self._port is None or not (self._stops or self._state.halts or self._state.breakers):
             return
         self._follow_halts(now)
@@ -237,50 +286,53 @@ class RiskDepartment:
                 f"{scope.words.capitalize()} cannot be released yet. {' '.join(problems)}",
                 details={"obstacles": list(problems)},
             )
+        # Whoever held trading for reasons of their own goes on as before; after anything else it begins with care.
+        forced = self._state.halts[scope.key].actor.startswith(FORCED)
         self._ledger.record(
             ev.TradingStateChanged(scope=scope.key, state=TradingState.ACTIVE, reason=reason, actor=actor)
         )
+        if forced:
+            self._begin_with_care(scope, actor)
         if scope.key in self._stops:
             self._end(scope.key)
 
+    def _begin_with_care(self, scope: Scope, actor: str) -> None:
+        settings = self._inputs.settings
+        self._ledger.record(
+            ev.LockPlaced(
+                lock=f"recovery:{scope.key}",
+                kind="recovery",
+                scope=scope.key,
+                until=self._ledger.clock.now() + settings.ns("trial_s"),
+                reason=f"Trading resumed after a recovery; entries are smaller for {settings.trial_s / 60:g} min.",
+                reduces=True,
+                actor=actor,
+            )
+        )
+
     def obstacles(self, scope: Scope = WHOLE) -> tuple[str, ...]:
         """What speaks against a release now, as sentences; empty when nothing does."""
-        now = self._ledger.clock.now()
         found: list[str] = []
         stop = self._stops.get(scope.key)
         if stop is not None and not stop.progress().done:
             found.append(stop.progress().words)
-        if scope == WHOLE:
-            found += [f"The breaker {name} is open for {where}: reset it." for name, where in self._state.breakers]
-        unknown = [o for o in self._state.orders.values() if o.status is OrderStatus.UNKNOWN]
-        found += [
-            f"What became of the order {order.client_id} is not known yet."
-            for order in unknown
-            if scope.covers(order.instrument, order.owner)
-        ]
-        for account, balances in self._state.balances.items():
-            found += [
-                f"The account {account} has promised more {balance.currency} than it has."
-                for balance in balances.values()
-                if balance.free < 0
-            ]
-        return (*found, *self._market_obstacles(now))
+        return (*found, *(problem for step in self.recovery(scope) for problem in step.problems))
 
-    def _market_obstacles(self, now: int) -> list[str]:
-        found = []
-        limits = self.limits()
-        with decimal.localcontext(VIEW):
-            self.picture.look()
-            for account in self._state.accounts:
-                if account in self.picture.doubtful:
-                    continue
-                equity = self.picture.equity(account)
-                if not equity.known:
-                    found.append(f"{account} cannot be valued: no price is known for {', '.join(equity.missing)}.")
-            quotes = [self.picture.quote(instrument) for instrument in self._state.instruments]
-        if not any(quote is not None and now - quote.ts <= limits.stale_market_ns for quote in quotes):
-            found.append("No market has been heard lately; wait for the connection.")
-        return found
+    def recovery(self, scope: Scope = WHOLE) -> tuple[RecoveryStep, ...]:
+        """The steps of the recovery procedure as they stand now."""
+        return self.recovery_check.steps(scope, self._ledger.clock.now())
+
+    def trip_breaker(self, actor: str, reason: str, name: str, scope: str = "") -> None:
+        """Open a breaker by hand, or hold an open one; see `BreakerManager.trip` for what is refused."""
+        self._book(self.manager.trip(name, scope, actor, reason))
+
+    def lift_lock(self, actor: str, reason: str, lock: str) -> None:
+        """End a lock before its time; see `LockKeeper.lift` for what is refused."""
+        self._ledger.record(self.locks.lift(lock, actor, reason))
+
+    def place_lock(self, actor: str, reason: str, scope: Scope, seconds: float) -> None:
+        """Lock a scope for bots by hand; see `LockKeeper.place` for what is refused."""
+        self._ledger.record(self.locks.place(scope, seconds, actor, reason, self._ledger.clock.now()))
 
     def reset_breaker(
         self, actor: str, reason: str, name: str, scope: str | None = None, *, force: bool = False
@@ -297,8 +349,7 @@ class RiskDepartment:
         if scope is None:
             open_for = [where for breaker, where in self._state.breakers if breaker == name]
             scope = self._account if self._account in open_for or not open_for else open_for[0]
-        for fact in self.breakers.reset(name, scope, actor, reason, self._ledger.clock.now(), force=force):
-            self._ledger.record(fact)
+        self._book(self.manager.reset(name, scope, actor, reason, self._ledger.clock.now(), force=force))
 
     def change_limits(self, actor: str, changes: dict[str, object]) -> RiskLimits:
         """Put some limits to new values; they hold from the next check on.
@@ -316,7 +367,7 @@ class RiskDepartment:
         """What another process needs beside the state to go on as this one would."""
         return RiskCarried(
             sent=self.gate.throttle.save(self._ledger.clock.now()),
-            breakers=self.breakers.save(),
+            breakers=self.manager.save(),
             stops={key: stop.timers() for key, stop in self._stops.items()},
             closers=[client_id for client_id in self.gate.closers.ids if client_id in self._state.orders],
         )
@@ -325,7 +376,7 @@ class RiskDepartment:
         """Go on from what another process carried here; before the first tick."""
         self.gate.throttle.restore(carried.sent)
         self.gate.closers.remember(carried.closers)
-        self.breakers.restore(carried.breakers)
+        self.manager.restore(carried.breakers)
         self._carried = dict(carried.stops)
 
     # --- what is shown -----------------------------------------------------------------------------------------------
@@ -343,7 +394,7 @@ class RiskDepartment:
 
     def standings(self) -> tuple[BreakerStanding, ...]:
         """How all breakers stand."""
-        return self.breakers.standings(self._ledger.clock.now())
+        return self.manager.standings(self._ledger.clock.now())
 
     @property
     def emergency_words(self) -> str:

@@ -14,9 +14,9 @@ from engine.model.margin import most_leverage
 from engine.model.order import OrderSide
 from engine.model.reserve import expected_price, reservation
 from engine.model.risk import Refusal, RefusalCode
+from engine.risk.locks import locked
 from engine.risk.scopes import Scope
 from engine.risk.words import amount, percent, plain
-from engine.state import ENGINE_SCOPE
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -154,8 +154,9 @@ def trading_state(case: Case) -> Iterator[Refusal]:
                 f"only orders that reduce a position pass.",
                 value=key,
             )
+    inside = (account, *Scope.keys_of(case.instrument.id, case.request.owner)) if state.breakers else ()
     for (name, scope), breaker in state.breakers.items():
-        if scope not in (ENGINE_SCOPE, account):
+        if breaker.reduces or scope not in inside:
             continue
         failed = breaker.value == BREAKER_FAILED
         yield Refusal(
@@ -294,10 +295,11 @@ def size(case: Case) -> Iterator[Refusal]:
         )
         return
     held, value, per_unit = values
-    share = case.limits.max_position_size_pct * case.caution.factor
+    factor = case.caution.factor_of(case.instrument.id, case.request.account, case.request.owner)
+    share = case.limits.max_position_size_pct * factor
     most = share * equity.value
     if value > most:
-        care = ", while trading with care" if case.caution.conservative else ""
+        care = ", while trading with care" if factor < ONE else ""
         yield Refusal(
             code=RefusalCode.POSITION_SIZE,
             message=f"The position in {case.instrument.id} could come to {amount(value, case.base)}, more than "
@@ -454,6 +456,7 @@ def others_coins(case: Case) -> Iterator[Refusal]:
 
 ENTRY_RULES: tuple[Rule, ...] = (
     trading_state,
+    locked,
     dependencies,
     market,
     quantity,

@@ -171,8 +171,9 @@ class PositionSizer:
                 atr=_number(signal, "atr", None),
                 price=price,
             )
+            care = self._caution.factor_of(instrument.id, self._account, owner)
             adapted = self._adaptation.size_factor(instrument.id) if self._adaptation is not None else ONE
-            return fit(value * self._caution.factor * adapted, room, instrument)
+            return fit(value * care * adapted, room, instrument)
 
     def stop_distance(self, instrument: InstrumentId, side: OrderSide, base: float) -> float:
         """Distance of a new position's stop as a fraction of its price, adapted to momentum where that is wanted."""
@@ -212,9 +213,10 @@ class PositionSizer:
                 return None, f"the capital of {owner} cannot be valued: no price is known"
             funds = min(funds, budget.free * into)
         whole = limits.max_portfolio_exposure * limits.max_leverage * everything.value
+        care = self._caution.factor_of(instrument.id, self._account, owner)
         room = Room(
             price=max(mark, expected_price(request, quote) or mark),
-            position=limits.max_position_size_pct * self._caution.factor * equity / rate - held,
+            position=limits.max_position_size_pct * care * equity / rate - held,
             exposure=(whole - others.value) / rate - held,
             funds=funds,
             funds_per_unit=per_unit,

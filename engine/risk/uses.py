@@ -118,6 +118,8 @@ def limit_uses(
 
 BREAKER_FIELDS = {
     "daily_loss": "max_daily_loss_pct",
+    "weekly_loss": "max_weekly_loss_pct",
+    "monthly_loss": "max_monthly_loss_pct",
     "drawdown": "breaker_drawdown_pct",
     "max_drawdown": "max_drawdown_pct",
 }

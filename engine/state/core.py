@@ -23,11 +23,15 @@ from engine.model.entries import (
     BotEntry,
     BreakerEntry,
     EquityEntry,
+    ExitEntry,
     Forgotten,
     HaltEntry,
+    LockEntry,
     MarkEntry,
     Moved,
     Opening,
+    PeakEntry,
+    PeriodEntry,
     Sums,
     TradingState,
 )
@@ -38,7 +42,7 @@ from engine.model.order import Order
 from engine.model.position import Position
 from engine.model.regime import RegimeEntry
 from engine.model.risk_metrics import DayEquity
-from engine.state import derivatives, measured, money, orders, registers
+from engine.state import derivatives, guards, measured, money, orders, registers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,7 +53,14 @@ __all__ = ["ENGINE_SCOPE", "EngineState"]
 
 ENGINE_SCOPE = "engine"
 _CHUNK = 100
-_HANDLERS = {**money.HANDLERS, **derivatives.HANDLERS, **orders.HANDLERS, **registers.HANDLERS, **measured.HANDLERS}
+_HANDLERS = {
+    **money.HANDLERS,
+    **derivatives.HANDLERS,
+    **orders.HANDLERS,
+    **registers.HANDLERS,
+    **guards.HANDLERS,
+    **measured.HANDLERS,
+}
 
 _encode = msgspec.msgpack.Encoder(decimal_format="string", order="deterministic").encode
 
@@ -92,7 +103,17 @@ class EngineState:
         self.halts: dict[str, HaltEntry] = {}
         """Trading state by scope; a missing scope is ACTIVE."""
         self.breakers: dict[tuple[str, str], BreakerEntry] = {}
-        """Open breakers by (breaker, scope)."""
+        """Breakers that are not closed by (breaker, scope)."""
+        self.periods: dict[tuple[AccountId, str], PeriodEntry] = {}
+        """Where the loss of each account's day, week and month is measured from."""
+        self.peaks: dict[AccountId, list[PeakEntry]] = {}
+        """The highest equity of every hour or so, oldest first, where a lock looks at it."""
+        self.locks: dict[str, LockEntry] = {}
+        """Locks by id."""
+        self.exits: dict[int, ExitEntry] = {}
+        """The last ended trades by the number of the fact before, oldest first."""
+        self.trade_totals: dict[tuple[Owner, AccountId, InstrumentId], Decimal] = {}
+        """What all ended trades of an owner in an instrument came to, after fees and funding."""
         self.marks: dict[InstrumentId, MarkEntry] = {}
         self.equity: dict[AccountId, EquityEntry] = {}
         self.external_orders: dict[str, ev.ExternalOrderSeen] = {}
@@ -292,6 +313,11 @@ _MAPS: dict[str, Any] = {
     "bots": list[tuple[Owner, BotEntry]],
     "halts": list[tuple[str, HaltEntry]],
     "breakers": list[tuple[tuple[str, str], BreakerEntry]],
+    "periods": list[tuple[tuple[AccountId, str], PeriodEntry]],
+    "peaks": list[tuple[AccountId, list[PeakEntry]]],
+    "locks": list[tuple[str, LockEntry]],
+    "exits": list[tuple[int, ExitEntry]],
+    "trade_totals": list[tuple[tuple[Owner, AccountId, InstrumentId], Decimal]],
     "marks": list[tuple[InstrumentId, MarkEntry]],
     "equity": list[tuple[AccountId, EquityEntry]],
     "external_orders": list[tuple[str, ev.ExternalOrderSeen]],

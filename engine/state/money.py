@@ -15,6 +15,7 @@ from engine.model.ids import Owner
 from engine.model.instrument import CASH_KINDS
 from engine.model.position import Position
 from engine.model.shares import apportion
+from engine.state.shifts import forget_equity, shift_guards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -113,10 +114,12 @@ def _shift_equity(state: EngineState, account: AccountId, currency: Currency, am
     if currency != base:
         # The value of other currencies is a matter of marks; the next recorded equity starts the comparison anew.
         del state.equity[account]
+        forget_equity(state, account)
         return
     entry.equity += amount
     entry.peak += amount
     entry.day_start += amount
+    shift_guards(state, account, amount)
 
 
 def _balance_adjusted(state: EngineState, event: ev.BalanceAdjusted, _ts: int) -> None:

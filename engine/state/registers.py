@@ -1,4 +1,4 @@
-"""How the engine's own life, bots, halts, breakers, marks and equity move the state."""
+"""How the engine's own life, bots, halts, marks and equity move the state."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from engine.model.entries import (
     BREAKER_ACTOR,
     BotEntry,
     BotState,
-    BreakerEntry,
     EquityEntry,
     HaltEntry,
     MarkEntry,
     TradingState,
 )
-from engine.model.ids import AccountId
 
 if TYPE_CHECKING:
     from engine.model.ids import Owner
@@ -112,23 +110,6 @@ def _trading_state(state: EngineState, event: ev.TradingStateChanged, ts: int) -
         state.halts[event.scope] = HaltEntry(trading, event.reason, event.actor, ts, beneath)
 
 
-def _breaker_tripped(state: EngineState, event: ev.BreakerTripped, ts: int) -> None:
-    state.breakers[event.breaker, event.scope] = BreakerEntry(
-        event.breaker, event.scope, event.value, event.threshold, event.reason, ts
-    )
-
-
-def _breaker_reset(state: EngineState, event: ev.BreakerReset, _ts: int) -> None:
-    state.breakers.pop((event.breaker, event.scope), None)
-    entry = state.equity.get(AccountId(event.scope))
-    if entry is None:
-        return
-    if event.peak is not None:
-        entry.peak = event.peak
-    if event.day_start is not None:
-        entry.day_start = event.day_start
-
-
 def _limits(state: EngineState, event: ev.LimitsChanged, _ts: int) -> None:
     state.meta.limits = event.limits
 
@@ -160,8 +141,6 @@ HANDLERS: Handlers = {
     ev.BotDeleted: _bot_deleted,
     ev.SignalRaised: _signal,
     ev.TradingStateChanged: _trading_state,
-    ev.BreakerTripped: _breaker_tripped,
-    ev.BreakerReset: _breaker_reset,
     ev.LimitsChanged: _limits,
     ev.MarkRecorded: _mark,
     ev.EquityRecorded: _equity,

@@ -54,8 +54,9 @@ def test_everything_that_was_assumed_is_said() -> None:
         "rules": "Prices in steps of 0.01 USDT, quantities in steps of 0.001 BTC.",
         "sizing": "An entry is sized at the decision by fixed percentage of the equity, by the strategy's "
         "position_size_pct, in whole lots.",
-        "limits": "The gate allows 100 % of equity in a position and 100 % in all. New entries end after a loss of "
-        "100 % in a day or 100 % from the peak; at 100 % everything is closed.",
+        "limits": "The gate allows 100 % of equity in a position and 100 % in all. A loss of 100 % in a day pauses "
+        "entries for 24 hours, one of 100 % in a week halves them until the next; they end at 100 % in a month or "
+        "100 % from the peak; at 100 % everything is closed.",
         "shorts": "What is not held cannot be sold: wishes to go short are left out.",
         "end": "No position was open when the data ended.",
         "figures": "Ratios use the returns of UTC days, annualised on 365 days, with a risk-free rate of 2 % a year. "

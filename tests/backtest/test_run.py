@@ -303,15 +303,15 @@ def test_funds_run_out_and_the_rest_of_the_wishes_comes_to_nothing() -> None:
     assert result.refusals["not_sized"] > 10
 
 
-def test_the_loss_of_a_day_ends_entries_but_no_exit_and_is_not_reset() -> None:
+def test_the_loss_of_a_day_pauses_entries_for_24_hours_but_no_exit() -> None:
     limits = GENEROUS.model_copy(update={"max_daily_loss_pct": D("0.05")})
     # 50 units bought at 100.12 are worth 88 at the close of the third bar: equity 9,388.99
     rows = [FLAT, FLAT, *[at(88)] * 3, *[at(90)] * 30]
-    script = {0: enter(), 2: enter(), 3: enter(), 4: leave(), 6: enter(), 30: enter()}
+    script = {0: enter(), 2: enter(), 3: enter(), 4: leave(), 6: enter(), 26: enter(), 27: enter()}
     result = play(rows, script, limits=limits)
-    assert [told(trade) for trade in result.trades] == [
-        "buy 50 100.12→89.89 at 1→5 h, fees 9.5005, -521.0005: out",
-    ]
+    first, second = result.trades
+    assert told(first) == "buy 50 100.12→89.89 at 1→5 h, fees 9.5005, -521.0005: out"
+    assert second.entry_time == START + 28 * HOUR
     assert result.refusals == {"reducing": 4, "halted": 4}
     assert [ts for ts, _ in result.halts] == [START + 3 * HOUR]
     assert result.halts[0][1].startswith("Loss of the day of backtest: equity is 9,388.99 USDT")

@@ -81,6 +81,8 @@ LIMITS = {
     "max_positions_per_symbol": 100,
     "allow_short": True,
     "max_daily_loss_pct": "1",
+    "max_weekly_loss_pct": "1",
+    "max_monthly_loss_pct": "1",
     "breaker_drawdown_pct": "1",
     "max_drawdown_pct": "1",
     "max_position_size_pct": "1",

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from engine.control import views, views_errors
+from engine.control.views_guards import BreakerRow
 from engine.model.account import TradingMode
 from engine.model.entries import BotState, TradingState
 from engine.model.ids import MANUAL, AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueId
@@ -295,8 +296,8 @@ def risk() -> views.RiskView:
     def limit(name: str, label: str, used: str, allowed: str, share: float | None, level: str) -> views.LimitRow:
         return views.LimitRow(name=name, label=label, used=used, limit=allowed, share=share, level=level)
 
-    def breaker(name: str, label: str, value: str, threshold: str, share: float) -> views.BreakerRow:
-        return views.BreakerRow(
+    def breaker(name: str, label: str, value: str, threshold: str, share: float) -> BreakerRow:
+        return BreakerRow(
             name=name, label=label, open=False, value=value, threshold=threshold, share=share, since=0, reason=""
         )
 

@@ -13,6 +13,7 @@ from engine.model.order import OrderSide, OrderStatus, OrderType
 from engine.model.scenario import ScenarioKind
 from engine.model.shares import apportion
 from engine.model.verification import BALANCES, CHECKS, Finding, Grade
+from tests.kit.guard_facts import guard
 from tests.kit.measured_facts import measured
 
 if TYPE_CHECKING:
@@ -175,6 +176,7 @@ RARE: Mapping[str, Callable[[HistoryMaker], None]] = {
     "check": check,
     "scenario": scenario,
     "perpetual": perpetual,
+    "guard": guard,
     "measured": measured,
 }
 """By name of the action."""

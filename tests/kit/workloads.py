@@ -25,6 +25,8 @@ GENEROUS = RiskLimits(
     max_position_size_pct=Decimal(1),
     max_portfolio_exposure=Decimal(1),
     max_daily_loss_pct=Decimal(1),
+    max_weekly_loss_pct=Decimal(1),
+    max_monthly_loss_pct=Decimal(1),
     breaker_drawdown_pct=Decimal(1),
     max_drawdown_pct=Decimal(1),
 )

@@ -222,6 +222,20 @@ def test_a_word_counts_until_it_is_too_old() -> None:
     assert found.size_factor(BTC) == D("1.2")
 
 
+def test_the_breaker_of_confidence_hears_each_word_once_and_only_while_it_is_followed() -> None:
+    mode = "ai"
+    found = Adaptation(lambda: RiskLimits().changed({"risk_mode": mode}), AdaptiveSettings(), lambda: NOW)
+    assert found.heard.name == ""
+    found.model = Scripted(word(0.5, age_s=20.0), word(0.5, age_s=20.0), word(0.7, age_s=10.0), word(math.nan))
+    for _ in range(4):
+        found.size_factor(BTC)
+    assert (found.heard.name, found.heard.latest(20), found.heard.latest(1)) == ("scripted", [0.5, 0.7], [0.7])
+    mode = "static"
+    assert (found.heard.name, found.heard.latest(20)) == ("", [])
+    mode = "ai"
+    assert found.heard.latest(20) == []
+
+
 # --- what is told ----------------------------------------------------------------------------------------------------
 
 

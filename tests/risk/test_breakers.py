@@ -82,7 +82,7 @@ def test_a_breaker_trips_once() -> None:
 
 @pytest.mark.parametrize(("price", "trips"), [("40000.01", False), ("40000", True)])
 def test_ten_percent_below_the_peak_stop_entries(price: str, trips: bool) -> None:
-    house = exposed(RiskLimits(max_position_size_pct=D(1), max_daily_loss_pct=D(1)))
+    house = exposed(RiskLimits(max_position_size_pct=D(1), max_daily_loss_pct=D(1), max_weekly_loss_pct=D(1)))
     move(house, "47000", DAY)
     move(house, price, DAY)
     assert tripped(house) == (["drawdown"] if trips else [])
@@ -93,7 +93,8 @@ def test_ten_percent_below_the_peak_stop_entries(price: str, trips: bool) -> Non
 def test_fifteen_percent_below_the_peak_call_the_emergency_stop(price: str, hard: bool) -> None:
     house = exposed()
     move(house, price)
-    assert tripped(house) == ["daily_loss", "drawdown", *(["max_drawdown"] if hard else [])]
+    hard_ones = ["monthly_loss", "drawdown", "max_drawdown"] if hard else ["drawdown"]
+    assert tripped(house) == ["daily_loss", "weekly_loss", *hard_ones]
     assert house.state.trading_state() is (TradingState.HALTED if hard else TradingState.REDUCING)
     closing = [order for order in house.state.orders.values() if order.decision.reason.startswith("emergency stop")]
     assert len(closing) == hard
@@ -167,7 +168,7 @@ def test_a_new_day_begins_though_nothing_is_held() -> None:
     assert house.state.equity[PAPER].day_start == 9900
     for _ in range(3):
         move(house, "39000")
-    assert len(house.journal.records) == facts + 1
+    assert len(house.journal.records) == facts + 2
 
 
 def test_a_day_begins_with_the_last_equity_seen_although_that_was_not_journalled() -> None:
@@ -280,7 +281,7 @@ def test_a_daily_loss_pauses_trading_for_24_hours() -> None:
 
 
 def test_forcing_begins_the_comparison_anew() -> None:
-    house = exposed()
+    house = exposed(RiskLimits(max_position_size_pct=D(1), max_weekly_loss_pct=D(1), max_monthly_loss_pct=D(1)))
     move(house, "39000")
     assert tripped(house) == ["daily_loss", "drawdown"]
     house.risk.reset_breaker("anna", "accepted", "daily_loss", force=True)
@@ -333,7 +334,7 @@ def test_standings_show_every_breaker_with_value_and_threshold() -> None:
     house = exposed()
     move(house, "44000")
     rows = {row.name: row for row in house.risk.standings()}
-    assert set(rows) == {"daily_loss", "drawdown", "max_drawdown"}
+    assert set(rows) == {"daily_loss", "weekly_loss", "monthly_loss", "drawdown", "max_drawdown"}
     assert rows["daily_loss"].open is not None
     assert rows["drawdown"].open is None
     assert (rows["drawdown"].value, rows["drawdown"].threshold) == (D("0.06"), D("0.1"))

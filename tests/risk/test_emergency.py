@@ -337,7 +337,7 @@ def test_after_a_hard_drawdown_trading_begins_again_step_by_step() -> None:
     tick(house)
     with pytest.raises(ConflictError, match="reset it"):
         house.risk.release("anna", "go on")
-    for name in ("daily_loss", "drawdown", "max_drawdown"):
+    for name in ("daily_loss", "monthly_loss", "drawdown", "max_drawdown"):
         house.risk.reset_breaker("anna", "accepted", name, force=True)
         assert house.state.trading_state() is TradingState.HALTED
     house.risk.release("anna", "go on")

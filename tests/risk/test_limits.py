@@ -24,6 +24,8 @@ def test_defaults_are_those_of_the_requirements() -> None:
         "max_portfolio_exposure": D("0.95"),
         "max_leverage": D("1.0"),
         "max_daily_loss_pct": D("0.05"),
+        "max_weekly_loss_pct": D("0.1"),
+        "max_monthly_loss_pct": D("0.15"),
         "breaker_drawdown_pct": D("0.1"),
         "max_drawdown_pct": D("0.15"),
         "price_band_pct": D("0.1"),

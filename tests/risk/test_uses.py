@@ -36,6 +36,8 @@ def test_an_idle_account_uses_nothing() -> None:
         "max_portfolio_exposure",
         "max_total_positions",
         "max_daily_loss_pct",
+        "max_weekly_loss_pct",
+        "max_monthly_loss_pct",
         "breaker_drawdown_pct",
         "max_drawdown_pct",
         "max_orders_per_second",

@@ -104,7 +104,6 @@ async def test_what_happened_is_wrapped_for_the_width_that_its_pane_has_now() ->
         deck.link.say(text, "warning", kind="OrderRefused")
         await deck.press("v")
         await deck.settle()
-        await deck.press("v")
         await deck.resize(140, 40)
         await deck.settle()
         pane = deck.screen.query_one("#facts", Pane)

@@ -58,7 +58,7 @@ def test_every_line_fits(width: int) -> None:
 async def test_measured_risk_is_a_page_of_its_own_where_there_is_little_room() -> None:
     async with console(screen="risk") as deck:
         assert "historical" not in deck.text()
-        await deck.press("v", "v")
+        await deck.press("v", "v", "v")
         await deck.settle()
         page = deck.text()
         assert "historical" in page
@@ -70,6 +70,31 @@ async def test_measured_risk_is_a_page_of_its_own_where_there_is_little_room() -
         await deck.settle()
         for what in ("Opens at", "historical", "What happened"):
             assert what in deck.text()
+
+
+async def test_measured_risk_and_locks_take_turns_above_what_happened_where_breakers_stay() -> None:
+    async with console(size=(120, 40), screen="risk") as deck:
+        await deck.press("v")
+        await deck.settle()
+        page = deck.text()
+        assert "historical" not in page
+        for what in ("Opens at", "Nothing is locked.", "What happened"):
+            assert what in page
+        await deck.press("v")
+        await deck.settle()
+        assert "historical" in deck.text()
+
+
+async def test_one_page_at_a_time_stands_beside_the_breakers_where_the_screen_is_low() -> None:
+    pages = ("historical", "Nothing is locked.", "What happened")
+    async with console(size=(120, 26), screen="risk") as deck:
+        await deck.settle()
+        for shown in (*pages, pages[0]):
+            page = deck.text()
+            assert "Opens at" in page
+            assert [what for what in pages if what in page] == [shown]
+            await deck.press("v")
+            await deck.settle()
 
 
 async def test_a_mode_that_has_no_model_says_so() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from storage.database import Database
     from storage.tables import AlertRow
 
-RISK_KINDS = ("breaker", "halt", "liquidation")
+RISK_KINDS = ("breaker", "halt", "liquidation", "lock")
 """Kinds of alerts that are about risk."""
 SORTABLE = {
     "ts": "timestamp",
@@ -37,7 +37,7 @@ async def list_alerts(context: Context, request: AlertQuery) -> AlertPage:
 
 @operation("risk.alerts", AlertQuery, offline=True)
 async def risk_alerts(context: Context, request: AlertQuery) -> AlertPage:
-    """Alerts about risk: breakers, halts, liquidations; the newest first. Active ones are those with `unread`."""
+    """Alerts about risk: breakers, halts, liquidations, locks; the newest first. Active are those with `unread`."""
     return await _page(context, request, RISK_KINDS)
 
 

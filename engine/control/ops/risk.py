@@ -67,7 +67,7 @@ async def reset_breaker(context: Context, request: BreakerReset) -> RiskView:
         circuit.reset()
     else:
         need_deliberate(context, request.live)
-        scope = request.account or None
+        scope = request.account or request.scope or None
         engine.risk.reset_breaker(context.actor, request.reason, request.breaker, scope, force=request.force)
     return risk_view(engine)
 

@@ -6,19 +6,23 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.control.views import BreakerRow, LimitRow, RiskView
+from engine.control.views import LimitRow, RiskView
+from engine.control.views_guards import BreakerRow, LockRow, RecoveryStepRow
 from engine.model.faults import BreakerState
 from engine.model.places import place_name
+from engine.risk.reductions import WEEKLY
+from engine.risk.scopes import Scope
 from engine.risk.uses import BREAKER_FIELDS, LimitUse
 from engine.state import ENGINE_SCOPE
 
 if TYPE_CHECKING:
     from engine.engine import Engine
+    from engine.model.entries import LockEntry
     from engine.resilience.breaker import BreakerStanding as CircuitStanding
     from engine.resilience.settings import BreakerSettings
     from engine.risk.breakers import BreakerStanding
 
-__all__ = ["risk_view"]
+__all__ = ["lock_rows", "recovery_rows", "risk_view"]
 
 OF_ACCOUNTS = frozenset({"max_position_size_pct", *BREAKER_FIELDS.values()})
 """Limits of which each account has its own use; that of the others is the engine's."""
@@ -59,18 +63,64 @@ def _pressing(use: LimitUse) -> float:
 
 def _breaker(engine: Engine, standing: BreakerStanding) -> BreakerRow:
     opened = standing.open
-    share = None if standing.value is None or not standing.threshold else float(standing.value / standing.threshold)
+    share = standing.share
+    if share is None and standing.value is not None and standing.threshold:
+        share = float(standing.value / standing.threshold)
+    instrument = standing.scope.removeprefix("instrument:")
+    place = f" ({instrument})" if instrument != standing.scope else _place(engine, standing.scope)
+    state = _state_of(standing)
     return BreakerRow(
         name=standing.name,
-        label=f"{standing.label}{_place(engine, standing.scope)}",
-        open=opened is not None,
-        value=_percent(standing.value),
-        threshold=_percent(standing.threshold),
+        label=f"{standing.label}{place}",
+        open=state in ("open", "held"),
+        value=standing.words or _percent(standing.value),
+        threshold=standing.threshold_words or _percent(standing.threshold),
         share=share,
         since=opened.since if opened is not None else 0,
         reason=opened.reason if opened is not None else "",
         account=standing.scope if standing.scope in engine.state.accounts else "",
+        state=state,
+        scope=standing.scope,
+        ends=standing.ends,
     )
+
+
+def _state_of(standing: BreakerStanding) -> str:
+    entry = standing.open
+    if entry is None:
+        return "closed"
+    if entry.held:
+        return "held"
+    if not entry.reduces:
+        return "open"
+    return "reduced" if standing.name == WEEKLY else "half_open"
+
+
+def _lock(entry: LockEntry) -> LockRow:
+    words = Scope.parse(entry.scope).words.removeprefix("all trading of ").removeprefix("all trading in ")
+    return LockRow(
+        lock=entry.lock,
+        kind=entry.kind,
+        scope=f"{words} in {entry.instrument}" if entry.instrument else words,
+        reduces=entry.reduces,
+        since=entry.since,
+        until=entry.until,
+        reason=entry.reason,
+        actor=entry.actor,
+    )
+
+
+def lock_rows(engine: Engine) -> list[LockRow]:
+    """Every lock, the one that ends first before the others."""
+    return sorted((_lock(entry) for entry in engine.state.locks.values()), key=lambda row: row.until)
+
+
+def recovery_rows(engine: Engine) -> list[RecoveryStepRow]:
+    """The steps of the recovery procedure as they stand now."""
+    return [
+        RecoveryStepRow(step=step.name, passed=not step.problems, problems=step.problems)
+        for step in engine.risk.recovery()
+    ]
 
 
 def _circuit(standing: CircuitStanding, settings: BreakerSettings) -> BreakerRow:
@@ -85,6 +135,7 @@ def _circuit(standing: CircuitStanding, settings: BreakerSettings) -> BreakerRow
         share=min(1.0, standing.failures / settings.failure_threshold),
         since=standing.since if standing.state is not BreakerState.CLOSED else 0,
         reason=tried or standing.reason,
+        state=standing.state,
     )
 
 
@@ -111,4 +162,5 @@ def risk_view(engine: Engine) -> RiskView:
         emergency=engine.risk.emergency_words,
         values=engine.risk.limits().model_dump(mode="json"),
         care=engine.caution.words,
+        locks=tuple(lock_rows(engine)),
     )

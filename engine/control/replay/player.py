@@ -50,7 +50,17 @@ KINDS: dict[str, tuple[str, ...]] = {
     "orders": _ORDERS,
     "fills": ("OrderFilled", "ExternalFillSeen"),
     "bots": ("BotCreated", "BotConfigured", "BotStateChanged", "BotDeleted", "SignalRaised"),
-    "risk": ("TradingStateChanged", "BreakerTripped", "BreakerReset", "LimitsChanged", "OrderRefused"),
+    "risk": (
+        "TradingStateChanged",
+        "BreakerTripped",
+        "BreakerHalfOpened",
+        "BreakerHeld",
+        "BreakerReset",
+        "LimitsChanged",
+        "OrderRefused",
+        "LockPlaced",
+        "LockEnded",
+    ),
     "operators": ("OperatorActed",),
     "sessions": ("EngineStarted", "EngineStopped"),
 }

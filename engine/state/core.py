@@ -16,6 +16,7 @@ import msgspec
 from engine import events as ev
 from engine.errors import StateConsistencyError, StateCorruptionError
 from engine.model.account import Account, Balance
+from engine.model.capital import CapitalEntry, TransferEntry
 from engine.model.decimals import EXACT
 from engine.model.entries import (
     BotEntry,
@@ -34,7 +35,7 @@ from engine.model.instrument import Instrument
 from engine.model.margin import UNLEVERED, MarginSetting
 from engine.model.order import Order
 from engine.model.position import Position
-from engine.state import derivatives, money, orders, registers
+from engine.state import capital, derivatives, money, orders, registers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,7 +47,7 @@ __all__ = ["ENGINE_SCOPE", "EngineState"]
 
 ENGINE_SCOPE = "engine"
 _CHUNK = 100
-_HANDLERS = {**money.HANDLERS, **derivatives.HANDLERS, **orders.HANDLERS, **registers.HANDLERS}
+_HANDLERS = {**money.HANDLERS, **derivatives.HANDLERS, **orders.HANDLERS, **registers.HANDLERS, **capital.HANDLERS}
 
 _encode = msgspec.msgpack.Encoder(decimal_format="string", order="deterministic").encode
 
@@ -113,6 +114,10 @@ class EngineState:
         """Ids of the last funding payments with their time, oldest first."""
         self.funding_cursors: dict[AccountId, str] = {}
         """Up to where each account's funding at the venue is known to be booked."""
+        self.capital: dict[AccountId, CapitalEntry] = {}
+        """Reserve, locked profit and the course of the pools of each account; missing before anything is kept."""
+        self.transfers: dict[str, TransferEntry] = {}
+        """Planned transfers that have not arrived, by id."""
         self.oco: dict[str, list[ClientOrderId]] = {}
         """Open members of each OCO group; derived from `orders`."""
 
@@ -292,4 +297,6 @@ _MAPS: dict[str, Any] = {
     "moved": list[tuple[tuple[AccountId, InstrumentId], list[Moved]]],
     "payments": list[tuple[str, int]],
     "funding_cursors": list[tuple[AccountId, str]],
+    "capital": list[tuple[AccountId, CapitalEntry]],
+    "transfers": list[tuple[str, TransferEntry]],
 }

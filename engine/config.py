@@ -25,6 +25,7 @@ from pydantic import ValidationError as PydanticError
 from engine.errors import ConfigurationError
 from engine.logs import redact
 from engine.model.adaptation import AdaptiveSettings
+from engine.model.capital_settings import CapitalManagementSettings
 from engine.model.faults import Severity
 from engine.model.ids import SIMULATED, VenueId
 from engine.model.limits import RiskLimits
@@ -230,6 +231,7 @@ class Settings(_Group):
     paper: PaperSettings = Field(default_factory=PaperSettings)
     venues: dict[str, VenueSettings] = Field(default_factory=dict, description="Exchanges by name.")
     capital: CapitalSettings = Field(default_factory=CapitalSettings)
+    capital_management: CapitalManagementSettings = Field(default_factory=CapitalManagementSettings)
     risk: RiskLimits = Field(default_factory=RiskLimits)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     adaptive: AdaptiveSettings = Field(default_factory=AdaptiveSettings)
@@ -311,13 +313,23 @@ ENV_NAMES: dict[str, str] = {
     "RISK_MAX_DAILY_LOSS": "risk.max_daily_loss_pct",
     "RISK_MAX_DRAWDOWN": "risk.max_drawdown_pct",
     "CAPITAL_BASE_CURRENCY": "paper.base_currency",
+    "CAPITAL_TOTAL": "capital_management.total_capital",
+    "CAPITAL_EMERGENCY_RESERVE": "capital_management.emergency_reserve_pct",
+    "CAPITAL_ALLOCATION_STRATEGY": "capital_management.allocation_strategy",
+    "CAPITAL_REBALANCE_FREQUENCY": "capital_management.rebalance_frequency_hours",
+    "CAPITAL_MIN_ALLOCATION": "capital_management.min_allocation_pct",
+    "CAPITAL_MAX_ALLOCATION": "capital_management.max_allocation_pct",
+    "CAPITAL_MAX_EXCHANGE_PCT": "capital_management.max_exchange_allocation_pct",
+    "CAPITAL_MIN_EXCHANGE_BALANCE": "capital_management.min_exchange_balance",
+    "CAPITAL_MAX_DAILY_REALLOCATION": "capital_management.max_daily_reallocation_pct",
+    "CAPITAL_FLOW_COOLDOWN": "capital_management.fund_flow_cooldown_minutes",
     "MAX_STRATEGIES": "strategies.max_concurrent_strategies",
 }
 """Names of single settings in the environment -> setting; also understood with the prefix QUARTERDECK_."""
 
 PREFIX = "QUARTERDECK_"
-FILE_ONLY = ("error_handling.", "rules", "venues")
-"""Settings that the environment does not reach."""
+FILE_ONLY = ("capital_management.", "error_handling.", "rules", "venues")
+"""Settings that the environment does not reach but under the names of `ENV_NAMES`."""
 _EVERYBODYS = frozenset({"DEBUG", "ENVIRONMENT"})
 """In a shell these mean somebody else's program."""
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")

@@ -13,9 +13,18 @@ import msgspec
 from engine import events as ev
 from engine.bots.manager import BotManager, Library
 from engine.bots.revival import RETRY_S
-from engine.capital.allocation import unallocated
+from engine.capital.department import CapitalDepartment
+from engine.capital.figures import CapitalFigures
+from engine.capital.kinds import kind_of
 from engine.consistency.recovery import halt_for
-from engine.errors import ConflictError, HandoverError, JournalError, NotFoundError, QuarterdeckError
+from engine.errors import (
+    ConfigurationError,
+    ConflictError,
+    HandoverError,
+    JournalError,
+    NotFoundError,
+    QuarterdeckError,
+)
 from engine.execution.derivatives import Derivatives
 from engine.execution.desk import Desk
 from engine.execution.dispatcher import Dispatcher
@@ -39,12 +48,16 @@ from engine.risk.emergency import is_closing
 from engine.risk.returns import DailyReturns
 from engine.risk_watch import RiskWatch
 from engine.standstill import Standstill
+from engine.state import ENGINE_SCOPE
+from engine.strategy.contract import StrategyType
 from engine.venue_unit import VenueUnit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from decimal import Decimal
 
+    from engine.capital.currencies import Hedge
+    from engine.capital.figures import Pool
     from engine.clock import Clock
     from engine.config import Settings
     from engine.execution.reconcile import Book
@@ -52,6 +65,7 @@ if TYPE_CHECKING:
     from engine.market.recorder import Recorder
     from engine.model.account import Account
     from engine.model.candle import Candle
+    from engine.model.entries import BotEntry
     from engine.model.market import MarketEvent
     from engine.model.venue import Venue
     from engine.venue_unit import VenuePlan
@@ -127,6 +141,7 @@ class Engine:
         _attach(self, self._emulations.values())
         self.lag = LagMonitor(clock)
         self.rates = Rates(self.state.instruments, self.mark)
+        self.capital = _make_capital(self)
         self.failure = ""
         """Why the engine halted itself; empty while all is well."""
         self._tasks: asyncio.Task[None] | None = None
@@ -281,6 +296,7 @@ class Engine:
                     self.hub.roll(now)
                     if self._recovered:
                         self.risk.tick(now)
+                        self.capital.tick(now)
             except JournalError as error:
                 log.error("the tick waits: the journal failed", problem=error.message)
             except Exception as error:  # a breaker that cannot be judged must stop trading, not the engine
@@ -462,14 +478,6 @@ class Engine:
         """What all accounts of this engine are worth together; an account that is not known is missing."""
         return together(list(_parts(self)), self.rates, self.base_currency)
 
-    def free_capital(self, account: AccountId) -> Decimal | None:
-        """What no bot of an account has been given, in its base currency; None while its equity is not known."""
-        equity = self.equity(account)
-        if equity is None:
-            return None
-        bots = [entry for entry in self.state.bots.values() if self.bots.account_of(entry) == account]
-        return unallocated(equity, bots)
-
 
 def _words(error: Exception) -> str:
     return str(error) or type(error).__name__
@@ -504,11 +512,51 @@ def _make_bots(engine: Engine, library: Library) -> BotManager:
         library,
         engine._history,
         engine.clock,
-        engine.free_capital,
+        lambda account: engine.capital.free(account),
         engine.settings.strategies.max_concurrent_strategies,
         engine.errors,
         engine._heard,
     )
+
+
+def _make_capital(engine: Engine) -> CapitalDepartment:
+    state, risk = engine.state, engine.risk
+
+    def strategy_of(bot: BotEntry) -> tuple[str, str]:
+        running = engine.bots.running.get(bot.id)
+        uses_model = running is not None and running.runner.strategy.kind is not StrategyType.STATIC
+        try:
+            strategy = engine.bots.config(bot).strategy
+        except ConfigurationError:
+            return "?", ""
+        return strategy, kind_of(strategy, uses_model=uses_model)
+
+    def allowed(pool: Pool) -> Decimal:
+        held = any(state.trading_state(scope) is not TradingState.ACTIVE for scope in (ENGINE_SCOPE, pool.owner))
+        tripped = any(scope in (ENGINE_SCOPE, pool.account) for _, scope in state.breakers)
+        return ZERO if held or tripped else risk.caution.factor
+
+    def send_hedge(hedge: Hedge) -> None:
+        engine.desk.submit(hedge.order())
+
+    figures = CapitalFigures(
+        state,
+        risk.budgets,
+        engine.rates,
+        engine.mark,
+        engine.equity,
+        engine.bots.account_of,
+        strategy_of,
+        engine.settings.capital_management,
+        lambda: engine.base_currency,
+    )
+    capital = CapitalDepartment(engine.ledger, figures, allowed, engine.knows)
+    engine.bots.admit = capital.check_bot
+    capital.send_hedge = send_hedge
+    for unit in engine.venues.values():
+        for keep in unit.upkeep.values():
+            keep.accounts.explain = capital.transfers.explain
+    return capital
 
 
 def _parts(engine: Engine) -> Iterator[tuple[Valuation, Currency]]:

@@ -14,6 +14,17 @@ import msgspec
 
 from engine.errors import StateCorruptionError
 from engine.model.account import Account
+from engine.model.capital_facts import (
+    CapitalPreserved,
+    FundsMoved,
+    PoolsMeasured,
+    ProfitSettled,
+    ProfitUnlockAsked,
+    ProfitUnlocked,
+    TransferEnded,
+    TransferLeft,
+    TransferPlanned,
+)
 from engine.model.derivative_facts import (
     FundingCaughtUp,
     FundingPaid,
@@ -36,16 +47,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "UPCASTERS", "AccountOpened", "BalanceAdjusted", "BotConfigured", "BotCreated", "BotDeleted", "BotMemorySaved",
-    "BotStateChanged", "BreakerReset", "BreakerTripped", "Deposited", "EngineStarted", "EngineStopped",
-    "EpochOpened", "EquityRecorded", "Event", "ExternalFillSeen", "ExternalOrderSeen", "FillsCaughtUp",
-    "FundingCaughtUp", "FundingPaid", "FundingPart", "HandedOver", "HandoverAbandoned", "InstrumentDefined",
-    "InterestCharged", "LimitsChanged", "MarginSet", "MarkRecorded", "OperatorActed", "OrderAccepted",
-    "OrderAdopted", "OrderAmendRequested", "OrderAmended", "OrderCancelRejected", "OrderCancelRequested",
-    "OrderCanceled", "OrderExpired", "OrderFilled", "OrderIntended", "OrderOutcomeUnknown", "OrderRefused",
-    "OrderRejected", "OrderSubmitted", "OrderTriggered", "PositionAdopted", "PositionLiquidated", "Record",
-    "RecoveryVerified", "RegimeChanged", "RiskAdapted", "RiskMeasured", "ScenarioBegan", "ScenarioEnded",
-    "SignalRaised", "StateChecked", "StressTested", "TradingStateChanged", "Transferred", "VenueEvent", "Withdrawn",
-    "decode_event", "decode_record", "encode_event", "encode_record", "event_name",
+    "BotStateChanged", "BreakerReset", "BreakerTripped", "CapitalPreserved", "Deposited", "EngineStarted",
+    "EngineStopped", "EpochOpened", "EquityRecorded", "Event", "ExternalFillSeen", "ExternalOrderSeen", "FillsCaughtUp",
+    "FundingCaughtUp", "FundingPaid", "FundingPart", "FundsMoved", "HandedOver", "HandoverAbandoned",
+    "InstrumentDefined", "InterestCharged", "LimitsChanged", "MarginSet", "MarkRecorded", "OperatorActed",
+    "OrderAccepted", "OrderAdopted", "OrderAmendRequested", "OrderAmended", "OrderCancelRejected",
+    "OrderCancelRequested", "OrderCanceled", "OrderExpired", "OrderFilled", "OrderIntended", "OrderOutcomeUnknown",
+    "OrderRefused", "OrderRejected", "OrderSubmitted", "OrderTriggered", "PoolsMeasured", "PositionAdopted",
+    "PositionLiquidated", "ProfitSettled", "ProfitUnlockAsked", "ProfitUnlocked", "Record", "RecoveryVerified",
+    "RegimeChanged", "RiskAdapted", "RiskMeasured", "ScenarioBegan", "ScenarioEnded", "SignalRaised", "StateChecked",
+    "StressTested", "TradingStateChanged", "TransferEnded", "TransferLeft", "TransferPlanned", "Transferred",
+    "VenueEvent", "Withdrawn", "decode_event", "decode_record", "encode_event", "encode_record", "event_name",
 ]  # fmt: skip
 
 
@@ -483,6 +495,8 @@ Event = (
     | LimitsChanged | MarkRecorded | EquityRecorded | ScenarioBegan | ScenarioEnded
     | OrderAdopted | RecoveryVerified | StateChecked | MarginSet | FundingCaughtUp | PositionAdopted
     | RiskMeasured | RegimeChanged | RiskAdapted | StressTested
+    | FundsMoved | ProfitSettled | ProfitUnlockAsked | ProfitUnlocked | CapitalPreserved | PoolsMeasured
+    | TransferPlanned | TransferLeft | TransferEnded
 )  # fmt: skip
 
 

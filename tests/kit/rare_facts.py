@@ -14,6 +14,7 @@ from engine.model.scenario import ScenarioKind
 from engine.model.shares import apportion
 from engine.model.verification import BALANCES, CHECKS, Finding, Grade
 from tests.kit.measured_facts import measured
+from tests.kit.capital_facts import capital
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -168,6 +169,7 @@ def perpetual(maker: HistoryMaker) -> None:
 
 
 RARE: Mapping[str, Callable[[HistoryMaker], None]] = {
+    "capital": capital,
     "risk": risk,
     "engine": engine,
     "hand_over": hand_over,

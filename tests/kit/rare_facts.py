@@ -13,8 +13,8 @@ from engine.model.order import OrderSide, OrderStatus, OrderType
 from engine.model.scenario import ScenarioKind
 from engine.model.shares import apportion
 from engine.model.verification import BALANCES, CHECKS, Finding, Grade
-from tests.kit.measured_facts import measured
 from tests.kit.capital_facts import capital
+from tests.kit.measured_facts import measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

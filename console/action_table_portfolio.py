@@ -26,5 +26,10 @@ PORTFOLIO = (
         "portfolio.margin", "L", "margin", "Leverage",
         "Set leverage and margin mode of the chosen position.", Tier.CONFIRM,
     ),
+    A("portfolio.capital", "A", "capital", "Capital", "Show capital: reserve, pools, locked profit, movements."),
+    A(
+        "portfolio.rebalance", "B", "rebalance", "Rebalance",
+        "Show how capital would be shared out anew, and do it.", Tier.CONFIRM,
+    ),
     A("portfolio.market", "m", "market", "Market", "Show the market of the chosen row.", footer=6),
 )  # fmt: skip

@@ -37,6 +37,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "orders": CommandEntry("", "Place, change, cancel and list orders.", "orders"),
     "portfolio": CommandEntry("", "Positions, balances and equity of the account.", "portfolio"),
     "bots": CommandEntry("", "Create, start, stop and list bots.", "bots"),
+    "capital": CommandEntry("", "Pools, rebalancing, profit, money in and out, the ledger.", "capital"),
     "risk": CommandEntry("", "Halt and resume trading; limits, breakers, emergency stop.", "risk"),
     "margin": CommandEntry("", "Leverage and margin mode of perpetuals.", "margin"),
     "market": CommandEntry("", "Prices, books, trades and candles.", "market"),

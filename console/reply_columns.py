@@ -25,6 +25,7 @@ class Column(NamedTuple):
 TIMES = frozenset(
     {
         "ts", "created", "updated", "started", "now", "since", "opened", "finished", "start", "end", "heartbeat",
+        "locked_at", "unlocks_at", "asked_at", "next_rebalancing", "next_settlement",
         "last_bar_ts", "last_signal_ts", "entry_time", "exit_time", "acknowledged", "resolved", "added", "rotated",
     }
 )  # fmt: skip
@@ -33,7 +34,7 @@ TIMES = frozenset(
 FRACTIONS = frozenset(
     {
         "share", "total_return", "max_drawdown", "current_drawdown", "win_rate", "maker_fee", "taker_fee", "covered",
-        "largest", "largest_three",
+        "largest", "largest_three", "target_share", "deviation", "exposure", "after", "utilisation", "efficiency",
     }
 )  # fmt: skip
 """Figures of these names, and those that end in `_pct`, are fractions of 1."""
@@ -96,6 +97,15 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         C("fills"), C("last_signal"),
         C("reason"),
     ),
+    "PoolRow": (
+        C("name"), C("account", if_differs=True), C("strategy"), C("state"), C("value", unit="currency"), C("share"),
+        C("capital", unit="currency"), C("used", unit="currency"), C("free", unit="currency"), C("days"), C("notes"),
+    ),
+    "FlowRow": (
+        C("ts", "time"), C("account", if_differs=True), C("kind"), C("source", "from"), C("target", "to"),
+        C("amount", unit="currency"), C("reason"), C("actor", "by"),
+    ),
+    "LedgerRow": (C("seq"), C("ts", "time"), C("kind"), C("place"), C("amount", unit="currency"), C("words")),
     "InstrumentRow": (
         C("id"), C("kind"), C("price_tick", unit="quote"), C("lot", unit="base"), C("min_quantity", unit="base"),
         C("min_notional", unit="quote"), C("maker_fee"), C("taker_fee"),

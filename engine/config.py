@@ -25,6 +25,7 @@ from pydantic import ValidationError as PydanticError
 from engine.errors import ConfigurationError
 from engine.logs import redact
 from engine.model.adaptation import AdaptiveSettings
+from engine.model.capital_settings import CapitalManagementSettings
 from engine.model.faults import Severity
 from engine.model.ids import SIMULATED, VenueId
 from engine.model.limits import RiskLimits
@@ -32,6 +33,7 @@ from engine.model.protections import ProtectionSettings
 from engine.model.risk_settings import MetricsSettings, StressSettings
 from engine.resilience.rules import RuleSettings
 from engine.resilience.settings import ErrorHandlingSettings
+from engine.setting_names import ENV_NAMES, FILE_ONLY, PREFIX
 from engine.venue_settings import VenueSettings, add_meant_venue, merged_venues, venue_settings
 from storage.recordings.settings import RecorderSettings
 from storage.settings import DatabaseSettings
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 __all__ = [
-    "ENV_NAMES",
     "BackupSettings",
     "BotSettings",
     "CapitalSettings",
@@ -231,6 +232,7 @@ class Settings(_Group):
     paper: PaperSettings = Field(default_factory=PaperSettings)
     venues: dict[str, VenueSettings] = Field(default_factory=dict, description="Exchanges by name.")
     capital: CapitalSettings = Field(default_factory=CapitalSettings)
+    capital_management: CapitalManagementSettings = Field(default_factory=CapitalManagementSettings)
     risk: RiskLimits = Field(default_factory=RiskLimits)
     protections: ProtectionSettings = Field(default_factory=ProtectionSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
@@ -297,29 +299,6 @@ class Settings(_Group):
         return VenueId((self.venue or first).upper())
 
 
-ENV_NAMES: dict[str, str] = {
-    "ENVIRONMENT": "environment",
-    "DEBUG": "debug",
-    "DB_HOST": "database.postgresql_host",
-    "DB_PORT": "database.postgresql_port",
-    "DB_NAME": "database.postgresql_database",
-    "DB_USERNAME": "database.postgresql_username",
-    "DB_PASSWORD": "database.postgresql_password",
-    "DB_POOL_SIZE": "database.postgresql_pool_size",
-    "RISK_POSITION_SIZE_PCT": "risk.position_size_pct",
-    "RISK_MAX_POSITION_SIZE_PCT": "risk.max_position_size_pct",
-    "RISK_MAX_POSITIONS": "risk.max_total_positions",
-    "RISK_MAX_PORTFOLIO_EXPOSURE": "risk.max_portfolio_exposure",
-    "RISK_MAX_DAILY_LOSS": "risk.max_daily_loss_pct",
-    "RISK_MAX_DRAWDOWN": "risk.max_drawdown_pct",
-    "CAPITAL_BASE_CURRENCY": "paper.base_currency",
-    "MAX_STRATEGIES": "strategies.max_concurrent_strategies",
-}
-"""Names of single settings in the environment -> setting; also understood with the prefix QUARTERDECK_."""
-
-PREFIX = "QUARTERDECK_"
-FILE_ONLY = ("error_handling.", "rules", "venues")
-"""Settings that the environment does not reach."""
 _EVERYBODYS = frozenset({"DEBUG", "ENVIRONMENT"})
 """In a shell these mean somebody else's program."""
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine import events as ev
-from engine.bots.manager import BotManager, Library
 from engine.bots.revival import RETRY_S
-from engine.capital.allocation import unallocated
-from engine.consistency.recovery import halt_for
-from engine.errors import ConflictError, HandoverError, JournalError, NotFoundError, QuarterdeckError
-from engine.execution.connection import ConnectionState
-from engine.execution.derivatives import Derivatives
+from engine.departments import attach, leave_out_absent, make_bots, make_capital, make_derivatives, make_risk, unreached
+from engine.errors import (
+    ConflictError,
+    HandoverError,
+    JournalError,
+    NotFoundError,
+    QuarterdeckError,
+)
 from engine.execution.desk import Desk
 from engine.execution.dispatcher import Dispatcher
 from engine.execution.emulation import EmulatingVenue, emulated
@@ -35,9 +37,6 @@ from engine.remedies import Remedies
 from engine.resilience.caution import Caution
 from engine.resilience.handler import ErrorHandler
 from engine.resilience.scenario import Scenarios
-from engine.risk.breaker_manager import RiskInputs
-from engine.risk.department import RiskDepartment
-from engine.risk.emergency import is_closing
 from engine.risk.returns import DailyReturns
 from engine.risk_watch import RiskWatch
 from engine.standstill import Standstill
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from decimal import Decimal
 
+    from engine.bots.manager import Library
     from engine.clock import Clock
     from engine.config import Settings
     from engine.execution.reconcile import Book
@@ -109,7 +109,7 @@ class Engine:
         self.dispatcher = Dispatcher(self.ledger, guards, clock, errors=self.errors, untracked=untracked)
         first = venues[0].accounts[0].id
         returns = DailyReturns(settings.metrics.history_days)
-        self.risk = _make_risk(self, first, returns)
+        self.risk = make_risk(self, first, returns)
         ids = ClientIds(journal.meta.instance, journal.epoch, journal.nonce)
         self.desk = Desk(self.ledger, self.risk.gate, self.hub, ids, self.dispatcher)
         self.dispatcher.attach(self.desk)
@@ -119,17 +119,18 @@ class Engine:
         """What the process before this one left; None after a usual start."""
         self.watch_list = dict.fromkeys(watch_list)
         """Instruments that a person has chosen to watch."""
-        self.derivatives = _make_derivatives(self)
+        self.derivatives = make_derivatives(self)
         self.venues = {plan.venue.id: VenueUnit(self, plan, guards[plan.venue.id]) for plan in venues}
         """All venues; the first one is meant where none is named."""
         self.accounts = {account: unit for unit in self.venues.values() for account in unit.accounts}
         """The venue of every account that is traded here."""
-        self.bots = _make_bots(self, library)
-        _leave_out_absent(self)
-        _attach(self, self._emulations.values())
-        self.risk.recovery_check.absent = partial(_unreached, self)
+        self.bots = make_bots(self, library)
+        leave_out_absent(self)
+        attach(self, self._emulations.values())
+        self.risk.recovery_check.absent = partial(unreached, self)
         self.lag = LagMonitor(clock)
         self.rates = Rates(self.state.instruments, self.mark)
+        self.capital = make_capital(self)
         self.failure = ""
         """Why the engine halted itself; empty while all is well."""
         self._tasks: asyncio.Task[None] | None = None
@@ -284,6 +285,7 @@ class Engine:
                     self.hub.roll(now)
                     if self._recovered:
                         self.risk.tick(now)
+                        self.capital.tick(now)
             except JournalError as error:
                 log.error("the tick waits: the journal failed", problem=error.message)
             except Exception as error:  # a breaker that cannot be judged must stop trading, not the engine
@@ -465,54 +467,9 @@ class Engine:
         """What all accounts of this engine are worth together; an account that is not known is missing."""
         return together(list(_parts(self)), self.rates, self.base_currency)
 
-    def free_capital(self, account: AccountId) -> Decimal | None:
-        """What no bot of an account has been given, in its base currency; None while its equity is not known."""
-        equity = self.equity(account)
-        if equity is None:
-            return None
-        bots = [entry for entry in self.state.bots.values() if self.bots.account_of(entry) == account]
-        return unallocated(equity, bots)
-
 
 def _words(error: Exception) -> str:
     return str(error) or type(error).__name__
-
-
-def _make_risk(engine: Engine, account: AccountId, returns: DailyReturns) -> RiskDepartment:
-    settings = engine.settings
-    return RiskDepartment(
-        engine.ledger,
-        engine.hub,
-        settings.risk,
-        account,
-        caution=engine.caution,
-        correlations=returns,
-        adaptive=settings.adaptive,
-        inputs=RiskInputs(settings=settings.protections, markets=engine.hub, errors=engine.errors),
-    )
-
-
-def _make_derivatives(engine: Engine) -> Derivatives:
-    halt = partial(halt_for, engine.state, engine.risk.hold)
-    inquiry, errors, use = engine.dispatcher.inquiry, engine.errors, engine._use
-    return Derivatives(engine.ledger, inquiry, engine.mark, engine.next_funding, errors, use, halt)
-
-
-def _make_bots(engine: Engine, library: Library) -> BotManager:
-    return BotManager(
-        lambda config: engine.account_for(InstrumentId(config.instrument), config.account),
-        engine.ledger,
-        engine.desk,
-        engine.hub,
-        engine.risk.sizer_of,
-        library,
-        engine._history,
-        engine.clock,
-        engine.free_capital,
-        engine.settings.strategies.max_concurrent_strategies,
-        engine.errors,
-        engine._heard,
-    )
 
 
 def _parts(engine: Engine) -> Iterator[tuple[Valuation, Currency]]:
@@ -523,35 +480,6 @@ def _parts(engine: Engine) -> Iterator[tuple[Valuation, Currency]]:
             yield Valuation(value=ZERO, missing=(f"the account {account}",)), currency
         else:
             yield account_equity(engine.state, account, engine.rates, engine.mark), currency
-
-
-def _unreached(engine: Engine) -> list[str]:
-    """Why nothing can be traded at all; a venue that is away alone is no reason to leave the others."""
-    units = engine.venues.values()
-    if any(unit.connection.state is ConnectionState.ONLINE for unit in units):
-        return []
-    return [f"{unit.id} is {unit.connection.state}; wait for it." for unit in units]
-
-
-def _leave_out_absent(engine: Engine) -> None:
-    """What is booked of an account that nobody here can ask about may have changed since."""
-    absent = {account for account in engine.state.accounts if account not in engine.accounts}
-    engine.risk.picture.absent |= absent
-    engine.risk.picture.doubtful |= absent
-
-
-def _attach(engine: Engine, emulations: Iterable[EmulatingVenue]) -> None:
-    for emulation in emulations:
-        emulation.attach(
-            engine.desk,
-            engine.ledger,
-            engine.hub,
-            on_doubt=engine.dispatcher.compare_soon,
-            allowed=lambda: engine.recovered and not engine.standstill.frozen,
-            margins=engine.dispatcher.margins,
-            errors=engine.errors,
-            closing=lambda instrument, owner: is_closing(engine.state, instrument, owner),
-        )
 
 
 def _no_venue(instrument: InstrumentId, venues: Sequence[str]) -> str:

@@ -23,6 +23,17 @@ from engine.model.breaker_facts import (
     PeriodBegan,
     TradeEnded,
 )
+from engine.model.capital_facts import (
+    CapitalPreserved,
+    FundsMoved,
+    PoolsMeasured,
+    ProfitSettled,
+    ProfitUnlockAsked,
+    ProfitUnlocked,
+    TransferEnded,
+    TransferLeft,
+    TransferPlanned,
+)
 from engine.model.derivative_facts import (
     FundingCaughtUp,
     FundingPaid,
@@ -45,16 +56,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "UPCASTERS", "AccountOpened", "BalanceAdjusted", "BotConfigured", "BotCreated", "BotDeleted", "BotMemorySaved",
-    "BotStateChanged", "BreakerHalfOpened", "BreakerHeld", "BreakerReset", "BreakerTripped", "Deposited",
-    "EngineStarted", "EngineStopped", "EpochOpened", "EquityRecorded", "Event", "ExternalFillSeen",
-    "ExternalOrderSeen", "FillsCaughtUp", "FundingCaughtUp", "FundingPaid", "FundingPart", "HandedOver",
+    "BotStateChanged", "BreakerHalfOpened", "BreakerHeld", "BreakerReset", "BreakerTripped", "CapitalPreserved",
+    "Deposited", "EngineStarted", "EngineStopped", "EpochOpened", "EquityRecorded", "Event", "ExternalFillSeen",
+    "ExternalOrderSeen", "FillsCaughtUp", "FundingCaughtUp", "FundingPaid", "FundingPart", "FundsMoved", "HandedOver",
     "HandoverAbandoned", "InstrumentDefined", "InterestCharged", "LimitsChanged", "LockEnded", "LockPlaced",
     "MarginSet", "MarkRecorded", "OperatorActed", "OrderAccepted", "OrderAdopted", "OrderAmendRequested",
     "OrderAmended", "OrderCancelRejected", "OrderCancelRequested", "OrderCanceled", "OrderExpired", "OrderFilled",
     "OrderIntended", "OrderOutcomeUnknown", "OrderRefused", "OrderRejected", "OrderSubmitted", "OrderTriggered",
-    "PeakRecorded", "PeriodBegan", "PositionAdopted", "PositionLiquidated", "Record", "RecoveryVerified",
-    "RegimeChanged", "RiskAdapted", "RiskMeasured", "ScenarioBegan", "ScenarioEnded", "SignalRaised",
-    "StateChecked", "StressTested", "TradeEnded", "TradingStateChanged", "Transferred", "VenueEvent", "Withdrawn",
+    "PeakRecorded", "PeriodBegan", "PoolsMeasured", "PositionAdopted", "PositionLiquidated", "ProfitSettled",
+    "ProfitUnlockAsked", "ProfitUnlocked", "Record", "RecoveryVerified", "RegimeChanged", "RiskAdapted", "RiskMeasured",
+    "ScenarioBegan", "ScenarioEnded", "SignalRaised", "StateChecked", "StressTested", "TradeEnded",
+    "TradingStateChanged", "TransferEnded", "TransferLeft", "TransferPlanned", "Transferred", "VenueEvent", "Withdrawn",
     "decode_event", "decode_record", "encode_event", "encode_record", "event_name",
 ]  # fmt: skip
 
@@ -502,6 +514,8 @@ Event = (
     | BreakerHalfOpened | BreakerHeld | PeriodBegan | PeakRecorded | TradeEnded | LockPlaced | LockEnded
     | OrderAdopted | RecoveryVerified | StateChecked | MarginSet | FundingCaughtUp | PositionAdopted
     | RiskMeasured | RegimeChanged | RiskAdapted | StressTested
+    | FundsMoved | ProfitSettled | ProfitUnlockAsked | ProfitUnlocked | CapitalPreserved | PoolsMeasured
+    | TransferPlanned | TransferLeft | TransferEnded
 )  # fmt: skip
 
 

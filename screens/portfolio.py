@@ -11,6 +11,7 @@ from console.actions import bindings
 from engine.model.ids import MANUAL, InstrumentId
 from screens import portfolio_figures as figures
 from screens.base import DeckScreen
+from screens.capital import show_capital, show_plan
 from screens.dashboard_figures import room_of
 from screens.equity import RANGES, EquityHistory, range_words, start_label
 from screens.exits_dialog import ExitsDialog, exit_side
@@ -51,7 +52,7 @@ class PortfolioScreen(DeckScreen):
     HELP = (
         "Positions by owner, balances with their share of equity, the equity curve, open orders and fills. x closes "
         "the chosen position, p places a stop and a target for it, c cancels the chosen order, t shows a longer range "
-        "of the curve."
+        "of the curve. A shows capital and its pools, B how it would be shared out anew."
     )
     AUTO_FOCUS = "#positions"
     DEFAULT_CSS: ClassVar[str] = """
@@ -332,6 +333,15 @@ class PortfolioScreen(DeckScreen):
         if row is None:
             self.notify("There is no open order to choose.", markup=False)
         return row
+
+    def action_capital(self) -> None:
+        """Show capital."""
+        show_capital(self.deck)
+
+    def action_rebalance(self) -> None:
+        """Show what rebalancing would move, and ask."""
+        if self.deck.may_act():
+            show_plan(self.deck)
 
     def action_margin(self) -> None:
         """Set leverage and margin mode of the chosen position."""

@@ -90,6 +90,8 @@ class BotManager:
         self.heartbeats: dict[Owner, int] = {}
         """UTC nanoseconds at which each bot last did something."""
         self.backlog = Backlog()
+        self.admit: Callable[[BotEntry], None] = lambda entry: None
+        """Asked before a bot starts; raises what speaks against it."""
         ledger.subscribe(self._on_record)
 
     # --- looking up --------------------------------------------------------------------------------------------------
@@ -107,8 +109,8 @@ class BotManager:
         raise NotFoundError(f"There is no bot {name!r}; the bots are: {known}.")
 
     def config(self, entry: BotEntry) -> BotConfig:
-        """A bot's validated configuration."""
-        return BotConfig.decode(entry.config)
+        """A bot's validated configuration, with the capital that it has now."""
+        return BotConfig.decode(entry.config).model_copy(update={"capital": entry.capital})
 
     def account_of(self, entry: BotEntry) -> AccountId | None:
         """Where a bot trades; None when its configuration or its venue is not known here."""
@@ -161,11 +163,13 @@ class BotManager:
 
         Raises:
             ConflictError: It is running, or too many are.
+            CapitalManagementError: It has not the capital that its kind needs.
             StrategyError, ConfigurationError, ExchangeError: It cannot start; it is then in state ERROR and says why.
         """
         if entry.state in _ACTIVE:
             raise ConflictError(f"The bot {entry.name} is already {entry.state}.")
         self.check_room()
+        self.admit(entry)
         self.move(entry, BotState.STARTING)
         try:
             bot = await self.build(entry)

@@ -8,24 +8,9 @@ from engine.errors import CapitalManagementError, InsufficientCapitalError, Vali
 from engine.model.decimals import ZERO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from decimal import Decimal
 
-    from engine.model.entries import BotEntry
-    from engine.model.ids import Owner
-
-__all__ = ["check_allocation", "unallocated"]
-
-
-def unallocated(equity: Decimal, bots: Iterable[BotEntry], without: Owner | None = None) -> Decimal:
-    """Equity that no bot has been given, in the account's base currency; negative when too much was given.
-
-    Args:
-        equity: The account's value in its base currency, in which all capital is given.
-        bots: All bots of the account.
-        without: A bot whose capital is not counted, because it is about to change.
-    """
-    return equity - sum((bot.capital for bot in bots if bot.id != without), ZERO)
+__all__ = ["check_allocation"]
 
 
 def check_allocation(wanted: Decimal, free: Decimal | None) -> None:
@@ -33,7 +18,7 @@ def check_allocation(wanted: Decimal, free: Decimal | None) -> None:
 
     Args:
         wanted: What it is to have, in the account's base currency.
-        free: What no other bot has; None while the account cannot be valued.
+        free: What may still be given out, reserve and locked profit kept; None while the account cannot be valued.
 
     Raises:
         ValidationError: The amount is not above zero.
@@ -48,7 +33,7 @@ def check_allocation(wanted: Decimal, free: Decimal | None) -> None:
         )
     if wanted > free:
         raise InsufficientCapitalError(
-            f"The capital of {wanted:,.2f} is more than the {max(free, ZERO):,.2f} that no other bot has; choose less, "
-            "or delete a bot.",
+            f"The capital of {wanted:,.2f} is more than the {max(free, ZERO):,.2f} that may still be given out: "
+            "reserve, locked profit and what other bots have are kept. Choose less, or delete a bot.",
             details={"wanted": str(wanted), "free": str(free)},
         )

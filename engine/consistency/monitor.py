@@ -30,7 +30,7 @@ from engine.logs import get_logger
 from engine.model.entries import TradingState
 from engine.model.faults import Severity
 from engine.model.verification import BALANCES, CHECKS, LIMITS, ORDERS, POSITIONS, Finding, Grade
-from engine.state.soundness import check_balances, check_positions
+from engine.state.soundness import check_balances, check_capital, check_positions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -258,7 +258,7 @@ class Monitor:
 
     async def _balances(self, done: _Round) -> None:
         """Balances of memory against all that flowed, and against the venue."""
-        self._corrupt(list(check_balances(self._ledger.state)), done)
+        self._corrupt([*check_balances(self._ledger.state), *check_capital(self._ledger.state)], done)
         if done.in_doubt:
             return
         found = await self._accounts.compare(self._venue, self._account)

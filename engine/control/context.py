@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.clock import SystemClock
 from engine.control.live.arming import EMBEDDED, Arming
+from engine.control.money_book import KeptBook
 from engine.errors import ConflictError, EngineNotRunningError, StorageError
 from engine.events import OperatorActed
 from engine.logs import redact
@@ -75,6 +76,8 @@ class Context:
     """Keys of accounts; made when they are first needed where there is no engine."""
     watch_list: WatchList | None = None
     """Keeps which instruments a person has chosen to watch."""
+    money_book: KeptBook = field(default_factory=KeptBook)
+    """The money-flow ledger, once somebody has asked for it."""
     on_keys: Callable[[], None] | None = None
     """Told when keys were changed, unlocked or locked."""
     arming: Arming = field(default_factory=lambda: Arming(SystemClock()))

@@ -19,7 +19,7 @@ from engine.model.instrument import CASH_KINDS
 from engine.model.valuation import VIEW
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from engine.execution.derivatives import Derivatives
     from engine.execution.inquiry import Inquiry
@@ -91,6 +91,8 @@ class Accounts:
         self._ledger = ledger
         self._inquiry = inquiry
         self._derivatives = derivatives
+        self.explain: Callable[[AccountId, Currency, Decimal], bool] | None = None
+        """Books a difference that was announced, such as a deposit on its way; tells whether it was."""
         self.passed = 0
         """Executions of before the first start that were passed over so far."""
         self._lasting: dict[AccountId, Lasting[Kind]] = {}
@@ -227,7 +229,7 @@ class Accounts:
                 # Nothing moved around the answer, so it speaks of exactly what is booked.
                 balances = self._ledger.state.balances.get(account, {})
                 booked = {currency: balance.total for currency, balance in balances.items()}
-                return tuple(one for one in differences(booked, said) if not self._is_rounding(account, one))
+                return tuple(one for one in differences(booked, said) if not self._is_known(account, one))
         log.warning("balances were not compared: too much is being executed", account=account)
         return None
 
@@ -235,6 +237,12 @@ class Accounts:
         await self._inquiry.catch_up(venue, account)
         if self._derivatives is not None:
             await self._derivatives.catch_up(venue, account)
+
+    def _is_known(self, account: AccountId, difference: Difference) -> bool:
+        """Whether a difference is no riddle: it was announced, or is rounding; then it is booked."""
+        if self.explain is not None and self.explain(account, difference.currency, difference.amount):
+            return True
+        return self._is_rounding(account, difference)
 
     def _is_rounding(self, account: AccountId, difference: Difference) -> bool:
         """Whether it is the last digits of profit that a venue has rounded; then its word is taken over.

@@ -11,6 +11,7 @@ import msgspec
 from engine.model.decimals import ONE, ZERO
 from engine.model.ids import Currency, InstrumentId, Owner, venue_of
 from engine.model.valuation import VIEW, Rates
+from engine.state.capital import settled_of
 
 if TYPE_CHECKING:
     from engine.model.commitments import Commitments
@@ -28,7 +29,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     capital: Decimal
     """What was given to the owner."""
     realised: Decimal
-    """Profit of closed pieces after fees and funding; negative is a loss."""
+    """Profit of closed pieces after fees and funding that is not part of the capital yet; negative is a loss."""
     invested: Decimal
     """Cost of the open lots."""
     reserved: Decimal
@@ -83,7 +84,7 @@ class BotBudgets:
             return value * rate
 
         with decimal.localcontext(VIEW):
-            realised = invested = reserved = ZERO
+            realised, invested, reserved = -settled_of(self._state, owner), ZERO, ZERO
             for (who, currency), sums in self._state.owner_sums.items():
                 if who == owner:
                     realised += worth(sums.realised - sums.fees - sums.funding, currency)

@@ -7,9 +7,9 @@ A venue answers requests and delivers what happens through two sinks: private `V
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import msgspec
 
@@ -218,6 +218,19 @@ class VenueHealth(msgspec.Struct, frozen=True, kw_only=True):
     """Share of each rate limit that is used now, 0 to 1, by the limit's name."""
     paused_until: int = 0
     """UTC nanoseconds until which the venue has forbidden requests; 0 for not at all."""
+
+
+@runtime_checkable
+class Fundable(Protocol):
+    """A market of paper money, which can be put in and taken out."""
+
+    def fund(self, account: AccountId, currency: Currency, amount: Decimal) -> Awaitable[None]:
+        """Add money at once, or take it out where the amount is negative; what is returned waits until it is kept.
+
+        Raises:
+            NotFoundError: No such account.
+            ValidationError: More would be taken out than is free.
+        """
 
 
 class Venue(Protocol):

@@ -18,6 +18,7 @@ from engine import events as ev
 from engine.errors import StateConsistencyError, StateCorruptionError
 from engine.model.account import Account, Balance
 from engine.model.adaptation import AdaptedEntry
+from engine.model.capital import CapitalEntry, TransferEntry
 from engine.model.decimals import EXACT
 from engine.model.entries import (
     BotEntry,
@@ -42,7 +43,7 @@ from engine.model.order import Order
 from engine.model.position import Position
 from engine.model.regime import RegimeEntry
 from engine.model.risk_metrics import DayEquity
-from engine.state import derivatives, guards, measured, money, orders, registers
+from engine.state import capital, derivatives, guards, measured, money, orders, registers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -60,6 +61,7 @@ _HANDLERS = {
     **registers.HANDLERS,
     **guards.HANDLERS,
     **measured.HANDLERS,
+    **capital.HANDLERS,
 }
 
 _encode = msgspec.msgpack.Encoder(decimal_format="string", order="deterministic").encode
@@ -147,6 +149,10 @@ class EngineState:
         """Net sums that had come in from outside when risk was measured last."""
         self.stress_tests: dict[int, ev.StressTested] = {}
         """The last stress test of each of the last UTC days, oldest first."""
+        self.capital: dict[AccountId, CapitalEntry] = {}
+        """Reserve, locked profit and the course of the pools of each account; missing before anything is kept."""
+        self.transfers: dict[str, TransferEntry] = {}
+        """Planned transfers that have not arrived, by id."""
         self.oco: dict[str, list[ClientOrderId]] = {}
         """Open members of each OCO group; derived from `orders`."""
 
@@ -336,4 +342,6 @@ _MAPS: dict[str, Any] = {
     "equity_days": list[tuple[int, DayEquity]],
     "deposits_seen": list[tuple[Currency, Decimal]],
     "stress_tests": list[tuple[int, ev.StressTested]],
+    "capital": list[tuple[AccountId, CapitalEntry]],
+    "transfers": list[tuple[str, TransferEntry]],
 }

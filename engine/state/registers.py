@@ -15,6 +15,7 @@ from engine.model.entries import (
     MarkEntry,
     TradingState,
 )
+from engine.state.capital import forget_pool
 
 if TYPE_CHECKING:
     from engine.model.ids import Owner
@@ -91,6 +92,7 @@ def _bot_memory(state: EngineState, event: ev.BotMemorySaved, _ts: int) -> None:
 def _bot_deleted(state: EngineState, event: ev.BotDeleted, _ts: int) -> None:
     _bot(state, event.bot)
     del state.bots[event.bot]
+    forget_pool(state, event.bot)
 
 
 def _signal(state: EngineState, event: ev.SignalRaised, _ts: int) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from engine.model.order import Order
     from engine.state.core import EngineState
 
-__all__ = ["check_balances", "check_orders", "check_positions", "flaws"]
+__all__ = ["check_balances", "check_capital", "check_orders", "check_positions", "flaws"]
 
 
 def flaws(state: EngineState, *, owners: bool = True) -> list[Finding]:
@@ -37,6 +37,7 @@ def flaws(state: EngineState, *, owners: bool = True) -> list[Finding]:
     """
     return [
         *check_balances(state),
+        *check_capital(state),
         *check_positions(state),
         *check_orders(state, state.orders.items(), working=True, owners=owners),
         *check_orders(state, state.recent.items(), working=False),
@@ -100,6 +101,19 @@ def _held(state: EngineState) -> dict[tuple[AccountId, Currency], Decimal]:
     for (_, account, currency), amount in groups.items():
         held[account, currency] += amount
     return held
+
+
+def check_capital(state: EngineState) -> Iterator[Finding]:
+    """Locks and planned transfers against their rules; both are of accounts that are known."""
+    for account, entry in state.capital.items():
+        if account not in state.accounts:
+            yield _flaw(BALANCES, account, f"Capital is kept of an account {account} that is not known.")
+        for lock, held in entry.locks.items():
+            if held.amount <= ZERO:
+                yield _flaw(BALANCES, lock, f"The locked profit {lock} of {account} is {held.amount:f}.")
+    for transfer, planned in state.transfers.items():
+        if planned.amount <= ZERO or planned.source == planned.target:
+            yield _flaw(BALANCES, transfer, f"The planned transfer {transfer} moves nothing.")
 
 
 # --- positions -------------------------------------------------------------------------------------------------------

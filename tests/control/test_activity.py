@@ -15,7 +15,7 @@ from tests.kit.histories import PROPERTY_MIX, HistoryMaker
 SILENT = {
     "AccountOpened", "BotConfigured", "BotMemorySaved", "EpochOpened", "EquityRecorded", "FillsCaughtUp",
     "FundingCaughtUp", "InstrumentDefined", "MarkRecorded", "OrderAmendRequested", "OrderAmended",
-    "OrderCancelRequested", "OrderSubmitted", "RiskMeasured", "Transferred",
+    "OrderCancelRequested", "OrderSubmitted", "RiskMeasured", "Transferred", "PoolsMeasured",
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from engine.control import (
     views,
+    views_capital,
     views_errors,
     views_keys,
     views_live,
@@ -33,6 +34,7 @@ from engine.model.candle import Candle
 
 NAMES: dict[str, Any] = {
     **vars(views),
+    **vars(views_capital),
     **vars(views_errors),
     **vars(views_keys),
     **vars(views_live),

@@ -106,8 +106,8 @@ async def test_a_bot_brings_its_market_along_and_trades_in_the_account_of_its_ve
         assert "BINANCE:ETH/BTC" in market.feeds["BINANCE"].watched
         entry = on.engine.bots.find("one")
         assert on.engine.bots.account_of(entry) == "paper-binance"
-        assert on.engine.free_capital(AccountId("paper-binance")) == 9_500
-        assert on.engine.free_capital(AccountId("paper")) == 10_000
+        assert on.engine.capital.free(AccountId("paper-binance")) == 8_500
+        assert on.engine.capital.free(AccountId("paper")) == 9_000
         with pytest.raises(NotFoundError, match="BINANCE has no account paper; it has paper-binance"):
             await on.call("bots.create", **{**bot, "name": "two", "account": "paper"})
     async with market.deck(tmp_path, f"[paper]\nenabled = true\n{BINANCE}") as on:

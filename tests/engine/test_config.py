@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import ValidationError
 
-from engine.config import ENV_NAMES, Settings, changes, json_schema, known_keys, load_settings, shown
+from engine.config import Settings, changes, json_schema, known_keys, load_settings, shown
 from engine.errors import ConfigurationError
+from engine.setting_names import ENV_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,6 +13,7 @@ from engine.model.order import OrderSide, OrderStatus, OrderType
 from engine.model.scenario import ScenarioKind
 from engine.model.shares import apportion
 from engine.model.verification import BALANCES, CHECKS, Finding, Grade
+from tests.kit.capital_facts import capital
 from tests.kit.guard_facts import guard
 from tests.kit.measured_facts import measured
 
@@ -169,6 +170,7 @@ def perpetual(maker: HistoryMaker) -> None:
 
 
 RARE: Mapping[str, Callable[[HistoryMaker], None]] = {
+    "capital": capital,
     "risk": risk,
     "engine": engine,
     "hand_over": hand_over,

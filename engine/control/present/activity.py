@@ -114,6 +114,16 @@ def _money(verb: str) -> Callable[[EngineState, Any], Words]:
     return words
 
 
+def _funds_moved(state: EngineState, event: ev.FundsMoved) -> Words | None:
+    if not event.flows:
+        return None
+    moves = ", ".join(
+        f"{_n(flow.amount)} {event.currency} from {_who(state, flow.source)} to {_who(state, flow.target)}"
+        for flow in event.flows
+    )
+    return INFO, f"Capital moved: {moves} ({event.reason})", "", ""
+
+
 def _funding(_state: EngineState, event: ev.FundingPaid) -> Words:
     verb = "received" if event.amount < 0 else "paid"
     return INFO, f"Funding {verb}: {_n(abs(event.amount))} {event.currency}", "", event.instrument
@@ -197,6 +207,34 @@ TOLD: dict[type[Any], Callable[[EngineState, Any], Words | None]] = {
     ev.BalanceAdjusted: _money("Balance adjusted by"),
     ev.FundingPaid: _funding,
     ev.InterestCharged: _money("Interest"),
+    ev.FundsMoved: _funds_moved,
+    ev.ProfitSettled: lambda _s, e: (
+        GOOD,
+        f"Profit of {_n(e.profit)} {e.currency} settled: {_n(e.locked)} locked, {_n(e.compounded)} put to work",
+        "",
+        "",
+    ),
+    ev.ProfitUnlockAsked: lambda _s, e: (WARNING, f"Locked profit {e.lock} asked for by {e.actor}: {e.reason}", "", ""),
+    ev.ProfitUnlocked: lambda _s, e: (INFO, f"Locked profit {e.lock} is free: {e.reason}", "", ""),
+    ev.CapitalPreserved: lambda _s, e: (
+        CRITICAL if e.on else GOOD,
+        f"Capital of {e.account} {'is preserved' if e.on else 'flows again'}: {e.reason} (by {e.actor})",
+        "",
+        "",
+    ),
+    ev.TransferPlanned: lambda _s, e: (
+        INFO,
+        f"Planned: {e.kind} of {_n(e.amount)} {e.currency}, {e.source or 'outside'} to {e.target or 'outside'}",
+        "",
+        "",
+    ),
+    ev.TransferLeft: lambda _s, e: (INFO, f"The transfer {e.transfer} is on its way", "", ""),
+    ev.TransferEnded: lambda _s, e: (
+        GOOD if e.arrived else WARNING,
+        f"The transfer {e.transfer} {'is done' if e.arrived else 'was given up'}",
+        "",
+        "",
+    ),
     ev.MarginSet: lambda _s, e: (
         WARNING if e.adopted else INFO,
         f"{e.instrument} is at {_n(e.leverage)}x {e.mode}" + (", found so at the venue" if e.adopted else ""),

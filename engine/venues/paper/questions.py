@@ -11,16 +11,17 @@ from engine.model.venue import Permissions, StreamHealth, VenueHealth, VenueStat
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from engine.clock import Clock
     from engine.model.candle import Candle
-    from engine.model.ids import AccountId, InstrumentId
+    from engine.model.ids import AccountId, Currency, InstrumentId
     from engine.model.instrument import Instrument
     from engine.model.margin import MarginSetting
     from engine.model.market import MarketTrade
     from engine.model.venue import FundingPayment, MarginMode, VenuePosition
     from engine.venues.markets.contract import Market
+    from engine.venues.paper.commits import Commits
     from engine.venues.paper.exchange import PaperExchange
     from engine.venues.paper.orders import Report
     from engine.venues.paper.store import PaperStore
@@ -37,6 +38,7 @@ class PaperQuestions:
     """Mixed into the paper venue, which owns everything that is used here."""
 
     _clock: Clock
+    _commits: Commits
     _exchange: PaperExchange
     _failure: str
     _market: Market
@@ -64,6 +66,12 @@ class PaperQuestions:
     ) -> Sequence[Candle]:
         """The newest closed candles before `end`."""
         raise NotImplementedError
+
+    def fund(self, account: AccountId, currency: Currency, amount: Decimal) -> Awaitable[None]:
+        """Add money at once, or take it out; see `Fundable`."""
+        self._check_open()
+        self._exchange.deposit(account, currency, amount)
+        return self._commits.durable()
 
     async def positions(self, account: AccountId) -> Sequence[VenuePosition]:
         """All open positions in perpetuals. Raises NotFoundError, ExchangeConnectionError."""

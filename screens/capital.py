@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from console.app import QuarterdeckApp
-    from engine.control.views_capital import CapitalPlanView, CapitalView, FlowPage, LockRow, PoolRow
+    from engine.control.views_capital import CapitalPlanView, CapitalView, FlowPage, LockedProfitRow, PoolRow
     from screens.sheet import Line
 
 __all__ = ["FLOWS", "capital_lines", "plan_dialog", "plan_lines", "show_capital", "show_plan"]
@@ -157,7 +157,7 @@ def _pool(app: QuarterdeckApp, pool: PoolRow) -> list[Line]:
     return lines
 
 
-def _lock(app: QuarterdeckApp, lock: LockRow, now: int) -> Line:
+def _lock(app: QuarterdeckApp, lock: LockedProfitRow, now: int) -> Line:
     why = "asked for, opens" if lock.asked_at is not None else "opens"
     return [
         (f"{clean(lock.lock)}  ", "text"),

@@ -22,7 +22,7 @@ __all__ = [
     "LedgerPage",
     "LedgerRow",
     "LegRow",
-    "LockRow",
+    "LockedProfitRow",
     "MoneyView",
     "PlaceRow",
     "PoolRow",
@@ -80,7 +80,7 @@ class AccountRow(View, frozen=True, kw_only=True):
     """UTC nanoseconds; None where nothing is settled by itself."""
 
 
-class LockRow(View, frozen=True, kw_only=True):
+class LockedProfitRow(View, frozen=True, kw_only=True):
     """Locked profit."""
 
     lock: str
@@ -136,7 +136,7 @@ class CapitalView(View, frozen=True, kw_only=True):
     """Least capital for that purpose."""
     accounts: tuple[AccountRow, ...]
     pools: tuple[PoolRow, ...]
-    locks: tuple[LockRow, ...]
+    locks: tuple[LockedProfitRow, ...]
     transfers: tuple[TransferRow, ...]
     missing: tuple[str, ...]
     """What could not be valued."""

@@ -15,7 +15,8 @@ from tests.kit.histories import PROPERTY_MIX, HistoryMaker
 SILENT = {
     "AccountOpened", "BotConfigured", "BotMemorySaved", "EpochOpened", "EquityRecorded", "FillsCaughtUp",
     "FundingCaughtUp", "InstrumentDefined", "MarkRecorded", "OrderAmendRequested", "OrderAmended",
-    "OrderCancelRequested", "OrderSubmitted", "RiskMeasured", "Transferred", "PoolsMeasured",
+    "OrderCancelRequested", "OrderSubmitted", "PeakRecorded", "PeriodBegan", "PoolsMeasured", "RiskMeasured",
+    "TradeEnded", "Transferred",
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from engine.control.views_capital import (
     CapitalView,
     FlowPage,
     FlowRow,
-    LockRow,
+    LockedProfitRow,
     PoolRow,
     TargetRow,
     TransferRow,
@@ -42,7 +42,7 @@ def view() -> CapitalView:
         account=PAPER, currency=USDT, equity=D(10_000), reserve=D(1000), locked=D(200), allocated=D(2150), used=D(900),
         available=D(6650), preserved="", next_settlement=NOW + 30 * HOUR,
     )  # fmt: skip
-    lock = LockRow(
+    lock = LockedProfitRow(
         lock="lock-a1b2c3", account=PAPER, currency=USDT, amount=D(200), locked_at=NOW, unlocks_at=NOW + 50 * HOUR,
         remaining_s=180_000, asked_at=None,
     )  # fmt: skip

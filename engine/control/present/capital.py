@@ -11,7 +11,7 @@ from engine.control.views_capital import (
     CapitalPlanView,
     CapitalView,
     FlowRow,
-    LockRow,
+    LockedProfitRow,
     PoolRow,
     RulingRow,
     TargetRow,
@@ -127,10 +127,10 @@ def _pool_row(engine: Engine, pool: Pool) -> PoolRow:
     )
 
 
-def _locks(engine: Engine, now: int) -> Iterator[LockRow]:
+def _locks(engine: Engine, now: int) -> Iterator[LockedProfitRow]:
     for account, entry in engine.state.capital.items():
         for name, lock in entry.locks.items():
-            yield LockRow(
+            yield LockedProfitRow(
                 lock=name,
                 account=account,
                 currency=engine.state.accounts[account].base_currency,

@@ -15,7 +15,8 @@ from tests.kit.histories import PROPERTY_MIX, HistoryMaker
 SILENT = {
     "AccountOpened", "BotConfigured", "BotMemorySaved", "EpochOpened", "EquityRecorded", "FillsCaughtUp",
     "FundingCaughtUp", "InstrumentDefined", "MarkRecorded", "OrderAmendRequested", "OrderAmended",
-    "OrderCancelRequested", "OrderSubmitted", "RiskMeasured", "Transferred",
+    "OrderCancelRequested", "OrderSubmitted", "PeakRecorded", "PeriodBegan", "RiskMeasured", "TradeEnded",
+    "Transferred",
 }  # fmt: skip
 
 

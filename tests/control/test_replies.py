@@ -13,6 +13,7 @@ import pytest
 from engine.control import (
     views,
     views_errors,
+    views_guards,
     views_keys,
     views_live,
     views_margin,
@@ -34,6 +35,7 @@ from engine.model.candle import Candle
 NAMES: dict[str, Any] = {
     **vars(views),
     **vars(views_errors),
+    **vars(views_guards),
     **vars(views_keys),
     **vars(views_live),
     **vars(views_margin),

@@ -40,7 +40,7 @@ CALM = Hurry(timeout_s=1.0, visible_s=1.0, grace_s=0.5, compare_s=1.2)
 """Two engines ask within one minute."""
 LARGE = D(86_000)
 """Worth of an order that no single price has room for."""
-BOT = {"name": "b1", "strategy": "trend_following", "timeframe": "1h", "capital": "400000"}
+BOT = {"name": "b1", "strategy": "trend_following", "timeframe": "1h", "capital": "300000"}
 
 
 @dataclass

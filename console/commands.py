@@ -77,6 +77,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "journal": CommandEntry(
         "console.journal_commands:journal", "Look into the journal, check it, write it out, repair it."
     ),
+    "report": CommandEntry("console.report_commands:report", "Write reports for others, such as a tax office."),
     "config": CommandEntry("console.home_commands:config", "Show, check and change the settings.", "config"),
     "paths": CommandEntry("console.home_commands:paths", "Say where everything of this home folder is."),
 }

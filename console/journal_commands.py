@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from console.plain import say, say_json
+from console.progress import progress_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from console.cli import Invocation
     from engine.control.journal_tools import Survey
@@ -23,26 +22,6 @@ __all__ = ["journal"]
 @click.group()
 def journal() -> None:
     """Look into the journal, check it, write it out, repair it."""
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Tell a person on a terminal how far it is; a file or a pipe gets nothing of it."""
-    watched = sys.stderr.isatty()
-    told = -1
-
-    def tell(done: int, of: int) -> None:
-        nonlocal told
-        share = done * 100 // max(of, 1)
-        if watched and share != told:
-            told = share
-            click.echo(f"\r\x1b[2K{what}: {share} % ({done:,} of {of:,})", nl=False, err=True)
-
-    try:
-        yield tell
-    finally:
-        if watched and told >= 0:
-            click.echo("\r\x1b[2K", nl=False, err=True)
 
 
 @journal.command()
@@ -89,7 +68,7 @@ def verify(context: click.Context, replayed: bool, as_json: bool) -> None:
     from engine.control.journal_tools import verify_journal
 
     invocation: Invocation = context.obj
-    with _progress("checking") as progress:
+    with progress_line("checking") as progress:
         found = verify_journal(invocation.home, progress, replayed=replayed)
     if as_json:
         say_json(asdict(found))
@@ -180,7 +159,7 @@ def repair(invocation: Invocation, yes: bool, as_json: bool) -> None:
             _say_survey(found)
         return yes or (not as_json and click.confirm("Repair it?"))
 
-    with _progress("looking") as progress:
+    with progress_line("looking") as progress:
         done = repair_journal(invocation.home, version("quarterdeck"), agree, progress)
     if as_json:
         say_json(done)

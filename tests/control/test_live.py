@@ -139,7 +139,8 @@ def test_only_testnets_and_this_machine_are_open() -> None:
 
 @pytest.fixture
 async def on(tmp_path: Path) -> AsyncIterator[Deck]:
-    async with deck(tmp_path) as found:
+    # What a paper account holds is less than a trend follower needs with real money.
+    async with deck(tmp_path, capital_management__minimums__trend_following=1000) as found:
         account = found.engine.state.accounts[found.engine.account]
         found.engine.ledger.record(ev.AccountOpened(account=msgspec.structs.replace(account, mode=TradingMode.LIVE)))
         yield found

@@ -36,6 +36,11 @@ SHORTHANDS: dict[str, tuple[Shorthand, ...]] = {
 
 POSITIONAL: dict[str, tuple[str, ...]] = {
     "alerts.acknowledge": ("ids",),
+    "algos.accelerate": ("id", "factor"),
+    "algos.cancel": ("id",),
+    "algos.pause": ("id",),
+    "algos.resume": ("id",),
+    "algos.start": ("side", "quantity", "instrument"),
     "api.describe": ("noun",),
     "config.get": ("key",),
     "config.set": ("values",),
@@ -99,7 +104,7 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
 }
 """Operation -> fields that are given by their place. A mapping takes all that is left, as NAME=VALUE."""
 
-SINGULAR = {"params": "param", "limits": "limit", "values": "value"}
+SINGULAR = {"params": "param", "execution": "execution", "limits": "limit", "values": "value"}
 """Field that holds several -> the option that is repeated for each."""
 
 NOT_COMMANDS = frozenset({"replay", "live.arm", "live.disarm"})

@@ -74,6 +74,7 @@ def make_bots(engine: Engine, library: Library) -> BotManager:
         engine.settings.strategies.max_concurrent_strategies,
         engine.errors,
         engine._heard,
+        engine.algos,
     )
 
 

@@ -33,6 +33,7 @@ from engine.model.decimals import ZERO
 from engine.model.entries import TradingState
 from engine.model.ids import AccountId, Currency, InstrumentId, venue_of
 from engine.model.valuation import Rates, Valuation, account_equity, together
+from engine.parents import make_algos
 from engine.remedies import Remedies
 from engine.resilience.caution import Caution
 from engine.resilience.handler import ErrorHandler
@@ -114,6 +115,7 @@ class Engine:
         self.desk = Desk(self.ledger, self.risk.gate, self.hub, ids, self.dispatcher)
         self.dispatcher.attach(self.desk)
         self.risk.attach(self.desk)
+        self.algos = make_algos(self)
         self._emulations = {plan.venue.id: plan.venue for plan in venues if isinstance(plan.venue, EmulatingVenue)}
         self.inherited = inherited
         """What the process before this one left; None after a usual start."""
@@ -286,6 +288,7 @@ class Engine:
                     if self._recovered:
                         self.risk.tick(now)
                         self.capital.tick(now)
+                        self.algos.tick(now)
             except JournalError as error:
                 log.error("the tick waits: the journal failed", problem=error.message)
             except Exception as error:  # a breaker that cannot be judged must stop trading, not the engine

@@ -14,6 +14,14 @@ import msgspec
 
 from engine.errors import StateCorruptionError
 from engine.model.account import Account
+from engine.model.algo_facts import (
+    ParentAccelerated,
+    ParentCancelRequested,
+    ParentEnded,
+    ParentOpened,
+    ParentPaused,
+    ParentResumed,
+)
 from engine.model.breaker_facts import (
     BreakerHalfOpened,
     BreakerHeld,
@@ -44,7 +52,7 @@ from engine.model.derivative_facts import (
 )
 from engine.model.entries import Opening
 from engine.model.fill import Fill
-from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueOrderId
+from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, ParentId, VenueOrderId
 from engine.model.instrument import Instrument
 from engine.model.metric_facts import RegimeChanged, RiskAdapted, RiskMeasured, StressTested
 from engine.model.order import Decision, OrderSide, OrderType, TimeInForce
@@ -63,6 +71,7 @@ __all__ = [
     "MarginSet", "MarkRecorded", "OperatorActed", "OrderAccepted", "OrderAdopted", "OrderAmendRequested",
     "OrderAmended", "OrderCancelRejected", "OrderCancelRequested", "OrderCanceled", "OrderExpired", "OrderFilled",
     "OrderIntended", "OrderOutcomeUnknown", "OrderRefused", "OrderRejected", "OrderSubmitted", "OrderTriggered",
+    "ParentAccelerated", "ParentCancelRequested", "ParentEnded", "ParentOpened", "ParentPaused", "ParentResumed",
     "PeakRecorded", "PeriodBegan", "PoolsMeasured", "PositionAdopted", "PositionLiquidated", "ProfitSettled",
     "ProfitUnlockAsked", "ProfitUnlocked", "Record", "RecoveryVerified", "RegimeChanged", "RiskAdapted", "RiskMeasured",
     "ScenarioBegan", "ScenarioEnded", "SignalRaised", "StateChecked", "StressTested", "TradeEnded",
@@ -264,6 +273,8 @@ class OrderIntended(_Fact, frozen=True, kw_only=True):
     post_only: bool = False
     reduce_only: bool = False
     oco_group: str | None = None
+    parent: ParentId | None = None
+    """The parent order whose child it is."""
 
 
 class OrderSubmitted(_Fact, frozen=True, kw_only=True):
@@ -516,6 +527,7 @@ Event = (
     | RiskMeasured | RegimeChanged | RiskAdapted | StressTested
     | FundsMoved | ProfitSettled | ProfitUnlockAsked | ProfitUnlocked | CapitalPreserved | PoolsMeasured
     | TransferPlanned | TransferLeft | TransferEnded
+    | ParentOpened | ParentPaused | ParentResumed | ParentAccelerated | ParentCancelRequested | ParentEnded
 )  # fmt: skip
 
 

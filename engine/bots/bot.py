@@ -20,6 +20,8 @@ from engine.model.signal import Signal, SignalAction, SignalDirection
 from engine.strategy.contract import Holding
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.execution.desk import Desk
     from engine.ledger import Ledger
     from engine.model.candle import Bars
@@ -48,7 +50,10 @@ class Sizer(Protocol):
 
 
 class Bot:
-    """One strategy on one instrument of one account."""
+    """One strategy on one instrument of one account.
+
+    `enter` takes its entries where they are not sent as one order; it raises as the desk's `submit` does.
+    """
 
     def __init__(
         self,
@@ -61,6 +66,7 @@ class Bot:
         quotes: Quotes,
         sizer: Sizer,
         params_hash: str = "",
+        enter: Callable[[OrderRequest], object] | None = None,
     ) -> None:
         self.owner = owner
         self.account = account
@@ -72,6 +78,7 @@ class Bot:
         self.last_signal_ts = 0
         self.last_bar_ts = 0
         self._desk = desk
+        self._send_entry = enter or desk.submit
         self._ledger = ledger
         self._quotes = quotes
         self._sizer = sizer
@@ -165,7 +172,7 @@ class Bot:
             # The opposite wish ends the position; opening the other way waits for the next signal.
             self.close(signal.reason)
             return
-        if not self.entries_allowed or self.memory.closing or self._position.entering():
+        if not self.entries_allowed or self.memory.closing or self._position.is_entering:
             return
         quote = self._quotes.quote(self.instrument.id)
         price = quote.mark if quote is not None else None
@@ -195,7 +202,7 @@ class Bot:
         )
         self._wanted_levels = (memory.stop, memory.target)
         try:
-            self._desk.submit(request)
+            self._send_entry(request)
         except OrderRejectionError as error:
             memory.stop, memory.target = before
             log.info("refused by risk", bot=self.owner, reason=error.message)
@@ -273,10 +280,12 @@ class Bot:
 
     def cancel_all(self, reason: str) -> None:
         """Cancel every open order of this bot."""
+        self._position.withdraw(reason)
         self._position.cancel(self.orders(), reason)
 
     def cancel_entries(self, reason: str) -> None:
         """Cancel its orders that could open or enlarge a position."""
+        self._position.withdraw(reason)
         self._position.cancel(self._position.entering(), reason)
 
     def _decision(self, reason: str) -> Decision:

@@ -16,13 +16,16 @@ from engine.strategy.runner import STATE_MISMATCH, StrategyRunner
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
+    from engine.bots.execution import Execution
     from engine.clock import Clock
+    from engine.execution.algos.supervisor import Algos
     from engine.execution.desk import Desk
     from engine.ledger import Ledger
     from engine.market.hub import MarketHub
     from engine.model.candle import Candle
     from engine.model.entries import BotEntry
     from engine.model.instrument import Instrument
+    from engine.model.order import OrderRequest
     from engine.strategy.contract import Strategy
 
 __all__ = ["AccountOf", "BotBuilder", "Library"]
@@ -56,6 +59,7 @@ class BotBuilder:
         library: Gives their strategies.
         history: Gives the newest closed candles of an instrument and timeframe, oldest first.
         heard: Gives the bars that an engine before this one has heard to the last, oldest first; none after a restart.
+        algos: Takes entries that are traded in parts; None where every entry is one order.
         clock: Measures how long strategies take.
     """
 
@@ -70,7 +74,9 @@ class BotBuilder:
         history: Callable[[InstrumentId, str, int], Awaitable[Sequence[Candle]]],
         clock: Clock,
         heard: Callable[[InstrumentId, str], Sequence[Candle]] = lambda instrument, timeframe: (),
+        algos: Algos | None = None,
     ) -> None:
+        self._algos = algos
         self._account_of = account_of
         self._ledger = ledger
         self._desk = desk
@@ -154,7 +160,15 @@ class BotBuilder:
             self._hub,
             self._sizers(account),
             runner.params_hash,
+            self._entry(config.execution),
         )
+
+    def _entry(self, execution: Execution) -> Callable[[OrderRequest], object] | None:
+        """What takes the entries of a bot; None where each is one order."""
+        plan, algos = execution.plan(), self._algos
+        if plan is None or algos is None:
+            return None
+        return lambda request: algos.open(request, plan, max_slippage=execution.max_slippage)
 
     def _restore(self, entry: BotEntry, bot: Bot, *, memory_only: bool = False) -> None:
         try:

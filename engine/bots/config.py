@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from engine.bots.execution import Execution
 from engine.errors import ConfigurationError
 from engine.model.candle import timeframe_ns
 
@@ -29,6 +30,7 @@ class BotConfig(BaseModel):
     capital: Decimal = Field(Decimal(2000), gt=0, description="What the bot may use, in the account's base currency.")
     params: dict[str, bool | int | float | str] = Field(default_factory=dict, description="The strategy's parameters.")
     autostart: bool = Field(default=False, description="Start together with the engine.")
+    execution: Execution = Field(default_factory=Execution, description="How its entries are executed.")
 
     @field_validator("name")
     @classmethod

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from engine.bots.bot import Bot, Sizer
     from engine.clock import Clock
+    from engine.execution.algos.supervisor import Algos
     from engine.execution.desk import Desk
     from engine.ledger import Ledger
     from engine.market.hub import BarListener, MarketHub
@@ -71,6 +72,7 @@ class BotManager:
         max_running: int = MAX_RUNNING,
         errors: ErrorHandler | None = None,
         heard: Callable[[InstrumentId, str], Sequence[Candle]] = lambda instrument, timeframe: (),
+        algos: Algos | None = None,
     ) -> None:
         self.errors = errors or ErrorHandler(clock)
         """Hears of every failure of a bot."""
@@ -80,7 +82,7 @@ class BotManager:
         self._desk = desk
         self._hub = hub
         self._library = library
-        self._builder = BotBuilder(account_of, ledger, desk, hub, sizers, library, history, clock, heard)
+        self._builder = BotBuilder(account_of, ledger, desk, hub, sizers, library, history, clock, heard, algos)
         self._clock = clock
         self._free_capital = free_capital
         self.max_running = max_running

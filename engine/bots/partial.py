@@ -78,7 +78,8 @@ class PartialFills:
             self._ended.append(event.client_id)
 
     def _is_entry(self, order: Order) -> bool:
-        return not order.reduce_only and order.owner in self._ledger.state.bots
+        # A parent order sees to what its children leave.
+        return not order.reduce_only and order.parent is None and order.owner in self._ledger.state.bots
 
     def tick(self, now: int) -> None:
         """Judge what has waited long enough; `now` in UTC nanoseconds.

@@ -16,6 +16,7 @@ from engine import events as ev
 from engine.errors import ConflictError, NotFoundError, OrderRejectionError, StrategyError
 from engine.execution.emulation import is_held
 from engine.logs import get_logger
+from engine.model.algos import ParentStatus
 from engine.model.order import Decision, Order, OrderRequest, OrderSide, OrderType
 from engine.model.venue import AMEND_UNSUPPORTED
 from engine.risk.emergency import is_closing
@@ -122,6 +123,19 @@ class Protection:
         """Those of them that can open or enlarge it."""
         return [order for order in self.orders() if not order.reduce_only]
 
+    @property
+    def is_entering(self) -> bool:
+        """Whether anything is under way that can open or enlarge it, parent orders included."""
+        return bool(self.entering()) or any(
+            parent.owner == self._owner for parent in self._ledger.state.parents.values()
+        )
+
+    def withdraw(self, reason: str) -> None:
+        """End the bot's parent orders: they place nothing more, and their orders are cancelled."""
+        for parent in tuple(self._ledger.state.parents.values()):
+            if parent.owner == self._owner and parent.status is not ParentStatus.ENDING:
+                self._ledger.record(ev.ParentCancelRequested(parent=parent.id, reason=reason))
+
     # --- what happens ------------------------------------------------------------------------------------------------
 
     def on_fact(self, event: ev.Event) -> None:
@@ -176,7 +190,9 @@ class Protection:
         """Stop or target closes the position: an entry that still fills must not build it up again."""
         order = self._ledger.state.order(event.client_id)
         if order is not None and order.reduce_only:
-            self.cancel(self.entering(), f"{order.type.replace('_', ' ')} reached")
+            reason = f"{order.type.replace('_', ' ')} reached"
+            self.withdraw(reason)
+            self.cancel(self.entering(), reason)
 
     def _on_rejected(self, event: ev.OrderRejected) -> None:
         self._forget(event.client_id)
@@ -219,7 +235,7 @@ class Protection:
         self.cancel(self.reducing(), "the position is closed")
         if not self.reducing():
             self.memory.closing = ""
-        if not self.entering():
+        if not self.is_entering:
             self.memory.stop = self.memory.target = None
             self._refusals.clear()
 
@@ -303,6 +319,7 @@ class Protection:
         Raises:
             StrategyError: Risk refuses to let it be closed, again and again.
         """
+        self.withdraw(reason)
         self.cancel(self.entering(), reason)
         if not self.held or is_closing(self._ledger.state, self._instrument.id, self._owner):
             return

@@ -13,7 +13,7 @@ from engine.model.account import TradingMode
 from engine.model.entries import TradingState
 from engine.model.verification import BALANCES, Finding, Grade
 from engine.state.core import ENGINE_SCOPE
-from engine.state.soundness import check_balances, check_orders, check_positions
+from engine.state.soundness import check_balances, check_orders, check_parents, check_positions
 from storage.journal.recovery import Recovered
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Recovery:
             JournalError: Nothing can be booked any more.
         """
         state = self._ledger.state
-        flaws = [*check_balances(state), *check_positions(state)]
+        flaws = [*check_balances(state), *check_positions(state), *check_parents(state)]
         flaws += await in_pieces(state, state.orders, working=True)
         flaws += await in_pieces(state, state.recent, working=False)
         if flaws:

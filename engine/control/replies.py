@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.control import (
     views,
+    views_algos,
     views_capital,
     views_errors,
     views_guards,
@@ -33,6 +34,12 @@ REPLIES: dict[str, Any] = {
     "alerts.channels": list[views_records.ChannelRow],
     "alerts.list": views_records.AlertPage,
     "alerts.test": list[views_records.ChannelRow],
+    "algos.accelerate": views_algos.ParentRow,
+    "algos.cancel": views_algos.ParentRow,
+    "algos.list": list[views_algos.ParentRow],
+    "algos.pause": views_algos.ParentRow,
+    "algos.resume": views_algos.ParentRow,
+    "algos.start": views_algos.ParentRow,
     "api.describe": dict[str, Any],
     "backup.create": views.JobRow,
     "backup.list": list[views_records.BackupRow],
@@ -176,6 +183,7 @@ REPLIES: dict[str, Any] = {
 """Operation -> type of its reply."""
 
 TOPICS: dict[str, Any] = {
+    "algos.state": tuple[views_algos.ParentRow, ...],
     "bots.state": tuple[views.BotRow, ...],
     "engine.status": views.EngineStatus,
     "errors.notices": tuple[views_errors.NoticeRow, ...],

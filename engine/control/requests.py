@@ -230,6 +230,11 @@ class CreateBot(Request):
     capital: Amount = Field(Decimal(2000), gt=0, description="What it may use, in base currency.")
     params: dict[str, bool | int | float | str] = Field(default_factory=dict, description="Strategy parameters.")
     autostart: bool = Field(default=False, description="Start together with the engine.")
+    execution: dict[str, bool | int | float | str] = Field(
+        default_factory=dict,
+        description="How its entries are executed: algorithm (market, chase, peg, twap, pov)"
+        " and its parameters; see algos.start.",
+    )
 
     @field_validator("capital", mode="before")
     @classmethod

@@ -15,6 +15,7 @@ MOST = 5_000
 """Largest number that a filter may ask for."""
 
 STATE_FILTERS: dict[str, dict[str, Any]] = {
+    "algos.state": {},
     "bots.state": {},
     "engine.status": {},
     "errors.notices": {},

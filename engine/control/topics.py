@@ -16,6 +16,7 @@ from engine import events as ev
 from engine.control.facts import Fact, FactLog
 from engine.control.link import Delta, DeltaHandler
 from engine.control.present.activity import activity
+from engine.control.present.algos import parent_row
 from engine.control.present.bots import bot_row
 from engine.control.present.market import book_view, candle_view, ticker_row, trades_view
 from engine.control.present.measured import metrics_view, regimes_view
@@ -100,6 +101,11 @@ def _valued(context: Context, filters: dict[str, Any]) -> object:
     return _facts(context, filters), _markets(context, filters)
 
 
+def _parents(context: Context, filters: dict[str, Any]) -> object:
+    # What is due by a schedule moves with time alone.
+    return _facts(context, filters), context.need_engine().state.parents and _always(context, filters)
+
+
 def _always(context: Context, _: dict[str, Any]) -> object:
     return context.need_engine().clock.now()
 
@@ -153,6 +159,12 @@ STATE_TOPICS: dict[str, StateTopic] = {
         0.5,
         lambda c, f: tuple(ticker_row(m) for m in c.need_engine().hub.markets.values()),
         _markets,
+    ),
+    "algos.state": StateTopic(
+        "Parent orders that run, newest first.",
+        0.25,
+        lambda c, f: tuple(parent_row(c.need_engine(), p) for p in reversed(c.need_engine().state.parents.values())),
+        _parents,
     ),
     "orders.open": StateTopic(
         "Open orders, newest first.",

@@ -391,6 +391,8 @@ class BotRow(View, frozen=True, kw_only=True):
     """File that defines the strategy; empty for one that is known by name."""
     account: AccountId = AccountId("")
     """In which it trades."""
+    execution: dict[str, str | float | int | bool | None] = {}
+    """How its entries are executed: what differs from one market order."""
 
 
 class LimitRow(View, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from engine.model.fill import FillCause
 from engine.model.instrument import CASH_KINDS
 from engine.model.order import Decision, Order, OrderRequest, OrderStatus, OrderType, can_move
 from engine.model.reserve import reservation
+from engine.model.risk import Verdict
 from engine.model.venue import OrderCommand
 from engine.state import external_shares
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from engine.ledger import Ledger
     from engine.model.fill import Fill
     from engine.model.ids import AccountId, ClientOrderId
-    from engine.model.risk import Gate, Quotes, Verdict
+    from engine.model.risk import Gate, Quotes, RefusalCode
 
 __all__ = ["Desk"]
 
@@ -59,6 +60,25 @@ class Desk:
         if change is None:
             return self.judge(self._as_request(order, None, None, None), order.client_id)
         return self.judge(self._rest(order, change.quantity, change.price, change.stop_price), order.client_id)
+
+    def admit(
+        self, request: OrderRequest, forgiven: frozenset[RefusalCode] = frozenset(), correlation: str = ""
+    ) -> None:
+        """Check a request that is not sent itself, such as the whole of a parent order; only a refusal is booked.
+
+        Args:
+            request: What shall come to be in parts.
+            forgiven: Reasons that hold for one order and not for its parts.
+            correlation: Operation or signal that led to it.
+
+        Raises:
+            OrderRejectionError: The gate refused; details carry `codes`.
+            JournalError: Nothing can be booked any more.
+        """
+        verdict = self.judge(request)
+        refusals = tuple(refusal for refusal in verdict.refusals if refusal.code not in forgiven)
+        if refusals:
+            self._refuse(request, Verdict(refusals=refusals), correlation)
 
     def submit(self, request: OrderRequest, correlation: str = "") -> Order:
         """Check a request, book its intent and queue its sending.
@@ -101,6 +121,7 @@ class Desk:
                 post_only=request.post_only,
                 reduce_only=request.reduce_only,
                 oco_group=request.oco_group,
+                parent=request.parent,
             ),
             correlation,
         )
@@ -374,6 +395,7 @@ class Desk:
             reduce_only=order.reduce_only,
             oco_group=order.oco_group,
             decision=order.decision,
+            parent=order.parent,
         )
 
 

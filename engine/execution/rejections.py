@@ -169,6 +169,9 @@ class Rejections:
         order = self._ledger.state.order(event.client_id)
         if order is None or order.owner == MANUAL or order.reduce_only or order.owner not in self._ledger.state.bots:
             return None
+        if order.parent is not None:
+            # Its parent sees to what was not executed; a corrected order beside it would double that.
+            return None
         return order if self._settings.analyze_rejection_reason else None
 
     def act(self, order: Order, code: str, reason: str) -> Order | None:

@@ -14,6 +14,7 @@ from engine.errors import NotFoundError
 from engine.logs import get_logger
 from engine.model.candle import Candle, timeframe_ns
 from engine.model.candle_builder import CandleBuilder
+from engine.model.decimals import ZERO
 from engine.model.market import (
     BookMoved,
     BookUpdate,
@@ -29,6 +30,7 @@ from engine.model.risk import Quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from decimal import Decimal
 
     from engine.model.ids import InstrumentId
     from engine.model.instrument import Instrument
@@ -234,6 +236,7 @@ class Market:
         """UTC nanoseconds (engine clock) at which something was last heard to have traded; 0 for never."""
         self.told: tuple[str, int, float] = ("", 0, 0.0)
         """Timeframe, begin and volume of the last candle of the venue."""
+        """Sum of their scaled quantities."""
         self.broken = False
         """True while the book has a gap and is not to be trusted."""
         self.missed: deque[BookUpdate] = deque(maxlen=MISSED)
@@ -316,6 +319,11 @@ class MarketHub:
         market = self.markets.get(instrument)
         return market.traded if market is not None else 0
 
+    def volume(self, instrument: InstrumentId) -> Decimal:
+        """Everything heard to be traded of an instrument since its market is kept, in its own units."""
+        market = self.markets.get(instrument)
+        return ZERO if market is None else market.instrument.quantity_from_int(market.traded)
+
     def series(self, instrument: InstrumentId, timeframe: str) -> CandleSeries:
         """The candles of a timeframe, built from now on when nobody asked before.
 
@@ -370,6 +378,7 @@ class MarketHub:
         market.tape.append(trade)
         market.trades += 1
         market.traded = now
+        market.traded += trade.quantity
         bid, ask = market.top
         if bid is not None and ask is not None and not bid <= trade.price <= ask:
             market.outside += 1

@@ -12,6 +12,7 @@ __all__ = [
     "Currency",
     "InstrumentId",
     "Owner",
+    "ParentId",
     "TradeId",
     "VenueId",
     "VenueOrderId",
@@ -36,6 +37,8 @@ Currency = NewType("Currency", str)
 """Upper-case code, such as `USDT`."""
 Owner = NewType("Owner", str)
 """Who an order belongs to: a bot's id, `manual`, or `external`."""
+ParentId = NewType("ParentId", str)
+"""Name of a parent order, such as `twap-1042`: its algorithm, and the number of the fact that opened it."""
 
 MANUAL = Owner("manual")
 SIMULATED = VenueId("SIM")

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueOrderId
+from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, ParentId, VenueOrderId
 
 __all__ = [
     "OPEN_STATUSES",
@@ -148,6 +148,8 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
     oco_group: str | None = None
     """Orders of one group cancel each other: what one fills, the others lose."""
     decision: Decision = Decision(reason="")
+    parent: ParentId | None = None
+    """The parent order whose child it is."""
 
 
 class Order(msgspec.Struct, kw_only=True):
@@ -195,6 +197,8 @@ class Order(msgspec.Struct, kw_only=True):
     """Largest quantity among the changes not answered yet; None when none changes it."""
     pending_reserve_unit: Decimal | None = None
     """Largest `reserve_unit` among them."""
+    parent: ParentId | None = None
+    """The parent order whose child it is."""
 
     @property
     def is_open(self) -> bool:

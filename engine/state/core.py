@@ -18,6 +18,7 @@ from engine import events as ev
 from engine.errors import StateConsistencyError, StateCorruptionError
 from engine.model.account import Account, Balance
 from engine.model.adaptation import AdaptedEntry
+from engine.model.algos import Parent
 from engine.model.capital import CapitalEntry, TransferEntry
 from engine.model.decimals import EXACT
 from engine.model.entries import (
@@ -36,14 +37,14 @@ from engine.model.entries import (
     Sums,
     TradingState,
 )
-from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner
+from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, ParentId
 from engine.model.instrument import Instrument
 from engine.model.margin import UNLEVERED, MarginSetting
 from engine.model.order import Order
 from engine.model.position import Position
 from engine.model.regime import RegimeEntry
 from engine.model.risk_metrics import DayEquity
-from engine.state import capital, derivatives, guards, measured, money, orders, registers
+from engine.state import capital, derivatives, guards, measured, money, orders, parents, registers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -62,6 +63,7 @@ _HANDLERS = {
     **guards.HANDLERS,
     **measured.HANDLERS,
     **capital.HANDLERS,
+    **parents.HANDLERS,
 }
 
 _encode = msgspec.msgpack.Encoder(decimal_format="string", order="deterministic").encode
@@ -155,6 +157,12 @@ class EngineState:
         """Planned transfers that have not arrived, by id."""
         self.oco: dict[str, list[ClientOrderId]] = {}
         """Open members of each OCO group; derived from `orders`."""
+        self.parents: dict[ParentId, Parent] = {}
+        """Parent orders that have not ended."""
+        self.ended_parents: dict[ParentId, Parent] = {}
+        """The last ended ones, oldest first."""
+        self.families: dict[ParentId, list[ClientOrderId]] = {}
+        """Open orders of each parent, oldest first; derived from `orders`."""
 
     @property
     def seq(self) -> int:
@@ -224,6 +232,16 @@ class EngineState:
             return []
         ids = self.oco.get(order.oco_group, [])
         return [self.orders[i] for i in ids if i != order.client_id and i in self.orders]
+
+    def parent(self, parent: ParentId | None) -> Parent | None:
+        """A parent order that is open or ended recently."""
+        if parent is None:
+            return None
+        return self.parents.get(parent) or self.ended_parents.get(parent)
+
+    def children(self, parent: ParentId) -> list[Order]:
+        """The open orders of a parent, oldest first."""
+        return [self.orders[child] for child in self.families.get(parent, ())]
 
     # --- the fold ----------------------------------------------------------------------------------------------------
 
@@ -295,6 +313,7 @@ class EngineState:
         for order in state.orders.values():
             if order.oco_group is not None:
                 state.oco.setdefault(order.oco_group, []).append(order.client_id)
+            parents.join(state, order)
         return state
 
     def state_hash(self) -> str:
@@ -344,4 +363,6 @@ _MAPS: dict[str, Any] = {
     "stress_tests": list[tuple[int, ev.StressTested]],
     "capital": list[tuple[AccountId, CapitalEntry]],
     "transfers": list[tuple[str, TransferEntry]],
+    "parents": list[tuple[ParentId, Parent]],
+    "ended_parents": list[tuple[ParentId, Parent]],
 }

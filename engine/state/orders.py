@@ -9,6 +9,7 @@ from engine.errors import IllegalTransitionError, StateConsistencyError
 from engine.model.decimals import ZERO
 from engine.model.entries import Forgotten
 from engine.model.order import Decision, Order, OrderStatus, TimeInForce, can_move
+from engine.state import parents
 from engine.state.money import book_fill, money
 
 if TYPE_CHECKING:
@@ -58,9 +59,12 @@ def _order_intended(state: EngineState, event: ev.OrderIntended, ts: int) -> Non
         reserve_currency=event.reserve_currency,
         reserve_unit=event.reserve_unit,
         decision=event.decision,
+        parent=event.parent,
     )
     before = _held(state, order)
     state.orders[order.client_id] = order
+    parents.join(state, order)
+    parents.child_intended(state, order, ts)
     if order.oco_group is not None:
         state.oco.setdefault(order.oco_group, []).append(order.client_id)
     _reserve(state, order, before)
@@ -114,6 +118,7 @@ def _retire(state: EngineState, order: Order) -> None:
     del state.orders[order.client_id]
     state.recent[order.client_id] = order
     _forget_amends(order)
+    parents.child_ended(state, order)
     if order.oco_group is not None:
         members = state.oco.get(order.oco_group, [])
         if order.client_id in members:
@@ -134,6 +139,7 @@ def _retire(state: EngineState, order: Order) -> None:
 def _reopen(state: EngineState, order: Order) -> None:
     del state.recent[order.client_id]
     state.orders[order.client_id] = order
+    parents.join(state, order)
     if order.oco_group is not None:
         state.oco.setdefault(order.oco_group, []).append(order.client_id)
 
@@ -172,6 +178,7 @@ def _amend_requested(state: EngineState, event: ev.OrderAmendRequested, ts: int)
     order.updated = ts
     if not order.is_open:
         return
+    parents.child_moved(state, order, event.stop_price)
     before = _held(state, order)
     order.pending_amends += 1
     if event.quantity is not None:
@@ -230,7 +237,9 @@ def _order_filled(state: EngineState, event: ev.OrderFilled, ts: int) -> None:
     order.fill_keys.add(key)
     order.venue_order_id = fill.venue_order_id
     order.filled = filled
-    order.cost += fill.price * fill.quantity * instrument.multiplier
+    cost = fill.price * fill.quantity * instrument.multiplier
+    order.cost += cost
+    parents.book_execution(state, order, fill, cost)
     order.fees[fill.fee_currency] = order.fees.get(fill.fee_currency, ZERO) + fill.fee
     order.overfilled = executed > order.quantity
     # The group's hold was measured before the filled quantity changed; _move measures after.

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from decimal import Decimal
 
-    from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId
+    from engine.model.algos import Parent
+    from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, ParentId
     from engine.model.order import Order
     from engine.state.core import EngineState
 
-__all__ = ["check_balances", "check_capital", "check_orders", "check_positions", "flaws"]
+__all__ = ["check_balances", "check_capital", "check_orders", "check_parents", "check_positions", "flaws"]
 
 
 def flaws(state: EngineState, *, owners: bool = True) -> list[Finding]:
@@ -41,6 +42,7 @@ def flaws(state: EngineState, *, owners: bool = True) -> list[Finding]:
         *check_positions(state),
         *check_orders(state, state.orders.items(), working=True, owners=owners),
         *check_orders(state, state.recent.items(), working=False),
+        *check_parents(state),
     ]
 
 
@@ -179,3 +181,32 @@ def _order_flaws(state: EngineState, client_id: ClientOrderId, order: Order, *, 
         yield f"is filled with {order.executed:f}, more than its {order.quantity:f}"
     if bool(order.fill_keys) is not bool(order.filled):
         yield f"is filled with {order.filled:f} by {len(order.fill_keys)} executions"
+
+
+# --- parent orders ---------------------------------------------------------------------------------------------------
+
+
+def check_parents(state: EngineState) -> Iterator[Finding]:
+    """Parent orders against the rules of their life, and the register of their children against the open orders."""
+    families: dict[ParentId, list[ClientOrderId]] = defaultdict(list)
+    for order in state.orders.values():
+        if order.parent is not None:
+            families[order.parent].append(order.client_id)
+    for parent_id in {*families, *state.families}:
+        if sorted(families.get(parent_id, [])) != sorted(state.families.get(parent_id, [])):
+            yield _flaw(ORDERS, parent_id, f"The open orders of the parent {parent_id} are not those that name it.")
+    for parents, working in ((state.parents, True), (state.ended_parents, False)):
+        for parent_id, parent in parents.items():
+            for text in _parent_flaws(state, parent_id, parent, working=working):
+                yield _flaw(ORDERS, parent_id, f"The parent order {parent_id} {text}.")
+
+
+def _parent_flaws(state: EngineState, parent_id: ParentId, parent: Parent, *, working: bool) -> Iterator[str]:
+    if parent.id != parent_id:
+        yield f"is kept under another name than its own, {parent.id}"
+    if parent.is_open is not working:
+        yield f"is {parent.status} and kept among the {'open' if working else 'ended'} ones"
+    if parent.account not in state.accounts or parent.instrument not in state.instruments:
+        yield f"is of {parent.account} in {parent.instrument}, which is not known"
+    if parent.quantity <= ZERO or parent.executed < ZERO or parent.exited < ZERO or parent.pace <= 0:
+        yield f"has impossible quantities: {parent.executed:f} of {parent.quantity:f}"

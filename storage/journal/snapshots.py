@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STATE_FORMAT", "SnapshotHeader", "SnapshotStore"]
 
-STATE_FORMAT = 7
+STATE_FORMAT = 8
 """Raised whenever the fold or its sections change their meaning: older snapshots are then replayed instead."""
 
 NEWER = "newer_release"

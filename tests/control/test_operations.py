@@ -49,12 +49,14 @@ PROMISED_OPERATIONS = [
     "health.live", "health.ready", "strategies.config", "strategies.backtest", "strategies.performance", "risk.limits",
     "risk.alerts", "trades.list", "alerts.list", "alerts.acknowledge", "config.get", "config.set", "logs.tail",
     "errors.list", "errors.patterns", "errors.reports", "errors.recoveries", "risk.metrics", "risk.metrics_history",
-    "risk.regimes", "risk.stress",
+    "risk.regimes", "risk.stress", "algos.start", "algos.pause", "algos.resume", "algos.accelerate", "algos.cancel",
+    "algos.list",
 ]
 PROMISED_TOPICS = [
     "engine.status", "market.book", "market.trades", "market.candles", "market.tickers", "orders.open",
     "portfolio.overview", "portfolio.positions", "portfolio.balances", "bots.state", "risk.state", "jobs.state",
     "facts.activity", "orders.fills", "replay.state", "errors.notices", "venues.state", "risk.metrics", "risk.regimes",
+    "algos.state",
 ]
 # fmt: on
 

@@ -46,6 +46,7 @@ PROPERTY_MIX: Mapping[str, int] = {
     "signal": 2, "memory": 2, "bot": 3, "refused": 2, "risk": 3, "deposit": 3, "withdraw": 2, "transfer": 2,
     "adjust": 2, "funding": 3, "interest": 2, "external": 4, "engine": 2,
     "hand_over": 1, "adopt": 2, "check": 2, "scenario": 2, "perpetual": 6, "guard": 4, "measured": 2, "capital": 5,
+    "parent": 5,
 }  # fmt: skip
 """Everything that can happen, the rare things often."""
 
@@ -182,10 +183,12 @@ class HistoryMaker:
         price = self.price(instrument)
         cash = instrument.kind is InstrumentKind.SPOT
         reserves_base = cash and side is OrderSide.SELL
+        parents = [parent.id for parent in self.state.parents.values() if parent.instrument == instrument.id]
         self.orders += 1
         self._correlation = f"sig-{self.orders}"
         self.book(
             ev.OrderIntended(
+                parent=rng.choice(parents) if parents else None,
                 client_id=ClientOrderId(f"q1w2e3r4{self._epoch:02d}{self.orders:08d}"),
                 account=PAPER,
                 instrument=instrument.id,

@@ -6,11 +6,25 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from engine import events as ev
-from engine.model.ids import AccountId, ClientOrderId, Owner, VenueOrderId
+from engine.model.algos import (
+    BracketPlan,
+    IcebergPlan,
+    LimitPlan,
+    MarketPlan,
+    Parent,
+    ParentStatus,
+    ParticipationPlan,
+    Plan,
+    SchedulePlan,
+    Trail,
+    TrailingPlan,
+)
+from engine.model.ids import AccountId, ClientOrderId, Owner, ParentId, VenueOrderId
 from engine.model.instrument import InstrumentKind
 from engine.model.margin import MarginMode
-from engine.model.order import OrderSide, OrderStatus, OrderType
+from engine.model.order import Decision, OrderSide, OrderStatus, OrderType
 from engine.model.scenario import ScenarioKind
+from engine.model.schedule import Slice
 from engine.model.shares import apportion
 from engine.model.verification import BALANCES, CHECKS, Finding, Grade
 from tests.kit.capital_facts import capital
@@ -59,6 +73,57 @@ def risk(maker: HistoryMaker) -> None:
         maker.book(ev.BreakerReset(breaker="daily_loss", scope=scope, actor="operator", reason="looked into it"))
     else:
         maker.book(ev.LimitsChanged(limits=b'{"max_position":"1000"}', actor="operator"))
+
+
+def _plan(maker: HistoryMaker, price: Decimal) -> Plan:
+    return maker.rng.choice(
+        (
+            MarketPlan(),
+            LimitPlan(price=price),
+            SchedulePlan(name="twap", slices=(Slice(0, Decimal("0.5")), Slice(60_000_000_000, Decimal(1)))),
+            ParticipationPlan(rate=Decimal("0.1")),
+            IcebergPlan(price=price, display=Decimal(1)),
+            TrailingPlan(trail=Trail(fraction=Decimal("0.02"))),
+            BracketPlan(price=price, stop=price / 2),
+        )
+    )
+
+
+def parent(maker: HistoryMaker) -> None:
+    """A parent order is opened, paused, resumed, accelerated, asked to end, or has ended."""
+    rng, open_ = maker.rng, list(maker.state.parents.values())
+    if not open_ or (len(open_) < 4 and rng.random() < 0.4):
+        instrument = maker.pick_instrument()
+        maker.book(
+            ev.ParentOpened(
+                parent=ParentId(f"twap-{maker.state.seq + 1}"),
+                account=PAPER,
+                instrument=instrument.id,
+                owner=Owner("manual"),
+                side=rng.choice(list(OrderSide)),
+                quantity=100 * instrument.current_rules.lot,
+                plan=_plan(maker, 10 * instrument.current_rules.price_tick),
+                decision=Decision(reason="a large order"),
+            )
+        )
+        return
+    _change_parent(maker, rng.choice(open_))
+
+
+def _change_parent(maker: HistoryMaker, parent: Parent) -> None:
+    choice = maker.rng.randrange(3)
+    if parent.status is ParentStatus.ENDING:
+        if not maker.state.families.get(parent.id):
+            status = maker.rng.choice((ParentStatus.CANCELLED, ParentStatus.STOPPED))
+            maker.book(ev.ParentEnded(parent=parent.id, status=status, reason="asked for"))
+    elif choice == 0:
+        maker.book(ev.ParentCancelRequested(parent=parent.id, reason="asked for", stopped=maker.rng.random() < 0.3))
+    elif choice == 1:
+        maker.book(ev.ParentAccelerated(parent=parent.id, pace=maker.rng.choice((50, 200))))
+    elif parent.status is ParentStatus.PAUSED:
+        maker.book(ev.ParentResumed(parent=parent.id))
+    else:
+        maker.book(ev.ParentPaused(parent=parent.id, reason="asked for"))
 
 
 def hand_over(maker: HistoryMaker) -> None:
@@ -180,5 +245,6 @@ RARE: Mapping[str, Callable[[HistoryMaker], None]] = {
     "perpetual": perpetual,
     "guard": guard,
     "measured": measured,
+    "parent": parent,
 }
 """By name of the action."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.control.ops import (
     alerts,
+    algos,
     api,
     backtests,
     backup,
@@ -37,6 +38,7 @@ from engine.control.ops import (
 
 __all__ = [
     "alerts",
+    "algos",
     "api",
     "backup",
     "backtests",

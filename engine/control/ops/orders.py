@@ -65,8 +65,12 @@ async def place(context: Context, request: PlaceOrder) -> OrderRow:
 @operation("orders.cancel", CancelOrder, Role.TRADER, mutates=True, emergency=True)
 async def cancel(context: Context, request: CancelOrder) -> OrderRow:
     """Ask the venue to cancel an order."""
-    engine = context.need_engine()
-    return order_row(engine, engine.desk.cancel(ClientOrderId(request.client_id), f"cancelled by {context.actor}"))
+    engine, reason = context.need_engine(), f"cancelled by {context.actor}"
+    order = engine.desk.cancel(ClientOrderId(request.client_id), reason)
+    parent = engine.state.parents.get(order.parent) if order.parent is not None else None
+    if parent is not None:
+        engine.algos.cancel(parent, f"an order of it was {reason}")
+    return order_row(engine, order)
 
 
 @operation("orders.replace", ReplaceOrder, Role.TRADER, mutates=True, tier=Tier.CONFIRM)
@@ -94,6 +98,11 @@ async def cancel_all(context: Context, request: CancelAll) -> list[OrderRow]:
         fits = request.instrument is None or order.instrument == request.instrument
         return fits and (owner is None or order.owner == owner)
 
+    # Whoever would place them anew ends first.
+    engine.algos.cancel_matching(
+        lambda parent: request.instrument in (None, parent.instrument) and owner in (None, parent.owner),
+        f"all cancelled by {context.actor}",
+    )
     orders = engine.desk.cancel_matching(wanted, f"all cancelled by {context.actor}")
     return [order_row(engine, order) for order in orders]
 
@@ -201,6 +210,10 @@ async def close(context: Context, request: ClosePosition) -> list[OrderRow]:
         engine.bots.close_position(engine.state.bots[owner], f"closed by {context.actor}")
         return [order_row(engine, order) for order in bot.orders()]
     known = engine.state.instruments[instrument]
+    engine.algos.cancel_matching(
+        lambda parent: (parent.owner, parent.account, parent.instrument) == (owner, account, instrument),
+        "the position is being closed",
+    )
     side = OrderSide.SELL if position.quantity > 0 else OrderSide.BUY
     working = engine.desk.cancel_matching(
         lambda o: (o.owner, o.account, o.instrument, o.side) == (owner, account, instrument, side),

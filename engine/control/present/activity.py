@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import events as ev
 from engine.control.views import Activity
+from engine.model.algos import ParentStatus
 from engine.model.ids import InstrumentId, symbol_of, venue_of
 from engine.model.places import place_name
 from engine.model.regime import PORTFOLIO
@@ -196,6 +197,27 @@ def _stressed(_state: EngineState, event: ev.StressTested) -> Words:
     return WARNING if broken else INFO, f"Stress test ({event.cause}): {told}", "", ""
 
 
+def _parent(text: str, severity: str = INFO) -> Callable[[EngineState, Any], Words]:
+    def words(state: EngineState, event: Any) -> Words:
+        parent = state.parent(event.parent)
+        if parent is None:
+            return severity, f"{text}: {event.parent}", "", ""
+        what = f"{parent.side} {_n(parent.quantity)} {_market(state, parent.instrument, parent.account)}"
+        reason = getattr(event, "reason", "")
+        said = f"{text}: {parent.id}, {what}" + (f" ({reason})" if reason else "")
+        return severity, said, _who(state, parent.owner), parent.instrument
+
+    return words
+
+
+def _parent_ended(state: EngineState, event: ev.ParentEnded) -> Words:
+    severity, text = {
+        ParentStatus.DONE: (GOOD, "Algorithm done"),
+        ParentStatus.STOPPED: (WARNING, "Algorithm stopped"),
+    }.get(event.status, (INFO, "Algorithm cancelled"))
+    return _parent(text, severity)(state, event)
+
+
 TOLD: dict[type[Any], Callable[[EngineState, Any], Words | None]] = {
     ev.EngineStarted: lambda _s, e: (INFO, f"The engine started (release {e.release}, pid {e.pid})", "", ""),
     ev.EngineStopped: lambda _s, e: (INFO, f"The engine stopped: {e.reason}", "", ""),
@@ -279,6 +301,12 @@ TOLD: dict[type[Any], Callable[[EngineState, Any], Words | None]] = {
     ev.RegimeChanged: _regime,
     ev.RiskAdapted: _adapted,
     ev.StressTested: _stressed,
+    ev.ParentOpened: _parent("Algorithm started"),
+    ev.ParentPaused: _parent("Algorithm paused"),
+    ev.ParentResumed: _parent("Algorithm resumed"),
+    ev.ParentAccelerated: lambda s, e: _parent(f"Algorithm at {e.pace}% of its pace")(s, e),
+    ev.ParentCancelRequested: _parent("Algorithm is ending"),
+    ev.ParentEnded: _parent_ended,
     ev.LimitsChanged: lambda _s, e: (INFO, f"Risk limits changed by {e.actor}", "", ""),
 }
 """How each fact worth telling is said; what is missing (marks, memories, amendments) is not told."""

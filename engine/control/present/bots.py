@@ -74,6 +74,7 @@ def bot_row(engine: Engine, entry: BotEntry) -> BotRow:
         autostart=config.autostart if config is not None else False,
         strategy_file=(config.strategy_file or "") if config is not None else "",
         account=account,
+        execution=config.execution.model_dump(mode="json", exclude_defaults=True) if config is not None else {},
     )
 
 

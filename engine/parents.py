@@ -1,0 +1,77 @@
+"""Parent orders in the running engine: whether each may act now, and what is told when one stops itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.errors import NotFoundError
+from engine.execution.algos.supervisor import Algos, Standing
+from engine.execution.emulation import is_held
+from engine.model.entries import BotState
+from engine.model.ids import MANUAL
+from engine.risk.emergency import EMERGENCY_ACTOR
+from engine.risk.scopes import Scope
+from engine.state import ENGINE_SCOPE
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
+    from engine.errors import QuarterdeckError
+    from engine.model.algos import Parent
+    from engine.model.order import Order
+
+__all__ = ["make_algos", "standing"]
+
+_GONE = frozenset({BotState.STOPPED, BotState.ERROR})
+_NOT_UP = frozenset({BotState.STARTING, BotState.RECOVERING})
+
+
+def make_algos(engine: Engine) -> Algos:
+    """The supervisor of an engine's parent orders."""
+
+    def can_amend(order: Order) -> bool:
+        try:
+            return is_held(order) or engine.unit(order.instrument).venue.capabilities.amend
+        except NotFoundError:
+            return False
+
+    def on_stop(parent: Parent, error: QuarterdeckError) -> None:
+        engine.errors.report(error, component="execution", operation="parent order", parent=parent.id)
+
+    return Algos(
+        engine.ledger,
+        engine.desk,
+        engine.hub,
+        engine.hub,
+        standing=lambda parent, now: standing(engine, parent, now),
+        can_amend=can_amend,
+        on_stop=on_stop,
+    )
+
+
+def standing(engine: Engine, parent: Parent, now: int) -> Standing:
+    """Whether a parent may act: an emergency stop ends it, any other halt lets nothing be entered meanwhile."""
+    state, blocked = engine.state, ""
+    for key in Scope.keys_of(parent.instrument, parent.owner):
+        halt = state.halts.get(key)
+        if halt is not None and halt.actor.startswith(EMERGENCY_ACTOR):
+            return Standing(over=f"emergency stop: {halt.reason}")
+        if halt is not None:
+            blocked = blocked or f"{Scope.parse(key).words} is {halt.state} ({halt.reason})"
+    if parent.owner != MANUAL:
+        bot = state.bots.get(parent.owner)
+        if bot is None or bot.state in _GONE:
+            return Standing(over="its bot does not run")
+        if bot.state in _NOT_UP:
+            blocked = blocked or "its bot is not up yet"
+    for (name, scope), breaker in state.breakers.items():
+        if scope in (ENGINE_SCOPE, parent.account):
+            blocked = blocked or f"the breaker {name.replace('_', ' ')} is open ({breaker.reason})"
+    return Standing(blocked=blocked or _market_words(engine, parent, now))
+
+
+def _market_words(engine: Engine, parent: Parent, now: int) -> str:
+    quote, limits = engine.hub.quote(parent.instrument), engine.risk.limits()
+    if quote is None or quote.mark is None:
+        return "nothing is known of its market yet"
+    age = now - quote.ts
+    return f"its market was last heard {age / 1e9:.0f} s ago" if age > limits.stale_market_ns else ""

@@ -1,0 +1,1 @@
+"""Tests of parent orders and their algorithms."""

@@ -1,0 +1,222 @@
+"""Trailing stops and brackets on the paper exchange: they follow, protect what is held, and end one another."""
+
+from __future__ import annotations
+
+from decimal import Decimal as D
+
+import pytest
+
+from engine.errors import OrderRejectionError, ValidationError
+from engine.model.algos import BracketPlan, ParentStatus, Trail, TrailingPlan
+from engine.model.order import OrderType
+from engine.venues.paper.fill_model import FillKind
+from engine.venues.paper.settings import FeeCurrency, PaperSettings
+from tests.execution.algos.yard import BUY, NS, SELL, Yard
+from tests.venues.paper.helpers import make_exchange, make_instrument
+
+
+def walk(yard: Yard, *bids: str) -> None:
+    """The market moves, with a second between two moves."""
+    for bid in bids:
+        yard.market(bid, str(D(bid) + D("0.02")))
+        yard.step(1)
+
+
+# --- trailing --------------------------------------------------------------------------------------------------------
+
+
+def test_a_trailing_stop_follows_the_market_up_and_never_down() -> None:
+    yard = Yard()
+    parent = yard.open(TrailingPlan(trail=Trail(fraction=D("0.02"))), side=SELL, quantity="1")
+    assert yard.told() == ["sell stop_loss 1@97.99"]
+    walk(yard, "101", "103", "102", "101.5")
+    assert yard.amended() == ["@98.98", "@100.94"]
+    assert parent.level == D("100.94")
+    (stop,) = yard.children(parent)
+    assert stop.reduce_only
+    walk(yard, "100.9")
+    yard.step()
+    assert parent.executed == 1
+    assert parent.status is ParentStatus.DONE
+
+
+def test_a_trailing_stop_by_amount_waits_for_its_activation() -> None:
+    yard = Yard()
+    parent = yard.open(TrailingPlan(trail=Trail(amount=D(1), activation=D(102))), side=SELL, quantity="1")
+    walk(yard, "101", "101.99")
+    assert not yard.told()
+    walk(yard, "102", "101.5")
+    assert yard.told() == ["sell stop_loss 1@101"]
+    walk(yard, "102.5")
+    assert parent.level == D("101.5")
+
+
+def test_nothing_is_bought_back_on_spot() -> None:
+    yard = Yard()
+    plan = TrailingPlan(trail=Trail(fraction=D("0.02")))
+    with pytest.raises(OrderRejectionError):
+        yard.open(plan, side=BUY, quantity="1")
+
+
+def test_what_is_not_held_cannot_be_protected() -> None:
+    yard = Yard()
+    with pytest.raises(OrderRejectionError):
+        yard.open(TrailingPlan(trail=Trail(amount=D(1))), side=SELL, quantity="1001")
+
+
+def test_the_stop_stays_where_it_was_when_its_order_has_to_be_replaced() -> None:
+    yard = Yard(can_amend=False)
+    parent = yard.open(TrailingPlan(trail=Trail(amount=D(1))), side=SELL, quantity="1")
+    walk(yard, "105", "105")
+    assert yard.told() == ["sell stop_loss 1@98.99", "sell stop_loss 1@104"]
+    again = yard.again()
+    walk(again, "104.5")
+    assert again.parent(parent).level == D(104)
+
+
+@pytest.mark.parametrize(
+    ("trail", "words"),
+    [
+        (Trail(), "needs a distance"),
+        (Trail(fraction=D("0.1"), amount=D(1)), "needs a distance"),
+        (Trail(fraction=D(1)), "below 1"),
+        (Trail(amount=D(0)), "above 0"),
+    ],
+)
+def test_a_distance_that_makes_no_sense_is_refused(trail: Trail, words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Yard().open(TrailingPlan(trail=trail), side=SELL, quantity="1")
+
+
+# --- bracket ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_bracket_protects_what_was_entered_and_its_target_ends_it() -> None:
+    yard = Yard()
+    parent = yard.open(BracketPlan(stop=D(95), target=D(110)))
+    yard.step()
+    assert yard.told() == ["buy market 10", "sell stop_loss 10@95", "sell take_profit 10@110"]
+    stop, target = yard.children(parent)
+    assert stop.oco_group == target.oco_group is not None
+    assert stop.reduce_only
+    walk(yard, "109", "110.01")
+    yard.step()
+    assert parent.exited == 10
+    assert (parent.status, parent.reason) == (ParentStatus.DONE, "what was entered is closed")
+    assert not yard.state.orders
+
+
+def test_the_exits_are_no_larger_than_what_fees_in_the_base_asset_leave() -> None:
+    instrument = make_instrument(min_quantity="0.001", taker="0.001")
+    exchange = make_exchange(
+        FillKind.BOOK, instrument=instrument, settings=PaperSettings(fee_currency=FeeCurrency.RECEIVED)
+    )
+    yard = Yard(instrument=instrument, exchange=exchange)
+    yard.open(BracketPlan(stop=D(95)))
+    yard.step()
+    assert yard.told()[-1] == "sell stop_loss 9.99@95"
+
+
+def test_the_exits_grow_with_the_entry() -> None:
+    yard = Yard()
+    parent = yard.open(BracketPlan(price=D("99.99"), stop=D(95), target=D(110)))
+    assert yard.told() == ["buy limit 10@99.99"]
+    entry = yard.children(parent)[0]
+    queue = D(500)
+    for _ in range(2):
+        yard.traded("99.99", str(queue + 4))
+        queue = D(0)
+        yard.step(1)
+        yard.step(1)
+    assert entry.filled == 8
+    exits = {order.type: order.quantity for order in yard.children(parent) if order is not entry}
+    assert exits == {OrderType.STOP_LOSS: 8, OrderType.TAKE_PROFIT: 8}
+
+
+def test_a_stop_that_is_reached_withdraws_what_is_left_of_the_entry() -> None:
+    yard = Yard()
+    parent = yard.open(BracketPlan(price=D("99.99"), stop=D(95)))
+    yard.traded("99.99", "504")
+    yard.step(1)
+    yard.step(1)
+    yard.market("94", "94.1")
+    for _ in range(4):
+        yard.step(1)
+    # The limit was taken by the fall, and the stop sold what was held by then; nothing is left open.
+    assert parent.status is ParentStatus.DONE
+    assert parent.exited == parent.executed
+    assert not yard.state.orders
+
+
+def test_the_stop_of_a_bracket_may_trail() -> None:
+    yard = Yard()
+    parent = yard.open(BracketPlan(stop=D(98), trail=Trail(amount=D(2))))
+    yard.step()
+    walk(yard, "103", "101.5")
+    assert parent.level == 101
+    assert [order.stop_price for order in yard.children(parent)] == [101]
+
+
+def test_a_bracket_whose_exits_are_refused_closes_what_it_holds() -> None:
+    yard = Yard()
+    parent = yard.open(BracketPlan(stop=D(95)))
+    yard.wire.refuse = "no_stops"
+    for _ in range(30):
+        if yard.told()[-1].startswith("sell market"):
+            yard.wire.refuse = ""
+        yard.step(1)
+    assert [told for told in yard.told() if told == "sell stop_loss 10@95"] == ["sell stop_loss 10@95"] * 3
+    assert parent.status is ParentStatus.DONE
+    assert parent.exited == 10
+
+
+def test_a_cancelled_bracket_leaves_no_order_behind() -> None:
+    yard = Yard()
+    parent = yard.open(BracketPlan(stop=D(95), target=D(110)))
+    yard.step()
+    yard.algos.cancel(parent, "asked")
+    yard.step()
+    assert parent.status is ParentStatus.DONE
+    assert parent.reason == "everything is executed"
+    assert not yard.state.orders
+
+
+def test_a_paused_bracket_enters_nothing_and_goes_on_protecting() -> None:
+    yard = Yard()
+    parent = yard.open(BracketPlan(price=D("99.99"), stop=D(95)))
+    yard.traded("99.99", "504")
+    yard.algos.pause(parent, "asked")
+    for _ in range(3):
+        yard.step(1)
+    assert [(o.type, o.quantity) for o in yard.children(parent)] == [(OrderType.STOP_LOSS, D(4))]
+    yard.algos.resume(parent)
+    yard.step(1)
+    assert yard.told()[-1] == "buy limit 6@99.99"
+
+
+@pytest.mark.parametrize(
+    ("plan", "words"),
+    [
+        (BracketPlan(), "needs a stop or a target"),
+        (BracketPlan(stop=D(101)), "the stop is below the entry"),
+        (BracketPlan(target=D(99)), "the target is above the entry"),
+        (BracketPlan(price=D(97), stop=D(98)), "the stop is below the entry at 97"),
+    ],
+)
+def test_a_bracket_the_wrong_way_round_is_refused(plan: BracketPlan, words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Yard().open(plan)
+
+
+def test_an_exit_is_held_back_while_its_answer_is_not_known() -> None:
+    yard = Yard(instrument=make_instrument(min_quantity="0.001"))
+    parent = yard.open(BracketPlan(stop=D(95), trail=Trail(amount=D(5), every_ns=NS)))
+    yard.wire.lose = lambda effect: hasattr(effect, "command")
+    yard.step(1)
+    sent = len(yard.told())
+    walk(yard, "103", "104")
+    assert len(yard.told()) == sent
+    yard.wire.lose = lambda effect: False
+    yard.wire.tell(yard.wire.kept)
+    walk(yard, "105")
+    assert parent.level == 100

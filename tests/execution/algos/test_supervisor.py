@@ -1,0 +1,297 @@
+"""What people and crashes do to parent orders: they go on from the state alone and never do a thing twice."""
+
+from __future__ import annotations
+
+from decimal import Decimal as D
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine import events as ev
+from engine.errors import ConflictError, NotFoundError
+from engine.execution.effects import PlaceEffect
+from engine.model.algos import (
+    IcebergPlan,
+    LimitPlan,
+    MarketPlan,
+    ParentStatus,
+    ParticipationPlan,
+    SchedulePlan,
+    Trail,
+    TrailingPlan,
+)
+from engine.model.order import OrderStatus
+from engine.model.schedule import Slice
+from engine.state.soundness import flaws
+from tests.execution.algos.yard import NS, SELL, Yard
+
+if TYPE_CHECKING:
+    from engine.execution.effects import Effect
+    from engine.model.algos import Plan
+
+TWAP = SchedulePlan(name="twap", slices=tuple(Slice(n * 60 * NS, D(n + 1) / 4) for n in range(4)))
+
+
+def wait(yard: Yard, seconds: int) -> None:
+    for _ in range(seconds):
+        yard.step(1)
+
+
+# --- pause, resume, accelerate, cancel -------------------------------------------------------------------------------
+
+
+def test_a_paused_parent_withdraws_and_waits_and_its_schedule_is_later_by_the_pause() -> None:
+    yard = Yard()
+    parent = yard.open(TWAP)
+    wait(yard, 30)
+    yard.algos.pause(parent, "lunch")
+    wait(yard, 300)
+    assert (parent.executed, parent.status) == (D("2.5"), ParentStatus.PAUSED)
+    yard.algos.resume(parent)
+    wait(yard, 29)
+    assert parent.executed == D("2.5")
+    wait(yard, 1)
+    assert parent.executed == 5
+
+
+def test_a_pause_takes_back_what_rests() -> None:
+    yard = Yard()
+    parent = yard.open(LimitPlan(price=D(99)))
+    assert yard.children(parent)
+    yard.algos.pause(parent, "asked")
+    assert not yard.children(parent)
+    wait(yard, 20)
+    assert len(yard.told()) == 1
+    yard.algos.resume(parent)
+    assert yard.told() == ["buy limit 10@99"] * 2
+
+
+def test_an_accelerated_parent_is_that_much_faster() -> None:
+    yard = Yard()
+    parent = yard.open(TWAP)
+    yard.algos.accelerate(parent, D(4))
+    wait(yard, 45)
+    assert parent.status is ParentStatus.DONE or parent.executed == 10
+    with pytest.raises(ConflictError):
+        yard.algos.accelerate(yard.open(TWAP), D(1000))
+
+
+def test_what_is_not_possible_is_said() -> None:
+    yard = Yard()
+    with pytest.raises(NotFoundError, match="running are: none"):
+        yard.algos.find("twap-1")
+    parent = yard.open(MarketPlan())
+    with pytest.raises(ConflictError, match="only a paused one"):
+        yard.algos.resume(parent)
+    yard.step()
+    with pytest.raises(ConflictError, match="already done"):
+        yard.algos.find(parent.id)
+
+
+def test_a_cancelled_parent_ends_once_its_orders_have() -> None:
+    yard = Yard()
+    parent = yard.open(LimitPlan(price=D(99)))
+    yard.algos.cancel(parent, "asked")
+    yard.step()
+    assert (parent.status, parent.reason) == (ParentStatus.CANCELLED, "asked")
+    assert not yard.state.orders
+    wait(yard, 20)
+    assert len(yard.told()) == 1
+
+
+def test_a_parent_ends_when_somebody_else_cancels_an_order_of_it() -> None:
+    yard = Yard()
+    parent = yard.open(IcebergPlan(price=D(99), display=D(1)))
+    (child,) = yard.children(parent)
+    yard.desk.cancel(child.client_id, "the bot is stopped")
+    assert parent.status is ParentStatus.ENDING
+    yard.step()
+    assert parent.reason == "an order of it was cancelled: the bot is stopped"
+    assert str(parent.status) == "cancelled"
+
+
+def test_a_halt_lets_nothing_be_entered_and_an_emergency_ends_a_parent() -> None:
+    yard = Yard()
+    parent = yard.open(TWAP)
+    yard.blocked = "all trading is halted"
+    wait(yard, 120)
+    assert parent.executed == D("2.5")
+    assert yard.algos.words(parent.id) == "all trading is halted"
+    yard.blocked = ""
+    yard.step()
+    assert parent.executed == D("7.5")
+    yard.over = "emergency stop: test"
+    yard.step()
+    yard.step()
+    assert (parent.status, parent.reason) == (ParentStatus.CANCELLED, "emergency stop: test")
+
+
+# --- crashes ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_killed_engine_goes_on_in_the_middle_from_the_journal_alone() -> None:
+    yard = Yard()
+    parent = yard.open(TWAP)
+    wait(yard, 90)
+    assert parent.executed == 5
+    yard = yard.again()
+    found = yard.parent(parent)
+    wait(yard, 29)
+    assert found.executed == 5
+    wait(yard, 2)
+    assert found.executed == D("7.5")
+    yard = yard.again()
+    wait(yard, 90)
+    assert yard.parent(parent).status is ParentStatus.DONE
+    assert yard.parent(parent).executed == 10
+
+
+def test_an_order_whose_outcome_is_not_known_holds_everything_back_until_it_is() -> None:
+    yard = Yard()
+    yard.wire.lose = lambda effect: isinstance(effect, PlaceEffect)
+    parent = yard.open(TWAP)
+    (child,) = yard.children(parent)
+    assert child.status is OrderStatus.UNKNOWN
+    wait(yard, 130)
+    assert len(yard.told()) == 1
+    again = yard.again()
+    wait(again, 10)
+    assert not again.told()
+    again.wire.tell(yard.wire.kept)
+    found = again.parent(parent)
+    assert found.executed == D("2.5")
+    wait(again, 1)
+    assert found.executed == D("7.5")
+
+
+def test_a_rejected_order_gives_its_quantity_back() -> None:
+    yard = Yard()
+    yard.wire.refuse = "busy"
+    parent = yard.open(MarketPlan())
+    assert (parent.futile, parent.executed) == (1, D(0))
+    yard.wire.refuse = ""
+    wait(yard, 3)
+    assert parent.status is ParentStatus.DONE
+    assert yard.told() == ["buy market 10"] * 2
+
+
+def test_a_late_execution_of_a_cancelled_order_counts_and_is_not_ordered_again() -> None:
+    yard = Yard()
+    parent = yard.open(IcebergPlan(price=D("99.99"), display=D(4)))
+    yard.traded("99.98", "1000")
+    yard.step(1)
+    again = yard.again()
+    assert again.parent(parent).executed == 4
+    assert [order.quantity for order in again.children(again.parent(parent))] == [4]
+    assert flaws(again.state) == []
+
+
+def test_volume_that_nobody_heard_gives_no_right_to_trade() -> None:
+    yard = Yard()
+    parent = yard.open(ParticipationPlan(rate=D("0.1"), every_ns=NS))
+    yard.traded("100", "30")
+    wait(yard, 2)
+    assert parent.executed == 3
+    again = yard.again()
+    wait(again, 5)
+    assert again.parent(parent).executed == 3
+    again.traded("100", "10")
+    wait(again, 2)
+    assert again.parent(parent).executed == 4
+
+
+def test_an_order_that_outlives_its_parent_is_cancelled() -> None:
+    yard = Yard()
+    yard.wire.refuse = "busy"
+    parent = yard.open(LimitPlan(price=D(99)))
+    client_id = yard.wire.places[0].command.client_id
+    yard.wire.refuse = ""
+    yard.algos.cancel(parent, "asked")
+    yard.step()
+    assert not parent.is_open
+    # The venue had it after all.
+    yard.wire.tell(yard.exchange.place(yard.wire.places[0].command, yard.clock.now()))
+    assert yard.state.orders[client_id].status is OrderStatus.ACCEPTED
+    yard.step()
+    assert not yard.state.orders
+
+
+# --- whatever happens ------------------------------------------------------------------------------------------------
+
+PLANS: list[Plan] = [
+    MarketPlan(),
+    LimitPlan(every_ns=NS),
+    TWAP,
+    SchedulePlan(name="twap", slices=TWAP.slices, participation=D("0.1")),
+    SchedulePlan(name="twap", slices=TWAP.slices, passive=True),
+    ParticipationPlan(rate=D("0.1"), every_ns=NS),
+    IcebergPlan(price=D(100), display=D(3), jitter=D("0.3")),
+    TrailingPlan(trail=Trail(fraction=D("0.01"))),
+]
+CAPS = {3: D("0.1"), 5: D("0.1")}
+STEPS = ("wait", "wait", "up", "down", "trade", "lose", "answer", "refuse", "accept", "kill", "pause", "resume", "fast")
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    which=st.integers(0, len(PLANS) - 1),
+    sells=st.booleans(),
+    steps=st.lists(st.sampled_from(STEPS), min_size=10, max_size=60),
+)
+def test_in_flight_and_executed_never_exceed_the_parent_and_caps_hold(
+    which: int, sells: bool, steps: list[str]
+) -> None:
+    yard = Yard()
+    plan = PLANS[which]
+    side = {"side": SELL} if sells or isinstance(plan, TrailingPlan) else {}
+    parent_id = yard.open(plan, quantity="10", **side).id
+    price, heard = D(100), D(0)
+    for step in steps:
+        if step in ("up", "down"):
+            price += D("0.3") if step == "up" else -D("0.3")
+            yard.market(str(price - D("0.01")), str(price + D("0.01")))
+        elif step == "trade":
+            heard += 9
+            yard.traded(str(price), "9")
+        elif step == "lose":
+            yard.wire.lose = lambda effect: isinstance(effect, PlaceEffect)
+        elif step == "answer":
+            yard.wire.lose = _never
+            kept, yard.wire.kept = yard.wire.kept, []
+            yard.wire.tell(kept)
+        elif step in ("refuse", "accept"):
+            yard.wire.refuse = "busy" if step == "refuse" else ""
+        elif step == "kill":
+            kept, places = yard.wire.kept, yard.wire.places
+            yard = yard.again()
+            yard.wire.kept, yard.wire.places = kept, places
+        _ask(yard, parent_id, step)
+        yard.step(7)
+        parent = yard.state.parent(parent_id)
+        assert parent is not None
+        working = sum((o.working for o in yard.state.children(parent_id)), D(0))
+        assert parent.executed + working <= parent.quantity
+        assert not (parent.status in ("done", "cancelled", "stopped") and working)
+        if which in CAPS:
+            assert parent.executed + working <= CAPS[which] * heard
+        fills = [r.event.fill for r in yard.journal.records if isinstance(r.event, ev.OrderFilled)]
+        assert parent.executed == sum((fill.quantity for fill in fills), D(0))
+        assert flaws(yard.state) == []
+
+
+def _never(effect: Effect) -> bool:
+    return False
+
+
+def _ask(yard: Yard, parent_id: str, step: str) -> None:
+    parent = yard.state.parents.get(parent_id)  # type: ignore[call-overload]
+    if parent is None:
+        return
+    if step == "pause" and parent.status is ParentStatus.RUNNING:
+        yard.algos.pause(parent, "asked")
+    elif step == "resume" and parent.status is ParentStatus.PAUSED:
+        yard.algos.resume(parent)
+    elif step == "fast" and parent.pace < 1000 and parent.status is not ParentStatus.ENDING:
+        yard.algos.accelerate(parent, D(2))

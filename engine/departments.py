@@ -75,6 +75,7 @@ def make_bots(engine: Engine, library: Library) -> BotManager:
         engine.errors,
         engine._heard,
         engine.algos,
+        engine.planner,
     )
 
 

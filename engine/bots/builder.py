@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from engine.bots.execution import Execution
     from engine.clock import Clock
+    from engine.execution.algos.planner import Planner
     from engine.execution.algos.supervisor import Algos
     from engine.execution.desk import Desk
     from engine.ledger import Ledger
@@ -60,6 +61,7 @@ class BotBuilder:
         history: Gives the newest closed candles of an instrument and timeframe, oldest first.
         heard: Gives the bars that an engine before this one has heard to the last, oldest first; none after a restart.
         algos: Takes entries that are traded in parts; None where every entry is one order.
+        planner: Lays out how; None likewise.
         clock: Measures how long strategies take.
     """
 
@@ -75,8 +77,9 @@ class BotBuilder:
         clock: Clock,
         heard: Callable[[InstrumentId, str], Sequence[Candle]] = lambda instrument, timeframe: (),
         algos: Algos | None = None,
+        planner: Planner | None = None,
     ) -> None:
-        self._algos = algos
+        self._algos, self._planner = algos, planner
         self._account_of = account_of
         self._ledger = ledger
         self._desk = desk
@@ -109,6 +112,8 @@ class BotBuilder:
             ExchangeError: The history cannot be had.
         """
         instrument = self.instrument(config)
+        if self._planner is not None and not config.execution.at_once:
+            self._planner.look_soon(instrument.id)
         await self._library.prepare(config.strategy, config.strategy_file)
         bot = self._make(entry, config, instrument)
         candles = self._go_on(entry, config, bot)
@@ -165,10 +170,15 @@ class BotBuilder:
 
     def _entry(self, execution: Execution) -> Callable[[OrderRequest], object] | None:
         """What takes the entries of a bot; None where each is one order."""
-        plan, algos = execution.plan(), self._algos
-        if plan is None or algos is None:
+        algos, planner = self._algos, self._planner
+        if execution.at_once or algos is None or planner is None:
             return None
-        return lambda request: algos.open(request, plan, max_slippage=execution.max_slippage)
+
+        def enter(request: OrderRequest) -> object:
+            planner.look_soon(request.instrument)
+            return algos.open(request, execution.plan(request, planner), max_slippage=execution.max_slippage)
+
+        return enter
 
     def _restore(self, entry: BotEntry, bot: Bot, *, memory_only: bool = False) -> None:
         try:

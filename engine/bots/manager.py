@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from engine.bots.bot import Bot, Sizer
     from engine.clock import Clock
+    from engine.execution.algos.planner import Planner
     from engine.execution.algos.supervisor import Algos
     from engine.execution.desk import Desk
     from engine.ledger import Ledger
@@ -73,6 +74,7 @@ class BotManager:
         errors: ErrorHandler | None = None,
         heard: Callable[[InstrumentId, str], Sequence[Candle]] = lambda instrument, timeframe: (),
         algos: Algos | None = None,
+        planner: Planner | None = None,
     ) -> None:
         self.errors = errors or ErrorHandler(clock)
         """Hears of every failure of a bot."""
@@ -82,7 +84,8 @@ class BotManager:
         self._desk = desk
         self._hub = hub
         self._library = library
-        self._builder = BotBuilder(account_of, ledger, desk, hub, sizers, library, history, clock, heard, algos)
+        makers = (sizers, library, history, clock, heard, algos, planner)
+        self._builder = BotBuilder(account_of, ledger, desk, hub, *makers)
         self._clock = clock
         self._free_capital = free_capital
         self.max_running = max_running

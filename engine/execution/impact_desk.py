@@ -167,19 +167,17 @@ class ImpactDesk:
 def observation(order: Order) -> PartSeen | None:
     """What an ended order that took liquidity says about impact; None for one that says nothing."""
     told, decision = order.decision.impact, order.decision
-    if told is None or told.scale is None or told.volume_share is None or not order.filled:
+    if told is None or told.scale is None or told.sigma is None or not order.filled:
         return None
     if decision.best_bid is None or decision.best_ask is None:
         return None
     middle = float(decision.best_bid + decision.best_ask) / 2
     cost = order.side.sign * (float(order.cost / order.filled) / middle - 1)
     seconds = max((order.updated - order.created) / 1e9, _LEAST_SECONDS)
-    # scale = sigma x root of the volume share
-    sigma = told.scale / told.volume_share**0.5
     return PartSeen(
         scale=told.scale,
         before=0.0,
         share=1.0,
         cost=cost - told.half_spread,
-        variance=sigma**2 * seconds / SECONDS_PER_DAY,
+        variance=told.sigma**2 * seconds / SECONDS_PER_DAY,
     )

@@ -37,7 +37,7 @@ def make_impact(engine: Engine) -> ImpactDesk:
         market = engine.hub.markets.get(instrument)
         return None if market is None or market.broken or not market.live else (market.instrument, market.book)
 
-    impact = ImpactDesk(engine.clock, book, engine._history, engine.state.order)
+    impact = ImpactDesk(engine.clock, book, engine._history, engine.state.order, engine.state.parent)
     engine.desk.estimate = impact.of_request
     impact.recall(engine.state.recent.values())
     engine.ledger.subscribe(impact.hear)

@@ -8,11 +8,10 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from engine.errors import SlippageError, ValidationError
-from engine.model.decimals import ZERO
 
 if TYPE_CHECKING:
     from engine.model.impact import ImpactEstimate
@@ -31,6 +30,8 @@ __all__ = [
 
 DAY_NS = 86_400_000_000_000
 MINUTE_NS = 60_000_000_000
+VISIBLE_PART = Decimal("0.5")
+"""Largest part of what is visible within its slippage limit that a slice takes at once."""
 RESTLESS = 2.0
 """Volatility, as a multiple of the usual one, above which schedules adapt to it."""
 
@@ -159,9 +160,9 @@ def should_wait(spread: float, usual: float, patience: float = 3.0) -> bool:
     return usual > 0 and spread > patience * usual
 
 
-def affordable_part(due: Decimal, visible: Decimal, part: Decimal = Decimal("0.5")) -> Decimal:
-    """How much of what is due to take now: at most a part of what is visible within the order's slippage limit."""
-    return max(ZERO, min(due, (visible * part).quantize(Decimal("1e-12"), ROUND_DOWN)))
+def affordable_part(visible: Decimal, least: Decimal) -> Decimal:
+    """Most that one slice takes at once: half of what is visible, but the smallest order where that is there."""
+    return max(visible * VISIBLE_PART, min(least, visible))
 
 
 def check_estimate(estimate: ImpactEstimate, limit: Decimal) -> None:

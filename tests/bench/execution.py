@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from engine.execution.impact import PRIOR
+from engine.execution.impact import calibrate, table_of
 from engine.execution.schedules.almgren_chriss import RISK_AVERSION
 from engine.model.order import OrderSide
 from tests.bench.table import Row
@@ -31,7 +31,6 @@ from tests.kit.arena import (
 )
 
 if TYPE_CHECKING:
-    from engine.execution.impact import Coefficients
     from engine.model.candle import FloatArray
 
 SEEDS = 200
@@ -61,9 +60,9 @@ class Trial(NamedTuple):
     """Largest participation of VWAP and POV as a part of what was allowed."""
 
 
-def calibrated(processes: ProcessPoolExecutor, practice: int) -> Coefficients:
+def calibrated(processes: ProcessPoolExecutor, practice: int) -> FloatArray:
     """What own executions on practice seeds teach."""
-    known = PRIOR
+    known = table_of([])
     practised: list[list[tuple[float, float, float, float]]] = []
     for number in range(2):
         seeds = range(FIRST_PRACTICE + number * practice, FIRST_PRACTICE + (number + 1) * practice)
@@ -73,7 +72,7 @@ def calibrated(processes: ProcessPoolExecutor, practice: int) -> Coefficients:
     return known
 
 
-def trial(seed: int, task: Task, known: Coefficients) -> Trial:
+def trial(seed: int, task: Task, known: FloatArray) -> Trial:
     """Trade one seed with every algorithm."""
     sides = tuple(OrderSide)
     market = [at_once(seed, side, task) for side in sides]
@@ -140,10 +139,14 @@ def measure(seeds: int, practice: int, first: int = FIRST) -> list[Row]:
     """Calibrate, then trade every seed with orders of every size."""
     with ProcessPoolExecutor(PROCESSES) as processes:
         known = calibrated(processes, practice)
-        words = f"permanent {known.permanent:.2f}, temporary {known.temporary:.2f}, {known.seen} parts of own orders"
+        mean = calibrate(known)
+        words = f"permanent {mean.permanent:.2f}, temporary {mean.temporary:.2f}, {mean.seen} parts of own orders"
         rows = [Row("impact coefficients by own executions", words)]
         for task in TASKS:
-            rows += _rows(task, list(processes.map(partial(trial, task=task, known=known), range(first, first + seeds), chunksize=4)))
+            rows += _rows(
+                task,
+                list(processes.map(partial(trial, task=task, known=known), range(first, first + seeds), chunksize=4)),
+            )
             print("\n".join(" | ".join(map(str, row)) for row in rows[-7:]), file=sys.stderr, flush=True)
     return rows
 

@@ -81,10 +81,11 @@ def test_a_slice_waits_for_a_spread_beyond_three_times_the_usual(spread: float, 
     assert not should_wait(spread, 0)
 
 
-def test_a_slice_takes_a_part_of_what_is_visible() -> None:
-    assert affordable_part(D(10), D(30)) == 10
-    assert affordable_part(D(10), D(8)) == 4
-    assert affordable_part(D(-1), D(8)) == 0
+@pytest.mark.parametrize(("visible", "most"), [("8", 4), ("2", 1), ("1.5", 1), ("1", 1), ("0.9", D("0.9")), ("0", 0)])
+def test_a_slice_takes_half_of_what_is_visible_but_the_smallest_order_where_that_is_there(
+    visible: str, most: D
+) -> None:
+    assert affordable_part(D(visible), D(1)) == most
 
 
 def test_an_estimate_beyond_the_limit_is_refused_and_says_into_how_many_parts() -> None:

@@ -18,7 +18,7 @@ from engine.execution.algos.contract import Place, View
 from engine.execution.algos.machine import decide
 from engine.execution.algos.plans import even_slices
 from engine.execution.algos.weather import Weather
-from engine.execution.impact import DEPTH, PRIOR, Coefficients, Conditions, PartSeen, calibrate, conditions_of, estimate
+from engine.execution.impact import DEPTH, Conditions, PartSeen, calibrate, conditions_of, estimate, table_of
 from engine.execution.schedules.almgren_chriss import RISK_AVERSION
 from engine.execution.schedules.curves import vwap
 from engine.execution.schedules.volume import volume_profile
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.execution.schedules.almgren_chriss import Costs, Shortfall
+    from engine.model.candle import FloatArray
     from engine.model.schedule import Slice
 
 START = 1_754_900_040 * 10**9
@@ -80,11 +81,11 @@ class Seen:
     quantity: Decimal
     """Base units of the order."""
 
-    def shortfall(self, task: Task, coefficients: Coefficients) -> Shortfall:
+    def shortfall(self, task: Task, known: FloatArray) -> Shortfall:
         """The market that the order is thought to meet."""
-        return coefficients.shortfall(
-            self.conditions, float(self.quantity), self.half_spread, task.seconds, task.slices
-        )
+        quantity = float(self.quantity)
+        coefficients = calibrate(known, self.conditions.scale(quantity))
+        return coefficients.shortfall(self.conditions, quantity, self.half_spread, task.seconds, task.slices)
 
 
 @dataclass(slots=True)
@@ -104,6 +105,8 @@ class Outcome:
     """Most slices that were begun before they were due."""
     dues: list[Decimal] = field(default_factory=list)
     """Sums that were due when each slice began; of a POV one for each of its intervals."""
+    allowed: list[Decimal] = field(default_factory=list)
+    """What a cap had allowed by each step."""
     peak: float = 0.0
     """Largest part of the whole volume since the start that was its own."""
 
@@ -264,7 +267,9 @@ def _judge(view: View, outcome: Outcome) -> None:
             dues += [step.share * parent.quantity for step in plan.slices]
         begun = sum(step.offset_ns <= elapsed for step in plan.slices)
         if plan.participation is not None:
-            allowed = parent.executed + max(view.allowance(plan.participation), Decimal(0))
+            # What a cap holds back goes in orders of five seconds.
+            outcome.allowed.append(plan.participation * view.heard)
+            allowed = outcome.allowed[-7] if len(outcome.allowed) > 6 else Decimal(0)
     # What is too small to be ordered is no slice.
     behind, ahead = 0, 0
     while behind < begun and parent.executed + view.least < min(dues[begun - behind - 1], allowed):
@@ -296,7 +301,7 @@ def by_time(seed: int, side: OrderSide, task: Task) -> Outcome:
 
 
 def by_shortfall(
-    seed: int, side: OrderSide, task: Task, known: Coefficients, aversion: float = RISK_AVERSION
+    seed: int, side: OrderSide, task: Task, known: FloatArray, aversion: float = RISK_AVERSION
 ) -> tuple[Outcome, Costs]:
     """Implementation shortfall, and what Almgren and Chriss expect of it."""
     arena = Arena(seed, task.symbol)
@@ -322,7 +327,7 @@ def by_participation(seed: int, side: OrderSide, task: Task) -> Outcome:
     return trade(arena, side, seen, task, ParticipationPlan(rate=task.rate))
 
 
-def practise(seed: int, task: Task, known: Coefficients) -> list[tuple[float, float, float, float]]:
+def practise(seed: int, task: Task, known: FloatArray) -> list[tuple[float, float, float, float]]:
     """Scale, share before, own share and impact of each part of one order, as means of a buyer's and a seller's."""
     one, other = (by_shortfall(seed, side, task, known)[0] for side in OrderSide)
     scale = one.seen.conditions.scale(float(one.seen.quantity))
@@ -333,8 +338,8 @@ def practise(seed: int, task: Task, known: Coefficients) -> list[tuple[float, fl
     return found
 
 
-def learn(practised: Sequence[Sequence[tuple[float, float, float, float]]]) -> Coefficients:
-    """Coefficients from practised orders; their noise is how much the costs of whole orders scatter among seeds."""
+def learn(practised: Sequence[Sequence[tuple[float, float, float, float]]]) -> FloatArray:
+    """What practised orders teach; their noise is how much the costs of whole orders scatter among seeds."""
     costs = [
         sum(share * cost / scale for scale, _, share, cost in order) / sum(share for _, _, share, _ in order)
         for order in practised
@@ -345,4 +350,4 @@ def learn(practised: Sequence[Sequence[tuple[float, float, float, float]]]) -> C
         for order in practised
         for scale, before, share, cost in order
     ]
-    return calibrate(parts, PRIOR)
+    return table_of(parts)

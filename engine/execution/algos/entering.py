@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["iceberg", "limit", "market", "participation", "schedule", "spread_of_seed"]
 
 _SEEDS = 1 << 32
+CAPPED_EVERY_NS = 5_000_000_000
+"""Nanoseconds between two orders that a cap on participation keeps small."""
 NEUTRAL = 0.5
 """Urgency at which volatility changes nothing."""
 
@@ -102,6 +104,8 @@ def schedule(view: View, plan: SchedulePlan) -> list[Action]:
         return _passively(view, plan, len(begun), due, late, cap)
     if view.entries:
         return _left_behind(view)
+    if cap is not None and cap < due - parent.executed and _just_placed(view, CAPPED_EVERY_NS):
+        return []
     if _hurries(view, plan) and begun and len(begun) < len(plan.slices):
         due = quantity_due(plan.slices, plan.slices[len(begun)].offset_ns, parent.quantity)
     elif due > parent.executed and late < view.least and (why := _waits(view, plan)):
@@ -162,7 +166,7 @@ def _take(view: View, wanted: Decimal, cap: Decimal | None) -> list[Action]:
     if wanted <= ZERO:
         return []
     if view.visible is not None:
-        shown = max(affordable_part(wanted, view.visible), min(view.least, view.visible))
+        shown = affordable_part(view.visible, view.least)
         cap = shown if cap is None else min(cap, shown)
     return _order(view, view.sized(wanted, cap), "slice")
 
@@ -188,11 +192,15 @@ def _left_behind(view: View) -> list[Action]:
     return [Cancel(client_id=order.client_id, why="its price is gone") for order in view.entries]
 
 
+def _just_placed(view: View, every_ns: int) -> bool:
+    return bool(view.parent.placed) and view.now - view.parent.last_placed < every_ns
+
+
 def participation(view: View, plan: ParticipationPlan) -> list[Action]:
     """A share of what was traded since the last order."""
     if view.entries:
         return _left_behind(view)
-    if view.parent.placed and view.now - view.parent.last_placed < plan.every_ns:
+    if _just_placed(view, plan.every_ns):
         return []
     allowance = view.allowance(plan.rate)
     return _take(view, allowance, max(allowance, ZERO))

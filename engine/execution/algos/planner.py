@@ -139,7 +139,7 @@ class Planner:
                 raise ConflictError(
                     f"There is no book of {request.instrument} to plan with; wait for one, or use twap."
                 )
-            shortfall = self._impact.coefficients(request.instrument).shortfall(
+            shortfall = self._impact.coefficients(request.instrument, request.quantity).shortfall(
                 conditions, float(request.quantity), estimate.half_spread, wish.duration_ns / 1e9, wish.slices
             )
             return shortfall.schedule(wish.duration_ns, wish.slices, risk_aversion(wish.urgency))

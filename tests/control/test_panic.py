@@ -22,7 +22,7 @@ from engine.control.host import PAPER_ACCOUNT, EngineHost, build_engine
 from engine.control.lock import find_holder
 from engine.control.notify import watchdog_socket
 from engine.control.panic import PanicReport, stop_directly
-from engine.control.panic_venue import PanicLog, empty_accounts
+from engine.control.panic_venue import PanicLog, Part, empty_accounts
 from engine.control.takeover import take_over
 from engine.errors import EngineError, StateConsistencyError
 from engine.model.account import Account, TradingMode
@@ -30,6 +30,7 @@ from engine.model.entries import BotState, TradingState
 from engine.model.ids import AccountId, Currency, InstrumentId
 from engine.model.order import OrderStatus
 from engine.model.venue import VenueBalance
+from engine.risk.scopes import Emergency
 from storage.journal.reader import Query, Reader
 from tests.conftest import ROOT
 from tests.control.house import BTC, deck
@@ -127,7 +128,7 @@ async def test_a_hung_or_killed_engine_is_replaced_and_everything_is_closed_once
 async def test_nothing_is_entered_between_the_start_and_the_stop(home: Path) -> None:
     async with deck(home) as on:
         await on.limit(quantity="0.003")
-    host = EngineHost(home, build_engine(home).settings, emergency="smoke")
+    host = EngineHost(home, build_engine(home).settings, emergency=Emergency("smoke"))
     await host.start()
     try:
         assert host.engine is not None
@@ -209,7 +210,7 @@ async def test_a_coin_that_nothing_trades_is_not_said_to_be_gone(tmp_path: Path)
     venue, report, log = Keeper(clock), PanicReport(), PanicLog(tmp_path / "panic.log", clock, print)
     base = Currency("USDT")
     account = Account(id=PAPER_ACCOUNT, venue=venue.id, mode=TradingMode.PAPER, base_currency=base)
-    await empty_accounts(venue, [account], clock=clock, log=log, wait_s=1, say=lambda _: None, report=report)
+    await empty_accounts(venue, [account], Part(), clock=clock, log=log, wait_s=1, say=lambda _: None, report=report)
     log.close()
     assert (report.done, report.left) == (False, ["5 DOGE of the account paper"])
 

@@ -17,11 +17,12 @@ from engine.clock import SystemClock
 from engine.config import load_settings
 from engine.control.home_venues import meant_venue
 from engine.control.notify import Notifier
+from engine.control.panic_scope import check_scope
 from engine.control.takeover import take_over
 from engine.errors import JournalError, QuarterdeckError
 from engine.model.decimals import ZERO
 from engine.model.instrument import InstrumentKind
-from engine.risk.scopes import EVERYTHING, Emergency, Scope, find_scope, scope_kind
+from engine.risk.scopes import EVERYTHING, Emergency, Scope, find_scope
 from engine.state import EXTERNAL
 from storage.journal.reader import Query
 
@@ -92,12 +93,14 @@ async def stop_directly(
         without_journal: When the journal cannot be opened or written, empty the account at the venue all the same.
 
     Raises:
-        ValidationError: The scope cannot be understood; nothing was done.
+        ValidationError: The scope cannot be understood; nothing was done, and no engine killed.
+        NotFoundError: There is nothing of the scope's name; likewise.
         QuarterdeckError: The folder cannot be taken over, the journal not be used, or the venue not be reached; what
             was said until then was done, and nothing else.
     """
-    scope_kind(scope)
     settings = load_settings(home, explicit=meant_venue(home))
+    # A part that does not exist must not cost the engine that looks after all others.
+    await asyncio.to_thread(check_scope, home, settings, scope, without_journal=without_journal)
     taken = await asyncio.to_thread(take_over, home, version("quarterdeck"))
     report.killed = taken.killed
     for pid in taken.killed:

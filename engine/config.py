@@ -238,6 +238,9 @@ class Settings(_Group):
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     adaptive: AdaptiveSettings = Field(default_factory=AdaptiveSettings)
     stress: StressSettings = Field(default_factory=StressSettings)
+    asset_classes: dict[str, str] = Field(
+        default_factory=dict, description="Base currency or symbol -> class of assets, beside the usual table."
+    )
     strategies: BotSettings = Field(default_factory=BotSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     journal: JournalSettings = Field(default_factory=JournalSettings)

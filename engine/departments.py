@@ -13,6 +13,7 @@ from engine.consistency.recovery import halt_for
 from engine.errors import ConfigurationError
 from engine.execution.connection import ConnectionState
 from engine.execution.derivatives import Derivatives
+from engine.model.asset_classes import AssetClasses
 from engine.model.decimals import ZERO
 from engine.model.entries import TradingState
 from engine.model.ids import AccountId, InstrumentId
@@ -47,6 +48,8 @@ def make_risk(engine: Engine, account: AccountId, returns: DailyReturns) -> Risk
         account,
         caution=engine.caution,
         correlations=returns,
+        volatilities=returns,
+        classes=AssetClasses(settings.asset_classes),
         adaptive=settings.adaptive,
         inputs=RiskInputs(settings=settings.protections, markets=engine.hub, errors=engine.errors),
     )

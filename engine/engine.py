@@ -401,6 +401,8 @@ class Engine:
         try:
             now = self.clock.now()
             self.hub.on_market(event, now)
+            if self._recovered:
+                self.risk.heard(event.instrument, now)
             if self.recorder is not None:
                 self.recorder.on_market(event, now)
             if self._emulations:

@@ -57,6 +57,7 @@ from engine.model.entries import Opening
 from engine.model.fill import Fill
 from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, ParentId, VenueOrderId
 from engine.model.instrument import Instrument
+from engine.model.limit_facts import LimitBreached, LimitHealed
 from engine.model.metric_facts import RegimeChanged, RiskAdapted, RiskMeasured, StressTested
 from engine.model.order import Decision, OrderSide, OrderType, TimeInForce
 from engine.model.scenario import ScenarioBegan, ScenarioEnded
@@ -69,17 +70,18 @@ __all__ = [
     "UPCASTERS", "AccountOpened", "BalanceAdjusted", "BotConfigured", "BotCreated", "BotDeleted", "BotMemorySaved",
     "BotStateChanged", "BreakerHalfOpened", "BreakerHeld", "BreakerReset", "BreakerTripped", "CapitalPreserved",
     "Deposited", "EngineStarted", "EngineStopped", "EpochOpened", "EquityRecorded", "Event", "ExternalFillSeen",
-    "ExternalOrderSeen", "FillsCaughtUp", "FundingCaughtUp", "FundingPaid", "FundingPart", "FundsMoved", "HandedOver",
-    "HandoverAbandoned", "InstrumentDefined", "InterestCharged", "LimitsChanged", "LockEnded", "LockPlaced",
-    "MarginSet", "MarkRecorded", "OperatorActed", "OrderAccepted", "OrderAdopted", "OrderAmendRequested",
-    "OrderAmended", "OrderCancelRejected", "OrderCancelRequested", "OrderCanceled", "OrderExpired", "OrderFilled",
-    "OrderIntended", "OrderOutcomeUnknown", "OrderRefused", "OrderRejected", "OrderSubmitted", "OrderTriggered",
-    "ParentAccelerated", "ParentCancelRequested", "ParentEnded", "ParentOpened", "ParentPaused", "ParentResumed",
-    "PeakRecorded", "PeriodBegan", "PoolsMeasured", "PositionAdopted", "PositionLiquidated", "ProfitSettled",
-    "ProfitUnlockAsked", "ProfitUnlocked", "Record", "RecoveryVerified", "RegimeChanged", "RiskAdapted", "RiskMeasured",
-    "ScenarioBegan", "ScenarioEnded", "SignalRaised", "StateChecked", "StressTested", "TradeEnded",
-    "TradingStateChanged", "TransferEnded", "TransferLeft", "TransferPlanned", "Transferred", "VenueEvent", "Withdrawn",
-    "decode_event", "decode_record", "encode_event", "encode_record", "event_name",
+    "ExternalOrderSeen", "FillsCaughtUp", "FundingCaughtUp", "FundingPaid", "FundingPart", "FundsMoved",
+    "HandedOver", "HandoverAbandoned", "InstrumentDefined", "InterestCharged", "LimitBreached", "LimitHealed",
+    "LimitsChanged", "LockEnded", "LockPlaced", "MarginSet", "MarkRecorded", "OperatorActed", "OrderAccepted",
+    "OrderAdopted", "OrderAmendRequested", "OrderAmended", "OrderCancelRejected", "OrderCancelRequested",
+    "OrderCanceled", "OrderExpired", "OrderFilled", "OrderIntended", "OrderOutcomeUnknown", "OrderRefused",
+    "OrderRejected", "OrderSubmitted", "OrderTriggered", "ParentAccelerated", "ParentCancelRequested",
+    "ParentEnded", "ParentOpened", "ParentPaused", "ParentResumed", "PeakRecorded", "PeriodBegan", "PoolsMeasured",
+    "PositionAdopted", "PositionLiquidated", "ProfitSettled", "ProfitUnlockAsked", "ProfitUnlocked", "Record",
+    "RecoveryVerified", "RegimeChanged", "RiskAdapted", "RiskMeasured", "ScenarioBegan", "ScenarioEnded",
+    "SignalRaised", "StateChecked", "StressTested", "TradeEnded", "TradingStateChanged", "TransferEnded",
+    "TransferLeft", "TransferPlanned", "Transferred", "VenueEvent", "Withdrawn", "decode_event", "decode_record",
+    "encode_event", "encode_record", "event_name",
 ]  # fmt: skip
 
 
@@ -490,6 +492,7 @@ Event = (
     | RiskMeasured | RegimeChanged | RiskAdapted | StressTested
     | FundsMoved | ProfitSettled | ProfitUnlockAsked | ProfitUnlocked | CapitalPreserved | PoolsMeasured
     | TransferPlanned | TransferLeft | TransferEnded
+    | LimitBreached | LimitHealed
     | ParentOpened | ParentPaused | ParentResumed | ParentAccelerated | ParentCancelRequested | ParentEnded
 )  # fmt: skip
 

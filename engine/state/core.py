@@ -39,12 +39,13 @@ from engine.model.entries import (
 )
 from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, ParentId
 from engine.model.instrument import Instrument
+from engine.model.limit_facts import BreachEntry
 from engine.model.margin import UNLEVERED, MarginSetting
 from engine.model.order import Order
 from engine.model.position import Position
 from engine.model.regime import RegimeEntry
 from engine.model.risk_metrics import DayEquity
-from engine.state import capital, derivatives, guards, measured, money, orders, parents, registers
+from engine.state import breaches, capital, derivatives, guards, measured, money, orders, parents, registers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -64,6 +65,7 @@ _HANDLERS = {
     **measured.HANDLERS,
     **capital.HANDLERS,
     **parents.HANDLERS,
+    **breaches.HANDLERS,
 }
 
 _encode = msgspec.msgpack.Encoder(decimal_format="string", order="deterministic").encode
@@ -155,6 +157,8 @@ class EngineState:
         """Reserve, locked profit and the course of the pools of each account; missing before anything is kept."""
         self.transfers: dict[str, TransferEntry] = {}
         """Planned transfers that have not arrived, by id."""
+        self.breaches: dict[tuple[str, str], BreachEntry] = {}
+        """Limits that are exceeded, by (limit, what of)."""
         self.oco: dict[str, list[ClientOrderId]] = {}
         """Open members of each OCO group; derived from `orders`."""
         self.parents: dict[ParentId, Parent] = {}
@@ -356,6 +360,7 @@ _MAPS: dict[str, Any] = {
     "moved": list[tuple[tuple[AccountId, InstrumentId], list[Moved]]],
     "payments": list[tuple[str, int]],
     "funding_cursors": list[tuple[AccountId, str]],
+    "breaches": list[tuple[tuple[str, str], BreachEntry]],
     "regimes": list[tuple[tuple[str, str], RegimeEntry]],
     "adapted": list[tuple[tuple[str, str], AdaptedEntry]],
     "equity_days": list[tuple[int, DayEquity]],

@@ -234,6 +234,17 @@ def perpetual(maker: HistoryMaker) -> None:
         maker.close_by_force(instrument)
 
 
+def limit(maker: HistoryMaker) -> None:
+    """A limit is exceeded or kept again."""
+    rng = maker.rng
+    name, scope = rng.choice((("max_class_exposure", "bitcoin"), ("max_portfolio_exposure", "")))
+    used, most = Decimal(rng.randrange(100, 9_000)), Decimal(2_500)
+    if rng.randrange(2) == 0:
+        maker.book(ev.LimitBreached(limit=name, scope=scope, used=used, most=most, reason="a price has moved"))
+    else:
+        maker.book(ev.LimitHealed(limit=name, scope=scope, used=used, most=most, reason="it came back"))
+
+
 RARE: Mapping[str, Callable[[HistoryMaker], None]] = {
     "capital": capital,
     "risk": risk,
@@ -246,5 +257,6 @@ RARE: Mapping[str, Callable[[HistoryMaker], None]] = {
     "guard": guard,
     "measured": measured,
     "parent": parent,
+    "limit": limit,
 }
 """By name of the action."""

@@ -11,10 +11,10 @@ from engine import events as ev
 from engine.errors import ConflictError, NotFoundError, ValidationError
 from engine.model.adaptation import Assessment
 from engine.model.entries import TradingState
-from engine.model.limits import RiskLimits
 from engine.model.risk import RefusalCode
 from engine.risk.breakers import MANUAL_TRIP
 from engine.risk.department import RiskCarried
+from tests.kit.limits import loose
 from tests.risk.guarded import Guarded, Model, shown
 from tests.risk.house import BTC, BUY, ETH, SECOND, SELL
 
@@ -204,7 +204,7 @@ def test_too_few_predictions_and_no_model_are_said_and_stop_nothing() -> None:
 
 
 def test_the_model_that_sizes_follow_is_the_one_that_is_judged() -> None:
-    house = Guarded(limits=RiskLimits().changed({"risk_mode": "ai"}), model_predictions=2)
+    house = Guarded(limits=loose().changed({"risk_mode": "ai"}), model_predictions=2)
     house.risk.adaptation.model = Unsure()
     for _ in range(2):
         assert shown(house, "model_confidence").words == "fewer than 2"
@@ -253,10 +253,10 @@ def test_entries_on_trial_are_half_as_large_in_that_market_only() -> None:
     house.run(400)
     assert house.told()[-1] == ("HalfOpened", "price_shock")
     # 10 % of 10,000 USDT is 1,000: half of it on trial.
-    assert house.codes(BUY, "0.011") == []
-    assert house.codes(BUY, "0.0112") == [RefusalCode.POSITION_SIZE]
+    assert house.codes(BUY, "0.0108") == []
+    assert house.codes(BUY, "0.0109") == [RefusalCode.POSITION_SIZE]
     assert house.codes(BUY, "0.39", ETH) == []
-    assert "trading with care" in house.check(BUY, "0.0112").message
+    assert "trading with care" in house.check(BUY, "0.0109").message
 
 
 def test_a_relapse_on_trial_opens_it_again() -> None:
@@ -294,7 +294,7 @@ def test_an_open_breaker_and_a_trial_survive_a_restart() -> None:
     assert house.told()[-1] == ("HalfOpened", "price_shock")
     house.begin_anew(from_journal=True)
     house.refresh()
-    assert house.codes(BUY, "0.0112") == [RefusalCode.POSITION_SIZE]
+    assert house.codes(BUY, "0.0109") == [RefusalCode.POSITION_SIZE]
     house.run(920)
     assert house.told()[-1] == ("Reset", "price_shock")
 

@@ -141,8 +141,16 @@ class PlaceOrder(PreviewOrder):
 
     quantity: Amount = Field(gt=0, description="Base units; contracts of a derivative.")
     percent: None = Field(None, description="Not used: the quantity says it.")
+    max_slippage: Amount | None = Field(
+        None, gt=0, le=1, description="Refuse what is expected to cost more against the middle, as a fraction."
+    )
     reason: str = Field("manual order", max_length=200, description="Why, for the record.")
     live: str = Field("", max_length=64, description=LIVE_ORDER)
+
+    @field_validator("max_slippage", mode="before")
+    @classmethod
+    def _exact_slippage(cls, value: Any) -> Any:
+        return exact_amount(value)
 
 
 class CancelOrder(Request):

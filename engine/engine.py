@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine import events as ev
-from engine.bots.revival import RETRY_S
 from engine.departments import attach, leave_out_absent, make_bots, make_capital, make_derivatives, make_risk, unreached
 from engine.errors import (
     ConflictError,
-    HandoverError,
     JournalError,
     NotFoundError,
     QuarterdeckError,
@@ -256,7 +254,7 @@ class Engine:
         self._recovered = True
         self.dispatcher.inquiry.on_learnt = self._learnt
         if not self._emergency:
-            await self.bots.recover()
+            await self.bots.recover(handed_over=self.inherited is not None)
         self.ready = True
         self._came_over.set()
         log.info("engine started", epoch=self.journal.epoch, seq=self.ledger.seq)
@@ -271,7 +269,8 @@ class Engine:
             tasks.create_task(self.dispatcher.run(), name="dispatcher")
             tasks.create_task(self.lag.run(), name="lag monitor")
             tasks.create_task(self._tick(), name="tick")
-            tasks.create_task(self._retry_bots(), name="bots")
+            tasks.create_task(self.bots.supervisor.tend(self.clock, self._bots_may_move), name="bots")
+            tasks.create_task(self.bots.supervisor.retry(self.clock, self._bots_may_move), name="restarts of bots")
             for unit in self.venues.values():
                 unit.start(tasks)
             for emulation in self._emulations.values():
@@ -306,15 +305,8 @@ class Engine:
                 self._halt(f"A check of the engine failed ({type(error).__name__}).")
             await self.clock.sleep(ROLL_S)
 
-    async def _retry_bots(self) -> None:
-        """Bring those bots back whose history could not be had at the start."""
-        while True:
-            await self.clock.sleep(RETRY_S)
-            if self.ready and self.ledger.failed is None and not self.standstill.frozen:
-                try:
-                    await self.bots.retry()
-                except (JournalError, HandoverError) as error:
-                    log.error("bots wait: nothing can be booked", problem=error.message)
+    def _bots_may_move(self) -> bool:
+        return self.ready and self.ledger.failed is None and not self.standstill.frozen
 
     @property
     def recovered(self) -> bool:

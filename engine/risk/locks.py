@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from engine.model.ids import AccountId, InstrumentId, Owner
     from engine.model.position import Position
     from engine.model.protections import ProtectionSettings
-    from engine.risk.rules import Case
+    from engine.risk.case import Case
     from engine.state import EngineState
 
 __all__ = ["LockKeeper", "locked"]

@@ -7,9 +7,9 @@ from typing import Any
 
 from engine.model.limits import RiskLimits
 
-__all__ = ["loose"]
+__all__ = ["WIDE", "loose"]
 
-_WIDE = {
+WIDE = {
     "max_account_exposure": Decimal(10),
     "max_venue_exposure": Decimal(10),
     "max_class_exposure": Decimal(10),
@@ -19,8 +19,9 @@ _WIDE = {
     "max_strategy_exposure": Decimal(10),
     "max_positions_per_strategy": 1000,
 }
+"""Limits that bound groups of positions, as wide as they may be."""
 
 
 def loose(**limits: Any) -> RiskLimits:
     """The usual limits, but those that bound groups of positions are out of the way."""
-    return RiskLimits(**{**_WIDE, **limits})
+    return RiskLimits(**{**WIDE, **limits})

@@ -25,6 +25,7 @@ from pydantic import ValidationError as PydanticError
 from engine.errors import ConfigurationError
 from engine.logs import redact
 from engine.model.adaptation import AdaptiveSettings
+from engine.model.bot_settings import BotSettings
 from engine.model.capital_settings import CapitalManagementSettings
 from engine.model.faults import Severity
 from engine.model.ids import SIMULATED, VenueId
@@ -187,12 +188,6 @@ class CapitalSettings(_Group):
     base_currency: str = Field(
         "", description="Currency in which all accounts together are valued; none for that of the default venue."
     )
-
-
-class BotSettings(_Group):
-    """Limits on bots."""
-
-    max_concurrent_strategies: int = Field(10, ge=1, le=100, description="Bots that may run at once.")
 
 
 class ConsoleSettings(_Group):

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine import events as ev
-from engine.bots.revival import RETRY_S
 from engine.departments import attach, leave_out_absent, make_bots, make_capital, make_derivatives, make_risk, unreached
 from engine.errors import (
     ConflictError,
-    HandoverError,
     JournalError,
     NotFoundError,
     QuarterdeckError,
@@ -25,6 +23,7 @@ from engine.execution.dispatcher import Dispatcher
 from engine.execution.emulation import EmulatingVenue, emulated
 from engine.execution.guard import VenueGuard
 from engine.execution.ids import ClientIds
+from engine.execution.impact_desk import ImpactDesk
 from engine.health import LagMonitor
 from engine.ledger import Ledger
 from engine.logs import get_logger
@@ -39,6 +38,7 @@ from engine.resilience.caution import Caution
 from engine.resilience.handler import ErrorHandler
 from engine.resilience.scenario import Scenarios
 from engine.risk.returns import DailyReturns
+from engine.risk.scopes import find_scope
 from engine.risk_watch import RiskWatch
 from engine.standstill import Standstill
 from engine.venue_unit import VenueUnit
@@ -55,8 +55,10 @@ if TYPE_CHECKING:
     from engine.market.recorder import Recorder
     from engine.model.account import Account
     from engine.model.candle import Candle
-    from engine.model.market import MarketEvent
+    from engine.model.instrument import Instrument
+    from engine.model.market import BookView, MarketEvent
     from engine.model.venue import Venue
+    from engine.risk.scopes import Emergency
     from engine.venue_unit import VenuePlan
     from storage.journal.engine_journal import EngineJournal
 
@@ -88,7 +90,7 @@ class Engine:
         clock: Clock,
         release: str,
         hub: MarketHub | None = None,
-        emergency: str = "",
+        emergency: Emergency | None = None,
         inherited: Inherited | None = None,
         watch_list: Iterable[InstrumentId] = (),
     ) -> None:
@@ -113,6 +115,8 @@ class Engine:
         self.risk = make_risk(self, first, returns)
         ids = ClientIds(journal.meta.instance, journal.epoch, journal.nonce)
         self.desk = Desk(self.ledger, self.risk.gate, self.hub, ids, self.dispatcher)
+        self.impact = ImpactDesk(clock, self._book, self._history, self.state.order)
+        self.desk.estimate = self.impact.of_request
         self.dispatcher.attach(self.desk)
         self.risk.attach(self.desk)
         self.algos = make_algos(self)
@@ -138,7 +142,7 @@ class Engine:
         self._tasks: asyncio.Task[None] | None = None
         self._recovered = False
         self._emergency = emergency
-        """Why everything is stopped from the first moment on, with no bot brought back; empty for a usual start."""
+        """What is stopped from the first moment on, with no bot brought back; None for a usual start."""
         self._came_over = asyncio.Event()
         self.standstill = Standstill(self)
         self.ready = False
@@ -151,6 +155,8 @@ class Engine:
             self.dispatcher.take(inherited.carried.dispatch)
         journal.on_failure(self._on_journal_failure)
         self.ledger.subscribe(self._on_record)
+        self.impact.recall(self.state.recent.values())
+        self.ledger.subscribe(self.impact.hear)
         self.remedies = Remedies(self)
         self.risk_watch = RiskWatch(self, returns)
 
@@ -229,7 +235,8 @@ class Engine:
         self.ledger.record(ev.EngineStarted(instance=self.journal.meta.instance, release=self.release, pid=self.pid))
         if self._emergency:
             # Before the venue is met, so that nothing is entered whatever the recovery finds.
-            self.risk.block(self._emergency)
+            scope = find_scope(self._emergency.scope, self.state, self.venues, self.accounts)
+            self.risk.block(self._emergency.reason, scope)
         joined = self.inherited.join(self.on_venue, self.on_market) if self.inherited is not None else frozenset()
         units = tuple(self.venues.values())
         for unit in (unit for unit in units if unit.plan.required):
@@ -247,7 +254,7 @@ class Engine:
         self._recovered = True
         self.dispatcher.inquiry.on_learnt = self._learnt
         if not self._emergency:
-            await self.bots.recover()
+            await self.bots.recover(handed_over=self.inherited is not None)
         self.ready = True
         self._came_over.set()
         log.info("engine started", epoch=self.journal.epoch, seq=self.ledger.seq)
@@ -262,7 +269,8 @@ class Engine:
             tasks.create_task(self.dispatcher.run(), name="dispatcher")
             tasks.create_task(self.lag.run(), name="lag monitor")
             tasks.create_task(self._tick(), name="tick")
-            tasks.create_task(self._retry_bots(), name="bots")
+            tasks.create_task(self.bots.supervisor.tend(self.clock, self._bots_may_move), name="bots")
+            tasks.create_task(self.bots.supervisor.retry(self.clock, self._bots_may_move), name="restarts of bots")
             for unit in self.venues.values():
                 unit.start(tasks)
             for emulation in self._emulations.values():
@@ -297,15 +305,8 @@ class Engine:
                 self._halt(f"A check of the engine failed ({type(error).__name__}).")
             await self.clock.sleep(ROLL_S)
 
-    async def _retry_bots(self) -> None:
-        """Bring those bots back whose history could not be had at the start."""
-        while True:
-            await self.clock.sleep(RETRY_S)
-            if self.ready and self.ledger.failed is None and not self.standstill.frozen:
-                try:
-                    await self.bots.retry()
-                except (JournalError, HandoverError) as error:
-                    log.error("bots wait: nothing can be booked", problem=error.message)
+    def _bots_may_move(self) -> bool:
+        return self.ready and self.ledger.failed is None and not self.standstill.frozen
 
     @property
     def recovered(self) -> bool:
@@ -415,6 +416,11 @@ class Engine:
 
     async def _history(self, instrument: InstrumentId, timeframe: str, limit: int) -> Sequence[Candle]:
         return await self.unit(instrument).guard.candles(instrument, timeframe, limit=limit)
+
+    def _book(self, instrument: InstrumentId) -> tuple[Instrument, BookView] | None:
+        """An instrument with its book while that can be trusted."""
+        market = self.hub.markets.get(instrument)
+        return None if market is None or market.broken or not market.live else (market.instrument, market.book)
 
     def _on_record(self, record: ev.Record) -> None:
         if isinstance(record.event, ev.OrderRefused):

@@ -22,6 +22,14 @@ from engine.model.algo_facts import (
     ParentPaused,
     ParentResumed,
 )
+from engine.model.bot_facts import (
+    BotConfigured,
+    BotCreated,
+    BotDeleted,
+    BotMemorySaved,
+    BotRestartPlanned,
+    BotStateChanged,
+)
 from engine.model.breaker_facts import (
     BreakerHalfOpened,
     BreakerHeld,
@@ -68,7 +76,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "UPCASTERS", "AccountOpened", "BalanceAdjusted", "BotConfigured", "BotCreated", "BotDeleted", "BotMemorySaved",
-    "BotStateChanged", "BreakerHalfOpened", "BreakerHeld", "BreakerReset", "BreakerTripped", "CapitalPreserved",
+    "BotRestartPlanned", "BotStateChanged", "BreakerHalfOpened", "BreakerHeld", "BreakerReset", "BreakerTripped",
+    "CapitalPreserved",
     "Deposited", "EngineStarted", "EngineStopped", "EpochOpened", "EquityRecorded", "Event", "ExternalFillSeen",
     "ExternalOrderSeen", "FillsCaughtUp", "FundingCaughtUp", "FundingPaid", "FundingPart", "FundsMoved",
     "HandedOver", "HandoverAbandoned", "InstrumentDefined", "InterestCharged", "LimitBreached", "LimitHealed",
@@ -386,48 +395,6 @@ class OrderExpired(_Fact, frozen=True, kw_only=True):
 # --- bots ------------------------------------------------------------------------------------------------------------
 
 
-class BotCreated(_Fact, frozen=True, kw_only=True):
-    """A bot exists; the configuration is the validated JSON of `BotConfig`."""
-
-    bot: Owner
-    name: str
-    config: bytes
-    capital: Decimal
-    currency: Currency
-
-
-class BotConfigured(_Fact, frozen=True, kw_only=True):
-    """A bot's configuration was replaced as a whole."""
-
-    bot: Owner
-    config: bytes
-    capital: Decimal
-
-
-class BotStateChanged(_Fact, frozen=True, kw_only=True):
-    """A bot moved in its life cycle."""
-
-    bot: Owner
-    state: str
-    reason: str = ""
-
-
-class BotMemorySaved(_Fact, frozen=True, kw_only=True):
-    """A strategy's declared memory at a bar, so that a restart continues with the same signals."""
-
-    bot: Owner
-    strategy: str
-    schema: int
-    memory: bytes
-    bar_ts: int
-
-
-class BotDeleted(_Fact, frozen=True, kw_only=True):
-    """A stopped bot was removed from the list; its history stays."""
-
-    bot: Owner
-
-
 class SignalRaised(_Fact, frozen=True, kw_only=True):
     """A strategy wanted something; what became of it follows under the same owner."""
 
@@ -494,6 +461,7 @@ Event = (
     | TransferPlanned | TransferLeft | TransferEnded
     | LimitBreached | LimitHealed
     | ParentOpened | ParentPaused | ParentResumed | ParentAccelerated | ParentCancelRequested | ParentEnded
+    | BotRestartPlanned
 )  # fmt: skip
 
 

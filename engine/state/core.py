@@ -19,6 +19,7 @@ from engine.errors import StateConsistencyError, StateCorruptionError
 from engine.model.account import Account, Balance
 from engine.model.adaptation import AdaptedEntry
 from engine.model.algos import Parent
+from engine.model.bot_facts import RestartEntry
 from engine.model.capital import CapitalEntry, TransferEntry
 from engine.model.decimals import EXACT
 from engine.model.entries import (
@@ -45,7 +46,18 @@ from engine.model.order import Order
 from engine.model.position import Position
 from engine.model.regime import RegimeEntry
 from engine.model.risk_metrics import DayEquity
-from engine.state import breaches, capital, derivatives, guards, measured, money, orders, parents, registers
+from engine.state import (
+    breaches,
+    capital,
+    derivatives,
+    guards,
+    measured,
+    money,
+    orders,
+    parents,
+    registers,
+    supervision,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -66,6 +78,7 @@ _HANDLERS = {
     **capital.HANDLERS,
     **parents.HANDLERS,
     **breaches.HANDLERS,
+    **supervision.HANDLERS,
 }
 
 _encode = msgspec.msgpack.Encoder(decimal_format="string", order="deterministic").encode
@@ -106,6 +119,8 @@ class EngineState:
         self.sums: dict[tuple[AccountId, Currency], Sums] = {}
         self.owner_sums: dict[tuple[Owner, Currency], Sums] = {}
         self.bots: dict[Owner, BotEntry] = {}
+        self.restarts: dict[Owner, RestartEntry] = {}
+        """Failed bots that are to be brought back, or were too often."""
         self.halts: dict[str, HaltEntry] = {}
         """Trading state by scope; a missing scope is ACTIVE."""
         self.breakers: dict[tuple[str, str], BreakerEntry] = {}
@@ -340,6 +355,7 @@ _MAPS: dict[str, Any] = {
     "sums": list[tuple[tuple[AccountId, Currency], Sums]],
     "owner_sums": list[tuple[tuple[Owner, Currency], Sums]],
     "bots": list[tuple[Owner, BotEntry]],
+    "restarts": list[tuple[Owner, RestartEntry]],
     "halts": list[tuple[str, HaltEntry]],
     "breakers": list[tuple[tuple[str, str], BreakerEntry]],
     "periods": list[tuple[tuple[AccountId, str], PeriodEntry]],

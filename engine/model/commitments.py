@@ -15,7 +15,7 @@ from engine import events as ev
 from engine.model.decimals import ONE, ZERO
 from engine.model.instrument import CASH_KINDS, Instrument, InstrumentKind
 from engine.model.order import Order, OrderRequest, OrderSide
-from engine.model.reserve import COLLAR, STOP_COLLAR, worst_unit
+from engine.model.reserve import worst_unit
 from engine.model.valuation import VIEW
 
 if TYPE_CHECKING:
@@ -210,8 +210,6 @@ class Commitments:
             # What is held is margin and fee: together they tell the value that was asked for.
             leverage = self._state.margin(order.account, order.instrument).leverage
             held = held / (ONE / leverage + fee) * (ONE + fee)
-        if order.price is None and order.stop_price is not None:
-            held = held / (ONE + COLLAR) * (ONE + STOP_COLLAR)
         return max(worst, held)
 
     def _offers_base(self, order: Order) -> bool:
@@ -283,25 +281,19 @@ class Commitments:
         before = peers.quantity if peers is not None else ZERO
         return change + max(before, request.quantity) - before
 
-    def overlay(self, request: OrderRequest, worst: Decimal, replaces: ClientOrderId | None = None) -> Overlay:
-        """What booking a request would change of its line, with the order `replaces` gone.
+    def overlay(self, request: OrderRequest, worst: Decimal, changes: ClientOrderId | None = None) -> Overlay:
+        """What booking a request would change of its line.
 
         Args:
             request: The order.
             worst: What one unit of it can come to at most, see `worst_unit`.
-            replaces: An order that it takes the place of.
+            changes: The order that the request is a change of: until the venue has answered, both count.
         """
-        name = "" if request.oco_group is None else f"oco {request.oco_group}"
-        unit = _Unit(request.account, request.instrument, request.owner, request.side, name)
-        changes: Overlay = {}
-        old = self._unit_of.get(replaces) if replaces is not None else None
-        if old is not None:
-            rest = self._weight(old, without=replaces)
-            changes[old] = None if rest is None else Working(old.side, rest.quantity, rest.worst)
-        peers = self._weight(unit, without=replaces) if name else None
-        if peers is None:
-            changes[unit] = Working(request.side, request.quantity, worst)
-        else:
-            quantity = max(peers.quantity, request.quantity)
-            changes[unit] = Working(request.side, quantity, max(peers.worst, worst))
-        return changes
+        unit = self._unit_of.get(changes) if changes is not None else None
+        if unit is None:
+            name = "" if request.oco_group is None else f"oco {request.oco_group}"
+            unit = _Unit(request.account, request.instrument, request.owner, request.side, name)
+        known = self._weight(unit)
+        if known is None:
+            return {unit: Working(request.side, request.quantity, worst)}
+        return {unit: Working(request.side, max(known.quantity, request.quantity), max(known.worst, worst))}

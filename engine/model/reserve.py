@@ -18,10 +18,8 @@ __all__ = ["COLLAR", "STOP_COLLAR", "expected_price", "reservation", "worst_unit
 
 COLLAR = Decimal("0.02")
 """Market orders may cost this fraction more than the best price before the venue stops filling them."""
-
-
 STOP_COLLAR = Decimal("0.05")
-"""The same of a triggered order beyond its stop price, at the venue that allows most."""
+"""The same of a triggered order beyond its stop price, at the venue that allows most (Coinbase)."""
 
 
 def expected_price(request: OrderRequest, quote: Quote | None) -> Decimal | None:
@@ -53,7 +51,8 @@ def reservation(
     """
     worst = expected_price(request, quote) or ZERO
     if request.price is None:
-        worst = worst * (ONE + COLLAR)
+        # A triggered order runs farther before its venue stops it than one that is sent into a known market.
+        worst = worst * (ONE + (COLLAR if request.stop_price is None else STOP_COLLAR))
     rules = instrument.current_rules
     fee = max(rules.maker_fee, rules.taker_fee, ZERO)
     if instrument.kind is InstrumentKind.SPOT:

@@ -35,8 +35,9 @@ log = get_logger(__name__)
 
 HEALED_AT = Decimal("0.99")
 """Fraction of a limit at or below which one that was exceeded is kept again."""
-PAUSE_NS = 20_000_000
-"""Between two looks that market events ask for."""
+PAUSE_A_LINE_NS, PAUSE_NS = 200_000, 20_000_000
+"""Between two looks that market events ask for, by line that is held or ordered, and at most: a look takes some
+hundredths of a millisecond a line, and the loop has other things to do."""
 REFRESH_NS = 60_000_000_000
 """Between two times at which correlations are asked for."""
 COUNTS = frozenset({"max_total_positions", "max_positions_per_strategy"})
@@ -73,11 +74,22 @@ class LimitWatch:
         self._quiet = -1
         """Fact up to which nothing was held, ordered or exceeded."""
         self._looked = self._asked = -REFRESH_NS
+        self._seen, self._pause = -1, 0
         self._watched: frozenset[InstrumentId] = frozenset()
 
     def due(self, instrument: InstrumentId, now: int) -> bool:
         """Whether a market event asks for a look: its price counts, and the last look is a moment ago."""
-        return now - self._looked >= PAUSE_NS and instrument in self._watched
+        return now - self._looked >= self._pause and instrument in self._in_play()
+
+    def _in_play(self) -> frozenset[InstrumentId]:
+        """What is held or ordered."""
+        if self._seen != self._state.seq:
+            self._picture.commitments.fresh()
+            lines = self._picture.commitments.lines.items()
+            held = [key for (_, key), line in lines if line.quantity or line.buys or line.sells]
+            self._watched, self._seen = frozenset(held), self._state.seq
+            self._pause = min(len(held) * PAUSE_A_LINE_NS, PAUSE_NS)
+        return self._watched
 
     def evaluate(self, now: int) -> tuple[ev.Event, ...]:
         """Look at all limits. Never raises: what cannot be valued is refused by the gate and shown as unknown."""
@@ -91,9 +103,7 @@ class LimitWatch:
             if now - self._asked >= REFRESH_NS:
                 self._asked = now
                 self._grouping.clusters.refresh()
-            lines = self._picture.commitments.lines.items()
-            self._watched = frozenset(key for (_, key), line in lines if line.quantity or line.buys or line.sells)
-            if not self._watched and not self._state.breaches:
+            if not self._in_play() and not self._state.breaches:
                 self._quiet = self._state.seq
                 return ()
             return tuple(self._changes())

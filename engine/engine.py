@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine import events as ev
-from engine.bots.revival import RETRY_S
 from engine.departments import attach, leave_out_absent, make_bots, make_capital, make_derivatives, make_risk, unreached
 from engine.errors import (
     ConflictError,
-    HandoverError,
     JournalError,
     NotFoundError,
     QuarterdeckError,
@@ -39,6 +37,7 @@ from engine.resilience.caution import Caution
 from engine.resilience.handler import ErrorHandler
 from engine.resilience.scenario import Scenarios
 from engine.risk.returns import DailyReturns
+from engine.risk.scopes import find_scope
 from engine.risk_watch import RiskWatch
 from engine.standstill import Standstill
 from engine.venue_unit import VenueUnit
@@ -57,6 +56,7 @@ if TYPE_CHECKING:
     from engine.model.candle import Candle
     from engine.model.market import MarketEvent
     from engine.model.venue import Venue
+    from engine.risk.scopes import Emergency
     from engine.venue_unit import VenuePlan
     from storage.journal.engine_journal import EngineJournal
 
@@ -88,7 +88,7 @@ class Engine:
         clock: Clock,
         release: str,
         hub: MarketHub | None = None,
-        emergency: str = "",
+        emergency: Emergency | None = None,
         inherited: Inherited | None = None,
         watch_list: Iterable[InstrumentId] = (),
     ) -> None:
@@ -140,7 +140,7 @@ class Engine:
         self._tasks: asyncio.Task[None] | None = None
         self._recovered = False
         self._emergency = emergency
-        """Why everything is stopped from the first moment on, with no bot brought back; empty for a usual start."""
+        """What is stopped from the first moment on, with no bot brought back; None for a usual start."""
         self._came_over = asyncio.Event()
         self.standstill = Standstill(self)
         self.ready = False
@@ -231,7 +231,8 @@ class Engine:
         self.ledger.record(ev.EngineStarted(instance=self.journal.meta.instance, release=self.release, pid=self.pid))
         if self._emergency:
             # Before the venue is met, so that nothing is entered whatever the recovery finds.
-            self.risk.block(self._emergency)
+            scope = find_scope(self._emergency.scope, self.state, self.venues, self.accounts)
+            self.risk.block(self._emergency.reason, scope)
         joined = self.inherited.join(self.on_venue, self.on_market) if self.inherited is not None else frozenset()
         units = tuple(self.venues.values())
         for unit in (unit for unit in units if unit.plan.required):
@@ -249,7 +250,7 @@ class Engine:
         self._recovered = True
         self.dispatcher.inquiry.on_learnt = self._learnt
         if not self._emergency:
-            await self.bots.recover()
+            await self.bots.recover(handed_over=self.inherited is not None)
         self.ready = True
         self._came_over.set()
         log.info("engine started", epoch=self.journal.epoch, seq=self.ledger.seq)
@@ -264,7 +265,8 @@ class Engine:
             tasks.create_task(self.dispatcher.run(), name="dispatcher")
             tasks.create_task(self.lag.run(), name="lag monitor")
             tasks.create_task(self._tick(), name="tick")
-            tasks.create_task(self._retry_bots(), name="bots")
+            tasks.create_task(self.bots.supervisor.tend(self.clock, self._bots_may_move), name="bots")
+            tasks.create_task(self.bots.supervisor.retry(self.clock, self._bots_may_move), name="restarts of bots")
             for unit in self.venues.values():
                 unit.start(tasks)
             for emulation in self._emulations.values():
@@ -299,15 +301,8 @@ class Engine:
                 self._halt(f"A check of the engine failed ({type(error).__name__}).")
             await self.clock.sleep(ROLL_S)
 
-    async def _retry_bots(self) -> None:
-        """Bring those bots back whose history could not be had at the start."""
-        while True:
-            await self.clock.sleep(RETRY_S)
-            if self.ready and self.ledger.failed is None and not self.standstill.frozen:
-                try:
-                    await self.bots.retry()
-                except (JournalError, HandoverError) as error:
-                    log.error("bots wait: nothing can be booked", problem=error.message)
+    def _bots_may_move(self) -> bool:
+        return self.ready and self.ledger.failed is None and not self.standstill.frozen
 
     @property
     def recovered(self) -> bool:
@@ -342,6 +337,7 @@ class Engine:
             if self._tasks is not None:
                 self._tasks.cancel()
                 await asyncio.wait({self._tasks}, timeout=5)
+            await self.bots.let_go()
             await asyncio.gather(*(unit.close() for unit in self.venues.values()))
             if self.ledger.failed is None and not self.standstill.sealed:
                 self.ledger.record(ev.EngineStopped(reason="asked to stop"))
@@ -400,6 +396,8 @@ class Engine:
         try:
             now = self.clock.now()
             self.hub.on_market(event, now)
+            if self._recovered:
+                self.risk.heard(event.instrument, now)
             if self.recorder is not None:
                 self.recorder.on_market(event, now)
             if self._emulations:

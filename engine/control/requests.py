@@ -33,6 +33,8 @@ __all__ = [
     "Reason",
     "ReplaceOrder",
     "Request",
+    "SCOPE_WORDS",
+    "Scoped",
     "SetLimits",
     "StartBot",
     "StopEngine",
@@ -238,6 +240,19 @@ class CreateBot(Request):
     capital: Amount = Field(Decimal(2000), gt=0, description="What it may use, in base currency.")
     params: dict[str, bool | int | float | str] = Field(default_factory=dict, description="Strategy parameters.")
     autostart: bool = Field(default=False, description="Start together with the engine.")
+    mode: Literal["paper", "live"] = Field("paper", description="paper: never with real money; live: it may.")
+    auto_resume: bool | None = Field(
+        None, description="Enter again by itself after a restart or failure; none: on paper yes, live no."
+    )
+    priority: int = Field(5, ge=1, le=10, description="1 to 10; higher goes first where bots compete.")
+    risk: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="Risk limits of its own; only stricter than the global ones."
+    )
+    isolation: Literal["task", "process"] = Field("task", description="process: its strategy runs in one of its own.")
+    memory_mb: int | None = Field(None, ge=64, le=65_536, description="Memory limit; none for that of its class.")
+    cpu_share: float = Field(1.0, gt=0, le=1, description="Most of one processor core, over a minute.")
+    storage_mb: int = Field(1024, ge=1, le=1_048_576, description="Most it may keep on disk.")
+    bar_seconds: float = Field(5.0, gt=0, le=300, description="Longest time its strategy may take for one bar.")
     execution: dict[str, bool | int | float | str] = Field(
         default_factory=dict,
         description="How its entries are executed: algorithm (market, chase, peg, twap, pov)"
@@ -280,19 +295,28 @@ class Reason(Request):
     reason: str = Field("asked by the operator", max_length=200, description="Why, for the record.")
 
 
-class Halt(Reason):
+SCOPE_WORDS = "What: all, venue:OKX, account:main, strategy:grid, bot:trend-1, symbol:OKX:BTC/USDT or symbol:BTC/USDT."
+
+
+class Scoped(Reason):
+    """A part of trading."""
+
+    scope: str = Field("all", max_length=128, description=SCOPE_WORDS)
+
+
+class Halt(Scoped):
     """Stop new orders."""
 
     reducing: bool = Field(default=False, description="Allow orders that reduce positions.")
 
 
-class EmergencyStop(Reason):
+class EmergencyStop(Scoped):
     """Block new orders, cancel all, close all."""
 
     close: bool = Field(default=True, description="Close all positions as well.")
 
 
-class Resume(Reason):
+class Resume(Scoped):
     """Let trading go on."""
 
     live: str = Field("", max_length=64, description=LIVE_WORDS)

@@ -15,7 +15,7 @@ from engine.model.entries import BotState, TradingState
 from engine.model.ids import MANUAL, AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueId
 from engine.model.limits import RiskLimits
 from engine.model.order import Liquidity, OrderSide, OrderStatus, OrderType, TimeInForce
-from tests.kit import fake_keys, fake_risk
+from tests.kit import fake_algos, fake_keys, fake_risk
 from tests.kit.fake_exits import preview_exits
 from tests.kit.fake_market import DAY, HOUR, MINUTE, NOW, NS, SIM, SYMBOLS, instrument, instrument_rows, tickers
 from tests.kit.fake_venues import venues
@@ -525,6 +525,8 @@ def dataset(kind: str = "full") -> dict[str, Any]:
         "market.tickers": tickers(),
         "orders.open": tuple(open_orders()),
         "algos.state": (),
+        "algos.start": fake_algos.parent_row(),
+        "orders.estimate": fake_algos.estimate(),
         "orders.fills": fills(),
         "orders.place_exits": [open_orders()[2]],
         "orders.preview_exits": preview_exits,

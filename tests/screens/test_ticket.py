@@ -165,7 +165,7 @@ async def test_keys_that_arrive_together_mean_what_they_would_one_by_one() -> No
     async with console(screen="market") as deck:
         await deck.press("b")
         burst(deck, *"0.01", "tab", *["backspace"] * 8, *"64901", "backspace", "2", "tab", "right", "tab")
-        burst(deck, "tab", "tab", "tab", "5")
+        burst(deck, *["tab"] * 4, "5")
         await deck.settle()
         await preview(deck)
         asked = deck.link.called("orders.preview")[-1].params

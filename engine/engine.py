@@ -341,6 +341,7 @@ class Engine:
             if self._tasks is not None:
                 self._tasks.cancel()
                 await asyncio.wait({self._tasks}, timeout=5)
+            await self.bots.let_go()
             await asyncio.gather(*(unit.close() for unit in self.venues.values()))
             if self.ledger.failed is None and not self.standstill.sealed:
                 self.ledger.record(ev.EngineStopped(reason="asked to stop"))

@@ -131,6 +131,16 @@ class Bot:
             self.runner.end()
 
     @property
+    def has_ended(self) -> bool:
+        """Whether nothing runs for it any more."""
+        return not isinstance(self.runner, IsolatedRunner) or self.runner.has_ended
+
+    async def ended(self) -> None:
+        """Wait until nothing runs for it any more; `end` comes first."""
+        if isinstance(self.runner, IsolatedRunner):
+            await self.runner.ended()
+
+    @property
     def quantity(self) -> Decimal:
         """Signed quantity that this bot holds and can trade; a rest too small for an order counts as nothing."""
         return self._position.held

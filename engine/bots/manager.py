@@ -81,6 +81,8 @@ class BotManager(Roster):
         self._clock = clock
         self.max_running = max_running
         self._listeners: dict[Owner, BarListener] = {}
+        self._ending: list[Bot] = []
+        """Those whose processes have been ended and are not gone yet."""
         self.revival = Revival(self, ledger)
         self.stopping = Stopping(self, ledger, desk)
         self.heartbeats: dict[Owner, int] = {}
@@ -215,6 +217,8 @@ class BotManager(Roster):
             self._hub.series(bot.instrument.id, bot.runner.timeframe).listeners.remove(listener)
         if bot is not None:
             bot.end()
+            self._ending = [one for one in self._ending if not one.has_ended]
+            self._ending += [bot] if not bot.has_ended else []
 
     def replace(self, entry: BotEntry, fresh: Bot) -> None:
         """Let another instance of a running bot go on in its place, with the same levels."""
@@ -381,6 +385,13 @@ class BotManager(Roster):
         for owner, bot in tuple(self.running.items()):
             self.keep(self._ledger.state.bots[owner], bot)
             self.detach(owner)
+
+    async def let_go(self) -> None:
+        """End the processes of strategies and wait until they are gone; nothing is booked."""
+        for bot in self.running.values():
+            bot.end()
+        for bot in (*self.running.values(), *self._ending):
+            await bot.ended()
 
     def save_changed(self) -> None:
         """Book what those bots remember whose memory has changed since it was last booked."""

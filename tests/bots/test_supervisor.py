@@ -48,6 +48,10 @@ async def _at(yard: Yard, ts: int) -> None:
     await yard.manager.supervisor.restart_due(ts)
 
 
+def _state(entry: BotEntry) -> BotState:
+    return entry.state
+
+
 def _live(yard: Yard) -> None:
     account = Account(id=PAPER, venue=VENUE, mode=TradingMode.LIVE, base_currency=USDT)
     yard.state.accounts[PAPER] = account
@@ -59,11 +63,11 @@ def _live(yard: Yard) -> None:
 async def test_a_failed_bot_is_restarted_after_the_delay_and_not_before(yard: Yard) -> None:
     entry = await yard.holding()
     failed = _fail(yard)
-    assert entry.state is BotState.ERROR
+    assert _state(entry) is BotState.ERROR
     await _at(yard, failed + 60 * SECOND - 1)
-    assert entry.state is BotState.ERROR
+    assert _state(entry) is BotState.ERROR
     await _at(yard, failed + 60 * SECOND)
-    assert entry.state is BotState.RUNNING
+    assert _state(entry) is BotState.RUNNING
     assert yard.manager.running[entry.id].entries_allowed
     assert [order.stop_price for order in yard.orders(entry)] == [D(95)]
 
@@ -76,7 +80,7 @@ async def test_every_further_try_waits_twice_as_long_until_it_is_given_up(yard: 
         due = yard.manager.supervisor.next_try(entry.id)
         waited.append((due - failed) // SECOND)
         await _at(yard, due)
-        assert entry.state is BotState.RUNNING
+        assert _state(entry) is BotState.RUNNING
     assert waited == [60, 120, 240, 480, 960]
     failed = _fail(yard)
     assert yard.manager.supervisor.next_try(entry.id) == 0
@@ -85,9 +89,9 @@ async def test_every_further_try_waits_twice_as_long_until_it_is_given_up(yard: 
     assert last.severity is Severity.CRITICAL
     assert "is not restarted any more" in last.text
     await _at(yard, failed + 10 * HOUR_NS)
-    assert entry.state is BotState.ERROR
+    assert _state(entry) is BotState.ERROR
     await yard.manager.start(entry)
-    assert entry.state is BotState.RUNNING
+    assert _state(entry) is BotState.RUNNING
     assert yard.state.restarts == {}, "a person's start begins anew"
 
 
@@ -113,7 +117,7 @@ async def test_a_restart_that_fails_is_a_failure_too(yard: Yard) -> None:
     yard.history = away
     due = yard.manager.supervisor.next_try(entry.id)
     await _at(yard, due)
-    assert entry.state is BotState.ERROR
+    assert _state(entry) is BotState.ERROR
     assert yard.manager.supervisor.next_try(entry.id) == due + 120 * SECOND
     assert yard.manager.supervisor.tries(entry.id, due) == 1
 
@@ -123,9 +127,9 @@ async def test_the_plan_survives_a_restart_of_the_engine(yard: Yard) -> None:
     _fail(yard)
     due = yard.manager.supervisor.next_try(entry.id)
     await yard.restarted().recover()
-    assert entry.state is BotState.ERROR
+    assert _state(entry) is BotState.ERROR
     await _at(yard, due)
-    assert entry.state is BotState.RUNNING
+    assert _state(entry) is BotState.RUNNING
 
 
 async def test_a_paused_bot_comes_back_paused_and_a_stopped_one_does_not(yard: Yard) -> None:
@@ -157,14 +161,14 @@ async def test_a_live_bot_enters_nothing_after_its_restart_unless_it_is_told_to(
         await yard.manager.start(bot)
     _fail(yard)
     await _at(yard, yard.manager.supervisor.next_try(entry.id))
-    assert entry.state is BotState.PAUSED
+    assert _state(entry) is BotState.PAUSED
     assert "until it is resumed" in entry.reason
     yard.manager.resume(entry)
     await yard.restarted().recover()
     assert (entry.state, other.state) == (BotState.PAUSED, BotState.RUNNING)
     yard.manager.resume(entry)
     await yard.restarted().recover(handed_over=True)
-    assert entry.state is BotState.RUNNING, "a hand-over interrupts nothing"
+    assert _state(entry) is BotState.RUNNING, "a hand-over interrupts nothing"
 
 
 # --- what is held meanwhile ------------------------------------------------------------------------------------------
@@ -184,7 +188,7 @@ async def _crashed(yard: Yard) -> BotEntry:
 
 async def test_after_a_crash_exits_go_on_where_entries_do_not(yard: Yard) -> None:
     entry = await _crashed(yard)
-    assert entry.state is BotState.PAUSED
+    assert _state(entry) is BotState.PAUSED
     Told.wishes.append(Wish.protect("trail", stop=97.0))
     yard.minute(100)
     assert [order.stop_price for order in yard.orders(entry)] == [D(97)]
@@ -203,7 +207,7 @@ async def test_a_stop_that_is_lost_while_a_bot_is_down_is_placed_again(yard: Yar
     (stop,) = yard.orders(entry)
     yard.desk.cancel(stop.client_id, "by the venue")
     assert [order.stop_price for order in yard.orders(entry)] == [D(95)]
-    assert entry.state is BotState.ERROR
+    assert _state(entry) is BotState.ERROR
 
 
 async def test_an_entry_that_fills_after_the_bot_has_failed_is_protected() -> None:
@@ -229,7 +233,7 @@ async def test_after_a_crash_a_bot_that_cannot_come_back_is_protected_all_the_sa
     for order in yard.orders(entry):
         yard.desk.cancel(order.client_id, "by the venue, while nobody looked")
     await manager.recover()
-    assert entry.state is BotState.ERROR
+    assert _state(entry) is BotState.ERROR
     assert [order.stop_price for order in yard.orders(entry)] == [D(95)]
     assert manager.caretakers.owners == {entry.id}
     manager.stop(entry, "leave")

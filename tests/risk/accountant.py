@@ -154,10 +154,17 @@ class Accountant:
         return total
 
     def shrinks(self, request: OrderRequest) -> bool:
-        """Whether an order is no larger than what its account holds the other way."""
-        line = (request.account, request.instrument)
-        net = sum((quantity for (_, *held), quantity in self.held.items() if tuple(held) == line), D(0))
-        return net * request.side.sign < 0 and request.quantity <= abs(net)
+        """Whether an order can only make a position smaller, whatever fills: its owner's; by hand, the account's."""
+        line, manual = (request.account, request.instrument), request.owner == MANUAL
+        mine = [
+            quantity
+            for (who, *at), quantity in self.held.items()
+            if tuple(at) == line and manual | (who == request.owner)
+        ]
+        net = sum(mine, D(0))
+        owner = None if manual else request.owner
+        others, _ = self._working(*line, owner, request.side, self.marks[request.instrument])
+        return net * request.side.sign < 0 and others + request.quantity <= abs(net)
 
     def lines(self) -> set[tuple[AccountId, InstrumentId]]:
         """Where something is held or ordered."""

@@ -53,6 +53,8 @@ log = get_logger(__name__)
 MB = 1 << 20
 START_S = 30.0
 """Longest time until a strategy has taken in its history."""
+GRACE_S = 0.25
+"""Between the time that a request may take and the end of the process, so that answers that are there are read."""
 BUILT_IN = "strategies."
 LOWEST = 19
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONHASHSEED", "VIRTUAL_ENV", "TMPDIR")
@@ -66,6 +68,16 @@ class WorkerLimits(msgspec.Struct, frozen=True, kw_only=True):
     storage_mb: int
     bar_seconds: float
     """Longest time for one bar, and most processor time for it."""
+
+
+class _Asked:
+    """A request that is not answered yet, and what ends the process when the answer is too late."""
+
+    def __init__(self, number: int, seconds: float) -> None:
+        self.number = number
+        self.seconds = seconds
+        self.is_late = False
+        self.timer: asyncio.TimerHandle
 
 
 class IsolatedRunner:
@@ -103,11 +115,12 @@ class IsolatedRunner:
         self._process: asyncio.subprocess.Process | None = None
         self._hearing: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[None] | None = None
-        self._waiting: deque[tuple[int, asyncio.TimerHandle]] = deque()
-        """Requests that are not answered yet: number, and what ends the process when the answer is too late."""
+        self._waiting: deque[_Asked] = deque()
+        """Requests that are not answered yet, the oldest first."""
         self._number = 0
         self._ended = False
         self._folder = ""
+        self._sweeper: threading.Thread | None = None
 
     # --- as a runner -------------------------------------------------------------------------------------------------
 
@@ -151,7 +164,9 @@ class IsolatedRunner:
             StrategyError: The process is not there any more.
         """
         if self._process is None or self._ended:
-            raise StrategyError(f"The process of the strategy {self.strategy.name} is not there; start the bot again.")
+            raise StrategyError(
+                f"The process of the strategy {self.strategy.name} is not there any more; start the bot again."
+            )
         self._number += 1
         self._send(
             Decide(
@@ -221,7 +236,7 @@ class IsolatedRunner:
         """End the process; harmless when it has gone."""
         self._ended = True
         while self._waiting:
-            self._waiting.popleft()[1].cancel()
+            self._waiting.popleft().timer.cancel()
         process = self._process
         if process is not None and process.returncode is None:
             # The group: what the strategy may have started ends with it.
@@ -229,8 +244,22 @@ class IsolatedRunner:
                 os.killpg(process.pid, signal.SIGKILL)
         if self._folder:
             # In a thread: what is in there may be much.
-            threading.Thread(target=shutil.rmtree, args=(self._folder, True), daemon=True).start()
+            self._sweeper = threading.Thread(target=shutil.rmtree, args=(self._folder, True), daemon=True)
+            self._sweeper.start()
             self._folder = ""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its process is gone, or there was none."""
+        return self._hearing is None or self._hearing.done()
+
+    async def ended(self) -> None:
+        """Wait until the process and its folder are gone; `end` comes first."""
+        hearing, sweeper = self._hearing, self._sweeper
+        if hearing is not None:
+            await hearing
+        if sweeper is not None:
+            await asyncio.to_thread(sweeper.join)
 
     def slow_down(self) -> None:
         """Give it the processor only where nobody else wants it."""
@@ -244,14 +273,23 @@ class IsolatedRunner:
             return
         number = 0 if isinstance(request, Begin) else request.number
         seconds = self.limits.bar_seconds if within is None else within
-        # Real time, whatever the engine's clock says: processes are real.
-        self._waiting.append((number, asyncio.get_running_loop().call_later(seconds, self._too_late, number)))
+        asked = _Asked(number, seconds)
+        self._await(asked)
+        self._waiting.append(asked)
         process.stdin.write(framed(request))
 
-    def _too_late(self, number: int) -> None:
-        longest = self.limits.bar_seconds if number else max(START_S, self.limits.bar_seconds)
-        what = "for one bar" if number else "to take in its history"
-        self._fail(f"The strategy {self.strategy.name} took longer than {longest:g} s {what} and was ended.")
+    def _await(self, asked: _Asked) -> None:
+        # Real time, whatever the engine's clock says: processes are real.
+        asked.timer = asyncio.get_running_loop().call_later(asked.seconds, self._too_late, asked)
+
+    def _too_late(self, asked: _Asked) -> None:
+        if not asked.is_late:
+            # Where the loop itself was held up, the answer may lie in the pipe, unread.
+            asked.is_late = True
+            asked.timer = asyncio.get_running_loop().call_later(GRACE_S, self._too_late, asked)
+            return
+        what = "for one bar" if asked.number else "to take in its history"
+        self._fail(f"The strategy {self.strategy.name} took longer than {asked.seconds:g} s {what} and was ended.")
 
     async def _listen(self, process: asyncio.subprocess.Process) -> None:
         pipe = process.stdout
@@ -283,8 +321,8 @@ class IsolatedRunner:
             self._ready.set_result(None)
 
     def _take(self, reply: Done) -> None:
-        while self._waiting and self._waiting[0][0] <= reply.number:
-            self._waiting.popleft()[1].cancel()
+        while self._waiting and self._waiting[0].number <= reply.number:
+            self._waiting.popleft().timer.cancel()
         self._saved = reply.saved
         self.last_ts, self.seen, self.broken = reply.last_ts, reply.seen, reply.broken
         self.latency_ns = reply.latency_ns

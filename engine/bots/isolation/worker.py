@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 NICE = 5
+_NO_MEMORY = "The strategy wanted more memory than it may have and was ended."
 
 
 def _read(pipe: BinaryIO) -> Request | None:
@@ -124,9 +125,10 @@ def _serve(source: BinaryIO, sink: BinaryIO) -> None:
                 runner.warm_up(request.bars.unpacked())
             _say(sink, _done(runner, number, signals))
     except QuarterdeckError as error:
-        _say(sink, Failed(number=number, message=error.message, error_code=error.error_code or ""))
+        message = _NO_MEMORY if isinstance(error.__cause__, MemoryError) else error.message
+        _say(sink, Failed(number=number, message=message, error_code=error.error_code or ""))
     except MemoryError:
-        _say(sink, Failed(number=number, message="The strategy wanted more memory than it may have."))
+        _say(sink, Failed(number=number, message=_NO_MEMORY))
     except BaseException as error:  # a strategy's own code runs here: it may raise anything, also what ends a process
         said = f"{type(error).__name__}: {error}".rstrip(": ")[:300]
         _say(sink, Failed(number=number, message=f"The strategy failed unexpectedly ({said})."))

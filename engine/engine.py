@@ -12,7 +12,16 @@ import msgspec
 
 from engine import events as ev
 from engine.bots.revival import RETRY_S
-from engine.departments import attach, leave_out_absent, make_bots, make_capital, make_derivatives, make_risk, unreached
+from engine.departments import (
+    attach,
+    leave_out_absent,
+    make_bots,
+    make_capital,
+    make_derivatives,
+    make_quality,
+    make_risk,
+    unreached,
+)
 from engine.errors import (
     ConflictError,
     HandoverError,
@@ -116,6 +125,7 @@ class Engine:
         self.dispatcher.attach(self.desk)
         self.risk.attach(self.desk)
         self.algos = make_algos(self)
+        self.quality = make_quality(self)
         self._emulations = {plan.venue.id: plan.venue for plan in venues if isinstance(plan.venue, EmulatingVenue)}
         self.inherited = inherited
         """What the process before this one left; None after a usual start."""
@@ -289,6 +299,7 @@ class Engine:
                         self.risk.tick(now)
                         self.capital.tick(now)
                         self.algos.tick(now)
+                        self.quality.tick(now)
             except JournalError as error:
                 log.error("the tick waits: the journal failed", problem=error.message)
             except Exception as error:  # a breaker that cannot be judged must stop trading, not the engine

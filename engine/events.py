@@ -56,6 +56,7 @@ from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, O
 from engine.model.instrument import Instrument
 from engine.model.metric_facts import RegimeChanged, RiskAdapted, RiskMeasured, StressTested
 from engine.model.order import Decision, OrderSide, OrderType, TimeInForce
+from engine.model.quality_facts import MarkOutRecorded, PoorExecution
 from engine.model.scenario import ScenarioBegan, ScenarioEnded
 from engine.model.verification import OrderAdopted, RecoveryVerified, StateChecked
 
@@ -68,12 +69,12 @@ __all__ = [
     "Deposited", "EngineStarted", "EngineStopped", "EpochOpened", "EquityRecorded", "Event", "ExternalFillSeen",
     "ExternalOrderSeen", "FillsCaughtUp", "FundingCaughtUp", "FundingPaid", "FundingPart", "FundsMoved", "HandedOver",
     "HandoverAbandoned", "InstrumentDefined", "InterestCharged", "LimitsChanged", "LockEnded", "LockPlaced",
-    "MarginSet", "MarkRecorded", "OperatorActed", "OrderAccepted", "OrderAdopted", "OrderAmendRequested",
-    "OrderAmended", "OrderCancelRejected", "OrderCancelRequested", "OrderCanceled", "OrderExpired", "OrderFilled",
+    "MarginSet", "MarkOutRecorded", "MarkRecorded", "OperatorActed", "OrderAccepted", "OrderAdopted",
+    "OrderAmendRequested", "OrderAmended", "OrderCancelRejected", "OrderCancelRequested", "OrderCanceled", "OrderExpired", "OrderFilled",
     "OrderIntended", "OrderOutcomeUnknown", "OrderRefused", "OrderRejected", "OrderSubmitted", "OrderTriggered",
     "ParentAccelerated", "ParentCancelRequested", "ParentEnded", "ParentOpened", "ParentPaused", "ParentResumed",
-    "PeakRecorded", "PeriodBegan", "PoolsMeasured", "PositionAdopted", "PositionLiquidated", "ProfitSettled",
-    "ProfitUnlockAsked", "ProfitUnlocked", "Record", "RecoveryVerified", "RegimeChanged", "RiskAdapted", "RiskMeasured",
+    "PeakRecorded", "PeriodBegan", "PoolsMeasured", "PoorExecution", "PositionAdopted", "PositionLiquidated",
+    "ProfitSettled", "ProfitUnlockAsked", "ProfitUnlocked", "Record", "RecoveryVerified", "RegimeChanged", "RiskAdapted", "RiskMeasured",
     "ScenarioBegan", "ScenarioEnded", "SignalRaised", "StateChecked", "StressTested", "TradeEnded",
     "TradingStateChanged", "TransferEnded", "TransferLeft", "TransferPlanned", "Transferred", "VenueEvent", "Withdrawn",
     "decode_event", "decode_record", "encode_event", "encode_record", "event_name",
@@ -281,6 +282,11 @@ class OrderSubmitted(_Fact, frozen=True, kw_only=True):
     """The request left for the venue."""
 
     client_id: ClientOrderId
+    durable: int = 0
+    """UTC nanoseconds at which its intent was found to be durable; 0 where that was not noted."""
+    best_bid: Decimal | None = None
+    """Top of the book as it left; None where it was not known."""
+    best_ask: Decimal | None = None
 
 
 class OrderOutcomeUnknown(_Fact, frozen=True, kw_only=True):
@@ -528,6 +534,7 @@ Event = (
     | FundsMoved | ProfitSettled | ProfitUnlockAsked | ProfitUnlocked | CapitalPreserved | PoolsMeasured
     | TransferPlanned | TransferLeft | TransferEnded
     | ParentOpened | ParentPaused | ParentResumed | ParentAccelerated | ParentCancelRequested | ParentEnded
+    | MarkOutRecorded | PoorExecution
 )  # fmt: skip
 
 

@@ -48,6 +48,7 @@ KINDS = (
     "OrderFilled", "OrderAmended", "OrderCanceled", "OrderExpired", "OrderRejected", "ExternalFillSeen",
     "OperatorActed", "BreakerTripped", "TradingStateChanged", "BotStateChanged", "PositionLiquidated", "ScenarioEnded",
     "RecoveryVerified", "StateChecked", "PositionAdopted", "LockPlaced", "RegimeChanged", "StressTested",
+    "PoorExecution",
 )  # fmt: skip
 
 

@@ -44,7 +44,7 @@ from engine.model.order import Order
 from engine.model.position import Position
 from engine.model.regime import RegimeEntry
 from engine.model.risk_metrics import DayEquity
-from engine.state import capital, derivatives, guards, measured, money, orders, parents, registers
+from engine.state import capital, derivatives, guards, measured, money, orders, parents, quality, registers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -64,6 +64,7 @@ _HANDLERS = {
     **measured.HANDLERS,
     **capital.HANDLERS,
     **parents.HANDLERS,
+    **quality.HANDLERS,
 }
 
 _encode = msgspec.msgpack.Encoder(decimal_format="string", order="deterministic").encode
@@ -161,6 +162,8 @@ class EngineState:
         """Parent orders that have not ended."""
         self.ended_parents: dict[ParentId, Parent] = {}
         """The last ended ones, oldest first."""
+        self.mark_outs: dict[str, quality.AwaitedMark] = {}
+        """Executions after which the market is still to be noted, oldest first."""
         self.families: dict[ParentId, list[ClientOrderId]] = {}
         """Open orders of each parent, oldest first; derived from `orders`."""
 
@@ -365,4 +368,5 @@ _MAPS: dict[str, Any] = {
     "transfers": list[tuple[str, TransferEntry]],
     "parents": list[tuple[ParentId, Parent]],
     "ended_parents": list[tuple[ParentId, Parent]],
+    "mark_outs": list[tuple[str, quality.AwaitedMark]],
 }

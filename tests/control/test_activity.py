@@ -14,7 +14,7 @@ from tests.kit.histories import PROPERTY_MIX, HistoryMaker
 
 SILENT = {
     "AccountOpened", "BotConfigured", "BotMemorySaved", "EpochOpened", "EquityRecorded", "FillsCaughtUp",
-    "FundingCaughtUp", "InstrumentDefined", "MarkRecorded", "OrderAmendRequested", "OrderAmended",
+    "FundingCaughtUp", "InstrumentDefined", "MarkOutRecorded", "MarkRecorded", "OrderAmendRequested", "OrderAmended",
     "OrderCancelRequested", "OrderSubmitted", "PeakRecorded", "PeriodBegan", "PoolsMeasured", "RiskMeasured",
     "TradeEnded", "Transferred",
 }  # fmt: skip

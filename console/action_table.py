@@ -9,7 +9,7 @@ from console.action_table_backtests import BACKTESTS
 from console.action_table_bots import BOTS
 from console.action_table_dashboard import DASHBOARD
 from console.action_table_form import FORM
-from console.action_table_portfolio import PORTFOLIO
+from console.action_table_portfolio import CAPITAL, PORTFOLIO
 from console.action_table_replay import REPLAY
 from console.action_table_risk import RISK
 from console.action_table_settings import SETTINGS
@@ -157,6 +157,6 @@ CHART = (
 LOG = (A("log.copy", "y", "copy", "Copy lines", "Copy the shown lines to the terminal's clipboard."),)
 
 TABLE: tuple[Action, ...] = (
-    *APP, *REPLAY, *FOCUS, *DASHBOARD, *BOTS, *PORTFOLIO, *MARKET, *RISK, *BACKTESTS, *SETTINGS, *DIALOG, *TICKET,
-    *FORM, *CHOICE, *PALETTE, *MOVE, *TABLE_WIDGET, *LADDER, *CHART, *LOG,
+    *APP, *REPLAY, *FOCUS, *DASHBOARD, *BOTS, *PORTFOLIO, *CAPITAL, *MARKET, *RISK, *BACKTESTS, *SETTINGS, *DIALOG,
+    *TICKET, *FORM, *CHOICE, *PALETTE, *MOVE, *TABLE_WIDGET, *LADDER, *CHART, *LOG,
 )  # fmt: skip

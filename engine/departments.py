@@ -158,5 +158,5 @@ def attach(engine: Engine, emulations: Iterable[EmulatingVenue]) -> None:
             allowed=lambda: engine.recovered and not engine.standstill.frozen,
             margins=engine.dispatcher.margins,
             errors=engine.errors,
-            closing=lambda instrument, owner: is_closing(engine.state, instrument, owner),
+            closing=lambda order: is_closing(engine.state, order.owner, order.account, order.instrument),
         )

@@ -48,6 +48,7 @@ from engine.resilience.caution import Caution
 from engine.resilience.handler import ErrorHandler
 from engine.resilience.scenario import Scenarios
 from engine.risk.returns import DailyReturns
+from engine.risk.scopes import find_scope
 from engine.risk_watch import RiskWatch
 from engine.standstill import Standstill
 from engine.venue_unit import VenueUnit
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from engine.model.candle import Candle
     from engine.model.market import MarketEvent
     from engine.model.venue import Venue
+    from engine.risk.scopes import Emergency
     from engine.venue_unit import VenuePlan
     from storage.journal.engine_journal import EngineJournal
 
@@ -97,7 +99,7 @@ class Engine:
         clock: Clock,
         release: str,
         hub: MarketHub | None = None,
-        emergency: str = "",
+        emergency: Emergency | None = None,
         inherited: Inherited | None = None,
         watch_list: Iterable[InstrumentId] = (),
     ) -> None:
@@ -148,7 +150,7 @@ class Engine:
         self._tasks: asyncio.Task[None] | None = None
         self._recovered = False
         self._emergency = emergency
-        """Why everything is stopped from the first moment on, with no bot brought back; empty for a usual start."""
+        """What is stopped from the first moment on, with no bot brought back; None for a usual start."""
         self._came_over = asyncio.Event()
         self.standstill = Standstill(self)
         self.ready = False
@@ -239,7 +241,8 @@ class Engine:
         self.ledger.record(ev.EngineStarted(instance=self.journal.meta.instance, release=self.release, pid=self.pid))
         if self._emergency:
             # Before the venue is met, so that nothing is entered whatever the recovery finds.
-            self.risk.block(self._emergency)
+            scope = find_scope(self._emergency.scope, self.state, self.venues, self.accounts)
+            self.risk.block(self._emergency.reason, scope)
         joined = self.inherited.join(self.on_venue, self.on_market) if self.inherited is not None else frozenset()
         units = tuple(self.venues.values())
         for unit in (unit for unit in units if unit.plan.required):

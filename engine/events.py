@@ -25,11 +25,14 @@ from engine.model.algo_facts import (
 from engine.model.breaker_facts import (
     BreakerHalfOpened,
     BreakerHeld,
+    BreakerReset,
+    BreakerTripped,
     LockEnded,
     LockPlaced,
     PeakRecorded,
     PeriodBegan,
     TradeEnded,
+    TradingStateChanged,
 )
 from engine.model.capital_facts import (
     CapitalPreserved,
@@ -70,14 +73,15 @@ __all__ = [
     "ExternalOrderSeen", "FillsCaughtUp", "FundingCaughtUp", "FundingPaid", "FundingPart", "FundsMoved", "HandedOver",
     "HandoverAbandoned", "InstrumentDefined", "InterestCharged", "LimitsChanged", "LockEnded", "LockPlaced",
     "MarginSet", "MarkOutRecorded", "MarkRecorded", "OperatorActed", "OrderAccepted", "OrderAdopted",
-    "OrderAmendRequested", "OrderAmended", "OrderCancelRejected", "OrderCancelRequested", "OrderCanceled", "OrderExpired", "OrderFilled",
-    "OrderIntended", "OrderOutcomeUnknown", "OrderRefused", "OrderRejected", "OrderSubmitted", "OrderTriggered",
-    "ParentAccelerated", "ParentCancelRequested", "ParentEnded", "ParentOpened", "ParentPaused", "ParentResumed",
-    "PeakRecorded", "PeriodBegan", "PoolsMeasured", "PoorExecution", "PositionAdopted", "PositionLiquidated",
-    "ProfitSettled", "ProfitUnlockAsked", "ProfitUnlocked", "Record", "RecoveryVerified", "RegimeChanged", "RiskAdapted", "RiskMeasured",
-    "ScenarioBegan", "ScenarioEnded", "SignalRaised", "StateChecked", "StressTested", "TradeEnded",
-    "TradingStateChanged", "TransferEnded", "TransferLeft", "TransferPlanned", "Transferred", "VenueEvent", "Withdrawn",
-    "decode_event", "decode_record", "encode_event", "encode_record", "event_name",
+    "OrderAmendRequested", "OrderAmended", "OrderCancelRejected", "OrderCancelRequested", "OrderCanceled",
+    "OrderExpired", "OrderFilled", "OrderIntended", "OrderOutcomeUnknown", "OrderRefused", "OrderRejected",
+    "OrderSubmitted", "OrderTriggered", "ParentAccelerated", "ParentCancelRequested", "ParentEnded", "ParentOpened",
+    "ParentPaused", "ParentResumed", "PeakRecorded", "PeriodBegan", "PoolsMeasured", "PoorExecution", "PositionAdopted",
+    "PositionLiquidated", "ProfitSettled", "ProfitUnlockAsked", "ProfitUnlocked", "Record", "RecoveryVerified",
+    "RegimeChanged", "RiskAdapted", "RiskMeasured", "ScenarioBegan", "ScenarioEnded", "SignalRaised", "StateChecked",
+    "StressTested", "TradeEnded", "TradingStateChanged", "TransferEnded", "TransferLeft", "TransferPlanned",
+    "Transferred", "VenueEvent", "Withdrawn", "decode_event", "decode_record", "encode_event", "encode_record",
+    "event_name",
 ]  # fmt: skip
 
 
@@ -442,46 +446,6 @@ class SignalRaised(_Fact, frozen=True, kw_only=True):
 
 
 # --- risk ------------------------------------------------------------------------------------------------------------
-
-
-class TradingStateChanged(_Fact, frozen=True, kw_only=True):
-    """ACTIVE, REDUCING or HALTED, for the whole engine (`scope` "engine") or one bot."""
-
-    scope: str
-    state: str
-    reason: str
-    actor: str
-
-
-class BreakerTripped(_Fact, frozen=True, kw_only=True):
-    """A breaker opened."""
-
-    breaker: str
-    scope: str
-    value: str
-    threshold: str
-    reason: str
-    reduces: bool = False
-    """True when smaller entries pass meanwhile, instead of none."""
-    until: int = 0
-    """UTC nanoseconds at which that ends by itself; 0 for not at all."""
-    held: str = ""
-    """Who opened it by hand, so that it stays open until it is reset by hand; empty when it opened by itself."""
-
-
-class BreakerReset(_Fact, frozen=True, kw_only=True):
-    """A breaker was closed again."""
-
-    breaker: str
-    scope: str
-    actor: str
-    reason: str
-    peak: Decimal | None = None
-    """Equity from which the drawdown of the account `scope` is measured from now on; None keeps the peak."""
-    day_start: Decimal | None = None
-    """Equity from which its loss of the day is measured from now on; None keeps the start."""
-    week_start: Decimal | None = None
-    month_start: Decimal | None = None
 
 
 class LimitsChanged(_Fact, frozen=True, kw_only=True):

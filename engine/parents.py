@@ -51,7 +51,7 @@ def make_algos(engine: Engine) -> Algos:
 def standing(engine: Engine, parent: Parent, now: int) -> Standing:
     """Whether a parent may act: an emergency stop ends it, any other halt lets nothing be entered meanwhile."""
     state, blocked = engine.state, ""
-    for key in Scope.keys_of(parent.instrument, parent.owner):
+    for key in Scope.keys_of(state, parent.owner, parent.account, parent.instrument):
         halt = state.halts.get(key)
         if halt is not None and halt.actor.startswith(EMERGENCY_ACTOR):
             return Standing(over=f"emergency stop: {halt.reason}")

@@ -22,6 +22,7 @@ from engine.errors import (
 )
 from engine.logs import get_logger
 from engine.model.candle import Bars, timeframe_ns
+from engine.model.dust import too_small
 from engine.model.entries import BotEntry, BotState
 from engine.model.ids import AccountId, InstrumentId, Owner
 from engine.resilience.handler import ErrorHandler
@@ -476,7 +477,8 @@ def _holds(state: EngineState, owner: Owner) -> bool:
         return True
     for (holder, _, instrument), position in state.owned.items():
         if holder == owner and position.lots:
-            rules = state.instruments[instrument].current_rules
-            if abs(position.quantity) >= max(rules.lot, rules.min_quantity):
+            entry = state.marks.get(instrument)
+            mark = None if entry is None else entry.price
+            if not too_small(state.instruments[instrument], position.quantity, mark):
                 return True
     return False

@@ -42,7 +42,7 @@ from engine.errors import HandoverError, QuarterdeckError
 from engine.events import OperatorActed
 from engine.health import limit_arenas
 from engine.logs import add_secret, configure_logs, get_logger
-from engine.model.ids import AccountId
+from engine.model.ids import AccountId, InstrumentId
 from engine.strategy.beside import find_beside
 from engine.strategy.loader import StrategyRegistry
 from engine.venues.limits.coordinator import Coordinator
@@ -60,8 +60,8 @@ if TYPE_CHECKING:
     from engine.control.lock import EngineLock
     from engine.inheritance import Inherited
     from engine.market.hub import MarketHub
-    from engine.model.ids import InstrumentId
     from engine.model.venue import Venue
+    from engine.risk.scopes import Emergency
     from engine.strategy.contract import Strategy
     from engine.venue_unit import VenuePlan
 
@@ -104,7 +104,7 @@ class EngineHost:
         scene: Name of a scene with a fixed seed; it lives in a folder of its own that is emptied first.
         clock: The engine's clock.
         reread: Reads the settings anew for `reload`; None keeps those of the start.
-        emergency: Why everything is to be cancelled and closed from the start on, without bots; empty for a usual one.
+        emergency: What is to be cancelled and closed from the start on, without bots; None for a usual start.
         vault: The keys of accounts; None for those of the home folder without anything from a process before.
 
     Raises:
@@ -119,7 +119,7 @@ class EngineHost:
         scene: str | None = None,
         clock: Clock | None = None,
         reread: Callable[[], Settings] | None = None,
-        emergency: str = "",
+        emergency: Emergency | None = None,
         vault: Vault | None = None,
     ) -> None:
         # A scene's folder is emptied at its start: only a name that is in the table may ever become one.

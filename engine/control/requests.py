@@ -33,6 +33,8 @@ __all__ = [
     "Reason",
     "ReplaceOrder",
     "Request",
+    "SCOPE_WORDS",
+    "Scoped",
     "SetLimits",
     "StartBot",
     "StopEngine",
@@ -272,19 +274,28 @@ class Reason(Request):
     reason: str = Field("asked by the operator", max_length=200, description="Why, for the record.")
 
 
-class Halt(Reason):
+SCOPE_WORDS = "What: all, venue:OKX, account:main, strategy:grid, bot:trend-1, symbol:OKX:BTC/USDT or symbol:BTC/USDT."
+
+
+class Scoped(Reason):
+    """A part of trading."""
+
+    scope: str = Field("all", max_length=128, description=SCOPE_WORDS)
+
+
+class Halt(Scoped):
     """Stop new orders."""
 
     reducing: bool = Field(default=False, description="Allow orders that reduce positions.")
 
 
-class EmergencyStop(Reason):
+class EmergencyStop(Scoped):
     """Block new orders, cancel all, close all."""
 
     close: bool = Field(default=True, description="Close all positions as well.")
 
 
-class Resume(Reason):
+class Resume(Scoped):
     """Let trading go on."""
 
     live: str = Field("", max_length=64, description=LIVE_WORDS)

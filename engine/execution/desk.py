@@ -143,6 +143,7 @@ class Desk:
                     post_only=request.post_only,
                     reduce_only=request.reduce_only,
                     oco_group=request.oco_group,
+                    urgent=request.urgent,
                     margin_mode=margin.mode if derivative else None,
                 ),
                 opens=derivative and not verdict.reduces,

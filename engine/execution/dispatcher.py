@@ -133,7 +133,7 @@ class Dispatcher:
         """Queue an effect; returns at once. The queue is as long as the open orders, which the gate limits."""
         if isinstance(effect, CancelEffect):
             self._unanswered_cancels.add(effect.client_id)
-        (self._urgent if isinstance(effect, CancelEffect) else self._normal).append(effect)
+        (self._urgent if _is_urgent(effect) else self._normal).append(effect)
         self._wake.set()
 
     @property
@@ -267,11 +267,11 @@ class Dispatcher:
 
     async def _place(self, venue: VenueGuard, effect: PlaceEffect, order: Order, durable: int) -> None:
         try:
-            await venue.throttle.turn()
+            await venue.turn(effect.command)
             await self._check_footing(venue, effect, order)
         except asyncio.CancelledError:
             # It has not begun to leave: it waits in the outbox again, for whoever sends next.
-            self._normal.appendleft(effect)
+            (self._urgent if _is_urgent(effect) else self._normal).appendleft(effect)
             raise
         except ValidationError as error:
             if order.status is OrderStatus.PENDING:
@@ -503,6 +503,11 @@ async def _compare_now_and_then(dispatcher: Dispatcher, venue: VenueGuard, round
             except Exception as error:  # the next round asks again
                 log.warning("orders cannot be compared with the venue", problem=_words(error))
                 dispatcher._errors.report(error, component="dispatcher", operation="compare", venue=venue.id)
+
+
+def _is_urgent(effect: Effect) -> bool:
+    """Whether an effect goes before all others: cancels, and what closes something in an emergency."""
+    return isinstance(effect, CancelEffect) or (isinstance(effect, PlaceEffect) and effect.command.urgent)
 
 
 def _check_still_wanted(desk: Desk, order: Order) -> None:

@@ -184,6 +184,11 @@ class VenueGuard:
 
     # --- money: never held back --------------------------------------------------------------------------------------
 
+    async def turn(self, command: OrderCommand) -> None:
+        """Wait while the venue wants fewer requests; what closes something in an emergency waits for nothing."""
+        if not command.urgent:
+            await self.throttle.turn()
+
     async def place(self, command: OrderCommand) -> None:
         """Send an order, once. Raises as the venue does."""
         await self._told(lambda: self.inner.place(command))

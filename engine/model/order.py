@@ -147,6 +147,8 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
     reduce_only: bool = False
     oco_group: str | None = None
     """Orders of one group cancel each other: what one fills, the others lose."""
+    urgent: bool = False
+    """Whether it belongs to an emergency stop: it goes first, and may use what is kept back of every rate limit."""
     decision: Decision = Decision(reason="")
     parent: ParentId | None = None
     """The parent order whose child it is."""

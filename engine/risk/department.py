@@ -22,7 +22,7 @@ from engine.resilience.caution import Caution
 from engine.risk.adaptation import Adaptation
 from engine.risk.breaker_manager import ManagerCarried, RiskInputs, manage
 from engine.risk.breakers import BREAKER_ACTOR, Breakers
-from engine.risk.emergency import EMERGENCY_ACTOR, EmergencyStop, Progress, StopTimers
+from engine.risk.emergency import EMERGENCY_ACTOR, EmergencyStop
 from engine.risk.gate import RiskGate
 from engine.risk.limits import StateLimits
 from engine.risk.locks import LockKeeper
@@ -31,6 +31,7 @@ from engine.risk.recovery import RecoveryCheck, RecoveryStep
 from engine.risk.reductions import StateReductions
 from engine.risk.scopes import Scope
 from engine.risk.sizing import PositionSizer
+from engine.risk.stop_progress import Progress, StopTimers
 from engine.risk.uses import limit_uses
 
 if TYPE_CHECKING:
@@ -397,10 +398,14 @@ class RiskDepartment:
         return self.manager.standings(self._ledger.clock.now())
 
     @property
+    def stops(self) -> tuple[Progress, ...]:
+        """Progress of every emergency stop that is not released, those that are done too."""
+        return tuple(stop.progress() for stop in self._stops.values())
+
+    @property
     def emergency_words(self) -> str:
         """Progress of the emergency stops that are not done; empty when there is none."""
-        under_way = [stop.progress() for stop in self._stops.values()]
-        return " ".join(progress.words for progress in under_way if not progress.done)
+        return " ".join(progress.words for progress in self.stops if not progress.done)
 
 
 def _need(reason: str) -> None:

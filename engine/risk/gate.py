@@ -176,7 +176,7 @@ class RiskGate:
         if self.closers.sends(request):
             return None
         for scope in self.closing:
-            if scope.covers(request.instrument, request.owner):
+            if scope.covers(self._state, request.owner, request.account, request.instrument):
                 return Refusal(
                     code=RefusalCode.HALTED,
                     message=f"The emergency stop is closing {scope.words}; nothing else is sent until it is done.",

@@ -42,7 +42,7 @@ def locked(case: Case) -> Iterator[Refusal]:
     request = case.request
     if not case.state.locks or request.owner == MANUAL:
         return
-    inside = (request.account, *Scope.keys_of(request.instrument, request.owner))
+    inside = (request.account, *Scope.keys_of(case.state, request.owner, request.account, request.instrument))
     for lock in case.state.locks.values():
         if lock.reduces or lock.until <= case.now or lock.scope not in inside:
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.model.decimals import ONE, ZERO
+from engine.model.dust import too_small
 from engine.model.ids import MANUAL
 from engine.model.instrument import InstrumentKind
 from engine.model.order import OrderSide
@@ -182,13 +183,14 @@ class Picture:
         return instrument.kind is InstrumentKind.SPOT
 
     def positions(self) -> set[tuple[AccountId, InstrumentId]]:
-        """Where something is held or being opened; less than a lot is dust and counts as nothing."""
+        """Where something is held or being opened; what is too small to be closed is dust and counts as nothing."""
         found = set()
         for key in self.commitments.lines:
             if key[0] in self.absent:
                 continue
             instrument = self.state.instruments[key[1]]
-            if self.most(key[0], instrument) >= instrument.current_rules.lot:
+            most = self.most(key[0], instrument)
+            if most and not too_small(instrument, most, self.mark(instrument.id)):
                 found.add(key)
         return found
 

@@ -142,8 +142,11 @@ Rule = Callable[[Case], Iterator[Refusal]]
 def trading_state(case: Case) -> Iterator[Refusal]:
     """Halts of any scope around the order, and open breakers."""
     state, account = case.state, case.request.account
+    if not state.halts and not state.breakers:
+        return
+    around = Scope.keys_of(state, case.request.owner, account, case.instrument.id)
     if state.halts:
-        for key in Scope.keys_of(case.instrument.id, case.request.owner):
+        for key in around:
             halt = state.halts.get(key)
             if halt is None:
                 continue
@@ -154,7 +157,7 @@ def trading_state(case: Case) -> Iterator[Refusal]:
                 f"only orders that reduce a position pass.",
                 value=key,
             )
-    inside = (account, *Scope.keys_of(case.instrument.id, case.request.owner)) if state.breakers else ()
+    inside = (account, *around)
     for (name, scope), breaker in state.breakers.items():
         if breaker.reduces or scope not in inside:
             continue

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.control.present.emergency import halt_rows, stop_rows
 from engine.control.views import LimitRow, RiskView
 from engine.control.views_guards import BreakerRow, LockRow, RecoveryStepRow
 from engine.model.faults import BreakerState
@@ -163,4 +164,6 @@ def risk_view(engine: Engine) -> RiskView:
         values=engine.risk.limits().model_dump(mode="json"),
         care=engine.caution.words,
         locks=tuple(lock_rows(engine)),
+        halts=halt_rows(engine),
+        stops=stop_rows(engine),
     )

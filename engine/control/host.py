@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.clock import SystemClock
-from engine.config import JournalSettings, Settings, changes, load_settings, shown
+from engine.config import Settings, changes, load_settings, shown
 from engine.control.backend import EngineBackend
 from engine.control.backup_schedule import BackupSchedule
 from engine.control.build import build_id
@@ -29,6 +29,7 @@ from engine.control.messenger import make_sender
 from engine.control.mirror import DatabaseMirror
 from engine.control.paper_venue import home_venue, make_venue, simulated_plan
 from engine.control.projector import Projector
+from engine.control.quality_book import QualityBook
 from engine.control.recording import RecordingKeeper
 from engine.control.reload import merged, take_over, waiting
 from engine.control.reports import Reports
@@ -282,6 +283,9 @@ class EngineHost:
             reader=AsyncReader(self.journal_file),
             jobs=Jobs(self.home, self.clock),
             projector=Projector(reports, self.journal_file, self.clock, lambda: journal.durable_seq, engine.errors),
+            quality_book=QualityBook(
+                reports, self.journal_file, self.clock, lambda: journal.durable_seq, engine.errors
+            ),
             error_book=ErrorBook(reports, engine.errors, self.clock),
             request_stop=lambda reason: self._stopping.set(),
             reload=self.reload if self._reread is not None else None,
@@ -397,7 +401,13 @@ class EngineHost:
 
     def journal_options(self) -> JournalOptions:
         """How the settings want the journal to work."""
-        return _journal_options(self.settings.journal)
+        wanted = self.settings.journal
+        return JournalOptions(
+            snapshot_every=wanted.snapshot_events,
+            snapshot_seconds=wanted.snapshot_seconds,
+            snapshots_kept=wanted.snapshots_kept,
+            moves=MoveRules(hot_days=wanted.hot_days, budget_bytes=wanted.budget_megabytes * 1_000_000),
+        )
 
     def _open_journal(self) -> Journal:
         journal = Journal.open(self.journal_file, self.journal_options())
@@ -438,8 +448,7 @@ class EngineHost:
     async def _project(self, context: Context) -> None:
         """Reports live in SQL; the engine trades without them, so they come up beside it, once the start is over."""
         await self.clock.sleep(PROJECTION_AFTER_S)
-        if context.projector is not None:
-            await context.projector.run()
+        await asyncio.gather(*(view.run() for view in (context.projector, context.quality_book) if view is not None))
 
     async def stop(self) -> None:
         """End in order; returns when everything booked is durable."""
@@ -582,15 +591,6 @@ def _try_venues(engine: Engine) -> None:
     """Keys were unlocked, added or agreed to: a venue that waits for them tries at once."""
     for unit in engine.venues.values():
         unit.connection.try_soon()
-
-
-def _journal_options(wanted: JournalSettings) -> JournalOptions:
-    return JournalOptions(
-        snapshot_every=wanted.snapshot_events,
-        snapshot_seconds=wanted.snapshot_seconds,
-        snapshots_kept=wanted.snapshots_kept,
-        moves=MoveRules(hot_days=wanted.hot_days, budget_bytes=wanted.budget_megabytes * 1_000_000),
-    )
 
 
 def _compare_all(engine: Engine) -> None:

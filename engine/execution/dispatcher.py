@@ -209,12 +209,11 @@ class Dispatcher:
                 queue = self._urgent or self._normal
                 effect = queue[0]
                 await self._ledger.journal.wait_durable(effect.seq)
-                durable = self._clock.now()
                 await self._allowed.wait()
                 # Taken out only now: a wait that is cancelled loses nothing.
                 queue.popleft()
                 self._starting += 1
-                tasks.create_task(self._carry(effect, durable), name=f"send {type(effect).__name__}")
+                tasks.create_task(self._carry(effect, self._clock.now()), name=f"send {type(effect).__name__}")
             while self._doubtful:
                 self._ask_later(tasks, self._doubtful.popleft())
             self._wake.clear()

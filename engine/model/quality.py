@@ -13,7 +13,7 @@ import msgspec
 from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, ParentId, VenueOrderId
 from engine.model.order import OrderSide, OrderStatus, OrderType
 
-__all__ = ["Attribution", "Chain", "MarkSum", "OrderQuality", "TradeQuality"]
+__all__ = ["Attribution", "Chain", "GroupQuality", "HorizonQuality", "MarkSum", "OrderQuality", "TradeQuality"]
 
 ZERO = Decimal(0)
 
@@ -158,3 +158,70 @@ class TradeQuality(msgspec.Struct, kw_only=True):
     """Fees in currencies that the settle currency does not tell the value of."""
     unmeasured: Decimal = ZERO
     """Quantity executed for which neither decision nor arrival price was recorded: all of its profit is `signal`."""
+
+
+class HorizonQuality(msgspec.Struct, frozen=True):
+    """Where the market was some time after the executions of a group."""
+
+    seconds: int
+    bps: float | None
+    """Mean over the orders, weighted by their value: positive in favour; None where no market was recorded."""
+    value: float
+    """Value of the orders with a recorded market."""
+    missing: float
+    """Value of those without one."""
+
+
+class GroupQuality(msgspec.Struct, frozen=True, kw_only=True):
+    """What the orders of one name and settle currency add up to. Times are medians in milliseconds."""
+
+    name: str
+    currency: Currency
+    orders: int
+    executed: int
+    """Orders of which anything was executed."""
+    measured: int
+    """Those of them whose decision price was recorded; shortfall, delay and trading cost are theirs."""
+    poor: int
+    """Orders whose slippage was poor."""
+    value: Decimal
+    """Of all executions."""
+    shortfall: Decimal
+    """Positive is a cost; so are its two parts."""
+    delay: Decimal
+    trading: Decimal
+    shortfall_bps: float | None
+    delay_bps: float | None
+    trading_bps: float | None
+    ended: int
+    """Orders that have ended and were not refused by the venue: what fill rates are taken over."""
+    fill_rate: float | None
+    """Mean executed share of those, 0 to 1."""
+    limits: int
+    """Limit orders among them."""
+    limits_whole: int
+    """Limit orders that were executed as a whole."""
+    limit_fill_rate: float | None
+    maker: float | None
+    """Share of the value that gave liquidity."""
+    score: float | None
+    """Mean score, weighted by value."""
+    signal_ms: float | None
+    """From the signal to the intent."""
+    durable_ms: float | None
+    """From the intent until it was found to be durable."""
+    ack_ms: float | None
+    """From the intent to the venue's answer."""
+    fill_ms: float | None
+    """From the intent to the first execution."""
+    marks: tuple[HorizonQuality, ...]
+    signal: Decimal
+    """Realised profit by its causes, funding apart; see `Attribution`."""
+    timing: Decimal
+    execution: Decimal
+    fees: Decimal
+
+    @property
+    def profit(self) -> Decimal:
+        """The realised profit before funding."""
+        return self.signal + self.timing + self.execution + self.fees

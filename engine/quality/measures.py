@@ -52,7 +52,7 @@ class Shortfall(NamedTuple):
     @property
     def bps(self) -> float:
         """The total in hundredths of a percent of `base`."""
-        return float(self.total / self.base) * BPS if self.base else 0.0
+        return float(self.total) / float(self.base) * BPS if self.base else 0.0
 
 
 def shortfall(order: OrderQuality) -> Shortfall | None:
@@ -77,7 +77,7 @@ def slippage(order: OrderQuality) -> float | None:
     benchmark = order.arrival if order.parent is not None else order.decision
     if benchmark is None or not benchmark or not order.filled:
         return None
-    return order.side.sign * (float(order.value / order.filled) / float(benchmark) - 1.0)
+    return order.side.sign * (float(order.value) / float(order.filled) / float(benchmark) - 1.0)
 
 
 def mark_out_bps(order: OrderQuality, seconds: int | str) -> float | None:
@@ -89,7 +89,7 @@ def mark_out_bps(order: OrderQuality, seconds: int | str) -> float | None:
     found = order.marks.get(str(seconds))
     if found is None or not found.quantity or not found.paid:
         return None
-    return order.side.sign * float((found.mid - found.paid) / found.paid) * BPS
+    return order.side.sign * (float(found.mid - found.paid) / float(found.paid)) * BPS
 
 
 def score(order: OrderQuality, poor: float) -> float | None:
@@ -111,7 +111,7 @@ def score(order: OrderQuality, poor: float) -> float | None:
     lost, most = COST * _part(worse / poor), COST
     if order.chain.ended:
         most += FILL
-        lost += FILL * _part(1.0 - float(order.filled / order.quantity))
+        lost += FILL * _part(1.0 - _share(order))
     if order.chain.intended and order.chain.acknowledged:
         most += SPEED
         lost += SPEED * _part((order.chain.acknowledged - order.chain.intended) / NS_PER_S / SLOW_S)
@@ -120,6 +120,10 @@ def score(order: OrderQuality, poor: float) -> float | None:
         most += ADVERSE
         lost += ADVERSE * _part(-after[-1] / BPS / poor)
     return 100.0 * (1.0 - lost / most)
+
+
+def _share(order: OrderQuality) -> float:
+    return float(order.filled) / float(order.quantity)
 
 
 def _part(share: float) -> float:
@@ -152,7 +156,7 @@ class FillCount(msgspec.Struct):
             return
         self.orders += 1
         self.whole += order.filled >= order.quantity
-        self.quantity_share += _part(float(order.filled / order.quantity))
+        self.quantity_share += _part(_share(order))
 
     @property
     def rate(self) -> float | None:

@@ -24,7 +24,7 @@ async def test_a_database_that_answers_is_healthy(database: Database, clock: Sim
     assert health.reachable
     assert health.latency_ms == 0.0
     assert health.checked_at == utc_from_ns(clock.now())
-    assert (health.schema_current, health.schema_target) == ("001", "001")
+    assert (health.schema_current, health.schema_target) == ("002", "002")
     assert health.backend == database.settings.backend
     assert health.error == ""
     assert health.queries.count >= 1

@@ -23,6 +23,7 @@ from engine.control.handover.door import HandoverDoor
 from engine.control.handover.giving import Giver
 from engine.control.home_venues import SETTINGS_SEEN, exchange_plans
 from engine.control.jobs import Jobs
+from engine.control.journal_options import journal_options
 from engine.control.live.arming import Arming
 from engine.control.local import LocalLink
 from engine.control.messenger import make_sender
@@ -49,7 +50,7 @@ from engine.strategy.loader import StrategyRegistry
 from engine.venues.limits.coordinator import Coordinator
 from engine.venues.markets.sim_profile import scene as find_scene
 from storage.candles import CandleStore
-from storage.journal import AsyncReader, Journal, JournalOptions, MoveRules
+from storage.journal import AsyncReader, Journal, JournalOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -401,13 +402,7 @@ class EngineHost:
 
     def journal_options(self) -> JournalOptions:
         """How the settings want the journal to work."""
-        wanted = self.settings.journal
-        return JournalOptions(
-            snapshot_every=wanted.snapshot_events,
-            snapshot_seconds=wanted.snapshot_seconds,
-            snapshots_kept=wanted.snapshots_kept,
-            moves=MoveRules(hot_days=wanted.hot_days, budget_bytes=wanted.budget_megabytes * 1_000_000),
-        )
+        return journal_options(self.settings.journal)
 
     def _open_journal(self) -> Journal:
         journal = Journal.open(self.journal_file, self.journal_options())

@@ -46,7 +46,7 @@ async def test_an_older_schema_is_reachable_and_not_healthy(database: Database) 
         assert (health.reachable, health.is_healthy, health.schema_current) == (True, False, "000")
     finally:
         async with database.session() as session:
-            await session.execute(sa.text("UPDATE alembic_version SET version_num = '001'"))
+            await session.execute(sa.text("UPDATE alembic_version SET version_num = '002'"))
 
 
 async def test_the_watch_reports_at_every_interval_until_it_is_cancelled(

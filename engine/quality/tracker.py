@@ -32,6 +32,8 @@ __all__ = ["KINDS", "Tracker"]
 RECENT_PARENTS = 10_000
 RECENT_EXTERNAL = 10_000
 RECENT_PAYMENTS = 10_000
+SIGNAL_NS = 60_000_000_000
+"""A decision that comes so much later than a signal is not its consequence, though it says the same."""
 HALF = Decimal("0.5")
 NS_PER_S = 1_000_000_000
 STOPS = (OrderType.STOP_LOSS, OrderType.TAKE_PROFIT)
@@ -120,17 +122,20 @@ class Tracker:
     def _signalled(self, record: ev.Record, event: ev.SignalRaised) -> None:
         self._signals[event.bot, event.instrument] = (event.reason, record.ts)
 
-    def _planned(self, _record: ev.Record, event: ev.ParentOpened) -> None:
-        signal = self._signal_of(event.owner, event.instrument, event.decision)
+    def _planned(self, record: ev.Record, event: ev.ParentOpened) -> None:
+        signal = self._signal_of(event.owner, event.instrument, event.decision, record.ts)
         self._plans[event.parent] = _Plan(plan_name(event.plan), decided_at(event.decision), signal)
         _bound(self._plans, RECENT_PARENTS)
 
     # --- orders
 
-    def _signal_of(self, owner: Owner, instrument: InstrumentId, decision: Decision) -> int:
-        """When the signal was raised that gave a decision its words; 0 where none did."""
+    def _signal_of(self, owner: Owner, instrument: InstrumentId, decision: Decision, now: int) -> int:
+        """When the signal was raised that gave a decision its words; 0 where none did. It leads to one decision."""
         reason, ts = self._signals.get((owner, instrument), ("", 0))
-        return ts if reason and reason == decision.reason else 0
+        if not reason or reason != decision.reason or now - ts > SIGNAL_NS:
+            return 0
+        del self._signals[owner, instrument]
+        return ts
 
     def _intended(self, record: ev.Record, event: ev.OrderIntended) -> None:
         instrument = self.instruments.get(event.instrument)
@@ -138,7 +143,7 @@ class Tracker:
             return
         plan = self._plans.get(event.parent) if event.parent is not None else None
         decision = decided_at(event.decision)
-        signal = self._signal_of(event.owner, event.instrument, event.decision)
+        signal = self._signal_of(event.owner, event.instrument, event.decision, record.ts)
         order = OrderQuality(
             client_id=event.client_id,
             account=event.account,

@@ -25,6 +25,7 @@ from pydantic import ValidationError as PydanticError
 from engine.errors import ConfigurationError
 from engine.logs import redact
 from engine.model.adaptation import AdaptiveSettings
+from engine.model.bot_settings import BotSettings
 from engine.model.capital_settings import CapitalManagementSettings
 from engine.model.faults import Severity
 from engine.model.ids import SIMULATED, VenueId
@@ -190,12 +191,6 @@ class CapitalSettings(_Group):
     )
 
 
-class BotSettings(_Group):
-    """Limits on bots."""
-
-    max_concurrent_strategies: int = Field(10, ge=1, le=100, description="Bots that may run at once.")
-
-
 class ConsoleSettings(_Group):
     """How the console looks and is operated."""
 
@@ -240,6 +235,9 @@ class Settings(_Group):
     adaptive: AdaptiveSettings = Field(default_factory=AdaptiveSettings)
     stress: StressSettings = Field(default_factory=StressSettings)
     quality: QualitySettings = Field(default_factory=QualitySettings)
+    asset_classes: dict[str, str] = Field(
+        default_factory=dict, description="Base currency or symbol -> class of assets, beside the usual table."
+    )
     strategies: BotSettings = Field(default_factory=BotSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     journal: JournalSettings = Field(default_factory=JournalSettings)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from engine.bots.allowance import Machine
 from engine.bots.manager import BotManager
+from engine.bots.supervisor import Supervision
 from engine.capital.department import CapitalDepartment
 from engine.capital.figures import CapitalFigures
 from engine.capital.kinds import kind_of
@@ -13,6 +15,7 @@ from engine.consistency.recovery import halt_for
 from engine.errors import ConfigurationError
 from engine.execution.connection import ConnectionState
 from engine.execution.derivatives import Derivatives
+from engine.model.asset_classes import AssetClasses
 from engine.model.decimals import ZERO
 from engine.model.entries import TradingState
 from engine.model.ids import AccountId, InstrumentId
@@ -51,6 +54,8 @@ def make_risk(engine: Engine, account: AccountId, returns: DailyReturns) -> Risk
         account,
         caution=engine.caution,
         correlations=returns,
+        volatilities=returns,
+        classes=AssetClasses(settings.asset_classes),
         adaptive=settings.adaptive,
         inputs=RiskInputs(settings=settings.protections, markets=engine.hub, errors=engine.errors),
     )
@@ -74,7 +79,8 @@ def make_quality(engine: Engine) -> QualityDesk:
 
 def make_bots(engine: Engine, library: Library) -> BotManager:
     """What runs bots."""
-    return BotManager(
+    settings = engine.settings.strategies
+    manager = BotManager(
         lambda config: engine.account_for(InstrumentId(config.instrument), config.account),
         engine.ledger,
         engine.desk,
@@ -84,11 +90,20 @@ def make_bots(engine: Engine, library: Library) -> BotManager:
         engine._history,
         engine.clock,
         lambda account: engine.capital.free(account),
-        engine.settings.strategies.max_concurrent_strategies,
+        settings.max_concurrent_strategies,
         engine.errors,
         engine._heard,
         engine.algos,
+        Supervision(
+            heartbeat_s=settings.heartbeat_seconds,
+            save_s=settings.save_seconds,
+            restart_delay_s=settings.strategy_restart_delay,
+            max_restarts_per_hour=settings.max_restarts_per_hour,
+        ),
+        Machine.here(settings.memory_budget_mb, settings.cpu_budget_cores),
     )
+    manager.limits = engine.risk.limits
+    return manager
 
 
 def make_capital(engine: Engine) -> CapitalDepartment:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine import events as ev
-from engine.bots.revival import RETRY_S
 from engine.departments import (
     attach,
     leave_out_absent,
@@ -24,7 +23,6 @@ from engine.departments import (
 )
 from engine.errors import (
     ConflictError,
-    HandoverError,
     JournalError,
     NotFoundError,
     QuarterdeckError,
@@ -34,6 +32,7 @@ from engine.execution.dispatcher import Dispatcher
 from engine.execution.emulation import EmulatingVenue, emulated
 from engine.execution.guard import VenueGuard
 from engine.execution.ids import ClientIds
+from engine.execution.impact_desk import ImpactDesk
 from engine.health import LagMonitor
 from engine.ledger import Ledger
 from engine.logs import get_logger
@@ -65,7 +64,8 @@ if TYPE_CHECKING:
     from engine.market.recorder import Recorder
     from engine.model.account import Account
     from engine.model.candle import Candle
-    from engine.model.market import MarketEvent
+    from engine.model.instrument import Instrument
+    from engine.model.market import BookView, MarketEvent
     from engine.model.venue import Venue
     from engine.risk.scopes import Emergency
     from engine.venue_unit import VenuePlan
@@ -124,10 +124,11 @@ class Engine:
         self.risk = make_risk(self, first, returns)
         ids = ClientIds(journal.meta.instance, journal.epoch, journal.nonce)
         self.desk = Desk(self.ledger, self.risk.gate, self.hub, ids, self.dispatcher)
+        self.impact = ImpactDesk(clock, self._book, self._history, self.state.order)
+        self.desk.estimate = self.impact.of_request
         self.dispatcher.attach(self.desk)
         self.risk.attach(self.desk)
-        self.algos = make_algos(self)
-        self.quality = make_quality(self)
+        self.algos, self.quality = make_algos(self), make_quality(self)
         self._emulations = {plan.venue.id: plan.venue for plan in venues if isinstance(plan.venue, EmulatingVenue)}
         self.inherited = inherited
         """What the process before this one left; None after a usual start."""
@@ -163,6 +164,8 @@ class Engine:
             self.dispatcher.take(inherited.carried.dispatch)
         journal.on_failure(self._on_journal_failure)
         self.ledger.subscribe(self._on_record)
+        self.impact.recall(self.state.recent.values())
+        self.ledger.subscribe(self.impact.hear)
         self.remedies = Remedies(self)
         self.risk_watch = RiskWatch(self, returns)
 
@@ -260,7 +263,7 @@ class Engine:
         self._recovered = True
         self.dispatcher.inquiry.on_learnt = self._learnt
         if not self._emergency:
-            await self.bots.recover()
+            await self.bots.recover(handed_over=self.inherited is not None)
         self.ready = True
         self._came_over.set()
         log.info("engine started", epoch=self.journal.epoch, seq=self.ledger.seq)
@@ -275,7 +278,8 @@ class Engine:
             tasks.create_task(self.dispatcher.run(), name="dispatcher")
             tasks.create_task(self.lag.run(), name="lag monitor")
             tasks.create_task(self._tick(), name="tick")
-            tasks.create_task(self._retry_bots(), name="bots")
+            tasks.create_task(self.bots.supervisor.tend(self.clock, self._bots_may_move), name="bots")
+            tasks.create_task(self.bots.supervisor.retry(self.clock, self._bots_may_move), name="restarts of bots")
             for unit in self.venues.values():
                 unit.start(tasks)
             for emulation in self._emulations.values():
@@ -299,10 +303,8 @@ class Engine:
                 if not self.standstill.frozen:
                     self.hub.roll(now)
                     if self._recovered:
-                        self.risk.tick(now)
-                        self.capital.tick(now)
-                        self.algos.tick(now)
-                        self.quality.tick(now)
+                        for department in (self.risk, self.capital, self.algos, self.quality):
+                            department.tick(now)
             except JournalError as error:
                 log.error("the tick waits: the journal failed", problem=error.message)
             except Exception as error:  # a breaker that cannot be judged must stop trading, not the engine
@@ -311,15 +313,8 @@ class Engine:
                 self._halt(f"A check of the engine failed ({type(error).__name__}).")
             await self.clock.sleep(ROLL_S)
 
-    async def _retry_bots(self) -> None:
-        """Bring those bots back whose history could not be had at the start."""
-        while True:
-            await self.clock.sleep(RETRY_S)
-            if self.ready and self.ledger.failed is None and not self.standstill.frozen:
-                try:
-                    await self.bots.retry()
-                except (JournalError, HandoverError) as error:
-                    log.error("bots wait: nothing can be booked", problem=error.message)
+    def _bots_may_move(self) -> bool:
+        return self.ready and self.ledger.failed is None and not self.standstill.frozen
 
     @property
     def recovered(self) -> bool:
@@ -354,6 +349,7 @@ class Engine:
             if self._tasks is not None:
                 self._tasks.cancel()
                 await asyncio.wait({self._tasks}, timeout=5)
+            await self.bots.let_go()
             await asyncio.gather(*(unit.close() for unit in self.venues.values()))
             if self.ledger.failed is None and not self.standstill.sealed:
                 self.ledger.record(ev.EngineStopped(reason="asked to stop"))
@@ -412,6 +408,8 @@ class Engine:
         try:
             now = self.clock.now()
             self.hub.on_market(event, now)
+            if self._recovered:
+                self.risk.heard(event.instrument, now)
             if self.recorder is not None:
                 self.recorder.on_market(event, now)
             if self._emulations:
@@ -427,6 +425,11 @@ class Engine:
 
     async def _history(self, instrument: InstrumentId, timeframe: str, limit: int) -> Sequence[Candle]:
         return await self.unit(instrument).guard.candles(instrument, timeframe, limit=limit)
+
+    def _book(self, instrument: InstrumentId) -> tuple[Instrument, BookView] | None:
+        """An instrument with its book while that can be trusted."""
+        market = self.hub.markets.get(instrument)
+        return None if market is None or market.broken or not market.live else (market.instrument, market.book)
 
     def _on_record(self, record: ev.Record) -> None:
         if isinstance(record.event, ev.OrderRefused):

@@ -64,6 +64,8 @@ def preview_lines(preview: OrderPreview | None, error: str, *, hidden: bool = Fa
         return [[("Fill in the amount to see cost and verdict.", "muted")], *[[]] * (2 + VERDICT_LINES)]
     money = preview.currency
     slippage = "" if preview.slippage_pct is None else f"slippage {percent(preview.slippage_pct, 3)}"
+    if preview.impact is not None and preview.impact.walk is None:
+        slippage = f"impact ~{percent(preview.impact.cost, 3)}"
     quote = preview.available_currency == money
     free = MASK if hidden else number(preview.available) if quote else exact(preview.available)
     word = "Costs" if preview.side is OrderSide.BUY else "Brings"
@@ -80,7 +82,7 @@ def preview_lines(preview: OrderPreview | None, error: str, *, hidden: bool = Fa
         last,
     ]
     if preview.passed:
-        verdict: list[Line] = [[("✓ The risk gate lets it pass.", "ok")]]
+        verdict: list[Line] = [[("✓ The risk gate lets it pass.", "ok")], *wrap(preview.advice, WIDTH, "warn")]
     else:
         verdict = []
         for refusal in preview.refusals:

@@ -241,6 +241,10 @@ def _lock(event: ev.LockPlaced) -> _Told | None:
     return None if event.reduces else ("lock", Severity.MEDIUM, f"{event.scope} is locked for bots", event.reason)
 
 
+def _exceeded(event: ev.LimitBreached) -> _Told:
+    return "limit", Severity.HIGH, f"The limit {event.limit} is exceeded", event.reason
+
+
 def _liquidated(event: ev.PositionLiquidated) -> _Told:
     return "liquidation", Severity.CRITICAL, f"{symbol_of(event.instrument)} was liquidated", event.reason
 
@@ -308,6 +312,7 @@ def _poor(event: ev.PoorExecution) -> _Told:
 ALERTS: dict[type[Any], Callable[[Any], _Told | None]] = {
     ev.BreakerTripped: _breaker,
     ev.LockPlaced: _lock,
+    ev.LimitBreached: _exceeded,
     ev.PositionLiquidated: _liquidated,
     ev.PositionAdopted: _adopted,
     ev.TradingStateChanged: _trading,

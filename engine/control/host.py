@@ -284,9 +284,6 @@ class EngineHost:
             reader=AsyncReader(self.journal_file),
             jobs=Jobs(self.home, self.clock),
             projector=Projector(reports, self.journal_file, self.clock, lambda: journal.durable_seq, engine.errors),
-            quality_book=QualityBook(
-                reports, self.journal_file, self.clock, lambda: journal.durable_seq, engine.errors
-            ),
             error_book=ErrorBook(reports, engine.errors, self.clock),
             request_stop=lambda reason: self._stopping.set(),
             reload=self.reload if self._reread is not None else None,
@@ -297,6 +294,7 @@ class EngineHost:
             on_keys=lambda: _try_venues(engine),
         )
         if context.projector is not None:
+            context.quality_book = QualityBook.beside(context.projector)
             mirror = DatabaseMirror(reports, context.projector, self.journal_file)
             for unit in engine.venues.values():
                 for keep in unit.upkeep.values():

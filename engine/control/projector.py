@@ -49,6 +49,7 @@ KINDS = (
     "OperatorActed", "BreakerTripped", "TradingStateChanged", "BotStateChanged", "PositionLiquidated", "ScenarioEnded",
     "RecoveryVerified", "StateChecked", "PositionAdopted", "LockPlaced", "RegimeChanged", "StressTested",
     "PoorExecution",
+    "LimitBreached",
 )  # fmt: skip
 
 

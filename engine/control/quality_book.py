@@ -45,6 +45,11 @@ class QualityBook(Projector):
         self._known = 0
         """Last fact that the tables contained at the start."""
 
+    @classmethod
+    def beside(cls, other: Projector) -> QualityBook:
+        """One that follows the journal of another view into the same database."""
+        return cls(other._reports, other._journal, other._clock, other._newest, other._errors)
+
     async def begin(self, database: Database, reader: Reader) -> int:
         """Find out what the tables contain, and begin at the first fact."""
         self._known = await super().begin(database, reader)

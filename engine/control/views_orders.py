@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from engine.model.ids import AccountId, Currency, InstrumentId
+from engine.model.impact import ImpactEstimate
 from engine.model.order import OrderSide, OrderType
 from engine.model.risk import Refusal
 
@@ -43,6 +44,10 @@ class OrderPreview(msgspec.Struct, frozen=True, kw_only=True):
     """Needed for what opens or enlarges a position."""
     liquidation_price: Decimal | None = None
     """Estimated, once the order has filled; None where no price liquidates the position."""
+    impact: ImpactEstimate | None = None
+    """Of what would take at once: what it is expected to cost against the middle; None for what rests."""
+    advice: str = ""
+    """How it would better be traded where its impact is large; empty where it is small."""
 
 
 class ExitsPreview(msgspec.Struct, frozen=True, kw_only=True):

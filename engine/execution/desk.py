@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from engine.ledger import Ledger
     from engine.model.fill import Fill
     from engine.model.ids import AccountId, ClientOrderId
+    from engine.model.impact import ImpactEstimate
     from engine.model.risk import Gate, Quotes, RefusalCode
 
 __all__ = ["Desk"]
@@ -48,6 +49,8 @@ class Desk:
         self._quotes = quotes
         self._ids = ids
         self._outbox = outbox
+        self.estimate: Callable[[OrderRequest], ImpactEstimate | None] = lambda _: None
+        """Tells what an order is expected to cost; stored with its decision."""
 
     # --- wishes ------------------------------------------------------------------------------------------------------
 
@@ -365,7 +368,13 @@ class Desk:
         quote = self._quotes.quote(request.instrument)
         if quote is None:
             return request.decision
-        return msgspec.structs.replace(request.decision, best_bid=quote.bid, best_ask=quote.ask, mark=quote.mark)
+        return msgspec.structs.replace(
+            request.decision,
+            best_bid=quote.bid,
+            best_ask=quote.ask,
+            mark=quote.mark,
+            impact=request.decision.impact or self.estimate(request),
+        )
 
     def _with_reserve(self, order: Order, event: ev.OrderAmended) -> ev.OrderAmended:
         request = self._as_request(order, event.quantity, event.price, event.stop_price)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from engine.model.ids import ClientOrderId, InstrumentId
     from engine.model.order import OrderRequest
 
-__all__ = ["Correlations", "Gate", "Quote", "Quotes", "Refusal", "RefusalCode", "Verdict"]
+__all__ = ["Correlations", "Gate", "Quote", "Quotes", "Refusal", "RefusalCode", "Verdict", "Volatilities"]
 
 
 class RefusalCode(enum.StrEnum):
@@ -42,6 +42,13 @@ class RefusalCode(enum.StrEnum):
     INSUFFICIENT_CAPITAL = "insufficient_capital"
     POSITION_SIZE = "position_size"
     EXPOSURE = "exposure"
+    ACCOUNT_EXPOSURE = "account_exposure"
+    VENUE_EXPOSURE = "venue_exposure"
+    STRATEGY_EXPOSURE = "strategy_exposure"
+    CLASS_EXPOSURE = "class_exposure"
+    CURRENCY_EXPOSURE = "currency_exposure"
+    CORRELATED_EXPOSURE = "correlated_exposure"
+    CONCENTRATION = "concentration"
     POSITIONS = "positions"
     SHORT = "short"
     LEVERAGE = "leverage"
@@ -113,6 +120,13 @@ class Correlations(Protocol):
 
     def between(self, one: InstrumentId, other: InstrumentId) -> float | None:
         """Correlation of the daily returns of the last 30 days, -1 to 1; None where there is too little history."""
+
+
+class Volatilities(Protocol):
+    """How much instruments move."""
+
+    def volatility(self, instrument: InstrumentId) -> float | None:
+        """Standard deviation of the daily returns of the last 30 days; None where there is too little history."""
 
 
 class Gate(Protocol):

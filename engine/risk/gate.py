@@ -11,26 +11,31 @@ and must pass every rule. A rule that cannot be evaluated refuses entries and le
 from __future__ import annotations
 
 import decimal
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine.logs import get_logger
+from engine.model.asset_classes import AssetClasses
 from engine.model.instrument import CASH_KINDS, InstrumentKind
 from engine.model.risk import Refusal, RefusalCode, Verdict
 from engine.model.valuation import VIEW
 from engine.resilience.caution import Caution
+from engine.risk.case import Case
+from engine.risk.clusters import Clusters
 from engine.risk.emergency import Closers
+from engine.risk.exposure import Grouping
 from engine.risk.picture import Picture
-from engine.risk.rules import ENTRY_RULES, Case
+from engine.risk.rules import ENTRY_RULES
 from engine.risk.shape import shape_refusals
 from engine.risk.throttle import Throttle
 from engine.risk.words import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from engine.model.budget import BotBudgets
     from engine.model.commitments import Commitments
-    from engine.model.ids import ClientOrderId
+    from engine.model.ids import ClientOrderId, Owner
     from engine.model.instrument import Instrument
     from engine.model.limits import RiskLimits
     from engine.model.order import OrderRequest
@@ -38,14 +43,21 @@ if TYPE_CHECKING:
     from engine.risk.scopes import Scope
     from engine.state import EngineState
 
-__all__ = ["RiskGate"]
+__all__ = ["OwnLimits", "RiskGate", "nothing_stricter"]
 
 log = get_logger(__name__)
 
 TRADED = CASH_KINDS | {InstrumentKind.LINEAR_PERPETUAL}
 """Kinds whose profit and margin are understood here."""
+OwnLimits = Callable[["Owner", "RiskLimits"], "RiskLimits"]
+"""An owner and the limits of everybody -> the limits of that owner."""
 _PASSED = Verdict()
 _REDUCTION = Verdict(reduces=True)
+
+
+def nothing_stricter(_owner: Owner, limits: RiskLimits) -> RiskLimits:
+    """The limits of everybody: the owner has none of its own."""
+    return limits
 
 
 class RiskGate:
@@ -58,6 +70,7 @@ class RiskGate:
         commitments: The running sums; subscribe its `hear` to the ledger to make checks cheap.
         budgets: Owners' capital; None where owners have no capital of their own.
         caution: What is impaired; None where nothing ever is.
+        grouping: Classes of assets and what moves together; None for the usual classes and no known correlation.
     """
 
     def __init__(
@@ -68,7 +81,10 @@ class RiskGate:
         commitments: Commitments,
         budgets: BotBudgets | None = None,
         caution: Caution | None = None,
+        grouping: Grouping | None = None,
     ) -> None:
+        self.own_limits: OwnLimits = nothing_stricter
+        """Gives the limits of an owner where it has some of its own, as strict or stricter than those of everybody."""
         self.picture = Picture(state, quotes, commitments)
         self.throttle = Throttle()
         self.closing: set[Scope] = set()
@@ -79,6 +95,7 @@ class RiskGate:
         self._limits = limits
         self._budgets = budgets
         self._caution = caution or Caution()
+        self._grouping = grouping or Grouping(AssetClasses(), Clusters())
 
     def check(self, request: OrderRequest, now: int, replaces: ClientOrderId | None = None) -> Verdict:
         """Judge a request without side effects, as if the order `replaces` were already gone.
@@ -116,17 +133,20 @@ class RiskGate:
                 refusals.append(self._not_reducing(request, instrument))
         # A request without usable numbers cannot be measured; whether trading is halted can still be said.
         rules = ENTRY_RULES[:1] if malformed else ENTRY_RULES
+        limits = self._limits()
         case = Case(
             request=request,
             replaces=replaces,
             instrument=instrument,
             now=now,
-            limits=self._limits(),
+            limits=limits,
+            own=self.own_limits(request.owner, limits),
             state=self._state,
             picture=self.picture,
             throttle=self.throttle,
             budgets=self._budgets,
             caution=self._caution,
+            grouping=self._grouping,
         )
         for rule in rules:
             refusals.extend(rule(case))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.model.decimals import ONE, ZERO
@@ -11,13 +12,14 @@ from engine.model.instrument import InstrumentKind
 from engine.model.order import OrderSide
 from engine.model.standing import free_funds
 from engine.model.valuation import Rates, Valuation, account_equity, together
+from engine.risk.lines import HeldLine, HeldLines
 from engine.state import EXTERNAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from decimal import Decimal
 
-    from engine.model.commitments import Commitments, Line
+    from engine.model.commitments import Commitments, Line, Overlay
     from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner
     from engine.model.instrument import Instrument
     from engine.model.order import OrderRequest
@@ -34,6 +36,7 @@ class Picture:
         self.state = state
         self.commitments = commitments
         self.rates = Rates(state.instruments, self.mark)
+        self.holdings = HeldLines(state, commitments, self.mark, self.rates)
         self.doubtful: set[AccountId] = set()
         """Accounts of which nobody knows whether what is booked is what their venue says."""
         self.absent: set[AccountId] = set()
@@ -107,40 +110,41 @@ class Picture:
             longs, shorts = longs + buys, shorts + sells
         return max(longs, shorts)
 
-    def exposure(self, account: AccountId, without: InstrumentId | None = None, *, at_last: bool = False) -> Valuation:
+    def exposure(self, account: AccountId, *, at_last: bool = False) -> Valuation:
         """Sum of what all positions of an account can come to with its open orders, in its base currency.
 
         Args:
             account: Whose.
-            without: Instrument that is left out.
             at_last: Where no present price is known, take the last that is; also where the account is in doubt.
         """
-        base = self.state.accounts[account].base_currency
-        total, missing = ZERO, []
-        for holder, instrument_id in self.commitments.lines:
-            if holder != account or instrument_id == without:
-                continue
-            instrument = self.state.instruments[instrument_id]
-            units = self.most(account, instrument)
-            if not units:
-                continue
-            value = self.unit_value(instrument, base)
-            if value is None and (at_last or account in self.doubtful):
-                value = self._last_value(account, instrument, base)
-            if value is None:
-                missing.append(instrument_id)
-            else:
-                total += units * value
-        return Valuation(value=total, missing=tuple(missing))
+        held, missing = self.held(account, at_last=at_last)
+        return Valuation(value=sum((one.value for one in held), ZERO), missing=tuple(missing))
 
-    def _last_value(self, account: AccountId, instrument: Instrument, base: Currency) -> Decimal | None:
-        """As `unit_value`, at the mark that was journalled last: of a venue that is away nothing newer is known.
+    def held(
+        self,
+        account: AccountId,
+        base: Currency | None = None,
+        *,
+        at_last: bool = False,
+    ) -> tuple[list[HeldLine], list[str]]:
+        """What an account can come to hold, line by line, and the instruments that have no price.
+
+        Args:
+            account: Whose.
+            base: In what it is valued; None for the account's own currency.
+            at_last: As in `exposure`.
+        """
+        last = partial(self._last_price, account) if at_last or account in self.doubtful else None
+        currency = base or self.state.accounts[account].base_currency
+        return self.holdings.lines(account, currency, last=last)
+
+    def _last_price(self, account: AccountId, instrument: Instrument) -> Decimal | None:
+        """The mark that was journalled last: of a venue that is away nothing newer is known.
 
         Marks are journalled of what is held for some time; before, its orders and its cost tell the highest price.
         """
-        entry, rate = self.state.marks.get(instrument.id), self.rates.rate(instrument.quote, base, instrument.venue)
-        price = max(self._told(account, instrument), default=None) if entry is None else entry.price
-        return None if price is None or rate is None else price * instrument.multiplier * rate
+        entry = self.state.marks.get(instrument.id)
+        return entry.price if entry is not None else max(self._told(account, instrument), default=None)
 
     def _told(self, account: AccountId, instrument: Instrument) -> Iterator[Decimal]:
         """Prices at which something was bought or is ordered."""
@@ -152,30 +156,73 @@ class Picture:
                 known = (order.decision.mark, order.price, order.stop_price)
                 yield from (price for price in known if price is not None)
 
-    def portfolio(self, account: AccountId, without: InstrumentId | None = None) -> tuple[Valuation, Valuation]:
-        """Equity and exposure of all accounts together, in the base currency of one of them.
+    def held_with(self, account: AccountId, instrument: Instrument, overlay: Overlay) -> HeldLine | None:
+        """What an account can come to hold in an instrument with one more order, in its base currency.
+
+        None while a price is missing.
+        """
+        base = self.state.accounts[account].base_currency
+        mark, rate = self.mark(instrument.id), self.rates.rate(instrument.quote, base, instrument.venue)
+        if mark is None or rate is None:
+            return None
+        return HeldLine(account, instrument, self.holdings.sides(account, instrument, mark, overlay).times(rate))
+
+    def whole(self, account: AccountId) -> tuple[Valuation, list[HeldLine], list[str]]:
+        """Equity of all accounts together, and everything they can come to hold, in the base currency of one of them.
 
         An account that cannot be valued adds no equity, so that limits are the tighter for it; what its positions can
         come to counts all the same, at the last price that is known of them.
 
         Args:
             account: Whose currency; its own equity must be known for the first value to be.
-            without: Instrument of that account whose position is left out of the exposure.
         """
-        equity, exposure = self.equity(account), self.exposure(account, without)
+        equity = self.equity(account)
+        held, missing = self.held(account)
         others = [
             other for other in self.state.accounts.values() if other.id != account and other.id not in self.absent
         ]
         if not others:
-            return equity, exposure
+            return equity, held, missing
         base = self.state.accounts[account].base_currency
-        equities, exposures = [(equity, base)], [(exposure, base)]
+        equities = [(equity, base)]
         for other in others:
-            value = self.equity(other.id)
-            if value.known and self.rates.rate(other.base_currency, base) is not None:
+            value, rate = self.equity(other.id), self.rates.rate(other.base_currency, base)
+            if value.known and rate is not None:
                 equities.append((value, other.base_currency))
-            exposures.append((self.exposure(other.id, at_last=True), other.base_currency))
-        return together(equities, self.rates, base), together(exposures, self.rates, base)
+            theirs, unknown = self.held(other.id, at_last=True)
+            missing += unknown
+            if theirs and rate is None:
+                missing.append(other.base_currency)
+            elif rate is not None:
+                held += [one._replace(sides=one.sides.times(rate)) for one in theirs] if rate != ONE else theirs
+        return together(equities, self.rates, base), held, missing
+
+    def own_values(
+        self, owner: Owner, account: AccountId, overlay: tuple[InstrumentId, Overlay] | None = None
+    ) -> dict[tuple[AccountId, InstrumentId], Decimal]:
+        """What one owner's positions can come to, by line, in the base currency of an account.
+
+        What has no price at all is left out: where that matters, the whole portfolio has none either.
+        """
+        base = self.state.accounts[account].base_currency
+        keys = [(holder, key) for who, holder, key in self.commitments.owned if who == owner]
+        if overlay is not None and (account, overlay[0]) not in keys:
+            keys.append((account, overlay[0]))
+        found = {}
+        for holder, key in keys:
+            if holder in self.absent:
+                continue
+            line = self.commitments.own(owner, holder, key)
+            changes = overlay[1] if overlay is not None and (account, overlay[0]) == (holder, key) else None
+            if not (line.quantity or line.buys or line.sells or changes):
+                continue
+            instrument = self.state.instruments[key]
+            mark, rate = self.mark(key), self.rates.rate(instrument.quote, base, instrument.venue)
+            if mark is None:
+                mark = self._last_price(holder, instrument)
+            if mark is not None and rate is not None:
+                found[holder, key] = self.holdings.own(owner, holder, instrument, mark, changes).value * rate
+        return found
 
     @staticmethod
     def is_spot(instrument: Instrument) -> bool:
@@ -192,6 +239,19 @@ class Picture:
             most = self.most(key[0], instrument)
             if most and not too_small(instrument, most, self.mark(instrument.id)):
                 found.add(key)
+        return found
+
+    def positions_of(self, owner: Owner) -> set[tuple[AccountId, InstrumentId]]:
+        """Where one owner itself holds or opens something; less than a lot counts as nothing."""
+        found = set()
+        for (who, account, key), line in self.commitments.owned.items():
+            if who != owner or account in self.absent:
+                continue
+            most = max(line.quantity + line.buys, line.sells - line.quantity)
+            if self.is_spot(self.state.instruments[key]):
+                most = line.quantity + line.buys
+            if most >= self.state.instruments[key].current_rules.lot:
+                found.add((account, key))
         return found
 
     def scope_line(self, owner: Owner, account: AccountId, instrument: InstrumentId) -> Line:

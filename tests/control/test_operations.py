@@ -335,7 +335,7 @@ async def test_an_emergency_stop_may_leave_positions(on: Deck) -> None:
 
 
 async def test_limits_change_what_passes_and_faults_change_nothing(on: Deck) -> None:
-    view = await on.call("risk.set_limits", limits={"max_position_size_pct": "0.5"})
+    view = await on.call("risk.set_limits", limits={"max_position_size_pct": "0.5", "max_class_exposure": "1"})
     assert any(row.name == "max_position_size_pct" or "50" in row.limit for row in view.limits)
     await on.market(quantity="0.05")
     with pytest.raises(ConfigurationError, match="Nothing was changed"):

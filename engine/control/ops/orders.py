@@ -25,6 +25,7 @@ from engine.control.requests import (
     ReplaceOrder,
 )
 from engine.control.requests_listing import ListPositions, ListRows
+from engine.control.slippage import bounded
 from engine.control.views import EquityPoint
 from engine.errors import ConflictError, ValidationError
 from engine.model.ids import MANUAL, ClientOrderId, InstrumentId, Owner
@@ -57,6 +58,8 @@ async def place(context: Context, request: PlaceOrder) -> OrderRow:
     engine.unit(InstrumentId(request.instrument))
     engine.hub.market(InstrumentId(request.instrument))
     wanted = to_request(engine, request, request.quantity, request.reason)
+    if request.max_slippage is not None:
+        wanted = bounded(engine, wanted, request.max_slippage)
     with live_order(context, wanted, request.live):
         order = engine.desk.submit(wanted)
     return order_row(engine, order)

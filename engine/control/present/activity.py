@@ -313,6 +313,8 @@ TOLD: dict[type[Any], Callable[[EngineState, Any], Words | None]] = {
         _who(s, e.owner),
         e.instrument,
     ),
+    ev.LimitBreached: lambda _s, e: (WARNING, f"Limit exceeded: {e.reason}", "", ""),
+    ev.LimitHealed: lambda _s, e: (GOOD, f"Limit kept again: {e.reason}", "", ""),
     ev.LimitsChanged: lambda _s, e: (INFO, f"Risk limits changed by {e.actor}", "", ""),
 }
 """How each fact worth telling is said; what is missing (marks, memories, amendments) is not told."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["lock_rows", "recovery_rows", "risk_view"]
 
-OF_ACCOUNTS = frozenset({"max_position_size_pct", *BREAKER_FIELDS.values()})
+OF_ACCOUNTS = frozenset({"max_position_size_pct", "max_account_exposure", *BREAKER_FIELDS.values()})
 """Limits of which each account has its own use; that of the others is the engine's."""
 _ORDER = ("low", "medium", "high", "critical")
 

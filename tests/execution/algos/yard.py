@@ -15,12 +15,12 @@ from engine.ledger import Ledger
 from engine.market.hub import MarketHub
 from engine.model.account import Account, TradingMode
 from engine.model.ids import MANUAL, AccountId, Currency
-from engine.model.limits import RiskLimits
 from engine.model.order import Decision, OrderRequest, OrderSide, OrderType
 from engine.risk.department import RiskDepartment
 from engine.state import EngineState
 from engine.venues.paper.fill_model import FillKind
 from storage.journal import MemoryJournal
+from tests.kit.limits import loose
 from tests.venues.paper.helpers import BTC, PAPER, SIM, START, make_exchange, make_instrument, snapshot, trade
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from engine.execution.effects import Effect
     from engine.model.algos import Parent, Plan
     from engine.model.instrument import Instrument
+    from engine.model.limits import RiskLimits
     from engine.model.order import Order
     from engine.venues.paper.exchange import PaperExchange
 
@@ -37,7 +38,7 @@ __all__ = ["BUY", "SELL", "Yard"]
 
 BUY, SELL = OrderSide.BUY, OrderSide.SELL
 NS = 1_000_000_000
-LIMITS = RiskLimits(
+LIMITS = loose(
     max_position_size_pct=D("0.9"), max_orders_per_second=1000, max_orders_per_minute=60_000, price_band_pct=D("0.5")
 )
 

@@ -244,9 +244,18 @@ class Desk:
 
     # --- reports -----------------------------------------------------------------------------------------------------
 
-    def submitted(self, client_id: ClientOrderId) -> None:
-        """The request is leaving for the venue."""
-        self._ledger.record(ev.OrderSubmitted(client_id=client_id))
+    def submitted(self, client_id: ClientOrderId, durable: int = 0) -> None:
+        """The request is leaving for the venue; `durable` is when its intent was found to be durable, 0 for unknown."""
+        order = self._ledger.state.orders.get(client_id)
+        quote = None if order is None else self._quotes.quote(order.instrument)
+        self._ledger.record(
+            ev.OrderSubmitted(
+                client_id=client_id,
+                durable=durable,
+                best_bid=None if quote is None else quote.bid,
+                best_ask=None if quote is None else quote.ask,
+            )
+        )
 
     def unknown(self, client_id: ClientOrderId, reason: str) -> None:
         """The venue's answer was lost."""

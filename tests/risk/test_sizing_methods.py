@@ -167,7 +167,7 @@ def test_risk_parity_looks_at_what_is_held() -> None:
 
 
 def test_kelly_goes_by_the_bots_own_trades_once_there_are_ten() -> None:
-    made = house(position_size_method="kelly", max_position_size_pct=D(1))
+    made = house(position_size_method="kelly", max_position_size_pct=D(1), max_orders_per_second=100)
     for number in range(10):
         assert sized(made) == pytest.approx(D(2), abs=D("0.01"))
         made.trade(BUY, "1", SOL, owner=BOT, price="100")

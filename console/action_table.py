@@ -106,6 +106,7 @@ TICKET = (
     A("ticket.down", "down", "move(1)", "Down", "Go to the field below."),
     A("ticket.tick_up", "ctrl+up,pageup", "nudge(1)", "Tick up", "Raise the price or quantity by one step."),
     A("ticket.tick_down", "ctrl+down,pagedown", "nudge(-1)", "Tick down", "Lower the price or quantity by one step."),
+    A("ticket.suggest", "ctrl+t", "suggest", "Suggested", "Take the size that the configured method suggests."),
     A("ticket.side", "ctrl+b", "flip", "Buy/sell", "Change between buying and selling."),
 )
 

@@ -142,6 +142,7 @@ REPLIES: dict[str, Any] = {
     "orders.place_exits": list[views.OrderRow],
     "orders.place_route": list[views.OrderRow],
     "orders.preview": views.OrderPreview,
+    "orders.suggest_size": views_orders.SizeSuggestion,
     "orders.preview_exits": views_orders.ExitsPreview,
     "orders.replace": views.OrderRow,
     "orders.route": views_execution.OrderRouteView,

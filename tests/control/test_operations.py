@@ -344,6 +344,15 @@ async def test_limits_change_what_passes_and_faults_change_nothing(on: Deck) -> 
         await on.call("risk.reset_breaker", breaker="daily_loss", reason="why not")
 
 
+async def test_a_size_is_suggested_by_the_method_of_the_limits(on: Deck) -> None:
+    found = await on.call("orders.suggest_size", instrument=BTC)
+    assert (found.method, found.words, found.reason) == ("fixed_percentage", "fixed percentage, base 2 % of equity", "")
+    assert (await on.call("orders.preview", instrument=BTC, side="buy", quantity=found.quantity)).passed
+    await on.call("risk.set_limits", limits={"position_size_method": "kelly"})
+    again = await on.call("orders.suggest_size", instrument=BTC)
+    assert (again.method, again.quantity) == ("kelly", found.quantity)
+
+
 # --- bots ------------------------------------------------------------------------------------------------------------
 
 NEW = {"name": "trend", "strategy": "trend_following", "instrument": BTC, "timeframe": "1m", "capital": "2000"}

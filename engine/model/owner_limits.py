@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.model.ids import MANUAL
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -18,11 +20,28 @@ if TYPE_CHECKING:
     from engine.model.limits import RiskLimits
     from engine.state import EngineState
 
-__all__ = ["DEFAULT_PRIORITY", "NO_TERMS", "OwnerLimits", "OwnerTerms", "owner_limits", "terms_of", "terms_of_owner"]
+__all__ = [
+    "DEFAULT_PRIORITY",
+    "MOST_PRIORITY",
+    "NO_TERMS",
+    "OwnerLimits",
+    "OwnerTerms",
+    "owner_limits",
+    "terms_of",
+    "terms_of_owner",
+    "weight_of",
+]
 
-DEFAULT_PRIORITY = 5
+DEFAULT_PRIORITY, MOST_PRIORITY = 5, 10
 """Of 1 to 10; higher goes first."""
 _KEPT = 512
+_ALIKE = frozenset(
+    {
+        "max_leverage", "price_band_pct", "stale_market_s", "max_orders_per_second", "max_orders_per_minute",
+        "allow_short",
+    }
+)  # fmt: skip
+"""Limits whose use is the owner's alone; the others are of the account, and an owner's part is judged apart."""
 
 
 class OwnerLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -31,7 +50,6 @@ class OwnerLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     The names are those of `RiskLimits`. Positions and exposure are the owner's own; equity is the account's.
     """
 
-    position_size_pct: Decimal | None = None
     max_position_size_pct: Decimal | None = None
     max_total_positions: int | None = None
     max_portfolio_exposure: Decimal | None = None
@@ -54,20 +72,10 @@ class OwnerLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
         """Names of those that would allow more than the global ones do; they have no effect."""
         return tuple(name for name, value in self.named().items() if value > getattr(limits, name))
 
-    def within(self, limits: RiskLimits) -> RiskLimits:
-        """The limits in force for the owner: of each the stricter one.
-
-        Sizes follow: an entry is never meant to be larger than the largest position.
-        """
-        stricter = {name: value for name, value in self.named().items() if value < getattr(limits, name)}
-        if not stricter:
-            return limits
-        merged = limits.model_copy(update=stricter)
-        if merged.position_size_pct > merged.max_position_size_pct:
-            merged = merged.model_copy(update={"position_size_pct": merged.max_position_size_pct})
-        if merged.breaker_drawdown_pct > merged.max_drawdown_pct:
-            merged = merged.model_copy(update={"breaker_drawdown_pct": merged.max_drawdown_pct})
-        return merged
+    def alike(self, limits: RiskLimits) -> RiskLimits:
+        """The limits in force for the owner as far as they are judged alike for all: of each the stricter one."""
+        stricter = {n: v for n, v in self.named().items() if n in _ALIKE and v < getattr(limits, n)}
+        return limits.model_copy(update=stricter) if stricter else limits
 
 
 class OwnerTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,3 +120,8 @@ def terms_of_owner(state: EngineState, owner: Owner) -> OwnerTerms:
     """The terms of an owner; the usual ones for an owner that is no bot."""
     entry = state.bots.get(owner)
     return NO_TERMS if entry is None else terms_of(entry.config)
+
+
+def weight_of(state: EngineState, owner: Owner) -> int:
+    """How many turns an owner has where not everybody can be served; by hand is as urgent as any bot can be."""
+    return MOST_PRIORITY if owner == MANUAL else terms_of_owner(state, owner).priority

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from engine.logs import get_logger
 from engine.model.instrument import CASH_KINDS, InstrumentKind
+from engine.model.owner_limits import terms_of_owner
 from engine.model.risk import Refusal, RefusalCode, Verdict
 from engine.model.valuation import VIEW
 from engine.resilience.caution import Caution
@@ -121,7 +122,7 @@ class RiskGate:
             replaces=replaces,
             instrument=instrument,
             now=now,
-            limits=self._limits(),
+            limits=terms_of_owner(self._state, request.owner).risk.alike(self._limits()),
             state=self._state,
             picture=self.picture,
             throttle=self.throttle,

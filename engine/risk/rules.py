@@ -14,6 +14,7 @@ from engine.model.margin import most_leverage
 from engine.model.order import OrderSide
 from engine.model.reserve import expected_price, reservation
 from engine.model.risk import Refusal, RefusalCode
+from engine.risk.bot_rules import BOT_RULES
 from engine.risk.locks import locked
 from engine.risk.scopes import Scope
 from engine.risk.words import amount, percent, plain
@@ -468,6 +469,7 @@ ENTRY_RULES: tuple[Rule, ...] = (
     short,
     leverage,
     one_way,
+    *BOT_RULES,
     rate,
 )
 """All rules, in the order in which their reasons are listed."""

@@ -11,6 +11,7 @@ import msgspec
 from engine.errors import QuarterdeckError
 from engine.model.decimals import ONE, ZERO, parse_decimal
 from engine.model.order import OrderRequest, OrderSide, OrderType
+from engine.model.owner_limits import terms_of_owner
 from engine.model.reserve import expected_price, reservation
 from engine.model.signal import SignalDirection
 from engine.model.valuation import VIEW
@@ -214,14 +215,37 @@ class PositionSizer:
             funds = min(funds, budget.free * into)
         whole = limits.max_portfolio_exposure * limits.max_leverage * everything.value
         care = self._caution.factor_of(instrument.id, self._account, owner)
+        position = limits.max_position_size_pct * care * equity / rate - held
+        exposure = (whole - others.value) / rate - held
+        own = terms_of_owner(self._state, owner).risk
+        if own.max_position_size_pct is not None or own.max_portfolio_exposure is not None:
+            own_held, own_others = self._own(owner, instrument, mark, rate)
+            if own.max_position_size_pct is not None:
+                position = min(position, own.max_position_size_pct * equity / rate - own_held)
+            if own.max_portfolio_exposure is not None:
+                exposure = min(exposure, own.max_portfolio_exposure * equity / rate - own_held - own_others)
         room = Room(
             price=max(mark, expected_price(request, quote) or mark),
-            position=limits.max_position_size_pct * care * equity / rate - held,
-            exposure=(whole - others.value) / rate - held,
+            position=position,
+            exposure=exposure,
             funds=funds,
             funds_per_unit=per_unit,
         )
         return room, ""
+
+    def _own(self, owner: Owner, instrument: Instrument, mark: Decimal, rate: Decimal) -> tuple[Decimal, Decimal]:
+        """What an owner's position in an instrument can come to, and all its others: value in the quote currency."""
+        held = others = ZERO
+        base = self._state.accounts[self._account].base_currency
+        for (who, account, key), line in self._picture.commitments.owned.items():
+            if who != owner or account != self._account:
+                continue
+            units = max(line.quantity + line.buys, line.sells - line.quantity)
+            if key == instrument.id:
+                held = units * mark * instrument.multiplier
+            else:
+                others += units * (self._picture.unit_value(self._state.instruments[key], base) or ZERO) / rate
+        return held, others
 
 
 def _number(signal: Signal, name: str, default: Decimal | None) -> Decimal | None:

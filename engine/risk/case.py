@@ -138,6 +138,19 @@ class Case:
         return most(account, self.instrument), most(account, self.instrument, owner, buys, self.added - buys)
 
     @cached_property
+    def own_units(self) -> tuple[Decimal, Decimal]:
+        """The same of the owner's own part: it may grow where the account's does not, against somebody else's."""
+        line = self.picture.commitments.own(self.request.owner, self.request.account, self.instrument.id)
+        buys = self.added if self.request.side is OrderSide.BUY else ZERO
+        sells, spot = self.added - buys, self.picture.is_spot(self.instrument)
+
+        def most(more: Decimal, less: Decimal) -> Decimal:
+            long = max(line.quantity + line.buys + more, ZERO)
+            return long if spot else max(long, line.sells + less - line.quantity)
+
+        return most(ZERO, ZERO), most(buys, sells)
+
+    @cached_property
     def worst(self) -> Decimal:
         """What one unit of the order can come to at most, in quote currency."""
         return worst_unit(self.request, self.instrument, self.quote)

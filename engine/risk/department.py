@@ -181,10 +181,12 @@ class RiskDepartment:
             self.locks.on_money(event.account)
         elif isinstance(event, ev.Transferred):
             self.locks.on_money(event.source, event.target)
-        if isinstance(event, ev.OrderFilled) and self._inputs.markets is not None:
+        if isinstance(event, ev.OrderFilled):
             with decimal.localcontext(VIEW):
                 self.picture.look()
-                self._book(self.locks.on_fill(event.fill, record.ts))
+                facts = self.locks.on_fill(event.fill, record.ts)
+            # Where nobody listens to markets nothing is locked; what a trade came to is known all the same.
+            self._book(fact for fact in facts if self._inputs.markets is not None or isinstance(fact, ev.TradeEnded))
 
     def _book(self, facts: Iterable[ev.Event]) -> None:
         for fact in facts:

@@ -81,6 +81,12 @@ class Case:
         self.base = state.accounts[request.account].base_currency
         self.rules = instrument.rules_at(now)
 
+    @property
+    def who(self) -> str:
+        """The order's owner as a person knows it, as the beginning or middle of a sentence."""
+        bot = self.state.bots.get(self.request.owner)
+        return str(self.request.owner) if bot is None else f"bot {bot.name}"
+
     @cached_property
     def quote(self) -> Quote | None:
         """The instrument's market."""

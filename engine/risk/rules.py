@@ -12,6 +12,7 @@ from engine.model.margin import most_leverage
 from engine.model.order import OrderSide
 from engine.model.reserve import reservation
 from engine.model.risk import BREAKER_FIELDS, Refusal, RefusalCode
+from engine.risk.bot_rules import BOT_RULES
 from engine.risk.case import Case
 from engine.risk.exposure import is_strategy
 from engine.risk.locks import locked
@@ -200,7 +201,7 @@ def positions(case: Case) -> Iterator[Refusal]:
     if same >= most:
         yield Refusal(
             code=RefusalCode.POSITIONS,
-            message=f"{owner} already has {same} position{'s' if same > 1 else ''} in {symbol} elsewhere, the limit "
+            message=f"{case.who} already has {same} position{'s' if same > 1 else ''} in {symbol} elsewhere, the limit "
             f"per symbol is {most}; close that one, or raise max_positions_per_symbol on Risk (`quarterdeck risk "
             "set-limits`).",
             limit=str(most),
@@ -220,7 +221,7 @@ def _own_positions(case: Case) -> Iterator[Refusal]:
     if held >= most:
         yield Refusal(
             code=RefusalCode.POSITIONS,
-            message=f"{owner} already has {held} position{'s' if held > 1 else ''}, the limit of one bot is {most} "
+            message=f"{case.who} already has {held} position{'s' if held > 1 else ''}, the limit of one bot is {most} "
             "(max_positions_per_strategy on Risk, or its own); close one first.",
             limit=str(most),
             value=str(held + 1),
@@ -239,7 +240,7 @@ def short(case: Case) -> Iterator[Refusal]:
         return
     yield Refusal(
         code=RefusalCode.SHORT,
-        message=f"{request.owner} holds {plain(max(line.quantity, ZERO))} {instrument.base} in {instrument.id} and "
+        message=f"{case.who} holds {plain(max(line.quantity, ZERO))} {instrument.base} in {instrument.id} and "
         f"already offers {plain(line.sells)}; selling {plain(request.quantity)} more would be a short"
         + (
             ", which spot does not have."
@@ -346,6 +347,7 @@ ENTRY_RULES: tuple[Rule, ...] = (
     short,
     leverage,
     one_way,
+    *BOT_RULES,
     rate,
 )
 """All rules, in the order in which their reasons are listed."""

@@ -167,7 +167,7 @@ def _bounds_of_kinds(case: Case, before: Exposure, after: Exposure, limits: Risk
     owner = case.request.owner
     if is_strategy(owner):
         then, now = (sum(values.values(), ZERO) for values in _of_owner(case))
-        what = f"All positions of {owner}"
+        what = f"All positions of {case.who}"
         yield bound(RefusalCode.STRATEGY_EXPOSURE, what, case.own.max_strategy_exposure, then, now)
 
 
@@ -206,12 +206,12 @@ def own_limits(case: Case) -> Iterator[Refusal]:
 
 
 def _own_bounds(case: Case) -> Iterator[_Bound]:
-    limits, owner = case.own, case.request.owner
+    limits = case.own
     then, now = _of_owner(case)
     key, base = (case.request.account, case.instrument.id), case.base
     share = limits.max_position_size_pct * case.care
     most = share * case.equity.value
-    what = f"The position of {owner} in {key[1]}"
+    what = f"The position of {case.who} in {key[1]}"
     yield _Bound(
         RefusalCode.POSITION_SIZE,
         what,
@@ -223,7 +223,7 @@ def _own_bounds(case: Case) -> Iterator[_Bound]:
     most = limits.max_portfolio_exposure * limits.max_leverage * case.exposure.whole.value
     yield _Bound(
         RefusalCode.EXPOSURE,
-        f"All positions of {owner}",
+        f"All positions of {case.who}",
         sum(then.values(), ZERO),
         sum(now.values(), ZERO),
         most,

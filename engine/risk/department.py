@@ -114,7 +114,7 @@ class RiskDepartment:
         self.commitments = Commitments(state)
         ledger.subscribe(self._hear)
         self.budgets = BotBudgets(state, self.commitments, quotes)
-        self.grouping = Grouping(classes or AssetClasses(), Clusters(correlations))
+        self.grouping = Grouping.by(classes or AssetClasses(), Clusters(correlations))
         in_force = self.adaptation.limits
         self.gate = RiskGate(state, quotes, in_force, self.commitments, self.budgets, self.caution, self.grouping)
         self._quotes = quotes

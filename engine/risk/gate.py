@@ -95,7 +95,7 @@ class RiskGate:
         self._limits = limits
         self._budgets = budgets
         self._caution = caution or Caution()
-        self._grouping = grouping or Grouping(AssetClasses(), Clusters())
+        self._grouping = grouping or Grouping.by(AssetClasses(), Clusters())
 
     def check(self, request: OrderRequest, now: int, replaces: ClientOrderId | None = None) -> Verdict:
         """Judge a request without side effects, as if the order `replaces` were already gone.

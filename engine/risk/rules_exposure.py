@@ -15,7 +15,7 @@ from engine.risk.exposure import Exposure, is_strategy
 from engine.risk.words import amount, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from decimal import Decimal
 
     from engine.model.ids import AccountId, InstrumentId
@@ -37,8 +37,8 @@ class _Bound(NamedTuple):
     before: Decimal
     after: Decimal
     most: Decimal
-    allowed: str
-    """The limit in words, without its amount."""
+    allowed: Callable[[Decimal], str]
+    """Tells the limit in words."""
 
 
 def exposure(case: Case) -> Iterator[Refusal]:
@@ -67,7 +67,7 @@ def _grows(case: Case, before: Exposure, after: Exposure) -> bool:
 def _refusal(case: Case, bound: _Bound) -> Refusal:
     return Refusal(
         code=bound.code,
-        message=f"{bound.what} could come to {amount(bound.after, case.base)}, more than {bound.allowed}; "
+        message=f"{bound.what} could come to {amount(bound.after, case.base)}, more than {bound.allowed(bound.most)}; "
         f"{case.more(bound.most - bound.before)}.",
         limit=str(bound.most),
         value=str(bound.after),
@@ -88,11 +88,17 @@ def _bounds(case: Case, before: Exposure, after: Exposure, limits: RiskLimits) -
         before.position(*key),
         after.position(*key),
         most,
-        f"{percent(share)} of equity ({amount(most, base)}{care})",
+        lambda most: f"{percent(share)} of equity ({amount(most, base)}{care})",
     )
     most = limits.max_portfolio_exposure * stretched
-    allowed = f"the allowed exposure of {amount(most, base)}"
-    yield _Bound(RefusalCode.EXPOSURE, "All positions together", before.total, after.total, most, allowed)
+    yield _Bound(
+        RefusalCode.EXPOSURE,
+        "All positions together",
+        before.total,
+        after.total,
+        most,
+        lambda most: f"the allowed exposure of {amount(most, base)}",
+    )
     most = limits.max_account_exposure * limits.max_leverage * equity
     yield _Bound(
         RefusalCode.ACCOUNT_EXPOSURE,
@@ -100,7 +106,7 @@ def _bounds(case: Case, before: Exposure, after: Exposure, limits: RiskLimits) -
         before.of_account(account),
         after.of_account(account),
         most,
-        f"the {amount(most, base)} that this account allows",
+        lambda most: f"the {amount(most, base)} that this account allows",
     )
     venue, most = case.instrument.venue, limits.max_venue_exposure * stretched
     yield _Bound(
@@ -109,7 +115,7 @@ def _bounds(case: Case, before: Exposure, after: Exposure, limits: RiskLimits) -
         before.at_venue(venue),
         after.at_venue(venue),
         most,
-        f"the {amount(most, base)} that one venue may have",
+        lambda most: f"the {amount(most, base)} that one venue may have",
     )
     yield from _bounds_of_kinds(case, before, after, limits)
 
@@ -119,8 +125,9 @@ def _bounds_of_kinds(case: Case, before: Exposure, after: Exposure, limits: Risk
     whole = before.whole.value
 
     def bound(code: RefusalCode, what: str, share: Decimal, then: Decimal, now: Decimal) -> _Bound:
-        most = share * whole
-        return _Bound(code, what, then, now, most, f"{percent(share)} of equity ({amount(most, case.base)})")
+        return _Bound(
+            code, what, then, now, share * whole, lambda most: f"{percent(share)} of equity ({amount(most, case.base)})"
+        )
 
     name = case.grouping.classes.of(case.instrument)
     yield bound(
@@ -151,9 +158,8 @@ def _bounds_of_kinds(case: Case, before: Exposure, after: Exposure, limits: Risk
 def _of_owner(case: Case) -> tuple[_ByLine, _ByLine]:
     """What the owner's positions can come to, by line: without and with the order."""
     owner, account = case.request.owner, case.request.account
-    return case.picture.own_values(owner, account), case.picture.own_values(
-        owner, account, (case.instrument.id, case.overlay)
-    )
+    before = case.picture.own_values(owner, account)
+    return before, case.picture.own_values_with(before, owner, account, case.instrument, case.overlay)
 
 
 def _clusters(case: Case, before: Exposure, after: Exposure) -> Iterator[Refusal]:
@@ -188,11 +194,24 @@ def _own_bounds(case: Case) -> Iterator[_Bound]:
     key, base = (case.request.account, case.instrument.id), case.base
     share = limits.max_position_size_pct * case.care
     most = share * case.equity.value
-    what, allowed = f"The position of {owner} in {key[1]}", f"its own {percent(share)} ({amount(most, base)})"
-    yield _Bound(RefusalCode.POSITION_SIZE, what, then.get(key, ZERO), now.get(key, ZERO), most, allowed)
+    what = f"The position of {owner} in {key[1]}"
+    yield _Bound(
+        RefusalCode.POSITION_SIZE,
+        what,
+        then.get(key, ZERO),
+        now.get(key, ZERO),
+        most,
+        lambda most: f"its own {percent(share)} ({amount(most, base)})",
+    )
     most = limits.max_portfolio_exposure * limits.max_leverage * case.exposure.whole.value
-    what, allowed = f"All positions of {owner}", f"its own limit of {amount(most, base)}"
-    yield _Bound(RefusalCode.EXPOSURE, what, sum(then.values(), ZERO), sum(now.values(), ZERO), most, allowed)
+    yield _Bound(
+        RefusalCode.EXPOSURE,
+        f"All positions of {owner}",
+        sum(then.values(), ZERO),
+        sum(now.values(), ZERO),
+        most,
+        lambda most: f"its own limit of {amount(most, base)}",
+    )
 
 
 _LEFT = {

@@ -341,7 +341,7 @@ class World:
         self.clock.set(now)
         before = set(self.feeds.silent)
         self.feeds.tick(now)
-        for key in set(self.feeds.silent) ^ before:
+        for key in sorted(set(self.feeds.silent) ^ before):
             word = "is silent: nothing is opened there" if key in self.feeds.silent else "is heard again"
             self.moments.append((now, f"feed watch: {key} {word}"))
         self._ask()

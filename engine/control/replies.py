@@ -152,6 +152,7 @@ REPLIES: dict[str, Any] = {
     "portfolio.history": list[views.EquityPoint],
     "portfolio.overview": views.PortfolioOverview,
     "portfolio.positions": list[views.PositionRow],
+    "quality.offsets": list[views_quality.OffsetRow],
     "quality.summary": views_quality.QualityReport,
     "quality.trade": views_quality.TradeDetail,
     "quality.trades": views_quality.TradeScores,

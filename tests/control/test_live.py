@@ -181,7 +181,7 @@ async def test_one_order_can_be_confirmed_by_name(on: Deck) -> None:
 
 
 async def test_a_change_and_a_bot_can_be_confirmed_by_name(on: Deck) -> None:
-    await on.call("bots.create", name="one", strategy="trend_following", instrument=MARKET)
+    await on.call("bots.create", name="one", strategy="trend_following", instrument=MARKET, mode="live")
     for typed, words in (("", "not armed"), ("paper", WORDS)):
         with pytest.raises(AuthorizationError, match=words):
             await on.call("bots.start", bot="one", live=typed)

@@ -531,6 +531,7 @@ def dataset(kind: str = "full") -> dict[str, Any]:
         "instruments.list": instrument_rows(),
         "market.tickers": tickers(),
         "orders.open": tuple(open_orders()),
+        "algos.state": (),
         "orders.fills": fills(),
         "orders.place_exits": [open_orders()[2]],
         "orders.preview_exits": preview_exits,

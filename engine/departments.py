@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.bots.allowance import Machine
+from engine.bots.coordinator import Coordinator
 from engine.bots.manager import BotManager
 from engine.bots.supervisor import Supervision
 from engine.capital.department import CapitalDepartment
@@ -19,6 +20,7 @@ from engine.model.asset_classes import AssetClasses
 from engine.model.decimals import ZERO
 from engine.model.entries import TradingState
 from engine.model.ids import AccountId, InstrumentId
+from engine.quality.desk import QualityDesk
 from engine.risk.breaker_manager import RiskInputs
 from engine.risk.department import RiskDepartment
 from engine.risk.emergency import is_closing
@@ -37,7 +39,10 @@ if TYPE_CHECKING:
     from engine.model.entries import BotEntry
     from engine.risk.returns import DailyReturns
 
-__all__ = ["attach", "leave_out_absent", "make_bots", "make_capital", "make_derivatives", "make_risk", "unreached"]
+__all__ = [
+    "attach", "leave_out_absent", "make_bots", "make_capital", "make_derivatives", "make_quality", "make_risk",
+    "unreached",
+]  # fmt: skip
 
 
 def make_risk(engine: Engine, account: AccountId, returns: DailyReturns) -> RiskDepartment:
@@ -62,6 +67,15 @@ def make_derivatives(engine: Engine) -> Derivatives:
     halt = partial(halt_for, engine.state, engine.risk.hold)
     inquiry, errors, use = engine.dispatcher.inquiry, engine.errors, engine._use
     return Derivatives(engine.ledger, inquiry, engine.mark, engine.next_funding, errors, use, halt)
+
+
+def make_quality(engine: Engine) -> QualityDesk:
+    """What looks after executions that have happened."""
+
+    def oldest_ns() -> int:
+        return engine.risk.limits().stale_market_ns
+
+    return QualityDesk(engine.ledger, engine.hub, engine.settings.quality, oldest_ns)
 
 
 def make_bots(engine: Engine, library: Library) -> BotManager:
@@ -91,6 +105,7 @@ def make_bots(engine: Engine, library: Library) -> BotManager:
         Machine.here(settings.memory_budget_mb, settings.cpu_budget_cores),
     )
     manager.limits = engine.risk.limits
+    Coordinator(engine.ledger, manager, lambda: engine.risk.gate.picture.commitments, settings.conflict_policy)
     return manager
 
 

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine import events as ev
-from engine.departments import attach, leave_out_absent, make_bots, make_capital, make_derivatives, make_risk, unreached
+from engine.departments import (
+    attach,
+    leave_out_absent,
+    make_bots,
+    make_capital,
+    make_derivatives,
+    make_quality,
+    make_risk,
+    unreached,
+)
 from engine.errors import (
     ConflictError,
     JournalError,
@@ -116,7 +125,7 @@ class Engine:
         self.impact = make_impact(self)
         self.dispatcher.attach(self.desk)
         self.risk.attach(self.desk)
-        self.algos = make_algos(self)
+        self.algos, self.quality = make_algos(self), make_quality(self)
         self.planner = make_planner(self)
         self._emulations = {plan.venue.id: plan.venue for plan in venues if isinstance(plan.venue, EmulatingVenue)}
         self.inherited = inherited
@@ -290,9 +299,8 @@ class Engine:
                 if not self.standstill.frozen:
                     self.hub.roll(now)
                     if self._recovered:
-                        self.risk.tick(now)
-                        self.capital.tick(now)
-                        self.algos.tick(now)
+                        for department in (self.risk, self.capital, self.algos, self.quality):
+                            department.tick(now)
             except JournalError as error:
                 log.error("the tick waits: the journal failed", problem=error.message)
             except Exception as error:  # a breaker that cannot be judged must stop trading, not the engine

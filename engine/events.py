@@ -68,6 +68,7 @@ from engine.model.instrument import Instrument
 from engine.model.limit_facts import LimitBreached, LimitHealed
 from engine.model.metric_facts import RegimeChanged, RiskAdapted, RiskMeasured, StressTested
 from engine.model.order import Decision, OrderSide, OrderType, TimeInForce
+from engine.model.quality_facts import MarkOutRecorded, PoorExecution
 from engine.model.scenario import ScenarioBegan, ScenarioEnded
 from engine.model.verification import OrderAdopted, RecoveryVerified, StateChecked
 
@@ -77,17 +78,16 @@ if TYPE_CHECKING:
 __all__ = [
     "UPCASTERS", "AccountOpened", "BalanceAdjusted", "BotConfigured", "BotCreated", "BotDeleted", "BotMemorySaved",
     "BotRestartPlanned", "BotStateChanged", "BreakerHalfOpened", "BreakerHeld", "BreakerReset", "BreakerTripped",
-    "CapitalPreserved",
-    "Deposited", "EngineStarted", "EngineStopped", "EpochOpened", "EquityRecorded", "Event", "ExternalFillSeen",
-    "ExternalOrderSeen", "FillsCaughtUp", "FundingCaughtUp", "FundingPaid", "FundingPart", "FundsMoved",
-    "HandedOver", "HandoverAbandoned", "InstrumentDefined", "InterestCharged", "LimitBreached", "LimitHealed",
-    "LimitsChanged", "LockEnded", "LockPlaced", "MarginSet", "MarkRecorded", "OperatorActed", "OrderAccepted",
-    "OrderAdopted", "OrderAmendRequested", "OrderAmended", "OrderCancelRejected", "OrderCancelRequested",
-    "OrderCanceled", "OrderExpired", "OrderFilled", "OrderIntended", "OrderOutcomeUnknown", "OrderRefused",
-    "OrderRejected", "OrderSubmitted", "OrderTriggered", "ParentAccelerated", "ParentCancelRequested",
+    "CapitalPreserved", "Deposited", "EngineStarted", "EngineStopped", "EpochOpened", "EquityRecorded", "Event",
+    "ExternalFillSeen", "ExternalOrderSeen", "FillsCaughtUp", "FundingCaughtUp", "FundingPaid", "FundingPart",
+    "FundsMoved", "HandedOver", "HandoverAbandoned", "InstrumentDefined", "InterestCharged", "LimitBreached",
+    "LimitHealed", "LimitsChanged", "LockEnded", "LockPlaced", "MarginSet", "MarkOutRecorded", "MarkRecorded",
+    "OperatorActed", "OrderAccepted", "OrderAdopted", "OrderAmendRequested", "OrderAmended", "OrderCancelRejected",
+    "OrderCancelRequested", "OrderCanceled", "OrderExpired", "OrderFilled", "OrderIntended", "OrderOutcomeUnknown",
+    "OrderRefused", "OrderRejected", "OrderSubmitted", "OrderTriggered", "ParentAccelerated", "ParentCancelRequested",
     "ParentEnded", "ParentOpened", "ParentPaused", "ParentResumed", "PeakRecorded", "PeriodBegan", "PoolsMeasured",
-    "PositionAdopted", "PositionLiquidated", "ProfitSettled", "ProfitUnlockAsked", "ProfitUnlocked", "Record",
-    "RecoveryVerified", "RegimeChanged", "RiskAdapted", "RiskMeasured", "ScenarioBegan", "ScenarioEnded",
+    "PoorExecution", "PositionAdopted", "PositionLiquidated", "ProfitSettled", "ProfitUnlockAsked", "ProfitUnlocked",
+    "Record", "RecoveryVerified", "RegimeChanged", "RiskAdapted", "RiskMeasured", "ScenarioBegan", "ScenarioEnded",
     "SignalRaised", "StateChecked", "StressTested", "TradeEnded", "TradingStateChanged", "TransferEnded",
     "TransferLeft", "TransferPlanned", "Transferred", "VenueEvent", "Withdrawn", "decode_event", "decode_record",
     "encode_event", "encode_record", "event_name",
@@ -295,6 +295,11 @@ class OrderSubmitted(_Fact, frozen=True, kw_only=True):
     """The request left for the venue."""
 
     client_id: ClientOrderId
+    durable: int = 0
+    """UTC nanoseconds at which its intent was found to be durable; 0 where that was not noted."""
+    best_bid: Decimal | None = None
+    """Top of the book as it left; None where it was not known."""
+    best_ask: Decimal | None = None
 
 
 class OrderOutcomeUnknown(_Fact, frozen=True, kw_only=True):
@@ -461,6 +466,7 @@ Event = (
     | TransferPlanned | TransferLeft | TransferEnded
     | LimitBreached | LimitHealed
     | ParentOpened | ParentPaused | ParentResumed | ParentAccelerated | ParentCancelRequested | ParentEnded
+    | MarkOutRecorded | PoorExecution
     | BotRestartPlanned
 )  # fmt: skip
 

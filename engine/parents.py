@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.errors import NotFoundError
+from engine.execution.algos.offsets import Offsets
 from engine.execution.algos.planner import Planner
 from engine.execution.algos.supervisor import Algos, Standing
 from engine.execution.emulation import is_held
@@ -69,6 +70,7 @@ def make_algos(engine: Engine) -> Algos:
         standing=lambda parent, now: standing(engine, parent, now),
         can_amend=can_amend,
         on_stop=on_stop,
+        offsets=Offsets(engine.ledger, float(engine.settings.quality.fill_rate_target)),
     )
 
 

@@ -301,6 +301,14 @@ def _stressed(event: ev.StressTested) -> _Told | None:
     return "stress", Severity.MEDIUM, "The daily stress test would break limits", " ".join(lines)
 
 
+def _poor(event: ev.PoorExecution) -> _Told:
+    message = (
+        f"{event.subject} was executed {event.slippage:.2%} worse than {event.price.normalize():f}, which cost "
+        f"{event.cost.normalize():f} {event.currency}; {event.limit:.2%} is accepted."
+    )
+    return "execution", Severity.MEDIUM, f"A poor execution in {symbol_of(event.instrument)}", message
+
+
 ALERTS: dict[type[Any], Callable[[Any], _Told | None]] = {
     ev.BreakerTripped: _breaker,
     ev.LockPlaced: _lock,
@@ -314,6 +322,7 @@ ALERTS: dict[type[Any], Callable[[Any], _Told | None]] = {
     ev.RecoveryVerified: _differs,
     ev.RegimeChanged: _regime,
     ev.StressTested: _stressed,
+    ev.PoorExecution: _poor,
 }
 """Facts that a person should find again later."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from engine.model.ids import InstrumentId
     from engine.model.instrument import Instrument
 
 __all__ = ["DEFAULT_CLASSES", "OTHER", "AssetClasses"]
@@ -50,7 +51,12 @@ class AssetClasses:
     def __init__(self, table: Mapping[str, str] | None = None) -> None:
         self._table = {**DEFAULT_CLASSES, **{name.upper(): value for name, value in (table or {}).items()}}
 
+        self._found: dict[InstrumentId, str] = {}
+
     def of(self, instrument: Instrument) -> str:
         """The class of an instrument; `OTHER` where neither its symbol nor its base is in a table."""
-        found = self._table.get(instrument.symbol.upper())
-        return found or self._table.get(instrument.base.upper(), OTHER)
+        found = self._found.get(instrument.id)
+        if found is None:
+            base = self._table.get(instrument.base.upper(), OTHER)
+            found = self._found[instrument.id] = self._table.get(instrument.symbol.upper()) or base
+        return found

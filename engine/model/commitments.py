@@ -103,6 +103,8 @@ class Commitments:
         self._flat = Line()
         self.lines: dict[tuple[AccountId, InstrumentId], Line] = {}
         """Whole accounts, by account and instrument."""
+        self.by_account: dict[AccountId, dict[InstrumentId, Line]] = {}
+        """The same lines by account."""
         self.owned: dict[tuple[Owner, AccountId, InstrumentId], Line] = {}
         """Owners' parts."""
         self._parts: dict[tuple[AccountId, InstrumentId], dict[Owner, Line]] = {}
@@ -150,7 +152,15 @@ class Commitments:
         self._dirty_positions.clear()
 
     def _rebuild(self) -> None:
-        for index in (self.lines, self.owned, self._parts, self._unit_of, self._members, self._counted):
+        for index in (
+            self.lines,
+            self.by_account,
+            self.owned,
+            self._parts,
+            self._unit_of,
+            self._members,
+            self._counted,
+        ):
             index.clear()
         self._dirty_orders.clear()
         self._dirty_positions.clear()
@@ -245,6 +255,7 @@ class Commitments:
         line = self.lines.get((account, instrument))
         if line is None:
             line = self.lines[account, instrument] = Line()
+            self.by_account.setdefault(account, {})[instrument] = line
         return line
 
     def _own(self, key: tuple[Owner, AccountId, InstrumentId]) -> Line:
@@ -258,6 +269,18 @@ class Commitments:
     def line(self, account: AccountId, instrument: InstrumentId) -> Line:
         """The account's sums in one instrument; all zero when there is nothing. Call `fresh` first."""
         return self.lines.get((account, instrument), self._flat)
+
+    def in_play(self, account: AccountId, instrument: InstrumentId, line: Line) -> bool:
+        """Whether anything of a line is held or ordered, also where owners stand against each other and it sums to 0.
+
+        Args:
+            account: Whose line it is.
+            instrument: In what.
+            line: The account's whole.
+        """
+        if line.quantity or line.buys or line.sells:
+            return True
+        return any(part.quantity for part in self._parts.get((account, instrument), {}).values())
 
     def own(self, owner: Owner, account: AccountId, instrument: InstrumentId) -> Line:
         """One owner's sums in one instrument; all zero when there is nothing. Call `fresh` first."""

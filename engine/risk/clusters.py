@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from engine.model.decimals import ZERO
+from engine.risk.lines import Sides
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,11 @@ __all__ = ["Cluster", "Clusters"]
 
 _NEAR = 1e-9
 """Clusters whose value in binary numbers is this near to a bound, as a fraction, are summed exactly."""
+_LONG, _SHORT = Sides._fields.index("long"), Sides._fields.index("short")
+_REMEMBERED = 64
+"""Sets of instruments of which it is remembered what moves together."""
+_ByPlace = tuple[tuple[int, ...], list[list["HeldLine"]], "NDArray[np.float64]", "NDArray[np.float64]"]
+_Matrices = tuple["NDArray[np.float64]", "NDArray[np.float64]", "NDArray[np.float64]"]
 
 
 class Cluster(NamedTuple):
@@ -46,8 +52,8 @@ class Cluster(NamedTuple):
 class _Sums(NamedTuple):
     places: list[int]
     """Index of each instrument with a value."""
-    long: list[Decimal]
-    short: list[Decimal]
+    lines: list[list[HeldLine]]
+    """What is held at each place."""
     values: NDArray[np.float64]
     """Clusters around longs, then around shorts."""
     counts: NDArray[np.float64]
@@ -68,9 +74,11 @@ class Clusters:
         self._instruments: list[Instrument] = []
         self._places: dict[InstrumentId, int] = {}
         self._matrix: NDArray[np.float64] = np.full((16, 16), np.nan)
+        self._matrices: dict[tuple[tuple[int, ...], float], _Matrices] = {}
 
     def refresh(self) -> None:
         """Ask for all correlations again."""
+        self._matrices.clear()
         for place in range(len(self._instruments)):
             self._ask(place)
 
@@ -173,37 +181,58 @@ class Clusters:
 
     def _sums(self, held: Sequence[HeldLine], threshold: float, places: list[int] | None = None) -> _Sums:
         """All clusters of the instruments at some places, or of those that have a value."""
-        values: dict[int, tuple[Decimal, Decimal]] = dict.fromkeys(places or (), (ZERO, ZERO))
-        for one in held:
-            place = self._place(one.instrument)
-            known = values.get(place, (ZERO, ZERO))
-            values[place] = known[0] + one.sides.long, known[1] + one.sides.short
-        order = list(values)
-        long, short = [values[place][0] for place in order], [values[place][1] for place in order]
-        matrix = self._matrix[np.ix_(order, order)]
-        same, opposite, unknown = (
-            part.astype(float) for part in (matrix >= threshold, matrix <= -threshold, np.isnan(matrix))
-        )
-        longs, shorts = np.array(long, dtype=float), np.array(short, dtype=float)
+        order, found, longs, shorts = self._by_place(held, places)
+        same, opposite, unknown = self._together(order, threshold)
         larger = np.maximum(longs, shorts)
         sides = ((longs, shorts), (shorts, longs))
         sums = [same @ mine + opposite @ other + unknown @ larger for mine, other in sides]
         counts = [same @ np.sign(mine) + opposite @ np.sign(other) + unknown @ np.sign(larger) for mine, other in sides]
-        return _Sums(order, long, short, np.concatenate(sums), np.concatenate(counts), same, opposite, unknown)
+        return _Sums(list(order), found, np.concatenate(sums), np.concatenate(counts), same, opposite, unknown)
+
+    def _by_place(self, held: Sequence[HeldLine], places: list[int] | None) -> _ByPlace:
+        """What is held at each place: its lines, and the values of its two sides."""
+        lines: dict[int, list[HeldLine]] = {place: [] for place in places or ()}
+        known = self._places
+        for one in held:
+            place = known.get(one.instrument.id)
+            if place is None:
+                place = self._place(one.instrument)
+            if place in lines:
+                lines[place].append(one)
+            else:
+                lines[place] = [one]
+        found = list(lines.values())
+        # One pass each, and no call for the usual case of one line at a place.
+        longs = [here[0].floats[0] if len(here) == 1 else sum([one.floats[0] for one in here]) for here in found]
+        shorts = [here[0].floats[1] if len(here) == 1 else sum([one.floats[1] for one in here]) for here in found]
+        return tuple(lines), found, np.array(longs, dtype=float), np.array(shorts, dtype=float)
+
+    def _together(self, order: tuple[int, ...], threshold: float) -> _Matrices:
+        """Which of the instruments at some places move with which: with them, against them, or nobody knows."""
+        key = (order, threshold)
+        known = self._matrices.get(key)
+        if known is None:
+            matrix = self._matrix[np.ix_(order, order)]
+            parts = (matrix >= threshold, matrix <= -threshold, np.isnan(matrix))
+            with_, against, unknown = (part.astype(float) for part in parts)
+            while len(self._matrices) >= _REMEMBERED:
+                del self._matrices[next(iter(self._matrices))]
+            known = self._matrices[key] = (with_, against, unknown)
+        return known
 
     def _exact(self, sums: _Sums, place: int) -> Cluster:
         count = len(sums.places)
         row, is_short = place % count, place >= count
-        mine, other = (sums.short, sums.long) if is_short else (sums.long, sums.short)
         used, members = ZERO, 0
-        for column in range(count):
+        for column, here in enumerate(sums.lines):
             value = ZERO
+            long, short = (sum((one.sides[side] for one in here), ZERO) for side in (_LONG, _SHORT))
             if sums.same[row, column]:
-                value = mine[column]
+                value = short if is_short else long
             elif sums.opposite[row, column]:
-                value = other[column]
+                value = long if is_short else short
             elif sums.unknown[row, column]:
-                value = max(mine[column], other[column])
+                value = max(long, short)
             used += value
             members += value > ZERO
         return Cluster(self._instruments[sums.places[row]], is_short, used, members)

@@ -57,7 +57,8 @@ PARTS = 5
 """Orders that close one position at the same time, where the venue takes no single one that is large enough."""
 GIVE_WAY = 3
 """Tries in a row that closed nothing, after which a position counts as one that cannot be closed; it is tried on."""
-_PAUSES_S = (1, 2, 4, 8, 15)
+_PAUSES_NS = tuple(int(seconds * NS_PER_S) for seconds in (0.5, 0.5, 2, 4, 8, 15))
+"""Between tries; after `GIVE_WAY` of them, about a second after the first, a thin book is known to be one."""
 
 _Key = tuple[Owner, AccountId, InstrumentId]
 
@@ -270,7 +271,7 @@ class EmergencyStop:
                 self._left[key] = why, True
             return
         tries = self._tries[key] = self._tries.get(key, 0) + 1
-        self._next_try[key] = now + _PAUSES_S[min(tries, len(_PAUSES_S)) - 1] * NS_PER_S
+        self._next_try[key] = now + _PAUSES_NS[min(tries, len(_PAUSES_NS)) - 1]
         for part in _parts(quantity, instrument.current_rules.max_quantity):
             request = OrderRequest(
                 account=account,

@@ -38,6 +38,38 @@ class Grouping(NamedTuple):
 
     classes: AssetClasses
     clusters: Clusters
+    sums: SumsBefore
+
+    @classmethod
+    def by(cls, classes: AssetClasses, clusters: Clusters) -> Grouping:
+        """By these classes and clusters."""
+        return cls(classes, clusters, SumsBefore())
+
+
+class SumsBefore:
+    """The sums of the moment before: between two looks little changes, and sums of exact values do not drift."""
+
+    def __init__(self) -> None:
+        self._known: dict[AccountId, tuple[list[HeldLine], _Sums]] = {}
+
+    def of(self, account: AccountId, held: list[HeldLine], classes: AssetClasses) -> _Sums:
+        """The sums of what is held as an account sees it."""
+        known = self._known.get(account)
+        changed = None if known is None else [
+            (now, then) for now, then in zip(held, known[0], strict=False) if now is not then
+        ]  # fmt: skip
+        if known is None or changed is None or len(held) != len(known[0]) or len(changed) > len(held) // 2 or any(
+            now.account != then.account or now.instrument is not then.instrument for now, then in changed
+        ):  # fmt: skip
+            sums = _Sums.of(held, classes)
+        elif changed:
+            sums = known[1].copy()
+            for now, then in changed:
+                sums.add(now, classes.of(now.instrument), now.value - then.value)
+        else:
+            return known[1]
+        self._known[account] = held, sums
+        return sums
 
 
 class Measure(NamedTuple):
@@ -86,35 +118,41 @@ class Exposure:
     def with_line(self, line: HeldLine) -> Exposure:
         """The same with another value of one line."""
         changed = Exposure.__new__(Exposure)
-        changed.__dict__ |= {name: value for name, value in self.__dict__.items() if name not in _SUMS}
+        changed.__dict__ |= {name: value for name, value in self.__dict__.items() if name not in _DERIVED}
         key = (line.account, line.instrument.id)
-        changed.held = [one for one in self.held if (one.account, one.instrument.id) != key]
-        changed.held.append(line)
+        before = next((one for one in self.held if one.account == key[0] and one.instrument.id == key[1]), None)
+        changed.held = [line if one is before else one for one in self.held]
+        if before is None:
+            changed.held.append(line)
+        changed._sums = self._sums.with_line(before, line, self.grouping.classes.of(line.instrument))
         return changed
 
     # --- sums --------------------------------------------------------------------------------------------------------
 
     @cached_property
+    def _sums(self) -> _Sums:
+        return self.grouping.sums.of(self.account, self.held, self.grouping.classes)
+
+    @property
     def total(self) -> Decimal:
         """All positions."""
-        return sum((one.value for one in self.held), ZERO)
+        return self._sums.total
 
     def position(self, account: AccountId, instrument: InstrumentId) -> Decimal:
         """One position."""
-        return sum((one.value for one in self.held if one.account == account and one.instrument.id == instrument), ZERO)
+        return self._sums.lines.get((account, instrument), ZERO)
 
     def of_account(self, account: AccountId) -> Decimal:
         """All positions of an account."""
-        return sum((one.value for one in self.held if one.account == account), ZERO)
+        return self._sums.accounts.get(account, ZERO)
 
     def at_venue(self, venue: VenueId) -> Decimal:
         """All positions at a venue."""
-        return sum((one.value for one in self.held if one.instrument.venue == venue), ZERO)
+        return self._sums.venues.get(venue, ZERO)
 
     def in_class(self, name: str) -> Decimal:
         """All positions in a class of assets."""
-        of = self.grouping.classes.of
-        return sum((one.value for one in self.held if of(one.instrument) == name), ZERO)
+        return self._sums.classes.get(name, ZERO)
 
     def in_currency(self, currency: Currency) -> Decimal:
         """What depends on the price of a currency: balances, what is being bought or sold of it, and derivatives on it.
@@ -144,10 +182,7 @@ class Exposure:
     @cached_property
     def largest(self) -> Decimal:
         """The largest positions together, the same instrument in several accounts as one."""
-        values: dict[InstrumentId, Decimal] = {}
-        for one in self.held:
-            values[one.instrument.id] = values.get(one.instrument.id, ZERO) + one.value
-        return sum(sorted(values.values(), reverse=True)[:LARGEST], ZERO)
+        return sum(sorted(self._sums.instruments.values(), reverse=True)[:LARGEST], ZERO)
 
     def concentration(self) -> Decimal | None:
         """The Herfindahl-Hirschman index of the positions, 1/n for n equal ones up to 1 for one; None without any.
@@ -159,7 +194,54 @@ class Exposure:
         return sum(((one.value / self.total) ** 2 for one in self.held), ZERO)
 
 
-_SUMS = frozenset({"total", "largest"})
+_DERIVED = frozenset({"_sums", "largest"})
+
+
+class _Sums:
+    """Values added up by what belongs together."""
+
+    __slots__ = ("accounts", "classes", "instruments", "lines", "total", "venues")
+
+    def __init__(self) -> None:
+        self.total = ZERO
+        self.lines: dict[tuple[AccountId, InstrumentId], Decimal] = {}
+        self.instruments: dict[InstrumentId, Decimal] = {}
+        self.accounts: dict[AccountId, Decimal] = {}
+        self.venues: dict[VenueId, Decimal] = {}
+        self.classes: dict[str, Decimal] = {}
+
+    @classmethod
+    def of(cls, held: Sequence[HeldLine], classes: AssetClasses) -> _Sums:
+        """From the beginning."""
+        sums = cls()
+        for one in held:
+            sums.add(one, classes.of(one.instrument), one.value)
+        return sums
+
+    def with_line(self, before: HeldLine | None, line: HeldLine, name: str) -> _Sums:
+        """The same with another value of one line of a class."""
+        sums = self.copy()
+        sums.add(line, name, line.value if before is None else line.value - before.value)
+        return sums
+
+    def copy(self) -> _Sums:
+        """Others that may be added to."""
+        sums = _Sums()
+        sums.total = self.total
+        sums.lines, sums.instruments = dict(self.lines), dict(self.instruments)
+        sums.accounts, sums.venues, sums.classes = dict(self.accounts), dict(self.venues), dict(self.classes)
+        return sums
+
+    def add(self, one: HeldLine, name: str, value: Decimal) -> None:
+        """Add to everything that a line of a class belongs to."""
+        instrument, account = one.instrument, one.account
+        key = (account, instrument.id)
+        self.total += value
+        self.lines[key] = self.lines.get(key, ZERO) + value
+        self.instruments[instrument.id] = self.instruments.get(instrument.id, ZERO) + value
+        self.accounts[account] = self.accounts.get(account, ZERO) + value
+        self.venues[instrument.venue] = self.venues.get(instrument.venue, ZERO) + value
+        self.classes[name] = self.classes.get(name, ZERO) + value
 
 
 def is_strategy(owner: Owner) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.model.decimals import ZERO
+from engine.model.decimals import ONE, ZERO
 from engine.model.instrument import Instrument, InstrumentKind
 from engine.model.order import OrderSide
 
@@ -57,11 +57,19 @@ class HeldLine(NamedTuple):
     account: AccountId
     instrument: Instrument
     sides: Sides
+    value: Decimal
+    """The larger of both sides, in the currency that was asked for."""
+    floats: tuple[float, float]
+    """Long and short as binary numbers, for what is only compared roughly at first."""
 
-    @property
-    def value(self) -> Decimal:
-        """Its worth in the currency that was asked for."""
-        return self.sides.value
+    @classmethod
+    def of(cls, account: AccountId, instrument: Instrument, sides: Sides) -> HeldLine:
+        """With its value."""
+        return cls(account, instrument, sides, sides.value, (float(sides.long), float(sides.short)))
+
+    def times(self, rate: Decimal) -> HeldLine:
+        """The same in another currency."""
+        return self if rate == ONE else HeldLine.of(self.account, self.instrument, self.sides.times(rate))
 
 
 class HeldLines:
@@ -86,6 +94,7 @@ class HeldLines:
         self._mark = mark
         self._rates = rates
         self._known: dict[tuple[AccountId, InstrumentId], tuple[Line, int, Decimal, Sides]] = {}
+        self._held: dict[tuple[AccountId, InstrumentId], tuple[Line, int, Decimal, Decimal, HeldLine]] = {}
 
     def sides(self, account: AccountId, instrument: Instrument, mark: Decimal, overlay: Overlay | None = None) -> Sides:
         """One account's line in quote currency.
@@ -147,19 +156,24 @@ class HeldLines:
         """
         found: list[HeldLine] = []
         missing: list[str] = []
-        for (holder, key), line in self._commitments.lines.items():
-            if holder != account or not (line.quantity or line.buys or line.sells):
+        instruments, find, known = self._state.instruments, self._mark, self._held
+        for key, line in self._commitments.by_account.get(account, {}).items():
+            if not self._commitments.in_play(account, key, line):
                 continue
-            instrument = self._state.instruments[key]
-            mark, rate = self._mark(key), self._rates.rate(instrument.quote, base, instrument.venue)
+            instrument, mark = instruments[key], find(key)
+            rate = ONE if instrument.quote == base else self._rates.rate(instrument.quote, base, instrument.venue)
             if mark is None and last is not None:
                 mark = last(instrument)
             if mark is None or rate is None:
                 missing.append(key)
                 continue
-            sides = self.sides(account, instrument, mark)
-            if any(sides):
-                found.append(HeldLine(account, instrument, sides if instrument.quote == base else sides.times(rate)))
+            held = known.get((account, key))
+            if held is None or held[0] is not line or held[1] != line.version or held[2] != mark or held[3] != rate:
+                sides = self.sides(account, instrument, mark)
+                one = HeldLine.of(account, instrument, sides).times(rate)
+                held = known[account, key] = line, line.version, mark, rate, one
+            if any(held[4].sides):
+                found.append(held[4])
         return found, missing
 
 

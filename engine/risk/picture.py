@@ -16,17 +16,50 @@ from engine.risk.lines import HeldLine, HeldLines
 from engine.state import EXTERNAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from decimal import Decimal
 
     from engine.model.commitments import Commitments, Line, Overlay
-    from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner
+    from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueId
     from engine.model.instrument import Instrument
     from engine.model.order import OrderRequest
     from engine.model.risk import Quote, Quotes
+    from engine.model.valuation import MarkOf
     from engine.state import EngineState
 
 __all__ = ["Picture"]
+
+
+class _RatesOfAMoment(Rates):
+    """Rates that are found once."""
+
+    def __init__(self, instruments: Mapping[InstrumentId, Instrument], mark_of: MarkOf) -> None:
+        super().__init__(instruments, mark_of)
+        self._direct: dict[tuple[Currency, Currency, VenueId | None], InstrumentId] = {}
+        self.found: dict[tuple[Currency, Currency, VenueId | None], Decimal | None] = {}
+
+    def rate(self, source: Currency, target: Currency, venue: VenueId | None = None) -> Decimal | None:
+        """As in `Rates`."""
+        if source == target:
+            return ONE
+        key = (source, target, venue)
+        direct = self._direct.get(key)
+        if direct is not None and self._known == len(self._instruments):
+            mark = self._mark_of(direct)
+            if mark is not None and mark > ZERO:
+                return mark
+        if key not in self.found:
+            self.found[key] = super().rate(source, target, venue)
+            self._note_direct(key)
+        return self.found[key]
+
+    def _note_direct(self, key: tuple[Currency, Currency, VenueId | None]) -> None:
+        """Of most currencies the first route is one market's price as it is."""
+        first = next(iter(self._routes.get(key, ())), ())
+        if len(first) == 1 and not first[0][1]:
+            self._direct[key] = first[0][0]
+        else:
+            self._direct.pop(key, None)
 
 
 class Picture:
@@ -35,7 +68,7 @@ class Picture:
     def __init__(self, state: EngineState, quotes: Quotes, commitments: Commitments) -> None:
         self.state = state
         self.commitments = commitments
-        self.rates = Rates(state.instruments, self.mark)
+        self.rates = _RatesOfAMoment(state.instruments, self.mark)
         self.holdings = HeldLines(state, commitments, self.mark, self.rates)
         self.doubtful: set[AccountId] = set()
         """Accounts of which nobody knows whether what is booked is what their venue says."""
@@ -43,10 +76,15 @@ class Picture:
         """Accounts whose venue is not in this engine; they count for nothing."""
         self._quotes = quotes
         self._seen: dict[InstrumentId, Quote | None] = {}
+        self._marks: dict[InstrumentId, Decimal | None] = {}
+        self._equities: dict[AccountId, Valuation] = {}
+        self._priced: dict[InstrumentId, tuple[Quote, Decimal | None]] = {}
+        self._small: dict[tuple[AccountId, InstrumentId], tuple[Line, int, Decimal | None, bool]] = {}
 
     def look(self) -> None:
         """Begin a new moment: forget quotes, bring the sums up to the state."""
-        self._seen.clear()
+        for known in (self._seen, self._marks, self._equities, self.rates.found):
+            known.clear()
         self.commitments.fresh()
 
     def quote(self, instrument: InstrumentId) -> Quote | None:
@@ -59,14 +97,27 @@ class Picture:
 
     def mark(self, instrument: InstrumentId) -> Decimal | None:
         """The present mark price; None while nothing is known."""
-        quote = self.quote(instrument)
-        return quote.mark if quote is not None else None
+        try:
+            return self._marks[instrument]
+        except KeyError:
+            pass
+        quote, mark = self.quote(instrument), None
+        if quote is not None:
+            priced = self._priced.get(instrument)
+            if priced is None or priced[0] is not quote:
+                priced = self._priced[instrument] = (quote, quote.mark)
+            mark = priced[1]
+        self._marks[instrument] = mark
+        return mark
 
     def equity(self, account: AccountId) -> Valuation:
         """The account's value in its base currency; not known while nobody knows what is in it."""
         if account in self.doubtful:
             return Valuation(value=ZERO, missing=(f"the account {account}",))
-        return account_equity(self.state, account, self.rates, self.mark)
+        known = self._equities.get(account)
+        if known is None:
+            known = self._equities[account] = account_equity(self.state, account, self.rates, self.mark)
+        return known
 
     def free_funds(self, account: AccountId, currency: Currency) -> Decimal:
         """What of a currency neither orders hold nor positions in derivatives use."""
@@ -165,7 +216,7 @@ class Picture:
         mark, rate = self.mark(instrument.id), self.rates.rate(instrument.quote, base, instrument.venue)
         if mark is None or rate is None:
             return None
-        return HeldLine(account, instrument, self.holdings.sides(account, instrument, mark, overlay).times(rate))
+        return HeldLine.of(account, instrument, self.holdings.sides(account, instrument, mark, overlay)).times(rate)
 
     def whole(self, account: AccountId) -> tuple[Valuation, list[HeldLine], list[str]]:
         """Equity of all accounts together, and everything they can come to hold, in the base currency of one of them.
@@ -194,35 +245,57 @@ class Picture:
             if theirs and rate is None:
                 missing.append(other.base_currency)
             elif rate is not None:
-                held += [one._replace(sides=one.sides.times(rate)) for one in theirs] if rate != ONE else theirs
+                held += [one.times(rate) for one in theirs]
         return together(equities, self.rates, base), held, missing
 
-    def own_values(
-        self, owner: Owner, account: AccountId, overlay: tuple[InstrumentId, Overlay] | None = None
-    ) -> dict[tuple[AccountId, InstrumentId], Decimal]:
+    def own_values(self, owner: Owner, account: AccountId) -> dict[tuple[AccountId, InstrumentId], Decimal]:
         """What one owner's positions can come to, by line, in the base currency of an account.
 
         What has no price at all is left out: where that matters, the whole portfolio has none either.
         """
-        base = self.state.accounts[account].base_currency
-        keys = [(holder, key) for who, holder, key in self.commitments.owned if who == owner]
-        if overlay is not None and (account, overlay[0]) not in keys:
-            keys.append((account, overlay[0]))
         found = {}
-        for holder, key in keys:
-            if holder in self.absent:
-                continue
-            line = self.commitments.own(owner, holder, key)
-            changes = overlay[1] if overlay is not None and (account, overlay[0]) == (holder, key) else None
-            if not (line.quantity or line.buys or line.sells or changes):
-                continue
-            instrument = self.state.instruments[key]
-            mark, rate = self.mark(key), self.rates.rate(instrument.quote, base, instrument.venue)
-            if mark is None:
-                mark = self._last_price(holder, instrument)
-            if mark is not None and rate is not None:
-                found[holder, key] = self.holdings.own(owner, holder, instrument, mark, changes).value * rate
+        for (who, holder, key), line in self.commitments.owned.items():
+            if who == owner and holder not in self.absent and (line.quantity or line.buys or line.sells):
+                value = self._own_value(owner, account, holder, self.state.instruments[key])
+                if value is not None:
+                    found[holder, key] = value
         return found
+
+    def own_values_with(
+        self,
+        known: Mapping[tuple[AccountId, InstrumentId], Decimal],
+        owner: Owner,
+        account: AccountId,
+        instrument: Instrument,
+        overlay: Overlay,
+    ) -> dict[tuple[AccountId, InstrumentId], Decimal]:
+        """The same with one more order of the owner's in that account.
+
+        Args:
+            known: What `own_values` gives.
+            owner: Whose.
+            account: Where the order is.
+            instrument: In what.
+            overlay: What it changes of its line.
+        """
+        value = self._own_value(owner, account, account, instrument, overlay)
+        return {**known} if value is None else {**known, (account, instrument.id): value}
+
+    def _own_value(
+        self,
+        owner: Owner,
+        account: AccountId,
+        holder: AccountId,
+        instrument: Instrument,
+        overlay: Overlay | None = None,
+    ) -> Decimal | None:
+        base = self.state.accounts[account].base_currency
+        mark, rate = self.mark(instrument.id), self.rates.rate(instrument.quote, base, instrument.venue)
+        if mark is None:
+            mark = self._last_price(holder, instrument)
+        if mark is None or rate is None:
+            return None
+        return self.holdings.own(owner, holder, instrument, mark, overlay).value * rate
 
     @staticmethod
     def is_spot(instrument: Instrument) -> bool:
@@ -232,12 +305,16 @@ class Picture:
     def positions(self) -> set[tuple[AccountId, InstrumentId]]:
         """Where something is held or being opened; what is too small to be closed is dust and counts as nothing."""
         found = set()
-        for key in self.commitments.lines:
+        for key, line in self.commitments.lines.items():
             if key[0] in self.absent:
                 continue
-            instrument = self.state.instruments[key[1]]
-            most = self.most(key[0], instrument)
-            if most and not too_small(instrument, most, self.mark(instrument.id)):
+            mark, known = self.mark(key[1]), self._small.get(key)
+            if known is None or known[0] is not line or known[1] != line.version or known[2] != mark:
+                instrument = self.state.instruments[key[1]]
+                most = self.most(key[0], instrument)
+                counts = bool(most) and not too_small(instrument, most, mark)
+                known = self._small[key] = line, line.version, mark, counts
+            if known[3]:
                 found.add(key)
         return found
 

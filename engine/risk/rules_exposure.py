@@ -6,6 +6,7 @@ because a price has moved, keeps everything out that would add to it and nothing
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.model.decimals import ONE, ZERO
@@ -15,16 +16,30 @@ from engine.risk.exposure import Exposure, is_strategy
 from engine.risk.words import amount, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from decimal import Decimal
 
     from engine.model.ids import AccountId, InstrumentId
     from engine.model.limits import RiskLimits
     from engine.risk.case import Case
 
-__all__ = ["exposure", "own_limits", "room_left"]
+__all__ = ["NAMES", "exposure", "own_limits", "room_left"]
 
 
+NAMES: Mapping[RefusalCode, str] = MappingProxyType(
+    {
+        RefusalCode.POSITION_SIZE: "max_position_size_pct",
+        RefusalCode.EXPOSURE: "max_portfolio_exposure",
+        RefusalCode.ACCOUNT_EXPOSURE: "max_account_exposure",
+        RefusalCode.VENUE_EXPOSURE: "max_venue_exposure",
+        RefusalCode.CLASS_EXPOSURE: "max_class_exposure",
+        RefusalCode.CURRENCY_EXPOSURE: "max_currency_exposure",
+        RefusalCode.CONCENTRATION: "max_concentration",
+        RefusalCode.STRATEGY_EXPOSURE: "max_strategy_exposure",
+        RefusalCode.CORRELATED_EXPOSURE: "max_correlated_exposure",
+    }
+)
+"""Reason -> field of the risk limits."""
 _ByLine = dict[tuple["AccountId", "InstrumentId"], "Decimal"]
 
 
@@ -37,8 +52,8 @@ class _Bound(NamedTuple):
     before: Decimal
     after: Decimal
     most: Decimal
-    allowed: str
-    """The limit in words, without its amount."""
+    allowed: Callable[[Decimal], str]
+    """Tells the limit in words."""
 
 
 def exposure(case: Case) -> Iterator[Refusal]:
@@ -67,10 +82,11 @@ def _grows(case: Case, before: Exposure, after: Exposure) -> bool:
 def _refusal(case: Case, bound: _Bound) -> Refusal:
     return Refusal(
         code=bound.code,
-        message=f"{bound.what} could come to {amount(bound.after, case.base)}, more than {bound.allowed}; "
+        message=f"{bound.what} could come to {amount(bound.after, case.base)}, more than {bound.allowed(bound.most)}; "
         f"{case.more(bound.most - bound.before)}.",
         limit=str(bound.most),
         value=str(bound.after),
+        name=NAMES[bound.code],
     )
 
 
@@ -88,11 +104,17 @@ def _bounds(case: Case, before: Exposure, after: Exposure, limits: RiskLimits) -
         before.position(*key),
         after.position(*key),
         most,
-        f"{percent(share)} of equity ({amount(most, base)}{care})",
+        lambda most: f"{percent(share)} of equity ({amount(most, base)}{care})",
     )
     most = limits.max_portfolio_exposure * stretched
-    allowed = f"the allowed exposure of {amount(most, base)}"
-    yield _Bound(RefusalCode.EXPOSURE, "All positions together", before.total, after.total, most, allowed)
+    yield _Bound(
+        RefusalCode.EXPOSURE,
+        "All positions together",
+        before.total,
+        after.total,
+        most,
+        lambda most: f"the allowed exposure of {amount(most, base)}",
+    )
     most = limits.max_account_exposure * limits.max_leverage * equity
     yield _Bound(
         RefusalCode.ACCOUNT_EXPOSURE,
@@ -100,7 +122,7 @@ def _bounds(case: Case, before: Exposure, after: Exposure, limits: RiskLimits) -
         before.of_account(account),
         after.of_account(account),
         most,
-        f"the {amount(most, base)} that this account allows",
+        lambda most: f"the {amount(most, base)} that this account allows",
     )
     venue, most = case.instrument.venue, limits.max_venue_exposure * stretched
     yield _Bound(
@@ -109,7 +131,7 @@ def _bounds(case: Case, before: Exposure, after: Exposure, limits: RiskLimits) -
         before.at_venue(venue),
         after.at_venue(venue),
         most,
-        f"the {amount(most, base)} that one venue may have",
+        lambda most: f"the {amount(most, base)} that one venue may have",
     )
     yield from _bounds_of_kinds(case, before, after, limits)
 
@@ -119,8 +141,9 @@ def _bounds_of_kinds(case: Case, before: Exposure, after: Exposure, limits: Risk
     whole = before.whole.value
 
     def bound(code: RefusalCode, what: str, share: Decimal, then: Decimal, now: Decimal) -> _Bound:
-        most = share * whole
-        return _Bound(code, what, then, now, most, f"{percent(share)} of equity ({amount(most, case.base)})")
+        return _Bound(
+            code, what, then, now, share * whole, lambda most: f"{percent(share)} of equity ({amount(most, case.base)})"
+        )
 
     name = case.grouping.classes.of(case.instrument)
     yield bound(
@@ -144,16 +167,15 @@ def _bounds_of_kinds(case: Case, before: Exposure, after: Exposure, limits: Risk
     owner = case.request.owner
     if is_strategy(owner):
         then, now = (sum(values.values(), ZERO) for values in _of_owner(case))
-        what = f"All positions of {owner}"
+        what = f"All positions of {case.who}"
         yield bound(RefusalCode.STRATEGY_EXPOSURE, what, case.own.max_strategy_exposure, then, now)
 
 
 def _of_owner(case: Case) -> tuple[_ByLine, _ByLine]:
     """What the owner's positions can come to, by line: without and with the order."""
     owner, account = case.request.owner, case.request.account
-    return case.picture.own_values(owner, account), case.picture.own_values(
-        owner, account, (case.instrument.id, case.overlay)
-    )
+    before = case.picture.own_values(owner, account)
+    return before, case.picture.own_values_with(before, owner, account, case.instrument, case.overlay)
 
 
 def _clusters(case: Case, before: Exposure, after: Exposure) -> Iterator[Refusal]:
@@ -170,6 +192,7 @@ def _clusters(case: Case, before: Exposure, after: Exposure) -> Iterator[Refusal
             f"({amount(most, case.base)}); {case.more(most - was)}.",
             limit=str(most),
             value=str(found.used),
+            name=NAMES[RefusalCode.CORRELATED_EXPOSURE],
         )
 
 
@@ -183,16 +206,29 @@ def own_limits(case: Case) -> Iterator[Refusal]:
 
 
 def _own_bounds(case: Case) -> Iterator[_Bound]:
-    limits, owner = case.own, case.request.owner
+    limits = case.own
     then, now = _of_owner(case)
     key, base = (case.request.account, case.instrument.id), case.base
     share = limits.max_position_size_pct * case.care
     most = share * case.equity.value
-    what, allowed = f"The position of {owner} in {key[1]}", f"its own {percent(share)} ({amount(most, base)})"
-    yield _Bound(RefusalCode.POSITION_SIZE, what, then.get(key, ZERO), now.get(key, ZERO), most, allowed)
+    what = f"The position of {case.who} in {key[1]}"
+    yield _Bound(
+        RefusalCode.POSITION_SIZE,
+        what,
+        then.get(key, ZERO),
+        now.get(key, ZERO),
+        most,
+        lambda most: f"its own {percent(share)} ({amount(most, base)})",
+    )
     most = limits.max_portfolio_exposure * limits.max_leverage * case.exposure.whole.value
-    what, allowed = f"All positions of {owner}", f"its own limit of {amount(most, base)}"
-    yield _Bound(RefusalCode.EXPOSURE, what, sum(then.values(), ZERO), sum(now.values(), ZERO), most, allowed)
+    yield _Bound(
+        RefusalCode.EXPOSURE,
+        f"All positions of {case.who}",
+        sum(then.values(), ZERO),
+        sum(now.values(), ZERO),
+        most,
+        lambda most: f"its own limit of {amount(most, base)}",
+    )
 
 
 _LEFT = {

@@ -55,6 +55,7 @@ from engine.state import (
     money,
     orders,
     parents,
+    quality,
     registers,
     supervision,
 )
@@ -77,6 +78,7 @@ _HANDLERS = {
     **measured.HANDLERS,
     **capital.HANDLERS,
     **parents.HANDLERS,
+    **quality.HANDLERS,
     **breaches.HANDLERS,
     **supervision.HANDLERS,
 }
@@ -180,6 +182,7 @@ class EngineState:
         """Parent orders that have not ended."""
         self.ended_parents: dict[ParentId, Parent] = {}
         """The last ended ones, oldest first."""
+        self.mark_outs: dict[str, quality.AwaitedMark] = {}
         self.families: dict[ParentId, list[ClientOrderId]] = {}
         """Open orders of each parent, oldest first; derived from `orders`."""
 
@@ -386,4 +389,5 @@ _MAPS: dict[str, Any] = {
     "transfers": list[tuple[str, TransferEntry]],
     "parents": list[tuple[ParentId, Parent]],
     "ended_parents": list[tuple[ParentId, Parent]],
+    "mark_outs": list[tuple[str, quality.AwaitedMark]],
 }

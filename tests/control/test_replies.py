@@ -13,6 +13,7 @@ import pytest
 from engine.control import (
     views,
     views_algos,
+    views_bots,
     views_capital,
     views_errors,
     views_execution,
@@ -21,6 +22,7 @@ from engine.control import (
     views_live,
     views_margin,
     views_orders,
+    views_quality,
     views_recordings,
     views_records,
     views_replay,
@@ -38,6 +40,7 @@ from engine.model.candle import Candle
 NAMES: dict[str, Any] = {
     **vars(views),
     **vars(views_algos),
+    **vars(views_bots),
     **vars(views_capital),
     **vars(views_errors),
     **vars(views_execution),
@@ -48,6 +51,7 @@ NAMES: dict[str, Any] = {
     **vars(views_venues),
     **vars(views_recordings),
     **vars(views_orders),
+    **vars(views_quality),
     **vars(views_records),
     **vars(views_replay),
     **vars(views_risk),

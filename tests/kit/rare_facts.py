@@ -30,6 +30,7 @@ from engine.model.verification import BALANCES, CHECKS, Finding, Grade
 from tests.kit.capital_facts import capital
 from tests.kit.guard_facts import guard
 from tests.kit.measured_facts import measured
+from tests.kit.quality_facts import quality
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -274,6 +275,7 @@ RARE: Mapping[str, Callable[[HistoryMaker], None]] = {
     "guard": guard,
     "measured": measured,
     "parent": parent,
+    "quality": quality,
     "limit": limit,
     "restart": restart,
 }

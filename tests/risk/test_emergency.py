@@ -130,7 +130,7 @@ def test_rejected_closing_orders_are_sent_again_with_growing_pauses() -> None:
             rejected = ev.OrderRejected(client_id=order.client_id, code="down", reason="down", ts=house.now)
             house.desk.on_event(PAPER, rejected)
         tick(house)
-    assert sent == [0, 1, 3, 7, 15, 30]
+    assert sent == [0, 1, 2, 4, 8, 16, 31]
 
 
 def test_a_bot_that_protects_its_position_anew_cannot_hold_the_stop_up() -> None:

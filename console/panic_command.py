@@ -16,7 +16,14 @@ from console.home import command_line
 from console.operation_call import fresh_request_id
 from console.plain import say, say_json
 from engine.control.exit_codes import ExitCode
-from engine.errors import AuthenticationError, EngineNotRunningError, QuarterdeckError
+from engine.errors import (
+    AuthenticationError,
+    EngineNotRunningError,
+    NotFoundError,
+    QuarterdeckError,
+    ValidationError,
+    VersionSkewError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -32,6 +39,12 @@ LOOK_S = 0.25
 
 
 @click.command()
+@click.option(
+    "--scope",
+    default="all",
+    show_default=True,
+    help="What: all, venue:OKX, account:main, strategy:grid, bot:trend-1, symbol:OKX:BTC/USDT or symbol:BTC/USDT.",
+)
 @click.option("--direct", is_flag=True, help="When the engine does not answer, kill it and do its work, unasked.")
 @click.option(
     "--without-journal",
@@ -44,9 +57,16 @@ LOOK_S = 0.25
 @click.option("--json", "as_json", is_flag=True, help="Print what became of everything as one JSON object.")
 @click.pass_context
 def panic(
-    context: click.Context, direct: bool, without_journal: bool, reason: str, wait: float, agreed: bool, as_json: bool
+    context: click.Context,
+    scope: str,
+    direct: bool,
+    without_journal: bool,
+    reason: str,
+    wait: float,
+    agreed: bool,
+    as_json: bool,
 ) -> None:
-    """Cancel all orders and close all positions at once; trading stays halted.
+    """Cancel all orders and close all positions at once, or those of a part of trading; it stays halted.
 
     The exit status is 0 when nothing of yours is open any more, 1 when something is left, and 3 when there is no engine
     and --direct was not said. What is done is said while it is done.
@@ -56,13 +76,14 @@ def panic(
     if not home.is_dir():
         raise EngineNotRunningError(f"There is no home folder {home}; nothing was done.")
     if not agreed:
-        _agree(f"Cancel all orders and close all positions of {home}?")
-    found = _ask_engine(home, reason, wait)
+        what = "all orders and close all positions" if scope == "all" else f"orders and close positions of {scope}"
+        _agree(f"Cancel {what} of {home}?")
+    found = _ask_engine(home, scope, reason, wait)
     if found is None:
         if not direct:
             _agree_to_kill(home, agreed=agreed)
-        found = _directly(home, reason, wait, without_journal=without_journal)
-    _tell(home, found, as_json=as_json)
+        found = _directly(home, scope, reason, wait, without_journal=without_journal)
+    _tell(home, scope, found, as_json=as_json)
     context.exit(int(ExitCode.REFUSED if found["left"] else ExitCode.DONE))
 
 
@@ -89,11 +110,12 @@ def _agree_to_kill(home: Path, *, agreed: bool) -> None:
 # --- with the engine -------------------------------------------------------------------------------------------------
 
 
-def _ask_engine(home: Path, reason: str, wait: float) -> dict[str, Any] | None:
+def _ask_engine(home: Path, scope: str, reason: str, wait: float) -> dict[str, Any] | None:
     """Let the engine do it; None when it does not answer in time."""
     try:
-        return asyncio.run(_by_engine(home, reason, wait))
-    except AuthenticationError:
+        return asyncio.run(_by_engine(home, scope, reason, wait))
+    except (AuthenticationError, NotFoundError, ValidationError, VersionSkewError):
+        # A part that the engine does not know is not stopped by killing it.
         raise
     except EngineNotRunningError as error:
         _say(f"The engine was not reached: {error.message}")
@@ -105,66 +127,76 @@ def _ask_engine(home: Path, reason: str, wait: float) -> dict[str, Any] | None:
     return None
 
 
-async def _by_engine(home: Path, reason: str, wait: float) -> dict[str, Any]:
+async def _by_engine(home: Path, scope: str, reason: str, wait: float) -> dict[str, Any]:
     from engine.control.client import SocketLink
 
     link = SocketLink(home, client="command line")
     try:
         async with asyncio.timeout(ANSWER_S):
             await link.open()
-            await link.call("risk.emergency_stop", {"reason": reason}, request_id=fresh_request_id())
-        _say("The engine answered: trading is halted, orders are being cancelled, positions closed.")
-        return await _until_done(link, wait)
+            wanted = {"reason": reason} | ({} if scope == "all" else {"scope": scope})
+            await link.call("risk.emergency_stop", wanted, request_id=fresh_request_id())
+        what = "trading" if scope == "all" else scope
+        _say(f"The engine answered: {what} is halted, orders are being cancelled, positions closed.")
+        return await _until_done(link, scope, wait)
     finally:
         await link.close()
 
 
-async def _until_done(link: SocketLink, wait: float) -> dict[str, Any]:
-    left = await _in_time(_under_way(link))
+async def _until_done(link: SocketLink, scope: str, wait: float) -> dict[str, Any]:
+    left, done = await _in_time(_under_way(link, scope))
     for _ in range(int(wait / LOOK_S)):
-        if not left:
-            left = await _in_time(_held(link))
+        if done:
             break
         await asyncio.sleep(LOOK_S)
-        left = await _in_time(_under_way(link))
+        left, done = await _in_time(_under_way(link, scope))
     return {"by": "engine", "killed": [], "left": left}
 
 
-async def _in_time(question: Coroutine[Any, Any, list[str]]) -> list[str]:
+async def _in_time(question: Coroutine[Any, Any, tuple[list[str], bool]]) -> tuple[list[str], bool]:
     """The answer of an engine that may hang by now. Raises TimeoutError."""
     async with asyncio.timeout(ANSWER_S):
         return await question
 
 
-async def _held(link: SocketLink) -> list[str]:
-    """Positions that could not be closed, such as those below the smallest order."""
-    if link.skew:
-        return [f"positions were not looked at: {link.skew}"]
-    rows = await link.call("portfolio.positions", {"limit": 1000})
-    return [f"position of {row.owner_name}: {row.quantity:f} of {row.instrument}" for row in rows]
-
-
-async def _under_way(link: SocketLink) -> list[str]:
-    """What is still being cancelled or closed; across a difference of versions only how many orders there are."""
+async def _under_way(link: SocketLink, scope: str) -> tuple[list[str], bool]:
+    """What is left, and whether nothing more is done about it; across a difference of versions only how many orders."""
     if link.skew:
         status = await link.call("engine.status")
         count = status.values.get("open_orders") or 0
-        return [f"{count} open orders"] if count else []
-    risk = await link.call("risk.overview")
-    orders = await link.call("orders.list", {"limit": 1000})
-    left = [f"order {row.client_id}: {row.side} {row.quantity:f} of {row.instrument} is {row.status}" for row in orders]
-    return [*left, risk.emergency] if risk.emergency else left
+        return [f"{count} open orders"] if count else [f"positions were not looked at: {link.skew}"], not count
+    stops = [stop for stop in (await link.call("risk.overview")).stops if _same(stop.scope, scope)]
+    left = [
+        f"position of {row.owner_name}: {row.quantity:f} of {row.instrument}: {row.reason}"
+        for stop in stops
+        for row in stop.unclosable
+    ]
+    done = all(stop.done for stop in stops)
+    if not done:
+        counts = (
+            f"{sum(s.orders for s in stops)} orders to cancel, {sum(s.positions for s in stops)} positions to close"
+        )
+        left = [counts, *left, *(problem for stop in stops for problem in stop.problems)]
+    return left, done
+
+
+def _same(one: str, other: str) -> bool:
+    return one.casefold() == other.casefold()
 
 
 # --- without it ------------------------------------------------------------------------------------------------------
 
 
-def _directly(home: Path, reason: str, wait: float, *, without_journal: bool) -> dict[str, Any]:
+def _directly(home: Path, scope: str, reason: str, wait: float, *, without_journal: bool) -> dict[str, Any]:
     from engine.control.panic import PanicReport, stop_directly
 
     report = PanicReport()
     try:
-        asyncio.run(stop_directly(home, reason, wait_s=wait, say=_say, report=report, without_journal=without_journal))
+        asyncio.run(
+            stop_directly(
+                home, reason, wait_s=wait, say=_say, report=report, scope=scope, without_journal=without_journal
+            )
+        )
     except QuarterdeckError as error:
         _say(f"{error.title}: {error.message}")
         _say(_hint(error, without_journal=without_journal))
@@ -198,7 +230,7 @@ def _say(sentence: str) -> None:
     say(sentence, err=True)
 
 
-def _tell(home: Path, found: dict[str, Any], *, as_json: bool) -> None:
+def _tell(home: Path, scope: str, found: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         say_json(found)
         return
@@ -215,8 +247,10 @@ def _tell(home: Path, found: dict[str, Any], *, as_json: bool) -> None:
         for row in found["left"]:
             say(f"  {row}")
     else:
-        say("Nothing of yours is open any more.")
+        say("Nothing of yours is open there any more." if scope != "all" else "Nothing of yours is open any more.")
     if found["by"] == "engine" or found["epoch"]:
-        say(f"Trading stays halted until `{command_line(home, 'risk resume')}`.")
+        part = "" if scope == "all" else f" --scope {scope}"
+        what = "Trading" if scope == "all" else scope
+        say(f"{what} stays halted until `{command_line(home, f'risk resume{part}')}`.")
     else:
         say("Nothing of this is in the journal: no halt is booked. The next engine that starts finds it at the venue.")

@@ -31,6 +31,7 @@ from engine.model.faults import Severity
 from engine.model.ids import SIMULATED, VenueId
 from engine.model.limits import RiskLimits
 from engine.model.protections import ProtectionSettings
+from engine.model.quality_settings import QualitySettings
 from engine.model.risk_settings import MetricsSettings, StressSettings
 from engine.resilience.rules import RuleSettings
 from engine.resilience.settings import ErrorHandlingSettings
@@ -233,6 +234,10 @@ class Settings(_Group):
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     adaptive: AdaptiveSettings = Field(default_factory=AdaptiveSettings)
     stress: StressSettings = Field(default_factory=StressSettings)
+    quality: QualitySettings = Field(default_factory=QualitySettings)
+    asset_classes: dict[str, str] = Field(
+        default_factory=dict, description="Base currency or symbol -> class of assets, beside the usual table."
+    )
     strategies: BotSettings = Field(default_factory=BotSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     journal: JournalSettings = Field(default_factory=JournalSettings)

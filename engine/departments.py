@@ -16,9 +16,11 @@ from engine.consistency.recovery import halt_for
 from engine.errors import ConfigurationError
 from engine.execution.connection import ConnectionState
 from engine.execution.derivatives import Derivatives
+from engine.model.asset_classes import AssetClasses
 from engine.model.decimals import ZERO
 from engine.model.entries import TradingState
 from engine.model.ids import AccountId, InstrumentId
+from engine.quality.desk import QualityDesk
 from engine.risk.breaker_manager import RiskInputs
 from engine.risk.department import RiskDepartment
 from engine.risk.emergency import is_closing
@@ -37,7 +39,10 @@ if TYPE_CHECKING:
     from engine.model.entries import BotEntry
     from engine.risk.returns import DailyReturns
 
-__all__ = ["attach", "leave_out_absent", "make_bots", "make_capital", "make_derivatives", "make_risk", "unreached"]
+__all__ = [
+    "attach", "leave_out_absent", "make_bots", "make_capital", "make_derivatives", "make_quality", "make_risk",
+    "unreached",
+]  # fmt: skip
 
 
 def make_risk(engine: Engine, account: AccountId, returns: DailyReturns) -> RiskDepartment:
@@ -50,6 +55,8 @@ def make_risk(engine: Engine, account: AccountId, returns: DailyReturns) -> Risk
         account,
         caution=engine.caution,
         correlations=returns,
+        volatilities=returns,
+        classes=AssetClasses(settings.asset_classes),
         adaptive=settings.adaptive,
         inputs=RiskInputs(settings=settings.protections, markets=engine.hub, errors=engine.errors),
     )
@@ -60,6 +67,15 @@ def make_derivatives(engine: Engine) -> Derivatives:
     halt = partial(halt_for, engine.state, engine.risk.hold)
     inquiry, errors, use = engine.dispatcher.inquiry, engine.errors, engine._use
     return Derivatives(engine.ledger, inquiry, engine.mark, engine.next_funding, errors, use, halt)
+
+
+def make_quality(engine: Engine) -> QualityDesk:
+    """What looks after executions that have happened."""
+
+    def oldest_ns() -> int:
+        return engine.risk.limits().stale_market_ns
+
+    return QualityDesk(engine.ledger, engine.hub, engine.settings.quality, oldest_ns)
 
 
 def make_bots(engine: Engine, library: Library) -> BotManager:
@@ -159,5 +175,5 @@ def attach(engine: Engine, emulations: Iterable[EmulatingVenue]) -> None:
             allowed=lambda: engine.recovered and not engine.standstill.frozen,
             margins=engine.dispatcher.margins,
             errors=engine.errors,
-            closing=lambda instrument, owner: is_closing(engine.state, instrument, owner),
+            closing=lambda order: is_closing(engine.state, order.owner, order.account, order.instrument),
         )

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine import events as ev
-from engine.departments import attach, leave_out_absent, make_bots, make_capital, make_derivatives, make_risk, unreached
+from engine.departments import (
+    attach,
+    leave_out_absent,
+    make_bots,
+    make_capital,
+    make_derivatives,
+    make_quality,
+    make_risk,
+    unreached,
+)
 from engine.errors import (
     ConflictError,
     JournalError,
@@ -23,6 +32,7 @@ from engine.execution.dispatcher import Dispatcher
 from engine.execution.emulation import EmulatingVenue, emulated
 from engine.execution.guard import VenueGuard
 from engine.execution.ids import ClientIds
+from engine.execution.impact_desk import ImpactDesk
 from engine.health import LagMonitor
 from engine.ledger import Ledger
 from engine.logs import get_logger
@@ -37,6 +47,7 @@ from engine.resilience.caution import Caution
 from engine.resilience.handler import ErrorHandler
 from engine.resilience.scenario import Scenarios
 from engine.risk.returns import DailyReturns
+from engine.risk.scopes import find_scope
 from engine.risk_watch import RiskWatch
 from engine.standstill import Standstill
 from engine.venue_unit import VenueUnit
@@ -53,8 +64,10 @@ if TYPE_CHECKING:
     from engine.market.recorder import Recorder
     from engine.model.account import Account
     from engine.model.candle import Candle
-    from engine.model.market import MarketEvent
+    from engine.model.instrument import Instrument
+    from engine.model.market import BookView, MarketEvent
     from engine.model.venue import Venue
+    from engine.risk.scopes import Emergency
     from engine.venue_unit import VenuePlan
     from storage.journal.engine_journal import EngineJournal
 
@@ -86,7 +99,7 @@ class Engine:
         clock: Clock,
         release: str,
         hub: MarketHub | None = None,
-        emergency: str = "",
+        emergency: Emergency | None = None,
         inherited: Inherited | None = None,
         watch_list: Iterable[InstrumentId] = (),
     ) -> None:
@@ -111,9 +124,11 @@ class Engine:
         self.risk = make_risk(self, first, returns)
         ids = ClientIds(journal.meta.instance, journal.epoch, journal.nonce)
         self.desk = Desk(self.ledger, self.risk.gate, self.hub, ids, self.dispatcher)
+        self.impact = ImpactDesk(clock, self._book, self._history, self.state.order)
+        self.desk.estimate = self.impact.of_request
         self.dispatcher.attach(self.desk)
         self.risk.attach(self.desk)
-        self.algos = make_algos(self)
+        self.algos, self.quality = make_algos(self), make_quality(self)
         self._emulations = {plan.venue.id: plan.venue for plan in venues if isinstance(plan.venue, EmulatingVenue)}
         self.inherited = inherited
         """What the process before this one left; None after a usual start."""
@@ -136,7 +151,7 @@ class Engine:
         self._tasks: asyncio.Task[None] | None = None
         self._recovered = False
         self._emergency = emergency
-        """Why everything is stopped from the first moment on, with no bot brought back; empty for a usual start."""
+        """What is stopped from the first moment on, with no bot brought back; None for a usual start."""
         self._came_over = asyncio.Event()
         self.standstill = Standstill(self)
         self.ready = False
@@ -149,6 +164,8 @@ class Engine:
             self.dispatcher.take(inherited.carried.dispatch)
         journal.on_failure(self._on_journal_failure)
         self.ledger.subscribe(self._on_record)
+        self.impact.recall(self.state.recent.values())
+        self.ledger.subscribe(self.impact.hear)
         self.remedies = Remedies(self)
         self.risk_watch = RiskWatch(self, returns)
 
@@ -227,7 +244,8 @@ class Engine:
         self.ledger.record(ev.EngineStarted(instance=self.journal.meta.instance, release=self.release, pid=self.pid))
         if self._emergency:
             # Before the venue is met, so that nothing is entered whatever the recovery finds.
-            self.risk.block(self._emergency)
+            scope = find_scope(self._emergency.scope, self.state, self.venues, self.accounts)
+            self.risk.block(self._emergency.reason, scope)
         joined = self.inherited.join(self.on_venue, self.on_market) if self.inherited is not None else frozenset()
         units = tuple(self.venues.values())
         for unit in (unit for unit in units if unit.plan.required):
@@ -285,9 +303,8 @@ class Engine:
                 if not self.standstill.frozen:
                     self.hub.roll(now)
                     if self._recovered:
-                        self.risk.tick(now)
-                        self.capital.tick(now)
-                        self.algos.tick(now)
+                        for department in (self.risk, self.capital, self.algos, self.quality):
+                            department.tick(now)
             except JournalError as error:
                 log.error("the tick waits: the journal failed", problem=error.message)
             except Exception as error:  # a breaker that cannot be judged must stop trading, not the engine
@@ -391,6 +408,8 @@ class Engine:
         try:
             now = self.clock.now()
             self.hub.on_market(event, now)
+            if self._recovered:
+                self.risk.heard(event.instrument, now)
             if self.recorder is not None:
                 self.recorder.on_market(event, now)
             if self._emulations:
@@ -406,6 +425,11 @@ class Engine:
 
     async def _history(self, instrument: InstrumentId, timeframe: str, limit: int) -> Sequence[Candle]:
         return await self.unit(instrument).guard.candles(instrument, timeframe, limit=limit)
+
+    def _book(self, instrument: InstrumentId) -> tuple[Instrument, BookView] | None:
+        """An instrument with its book while that can be trusted."""
+        market = self.hub.markets.get(instrument)
+        return None if market is None or market.broken or not market.live else (market.instrument, market.book)
 
     def _on_record(self, record: ev.Record) -> None:
         if isinstance(record.event, ev.OrderRefused):

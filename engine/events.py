@@ -33,11 +33,14 @@ from engine.model.bot_facts import (
 from engine.model.breaker_facts import (
     BreakerHalfOpened,
     BreakerHeld,
+    BreakerReset,
+    BreakerTripped,
     LockEnded,
     LockPlaced,
     PeakRecorded,
     PeriodBegan,
     TradeEnded,
+    TradingStateChanged,
 )
 from engine.model.capital_facts import (
     CapitalPreserved,
@@ -62,8 +65,10 @@ from engine.model.entries import Opening
 from engine.model.fill import Fill
 from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, ParentId, VenueOrderId
 from engine.model.instrument import Instrument
+from engine.model.limit_facts import LimitBreached, LimitHealed
 from engine.model.metric_facts import RegimeChanged, RiskAdapted, RiskMeasured, StressTested
 from engine.model.order import Decision, OrderSide, OrderType, TimeInForce
+from engine.model.quality_facts import MarkOutRecorded, PoorExecution
 from engine.model.scenario import ScenarioBegan, ScenarioEnded
 from engine.model.verification import OrderAdopted, RecoveryVerified, StateChecked
 
@@ -73,19 +78,19 @@ if TYPE_CHECKING:
 __all__ = [
     "UPCASTERS", "AccountOpened", "BalanceAdjusted", "BotConfigured", "BotCreated", "BotDeleted", "BotMemorySaved",
     "BotRestartPlanned", "BotStateChanged", "BreakerHalfOpened", "BreakerHeld", "BreakerReset", "BreakerTripped",
-    "CapitalPreserved",
-    "Deposited", "EngineStarted", "EngineStopped", "EpochOpened", "EquityRecorded", "Event", "ExternalFillSeen",
-    "ExternalOrderSeen", "FillsCaughtUp", "FundingCaughtUp", "FundingPaid", "FundingPart", "FundsMoved", "HandedOver",
-    "HandoverAbandoned", "InstrumentDefined", "InterestCharged", "LimitsChanged", "LockEnded", "LockPlaced",
-    "MarginSet", "MarkRecorded", "OperatorActed", "OrderAccepted", "OrderAdopted", "OrderAmendRequested",
-    "OrderAmended", "OrderCancelRejected", "OrderCancelRequested", "OrderCanceled", "OrderExpired", "OrderFilled",
-    "OrderIntended", "OrderOutcomeUnknown", "OrderRefused", "OrderRejected", "OrderSubmitted", "OrderTriggered",
-    "ParentAccelerated", "ParentCancelRequested", "ParentEnded", "ParentOpened", "ParentPaused", "ParentResumed",
-    "PeakRecorded", "PeriodBegan", "PoolsMeasured", "PositionAdopted", "PositionLiquidated", "ProfitSettled",
-    "ProfitUnlockAsked", "ProfitUnlocked", "Record", "RecoveryVerified", "RegimeChanged", "RiskAdapted", "RiskMeasured",
-    "ScenarioBegan", "ScenarioEnded", "SignalRaised", "StateChecked", "StressTested", "TradeEnded",
-    "TradingStateChanged", "TransferEnded", "TransferLeft", "TransferPlanned", "Transferred", "VenueEvent", "Withdrawn",
-    "decode_event", "decode_record", "encode_event", "encode_record", "event_name",
+    "CapitalPreserved", "Deposited", "EngineStarted", "EngineStopped", "EpochOpened", "EquityRecorded", "Event",
+    "ExternalFillSeen", "ExternalOrderSeen", "FillsCaughtUp", "FundingCaughtUp", "FundingPaid", "FundingPart",
+    "FundsMoved", "HandedOver", "HandoverAbandoned", "InstrumentDefined", "InterestCharged", "LimitBreached",
+    "LimitHealed", "LimitsChanged", "LockEnded", "LockPlaced", "MarginSet", "MarkOutRecorded", "MarkRecorded",
+    "OperatorActed", "OrderAccepted", "OrderAdopted", "OrderAmendRequested", "OrderAmended", "OrderCancelRejected",
+    "OrderCancelRequested", "OrderCanceled", "OrderExpired", "OrderFilled", "OrderIntended", "OrderOutcomeUnknown",
+    "OrderRefused", "OrderRejected", "OrderSubmitted", "OrderTriggered", "ParentAccelerated", "ParentCancelRequested",
+    "ParentEnded", "ParentOpened", "ParentPaused", "ParentResumed", "PeakRecorded", "PeriodBegan", "PoolsMeasured",
+    "PoorExecution", "PositionAdopted", "PositionLiquidated", "ProfitSettled", "ProfitUnlockAsked", "ProfitUnlocked",
+    "Record", "RecoveryVerified", "RegimeChanged", "RiskAdapted", "RiskMeasured", "ScenarioBegan", "ScenarioEnded",
+    "SignalRaised", "StateChecked", "StressTested", "TradeEnded", "TradingStateChanged", "TransferEnded",
+    "TransferLeft", "TransferPlanned", "Transferred", "VenueEvent", "Withdrawn", "decode_event", "decode_record",
+    "encode_event", "encode_record", "event_name",
 ]  # fmt: skip
 
 
@@ -290,6 +295,11 @@ class OrderSubmitted(_Fact, frozen=True, kw_only=True):
     """The request left for the venue."""
 
     client_id: ClientOrderId
+    durable: int = 0
+    """UTC nanoseconds at which its intent was found to be durable; 0 where that was not noted."""
+    best_bid: Decimal | None = None
+    """Top of the book as it left; None where it was not known."""
+    best_ask: Decimal | None = None
 
 
 class OrderOutcomeUnknown(_Fact, frozen=True, kw_only=True):
@@ -405,46 +415,6 @@ class SignalRaised(_Fact, frozen=True, kw_only=True):
 # --- risk ------------------------------------------------------------------------------------------------------------
 
 
-class TradingStateChanged(_Fact, frozen=True, kw_only=True):
-    """ACTIVE, REDUCING or HALTED, for the whole engine (`scope` "engine") or one bot."""
-
-    scope: str
-    state: str
-    reason: str
-    actor: str
-
-
-class BreakerTripped(_Fact, frozen=True, kw_only=True):
-    """A breaker opened."""
-
-    breaker: str
-    scope: str
-    value: str
-    threshold: str
-    reason: str
-    reduces: bool = False
-    """True when smaller entries pass meanwhile, instead of none."""
-    until: int = 0
-    """UTC nanoseconds at which that ends by itself; 0 for not at all."""
-    held: str = ""
-    """Who opened it by hand, so that it stays open until it is reset by hand; empty when it opened by itself."""
-
-
-class BreakerReset(_Fact, frozen=True, kw_only=True):
-    """A breaker was closed again."""
-
-    breaker: str
-    scope: str
-    actor: str
-    reason: str
-    peak: Decimal | None = None
-    """Equity from which the drawdown of the account `scope` is measured from now on; None keeps the peak."""
-    day_start: Decimal | None = None
-    """Equity from which its loss of the day is measured from now on; None keeps the start."""
-    week_start: Decimal | None = None
-    month_start: Decimal | None = None
-
-
 class LimitsChanged(_Fact, frozen=True, kw_only=True):
     """Risk limits as a whole, as the validated JSON of `RiskLimits`."""
 
@@ -494,7 +464,9 @@ Event = (
     | RiskMeasured | RegimeChanged | RiskAdapted | StressTested
     | FundsMoved | ProfitSettled | ProfitUnlockAsked | ProfitUnlocked | CapitalPreserved | PoolsMeasured
     | TransferPlanned | TransferLeft | TransferEnded
+    | LimitBreached | LimitHealed
     | ParentOpened | ParentPaused | ParentResumed | ParentAccelerated | ParentCancelRequested | ParentEnded
+    | MarkOutRecorded | PoorExecution
     | BotRestartPlanned
 )  # fmt: skip
 

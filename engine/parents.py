@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.errors import NotFoundError
+from engine.execution.algos.offsets import Offsets
 from engine.execution.algos.supervisor import Algos, Standing
 from engine.execution.emulation import is_held
 from engine.model.entries import BotState
@@ -45,13 +46,14 @@ def make_algos(engine: Engine) -> Algos:
         standing=lambda parent, now: standing(engine, parent, now),
         can_amend=can_amend,
         on_stop=on_stop,
+        offsets=Offsets(engine.ledger, float(engine.settings.quality.fill_rate_target)),
     )
 
 
 def standing(engine: Engine, parent: Parent, now: int) -> Standing:
     """Whether a parent may act: an emergency stop ends it, any other halt lets nothing be entered meanwhile."""
     state, blocked = engine.state, ""
-    for key in Scope.keys_of(parent.instrument, parent.owner):
+    for key in Scope.keys_of(state, parent.owner, parent.account, parent.instrument):
         halt = state.halts.get(key)
         if halt is not None and halt.actor.startswith(EMERGENCY_ACTOR):
             return Standing(over=f"emergency stop: {halt.reason}")

@@ -11,7 +11,8 @@ from console.actions import bindings
 from engine.model.ids import MANUAL, InstrumentId
 from screens import portfolio_figures as figures
 from screens.base import DeckScreen
-from screens.capital import show_capital, show_plan
+from screens.capital import show_plan
+from screens.capital_sheet import CapitalSheet
 from screens.dashboard_figures import room_of
 from screens.equity import RANGES, EquityHistory, range_words, start_label
 from screens.exits_dialog import ExitsDialog, exit_side
@@ -336,7 +337,7 @@ class PortfolioScreen(DeckScreen):
 
     def action_capital(self) -> None:
         """Show capital."""
-        show_capital(self.deck)
+        self.app.push_screen(CapitalSheet())
 
     def action_rebalance(self) -> None:
         """Show what rebalancing would move, and ask."""

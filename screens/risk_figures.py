@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args, get_origin
 from engine.model.entries import TradingState
 from screens.form_fields import NO, YES, YES_NO, Field, Kind, changed, read
 from screens.formats import DASH, MASK, age, clock
+from screens.risk_stops import unclosable_words
 from screens.sheet import Line, wrap
 from widgets.limit_bar import LimitState
 from widgets.text import clean, width_of
@@ -59,6 +60,8 @@ RISK_FACTS = frozenset(
         "RegimeChanged",
         "RiskAdapted",
         "StressTested",
+        "LimitBreached",
+        "LimitHealed",
     }
 )
 SIGNS = {"info": "·", "good": "+", "warning": "!", "critical": "X"}
@@ -71,7 +74,16 @@ WORDS = {
     "max_position_size_pct": ("Largest position", "%", ""),
     "max_total_positions": ("Positions", "", "Exposure"),
     "max_positions_per_symbol": ("Positions a symbol", "", ""),
+    "max_positions_per_strategy": ("Positions a bot", "", ""),
     "max_portfolio_exposure": ("Exposure", "%", ""),
+    "max_account_exposure": ("Exposure an account", "%", ""),
+    "max_venue_exposure": ("Exposure a venue", "%", ""),
+    "max_strategy_exposure": ("Exposure a bot", "%", ""),
+    "max_class_exposure": ("Exposure a class", "%", ""),
+    "max_currency_exposure": ("Exposure a currency", "%", ""),
+    "max_correlated_exposure": ("Moving together", "%", ""),
+    "correlation_threshold": ("Together from", "%", ""),
+    "max_concentration": ("Three largest", "%", ""),
     "max_leverage": ("Leverage", "×", ""),
     "allow_short": ("Sell short", "", ""),
     "max_daily_loss_pct": ("Loss of the day", "%", "Breakers"),
@@ -93,7 +105,13 @@ def trading_lines(view: RiskView, glyphs: Glyphs, now: int) -> tuple[Line, Line]
     first: Line = [(f" {sign} {word} ", ink), (f"  {meaning}", "text")]
     if view.emergency:
         return first, [(clean(f" Emergency stop: {view.emergency}"), "breach")]
+    stops = [stop for stop in view.stops if stop.unclosable]
+    if stops:
+        return first, [(f" {unclosable_words(stops)}", "breach")]
     if view.trading is TradingState.ACTIVE:
+        parts = [clean(halt.scope) for halt in view.halts]
+        if parts:
+            return first, [(f" Held in part: {', '.join(parts)}", "warn")]
         if view.care:
             return first, [(f" With care: {clean(view.care)}", "warn")]
         return first, [(" No halt is in force.", "muted")]

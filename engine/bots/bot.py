@@ -94,7 +94,9 @@ class Bot:
         self._params_hash = params_hash
         self._wanted_levels: tuple[Decimal | None, Decimal | None] = (None, None)
         """Stop and target of the last entry, for a corrected one in its place."""
-        self._position = Protection(owner, account, instrument, desk, ledger, self._default_stop, self._decision)
+        self._position = Protection(
+            owner, account, instrument, desk, ledger, quotes, self._default_stop, self._decision
+        )
 
     # --- what it holds -----------------------------------------------------------------------------------------------
 

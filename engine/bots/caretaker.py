@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from engine.model.entries import BotEntry
     from engine.model.ids import AccountId, Owner
     from engine.model.instrument import Instrument
+    from engine.model.risk import Quotes
     from engine.resilience.handler import ErrorHandler
 
 __all__ = ["HEAL_NS", "Caretakers"]
@@ -41,12 +42,14 @@ class Caretakers:
     Args:
         ledger: Its state is what is held and open.
         desk: Takes orders.
+        quotes: Present markets.
         errors: Hears of protections that fail.
     """
 
-    def __init__(self, ledger: Ledger, desk: Desk, errors: ErrorHandler) -> None:
+    def __init__(self, ledger: Ledger, desk: Desk, quotes: Quotes, errors: ErrorHandler) -> None:
         self._ledger = ledger
         self._desk = desk
+        self._quotes = quotes
         self._errors = errors
         self._kept: dict[Owner, Protection] = {}
         self._healed = 0
@@ -76,7 +79,9 @@ class Caretakers:
         def decision(reason: str) -> Decision:
             return Decision(reason=reason, strategy="")
 
-        protection = Protection(entry.id, account, instrument, self._desk, self._ledger, default_stop, decision)
+        protection = Protection(
+            entry.id, account, instrument, self._desk, self._ledger, self._quotes, default_stop, decision
+        )
         try:
             protection.memory = msgspec.msgpack.decode(entry.memory, type=BotMemory)
         except msgspec.MsgspecError:

@@ -90,7 +90,7 @@ class BotManager(Roster):
         self.asleep = False
         """Whether all bots were let go of, because the engine is about to end."""
         self.backlog = Backlog()
-        self.caretakers = Caretakers(ledger, desk, self.errors)
+        self.caretakers = Caretakers(ledger, desk, hub, self.errors)
         """Look after the positions of bots that are not up."""
         self.watch = ResourceWatch(self)
         self.supervisor = Supervisor(self, ledger, rules or Supervision())

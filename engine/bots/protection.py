@@ -17,6 +17,7 @@ from engine.errors import ConflictError, NotFoundError, OrderRejectionError, Str
 from engine.execution.emulation import is_held
 from engine.logs import get_logger
 from engine.model.algos import ParentStatus
+from engine.model.dust import closable
 from engine.model.order import Decision, Order, OrderRequest, OrderSide, OrderType
 from engine.model.venue import AMEND_UNSUPPORTED
 from engine.risk.emergency import is_closing
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from engine.ledger import Ledger
     from engine.model.ids import AccountId, ClientOrderId, Owner
     from engine.model.instrument import Instrument
+    from engine.model.risk import Quotes
 
 __all__ = ["MAX_REFUSALS", "BotMemory", "Protection"]
 
@@ -58,6 +60,7 @@ class Protection:
         instrument: What it trades.
         desk: Takes orders.
         ledger: Its state is what is held and open.
+        quotes: Present markets, by which dust is told.
         default_stop: Distance of a stop that nobody has named, as a fraction of the entry price.
         decision: Makes the reason of an order.
     """
@@ -69,6 +72,7 @@ class Protection:
         instrument: Instrument,
         desk: Desk,
         ledger: Ledger,
+        quotes: Quotes,
         default_stop: float,
         decision: Callable[[str], Decision],
     ) -> None:
@@ -78,6 +82,7 @@ class Protection:
         self._instrument = instrument
         self._desk = desk
         self._ledger = ledger
+        self._quotes = quotes
         self._default_stop = default_stop
         self._decision = decision
         self._key = (owner, account, instrument.id)
@@ -105,11 +110,15 @@ class Protection:
         quantity = self.quantity
         if not quantity:
             return _ZERO
-        rules = self._instrument.current_rules
-        if abs(quantity) < max(rules.lot, rules.min_quantity):
+        whole = closable(self._instrument, quantity, None)
+        # While an order that closes it rests, no fall of its price may take that away as meant for nothing.
+        if whole and not closable(self._instrument, quantity, self._mark()) and not self.reducing():
             return _ZERO
-        whole = self._instrument.floor_quantity(abs(quantity))
         return whole if quantity > 0 else -whole
+
+    def _mark(self) -> Decimal | None:
+        quote = self._quotes.quote(self._instrument.id)
+        return None if quote is None else quote.mark
 
     def orders(self) -> list[Order]:
         """The bot's open orders, oldest first."""
@@ -220,7 +229,7 @@ class Protection:
         memory = self.memory
         if not self.held:
             self._on_flat()
-        elif is_closing(self._ledger.state, self._instrument.id, self._owner):
+        elif is_closing(self._ledger.state, *self._key):
             # What an emergency stop cancels must not be placed again.
             return
         elif memory.closing:
@@ -321,7 +330,7 @@ class Protection:
         """
         self.withdraw(reason)
         self.cancel(self.entering(), reason)
-        if not self.held or is_closing(self._ledger.state, self._instrument.id, self._owner):
+        if not self.held or is_closing(self._ledger.state, *self._key):
             return
         self.memory.closing = self.memory.closing or reason
         self._continue_closing()

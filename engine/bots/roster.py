@@ -11,6 +11,7 @@ from engine.capital.allocation import check_allocation
 from engine.errors import ConfigurationError, ConflictError, NotFoundError
 from engine.logs import get_logger
 from engine.model.account import TradingMode
+from engine.model.dust import too_small
 from engine.model.entries import BotEntry, BotState
 from engine.model.ids import AccountId, Owner
 from engine.model.limits import RiskLimits
@@ -211,7 +212,8 @@ def holds(state: EngineState, owner: Owner) -> bool:
         return True
     for (holder, _, instrument), position in state.owned.items():
         if holder == owner and position.lots:
-            rules = state.instruments[instrument].current_rules
-            if abs(position.quantity) >= max(rules.lot, rules.min_quantity):
+            entry = state.marks.get(instrument)
+            mark = None if entry is None else entry.price
+            if not too_small(state.instruments[instrument], position.quantity, mark):
                 return True
     return False

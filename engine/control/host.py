@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.clock import SystemClock
-from engine.config import JournalSettings, Settings, changes, load_settings, shown
+from engine.config import Settings, changes, load_settings, shown
 from engine.control.backend import EngineBackend
 from engine.control.backup_schedule import BackupSchedule
 from engine.control.build import build_id
@@ -23,6 +23,7 @@ from engine.control.handover.door import HandoverDoor
 from engine.control.handover.giving import Giver
 from engine.control.home_venues import SETTINGS_SEEN, exchange_plans
 from engine.control.jobs import Jobs
+from engine.control.journal_options import journal_options
 from engine.control.live.arming import Arming
 from engine.control.local import LocalLink
 from engine.control.memory_copies import older_memories
@@ -30,6 +31,7 @@ from engine.control.messenger import make_sender
 from engine.control.mirror import DatabaseMirror
 from engine.control.paper_venue import home_venue, make_venue, simulated_plan
 from engine.control.projector import Projector
+from engine.control.quality_book import QualityBook
 from engine.control.recording import RecordingKeeper
 from engine.control.reload import merged, take_over, waiting
 from engine.control.reports import Reports
@@ -43,13 +45,13 @@ from engine.errors import HandoverError, QuarterdeckError
 from engine.events import OperatorActed
 from engine.health import limit_arenas
 from engine.logs import add_secret, configure_logs, get_logger
-from engine.model.ids import AccountId
+from engine.model.ids import AccountId, InstrumentId
 from engine.strategy.beside import find_beside
 from engine.strategy.loader import StrategyRegistry
 from engine.venues.limits.coordinator import Coordinator
 from engine.venues.markets.sim_profile import scene as find_scene
 from storage.candles import CandleStore
-from storage.journal import AsyncReader, Journal, JournalOptions, MoveRules
+from storage.journal import AsyncReader, Journal, JournalOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -61,8 +63,8 @@ if TYPE_CHECKING:
     from engine.control.lock import EngineLock
     from engine.inheritance import Inherited
     from engine.market.hub import MarketHub
-    from engine.model.ids import InstrumentId
     from engine.model.venue import Venue
+    from engine.risk.scopes import Emergency
     from engine.strategy.contract import Strategy
     from engine.venue_unit import VenuePlan
 
@@ -105,7 +107,7 @@ class EngineHost:
         scene: Name of a scene with a fixed seed; it lives in a folder of its own that is emptied first.
         clock: The engine's clock.
         reread: Reads the settings anew for `reload`; None keeps those of the start.
-        emergency: Why everything is to be cancelled and closed from the start on, without bots; empty for a usual one.
+        emergency: What is to be cancelled and closed from the start on, without bots; None for a usual start.
         vault: The keys of accounts; None for those of the home folder without anything from a process before.
 
     Raises:
@@ -120,7 +122,7 @@ class EngineHost:
         scene: str | None = None,
         clock: Clock | None = None,
         reread: Callable[[], Settings] | None = None,
-        emergency: str = "",
+        emergency: Emergency | None = None,
         vault: Vault | None = None,
     ) -> None:
         # A scene's folder is emptied at its start: only a name that is in the table may ever become one.
@@ -294,6 +296,7 @@ class EngineHost:
         )
         engine.bots.look_for_copies(older_memories(context.reader))
         if context.projector is not None:
+            context.quality_book = QualityBook.beside(context.projector)
             DatabaseMirror(reports, context.projector, self.journal_file).serve(engine)
         self.engine, self.context = engine, context
         self.service, self.topics = Service(context), Topics(context)
@@ -396,7 +399,7 @@ class EngineHost:
 
     def journal_options(self) -> JournalOptions:
         """How the settings want the journal to work."""
-        return _journal_options(self.settings.journal)
+        return journal_options(self.settings.journal)
 
     def _open_journal(self) -> Journal:
         journal = Journal.open(self.journal_file, self.journal_options())
@@ -437,8 +440,7 @@ class EngineHost:
     async def _project(self, context: Context) -> None:
         """Reports live in SQL; the engine trades without them, so they come up beside it, once the start is over."""
         await self.clock.sleep(PROJECTION_AFTER_S)
-        if context.projector is not None:
-            await context.projector.run()
+        await asyncio.gather(*(view.run() for view in (context.projector, context.quality_book) if view is not None))
 
     async def stop(self) -> None:
         """End in order; returns when everything booked is durable."""
@@ -581,15 +583,6 @@ def _try_venues(engine: Engine) -> None:
     """Keys were unlocked, added or agreed to: a venue that waits for them tries at once."""
     for unit in engine.venues.values():
         unit.connection.try_soon()
-
-
-def _journal_options(wanted: JournalSettings) -> JournalOptions:
-    return JournalOptions(
-        snapshot_every=wanted.snapshot_events,
-        snapshot_seconds=wanted.snapshot_seconds,
-        snapshots_kept=wanted.snapshots_kept,
-        moves=MoveRules(hot_days=wanted.hot_days, budget_bytes=wanted.budget_megabytes * 1_000_000),
-    )
 
 
 def _compare_all(engine: Engine) -> None:

@@ -17,10 +17,12 @@ from engine.clock import SystemClock
 from engine.config import load_settings
 from engine.control.home_venues import meant_venue
 from engine.control.notify import Notifier
+from engine.control.panic_scope import check_scope
 from engine.control.takeover import take_over
 from engine.errors import JournalError, QuarterdeckError
 from engine.model.decimals import ZERO
 from engine.model.instrument import InstrumentKind
+from engine.risk.scopes import EVERYTHING, Emergency, Scope, find_scope
 from engine.state import EXTERNAL
 from storage.journal.reader import Query
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from engine.config import Settings
     from engine.control.host import EngineHost
     from engine.engine import Engine
+    from engine.model.ids import AccountId, InstrumentId, Owner
 
 __all__ = ["PanicReport", "stop_directly"]
 
@@ -72,23 +75,32 @@ async def stop_directly(
     wait_s: float,
     say: Callable[[str], None],
     report: PanicReport,
+    scope: str = EVERYTHING,
     without_journal: bool = False,
 ) -> None:
-    """Kill the engine of a home folder, cancel all orders of ours, close all positions; trading stays halted.
+    """Kill the engine of a home folder, cancel orders of ours, close positions; what was stopped stays halted.
+
+    The engine is killed whatever the scope: what is outside of it is left as it is, and nobody looks after it until an
+    engine is started.
 
     Args:
         home: Home folder.
         reason: Why, for the journal.
         wait_s: How long cancelling and closing may take.
         say: Hears every step as soon as it is done.
+        scope: What is stopped, as `find_scope` reads it.
         report: Filled in as far as it came, also when an error ends it.
         without_journal: When the journal cannot be opened or written, empty the account at the venue all the same.
 
     Raises:
+        ValidationError: The scope cannot be understood; nothing was done, and no engine killed.
+        NotFoundError: There is nothing of the scope's name; likewise.
         QuarterdeckError: The folder cannot be taken over, the journal not be used, or the venue not be reached; what
             was said until then was done, and nothing else.
     """
     settings = load_settings(home, explicit=meant_venue(home))
+    # A part that does not exist must not cost the engine that looks after all others.
+    await asyncio.to_thread(check_scope, home, settings, scope, without_journal=without_journal)
     taken = await asyncio.to_thread(take_over, home, version("quarterdeck"))
     report.killed = taken.killed
     for pid in taken.killed:
@@ -99,12 +111,12 @@ async def stop_directly(
         # A watchdog would otherwise start another engine as soon as this process has ended.
         notifier.stopping()
         try:
-            await _with_journal(home, settings, reason, wait_s, say, report)
+            await _with_journal(home, settings, Emergency(reason, scope), wait_s, say, report)
         except QuarterdeckError as error:
             if not without_journal or error.kind not in JOURNAL_KINDS:
                 raise
             say(f"The journal cannot be used: {error.message}")
-            await _without_journal(home, settings, wait_s, say, report)
+            await _without_journal(home, settings, scope, wait_s, say, report)
     finally:
         notifier.stopping()
         notifier.close()
@@ -112,18 +124,18 @@ async def stop_directly(
 
 
 async def _with_journal(
-    home: Path, settings: Settings, reason: str, wait_s: float, say: Callable[[str], None], report: PanicReport
+    home: Path, settings: Settings, emergency: Emergency, wait_s: float, say: Callable[[str], None], report: PanicReport
 ) -> None:
     from engine.control.host import EngineHost
 
-    host = EngineHost(home, settings, emergency=reason)
+    host = EngineHost(home, settings, emergency=emergency)
     try:
         async with asyncio.timeout(START_S):
             await host.start()
         assert host.engine is not None
         report.epoch = host.engine.journal.epoch
-        say(f"The journal is open (epoch {report.epoch}), trading is halted, the books agree with the venue.")
-        await _close_everything(host.engine, reason, wait_s, say, report)
+        say(f"The journal is open (epoch {report.epoch}), {emergency.scope} is halted, the books agree with the venue.")
+        await _close_everything(host.engine, emergency, wait_s, say, report)
         await _tell_what_was_done(host, report)
     except TimeoutError:
         raise QuarterdeckError(f"Recovery took longer than {START_S:g} s; nothing was cancelled or closed.") from None
@@ -132,48 +144,61 @@ async def _with_journal(
 
 
 async def _without_journal(
-    home: Path, settings: Settings, wait_s: float, say: Callable[[str], None], report: PanicReport
+    home: Path, settings: Settings, scope: str, wait_s: float, say: Callable[[str], None], report: PanicReport
 ) -> None:
     from engine.control.host import EngineHost
-    from engine.control.panic_venue import PanicLog, empty_accounts
+    from engine.control.panic_venue import PanicLog, Part, empty_accounts
+
+    part = Part.of(scope)
 
     clock = SystemClock()
     log = PanicLog(home / "logs" / "panic.log", clock, say)
-    say("Without it nobody knows what is ours: every open order of the accounts is cancelled, every coin sold.")
+    say("Without it nobody knows what is ours: every open order there is cancelled, every coin sold.")
     problems: list[QuarterdeckError] = []
     try:
         host = EngineHost(home, settings)
         await host.vault.open(settings.keys.place)
         plans = await asyncio.to_thread(host.make_venues)
-        for plan in plans:
+        wanted = [plan for plan in plans if part.venue in ("", plan.venue.id)]
+        for plan in wanted:
             try:
                 await empty_accounts(
-                    plan.venue, plan.accounts, clock=clock, log=log, wait_s=wait_s, say=say, report=report
+                    plan.venue,
+                    part.accounts(plan.accounts),
+                    part,
+                    clock=clock,
+                    log=log,
+                    wait_s=wait_s,
+                    say=say,
+                    report=report,
                 )
             except QuarterdeckError as error:
                 # One that cannot be reached keeps no other from being emptied.
                 say(f"{plan.venue.id} could not be emptied: {error.message}")
                 report.left.append(f"whatever is at {plan.venue.id}: {error.message}")
                 problems.append(error)
-        if len(problems) == len(plans):
+        if problems and len(problems) == len(wanted):
             raise problems[0]
     finally:
         log.close()
 
 
 async def _close_everything(
-    engine: Engine, reason: str, wait_s: float, say: Callable[[str], None], report: PanicReport
+    engine: Engine, emergency: Emergency, wait_s: float, say: Callable[[str], None], report: PanicReport
 ) -> None:
-    progress = engine.risk.emergency("panic", reason)
+    scope, reason = find_scope(emergency.scope, engine.state, engine.venues, engine.accounts), emergency.reason
+    progress = engine.risk.emergency("panic", reason, scope)
     say(f"Open orders: {progress.orders}, positions to be closed: {progress.positions}.")
     end = engine.clock.monotonic() + int(wait_s * 1e9)
     while not progress.done and engine.clock.monotonic() < end and engine.ledger.failed is None:
         await engine.clock.sleep(LOOK_S)
-        progress = engine.risk.emergency("panic", reason)
+        progress = engine.risk.emergency("panic", reason, scope)
     if engine.ledger.failed is not None:
         raise JournalError(f"{engine.ledger.failed} What was not sent until then is not sent any more.")
     await engine.journal.wait_durable(engine.ledger.seq)
-    report.left += _orders(engine) + (_positions(engine) if progress.positions else list(progress.left))
+    report.left += _orders(engine, scope) + [one.words for one in progress.left]
+    known = {(one.owner, one.account, one.instrument) for one in progress.left}
+    report.left += _positions(engine, scope, known) if progress.positions else []
     report.left += progress.problems
     report.foreign += [
         f"{order.side} order {key} in {order.instrument}" for key, order in engine.state.external_orders.items()
@@ -203,21 +228,24 @@ async def _tell_what_was_done(host: EngineHost, report: PanicReport) -> None:
             return
 
 
-def _orders(engine: Engine) -> list[str]:
+def _orders(engine: Engine, scope: Scope) -> list[str]:
     return [
         f"order {order.client_id}: {order.side} {order.remaining:f} of {order.instrument} is {order.status}"
         for order in engine.state.orders.values()
+        if scope.covers(engine.state, order.owner, order.account, order.instrument)
     ]
 
 
-def _positions(engine: Engine) -> list[str]:
+def _positions(engine: Engine, scope: Scope, known: set[tuple[Owner, AccountId, InstrumentId]]) -> list[str]:
     """What is held; deposited coins that were sold are no position, and those of others are not ours to close."""
     return [
-        f"position of {owner}: {position.quantity:f} of {instrument}"
-        for (owner, _, instrument), position in engine.state.owned.items()
+        f"position of {key[0]}: {position.quantity:f} of {key[2]}"
+        for key, position in engine.state.owned.items()
         if position.lots
-        and owner != EXTERNAL
-        and (position.quantity > ZERO or engine.state.instruments[instrument].kind is not InstrumentKind.SPOT)
+        and key not in known
+        and key[0] != EXTERNAL
+        and scope.covers(engine.state, *key)
+        and (position.quantity > ZERO or engine.state.instruments[key[2]].kind is not InstrumentKind.SPOT)
     ]
 
 

@@ -32,7 +32,10 @@ __all__ = [
     "PreviewOrder",
     "Reason",
     "ReplaceOrder",
+    "SuggestSize",
     "Request",
+    "SCOPE_WORDS",
+    "Scoped",
     "SetLimits",
     "StartBot",
     "StopEngine",
@@ -134,13 +137,29 @@ class PreviewOrder(Request):
         return exact_amount(value)
 
 
+class SuggestSize(Request):
+    """An entry of which only the size is open."""
+
+    instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
+    side: OrderSide = Field(OrderSide.BUY, description="buy or sell.")
+    account: str = Field("", description="Account; none for the first one of the instrument's venue.")
+
+
 class PlaceOrder(PreviewOrder):
     """An order to be placed; the quantity is required."""
 
     quantity: Amount = Field(gt=0, description="Base units; contracts of a derivative.")
     percent: None = Field(None, description="Not used: the quantity says it.")
+    max_slippage: Amount | None = Field(
+        None, gt=0, le=1, description="Refuse what is expected to cost more against the middle, as a fraction."
+    )
     reason: str = Field("manual order", max_length=200, description="Why, for the record.")
     live: str = Field("", max_length=64, description=LIVE_ORDER)
+
+    @field_validator("max_slippage", mode="before")
+    @classmethod
+    def _exact_slippage(cls, value: Any) -> Any:
+        return exact_amount(value)
 
 
 class CancelOrder(Request):
@@ -285,19 +304,28 @@ class Reason(Request):
     reason: str = Field("asked by the operator", max_length=200, description="Why, for the record.")
 
 
-class Halt(Reason):
+SCOPE_WORDS = "What: all, venue:OKX, account:main, strategy:grid, bot:trend-1, symbol:OKX:BTC/USDT or symbol:BTC/USDT."
+
+
+class Scoped(Reason):
+    """A part of trading."""
+
+    scope: str = Field("all", max_length=128, description=SCOPE_WORDS)
+
+
+class Halt(Scoped):
     """Stop new orders."""
 
     reducing: bool = Field(default=False, description="Allow orders that reduce positions.")
 
 
-class EmergencyStop(Reason):
+class EmergencyStop(Scoped):
     """Block new orders, cancel all, close all."""
 
     close: bool = Field(default=True, description="Close all positions as well.")
 
 
-class Resume(Reason):
+class Resume(Scoped):
     """Let trading go on."""
 
     live: str = Field("", max_length=64, description=LIVE_WORDS)

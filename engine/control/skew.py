@@ -49,6 +49,9 @@ def allowed_params(operation: str, params: Mapping[str, Any], sentence: str) -> 
     taken = ALLOWED.get(operation)
     if taken is None:
         raise VersionSkewError(sentence)
+    if params.get("scope") not in (None, "", "all"):
+        # An engine that knows no scopes would stop everything.
+        raise VersionSkewError(f"{sentence} Nothing but everything at once can be stopped until then.")
     return {name: params[name] for name in taken if params.get(name) is not None}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from engine.control.views_bots import BotHealth, BotSetup
+from engine.control.views_emergency import HaltRow, StopRow
 from engine.control.views_guards import BreakerRow, LockRow
 from engine.control.views_margin import StandingView
 from engine.control.views_orders import OrderPreview
@@ -429,6 +430,10 @@ class RiskView(View, frozen=True, kw_only=True):
     care: str = ""
     """As in EngineStatus."""
     locks: tuple[LockRow, ...] = ()
+    halts: tuple[HaltRow, ...] = ()
+    """Every part of trading that is held, the whole first."""
+    stops: tuple[StopRow, ...] = ()
+    """Every emergency stop that is not released, those that are done too."""
 
 
 class ParamRow(View, frozen=True, kw_only=True):

@@ -135,7 +135,7 @@ class Dispatcher:
         """Queue an effect; returns at once. The queue is as long as the open orders, which the gate limits."""
         if isinstance(effect, CancelEffect):
             self._unanswered_cancels.add(effect.client_id)
-        (self._urgent if isinstance(effect, CancelEffect) else self._normal).append(effect)
+        (self._urgent if _is_urgent(effect) else self._normal).append(effect)
         self._wake.set()
 
     @property
@@ -213,7 +213,7 @@ class Dispatcher:
                 # Taken out only now: a wait that is cancelled loses nothing.
                 queue.popleft()
                 self._starting += 1
-                tasks.create_task(self._carry(effect), name=f"send {type(effect).__name__}")
+                tasks.create_task(self._carry(effect, self._clock.now()), name=f"send {type(effect).__name__}")
             while self._doubtful:
                 self._ask_later(tasks, self._doubtful.popleft())
             self._wake.clear()
@@ -234,8 +234,8 @@ class Dispatcher:
 
     # --- sending -----------------------------------------------------------------------------------------------------
 
-    async def _carry(self, effect: Effect) -> None:
-        """Root of one request's task: nothing that happens here may end the others."""
+    async def _carry(self, effect: Effect, durable: int) -> None:
+        """Root of one request's task, durable since a time: nothing that happens here may end the others."""
         client_id = effect.command.client_id if isinstance(effect, PlaceEffect) else effect.client_id
         try:
             await self._allowed.wait()
@@ -252,7 +252,7 @@ class Dispatcher:
             with operation(effect.correlation):
                 match effect:
                     case PlaceEffect():
-                        await self._place(venue, effect, order)
+                        await self._place(venue, effect, order, durable)
                     case CancelEffect():
                         await self._cancel(venue, order)
                     case AmendEffect():
@@ -265,13 +265,13 @@ class Dispatcher:
         if not order.is_open:
             self._unanswered_cancels.discard(client_id)
 
-    async def _place(self, venue: VenueGuard, effect: PlaceEffect, order: Order) -> None:
+    async def _place(self, venue: VenueGuard, effect: PlaceEffect, order: Order, durable: int) -> None:
         try:
-            await venue.throttle.turn()
+            await venue.turn(effect.command)
             await self._check_footing(venue, effect, order)
         except asyncio.CancelledError:
             # It has not begun to leave: it waits in the outbox again, for whoever sends next.
-            self._normal.appendleft(effect)
+            (self._urgent if _is_urgent(effect) else self._normal).appendleft(effect)
             raise
         except ValidationError as error:
             if order.status is OrderStatus.PENDING:
@@ -281,7 +281,7 @@ class Dispatcher:
         if order.status is not OrderStatus.PENDING:
             return
         client_id, done = order.client_id, asyncio.Event()
-        self._need_desk().submitted(client_id)
+        self._need_desk().submitted(client_id, durable)
         self._placing[client_id] = done
         known = True
         try:
@@ -503,6 +503,11 @@ async def _compare_now_and_then(dispatcher: Dispatcher, venue: VenueGuard, round
             except Exception as error:  # the next round asks again
                 log.warning("orders cannot be compared with the venue", problem=_words(error))
                 dispatcher._errors.report(error, component="dispatcher", operation="compare", venue=venue.id)
+
+
+def _is_urgent(effect: Effect) -> bool:
+    """Whether an effect goes before all others: cancels, and what closes something in an emergency."""
+    return isinstance(effect, CancelEffect) or (isinstance(effect, PlaceEffect) and effect.command.urgent)
 
 
 def _check_still_wanted(desk: Desk, order: Order) -> None:

@@ -236,7 +236,8 @@ class Market:
         """UTC nanoseconds (engine clock) at which something was last heard to have traded; 0 for never."""
         self.told: tuple[str, int, float] = ("", 0, 0.0)
         """Timeframe, begin and volume of the last candle of the venue."""
-        """Sum of their scaled quantities."""
+        self.volume = 0
+        """Scaled quantity of all public trades."""
         self.broken = False
         """True while the book has a gap and is not to be trusted."""
         self.missed: deque[BookUpdate] = deque(maxlen=MISSED)
@@ -322,7 +323,7 @@ class MarketHub:
     def volume(self, instrument: InstrumentId) -> Decimal:
         """Everything heard to be traded of an instrument since its market is kept, in its own units."""
         market = self.markets.get(instrument)
-        return ZERO if market is None else market.instrument.quantity_from_int(market.traded)
+        return ZERO if market is None else market.instrument.quantity_from_int(market.volume)
 
     def series(self, instrument: InstrumentId, timeframe: str) -> CandleSeries:
         """The candles of a timeframe, built from now on when nobody asked before.
@@ -378,7 +379,7 @@ class MarketHub:
         market.tape.append(trade)
         market.trades += 1
         market.traded = now
-        market.traded += trade.quantity
+        market.volume += trade.quantity
         bid, ask = market.top
         if bid is not None and ask is not None and not bid <= trade.price <= ask:
             market.outside += 1

@@ -1,4 +1,4 @@
-"""Facts about breakers, loss periods and locks: trials, holds, where a period began, what is locked until when."""
+"""Facts about halts, breakers, loss periods and locks: what opened, trials, holds, what is locked until when."""
 
 from __future__ import annotations
 
@@ -6,21 +6,65 @@ from decimal import Decimal
 
 import msgspec
 
+from engine.model.decimals import ZERO
 from engine.model.ids import AccountId, InstrumentId, Owner
 
 __all__ = [
     "BreakerHalfOpened",
     "BreakerHeld",
+    "BreakerReset",
+    "BreakerTripped",
     "LockEnded",
     "LockPlaced",
     "PeakRecorded",
     "PeriodBegan",
     "TradeEnded",
+    "TradingStateChanged",
 ]
 
 
 class _Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True, tag_field="t"):
     """Base of the facts; the tag is the class name."""
+
+
+class TradingStateChanged(_Fact, frozen=True, kw_only=True):
+    """ACTIVE, REDUCING or HALTED, for the whole engine (`scope` "engine") or one bot."""
+
+    scope: str
+    state: str
+    reason: str
+    actor: str
+
+
+class BreakerTripped(_Fact, frozen=True, kw_only=True):
+    """A breaker opened."""
+
+    breaker: str
+    scope: str
+    value: str
+    threshold: str
+    reason: str
+    reduces: bool = False
+    """True when smaller entries pass meanwhile, instead of none."""
+    until: int = 0
+    """UTC nanoseconds at which that ends by itself; 0 for not at all."""
+    held: str = ""
+    """Who opened it by hand, so that it stays open until it is reset by hand; empty when it opened by itself."""
+
+
+class BreakerReset(_Fact, frozen=True, kw_only=True):
+    """A breaker was closed again."""
+
+    breaker: str
+    scope: str
+    actor: str
+    reason: str
+    peak: Decimal | None = None
+    """Equity from which the drawdown of the account `scope` is measured from now on; None keeps the peak."""
+    day_start: Decimal | None = None
+    """Equity from which its loss of the day is measured from now on; None keeps the start."""
+    week_start: Decimal | None = None
+    month_start: Decimal | None = None
 
 
 class BreakerHalfOpened(_Fact, frozen=True, kw_only=True):
@@ -77,6 +121,8 @@ class TradeEnded(_Fact, frozen=True, kw_only=True):
     stopped: bool
     """Whether a stop order ended it."""
     ts: int
+    cost: Decimal = ZERO
+    """Largest cost of the position while it was open, in the quote currency; 0 where nobody saw it open."""
 
 
 class LockPlaced(_Fact, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ __all__ = [
     "NO_TERMS",
     "OwnerLimits",
     "OwnerTerms",
+    "limits_of_owner",
     "owner_limits",
     "terms_of",
     "terms_of_owner",
@@ -35,13 +36,8 @@ __all__ = [
 DEFAULT_PRIORITY, MOST_PRIORITY = 5, 10
 """Of 1 to 10; higher goes first."""
 _KEPT = 512
-_ALIKE = frozenset(
-    {
-        "max_leverage", "price_band_pct", "stale_market_s", "max_orders_per_second", "max_orders_per_minute",
-        "allow_short",
-    }
-)  # fmt: skip
-"""Limits whose use is the owner's alone; the others are of the account, and an owner's part is judged apart."""
+_JUDGED_APART = frozenset({"max_daily_loss_pct", "max_drawdown_pct"})
+"""Limits that mean the owner's own loss here, and the account's in those for all."""
 
 
 class OwnerLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -72,10 +68,15 @@ class OwnerLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
         """Names of those that would allow more than the global ones do; they have no effect."""
         return tuple(name for name, value in self.named().items() if value > getattr(limits, name))
 
-    def alike(self, limits: RiskLimits) -> RiskLimits:
-        """The limits in force for the owner as far as they are judged alike for all: of each the stricter one."""
-        stricter = {n: v for n, v in self.named().items() if n in _ALIKE and v < getattr(limits, n)}
-        return limits.model_copy(update=stricter) if stricter else limits
+    def stricter(self, limits: RiskLimits) -> RiskLimits:
+        """The limits in force for the owner: of each the stricter one, but for its losses, which are judged apart."""
+        own = {n: v for n, v in self.named().items() if n not in _JUDGED_APART and v < getattr(limits, n)}
+        if not own:
+            return limits
+        most = own.get("max_position_size_pct")
+        if most is not None and most < limits.position_size_pct:
+            own["position_size_pct"] = most
+        return limits.model_copy(update=own)
 
 
 class OwnerTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,6 +121,11 @@ def terms_of_owner(state: EngineState, owner: Owner) -> OwnerTerms:
     """The terms of an owner; the usual ones for an owner that is no bot."""
     entry = state.bots.get(owner)
     return NO_TERMS if entry is None else terms_of(entry.config)
+
+
+def limits_of_owner(state: EngineState, owner: Owner, limits: RiskLimits) -> RiskLimits:
+    """The limits in force for an owner; the very same object where it has none of its own."""
+    return terms_of_owner(state, owner).risk.stricter(limits)
 
 
 def weight_of(state: EngineState, owner: Owner) -> int:

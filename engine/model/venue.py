@@ -104,6 +104,8 @@ class OrderCommand(msgspec.Struct, frozen=True, kw_only=True):
     post_only: bool = False
     reduce_only: bool = False
     oco_group: str | None = None
+    urgent: bool = False
+    """Whether it closes something in an emergency: it goes before everything else at the venue's rate limits."""
     margin_mode: MarginMode | None = None
     """Of a derivative, for venues whose orders name it; None for that of the open position, else isolated."""
 

@@ -18,76 +18,18 @@ if TYPE_CHECKING:
 
     from engine.model.commitments import Commitments, Line
     from engine.model.ids import AccountId, InstrumentId, Owner
-    from engine.model.instrument import Instrument
-    from engine.model.owner_limits import OwnerLimits
-    from engine.risk.rules import Case
+    from engine.risk.case import Case
     from engine.state import EngineState
 
 __all__ = ["BOT_RULES", "opponents"]
 
 
-def own_limits(case: Case) -> Iterator[Refusal]:
-    """What a bot's own configuration allows it, where that is less than what all may."""
-    own = terms_of_owner(case.state, case.request.owner).risk
-    # An owner that is no bot has none.
-    if own.named():
-        yield from _own_sizes(case, own)
-        yield from _own_losses(case, own)
-
-
-def _own_sizes(case: Case, own: OwnerLimits) -> Iterator[Refusal]:
-    owner, account = case.request.owner, case.request.account
-    line = case.picture.commitments.own(owner, account, case.instrument.id)
-    buys = case.added if case.request.side is OrderSide.BUY else ZERO
-    before, after = _most(line, case.instrument), _most(line, case.instrument, buys, case.added - buys)
-    if after <= before:
-        return
-    others = {
-        instrument: held
-        for (who, where, instrument), held in case.picture.commitments.owned.items()
-        if who == owner and where == account and instrument != case.instrument.id and _is_at_work(held)
-    }
-    if own.max_total_positions is not None and len(others) >= own.max_total_positions:
-        yield Refusal(
-            code=RefusalCode.POSITIONS,
-            message=f"The bot {case.state.bots[owner].name} has {len(others)} positions elsewhere; its own limit is "
-            f"{own.max_total_positions} (max_total_positions of the bot).",
-            limit=str(own.max_total_positions),
-            value=str(len(others) + 1),
-        )
-    if case.values is None or case.equity.missing:
-        # That it cannot be valued is said by the rule for all.
-        return
-    value = after * case.values[2]
-    if own.max_position_size_pct is not None:
-        yield from _too_much(case, "position", "max_position_size_pct", own.max_position_size_pct, value)
-    if own.max_portfolio_exposure is not None:
-        for instrument_id, held in others.items():
-            instrument = case.state.instruments[instrument_id]
-            unit = case.picture.unit_value(instrument, case.base)
-            if unit is None:
-                yield _unknown(f"the exposure of {_name(case.state, owner)}: no price is known for {instrument_id}")
-                return
-            value += _most(held, instrument) * unit
-        yield from _too_much(case, "exposure", "max_portfolio_exposure", own.max_portfolio_exposure, value)
-
-
-def _too_much(case: Case, what: str, name: str, share: Decimal, value: Decimal) -> Iterator[Refusal]:
-    most = share * case.equity.value
-    if value > most:
-        yield Refusal(
-            code=RefusalCode.POSITION_SIZE if what == "position" else RefusalCode.EXPOSURE,
-            message=f"The {what} of {_name(case.state, case.request.owner)} could come to {amount(value, case.base)}, "
-            f"more than its own limit of {percent(share)} of equity ({amount(most, case.base)}; {name} of the bot).",
-            limit=str(most),
-            value=str(value),
-        )
-
-
-def _own_losses(case: Case, own: OwnerLimits) -> Iterator[Refusal]:
+def own_losses(case: Case) -> Iterator[Refusal]:
+    """The losses that a bot's own configuration allows it; what else it bounds is judged with the limits for all."""
+    owner = case.request.owner
+    own = terms_of_owner(case.state, owner).risk
     if own.max_daily_loss_pct is None and own.max_drawdown_pct is None:
         return
-    owner = case.request.owner
     result = _result(case, owner)
     if result is None:
         yield _unknown(f"the losses of {_name(case.state, owner)}: prices or rates are missing")
@@ -206,17 +148,6 @@ def crossing(case: Case) -> Iterator[Refusal]:
             return
 
 
-def _most(line: Line, instrument: Instrument, buys: Decimal = ZERO, sells: Decimal = ZERO) -> Decimal:
-    """Largest position that fills can lead to."""
-    long = line.quantity + line.buys + buys
-    short = ZERO if instrument.kind is InstrumentKind.SPOT else line.sells + sells - line.quantity
-    return max(long, short, ZERO)
-
-
-def _is_at_work(line: Line) -> bool:
-    return bool(line.quantity or line.buys or line.sells)
-
-
 def _name(state: EngineState, owner: Owner) -> str:
     return f"the bot {state.bots[owner].name}"
 
@@ -228,5 +159,5 @@ def _unknown(what: str) -> Refusal:
     )
 
 
-BOT_RULES = (own_limits, opposed, crossing)
+BOT_RULES = (own_losses, opposed, crossing)
 """All of them, in the order in which their reasons are listed."""

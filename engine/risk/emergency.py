@@ -9,17 +9,17 @@ from __future__ import annotations
 import decimal
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-
 from engine import events as ev
 from engine.errors import ConflictError, QuarterdeckError
 from engine.logs import get_logger
 from engine.model.decimals import ZERO
+from engine.model.dust import too_small
 from engine.model.entries import TradingState
 from engine.model.ids import AccountId, ClientOrderId, InstrumentId, Owner
-from engine.model.order import Decision, Order, OrderRequest, OrderSide, OrderType
+from engine.model.order import Decision, Order, OrderRequest, OrderSide, OrderStatus, OrderType
 from engine.model.valuation import VIEW
 from engine.risk.scopes import Scope
+from engine.risk.stop_progress import Progress, StopTimers, Unclosable
 from engine.risk.words import plain
 from engine.state import EXTERNAL
 
@@ -37,8 +37,6 @@ __all__ = [
     "Closers",
     "EmergencyStop",
     "OrderPort",
-    "Progress",
-    "StopTimers",
     "is_closing",
 ]
 
@@ -53,9 +51,14 @@ ASK_AGAIN_NS = 5 * NS_PER_S
 """A cancel that shows no effect is asked for again after this time."""
 ASK_PAUSE_NS = NS_PER_S
 """Shortest time between two cancels of one order, even when the venue refuses at once."""
-CANCEL_WAIT_NS = 10 * NS_PER_S
+CANCEL_WAIT_NS = 2 * NS_PER_S
 """A position is closed as far as it is free when its other orders are still not gone after this time."""
-_PAUSES_S = (1, 2, 4, 8, 15)
+PARTS = 5
+"""Orders that close one position at the same time, where the venue takes no single one that is large enough."""
+GIVE_WAY = 3
+"""Tries in a row that closed nothing, after which a position counts as one that cannot be closed; it is tried on."""
+_PAUSES_NS = tuple(int(seconds * NS_PER_S) for seconds in (0.5, 0.5, 2, 4, 8, 15))
+"""Between tries; after `GIVE_WAY` of them, about a second after the first, a thin book is known to be one."""
 
 _Key = tuple[Owner, AccountId, InstrumentId]
 
@@ -68,45 +71,6 @@ class OrderPort(Protocol):
 
     def cancel(self, client_id: ClientOrderId, reason: str) -> object:
         """Ask for the end of an open order. Raises ConflictError when it has already ended."""
-
-
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far an emergency stop has come."""
-
-    scope: Scope
-    orders: int
-    """Orders that still work."""
-    positions: int
-    """Positions that are still to be closed."""
-    left: tuple[str, ...]
-    """Positions too small to be sold, in words."""
-    problems: tuple[str, ...]
-    """What was refused, in words; it is tried again."""
-
-    @property
-    def done(self) -> bool:
-        """True when nothing works and nothing that can be closed is held."""
-        return not self.orders and not self.positions
-
-    @property
-    def words(self) -> str:
-        """The progress in one line."""
-        what = self.scope.words.capitalize()
-        text = (
-            f"{what} is stopped."
-            if self.done
-            else f"{what} is being stopped: {self.orders} orders to cancel, {self.positions} positions to close."
-        )
-        return " ".join((text, *self.problems, *self.left))
-
-
-class StopTimers(msgspec.Struct, frozen=True, kw_only=True):
-    """When an emergency stop did what, in UTC nanoseconds, so that another process goes on at the same pace."""
-
-    began: int
-    asked: dict[ClientOrderId, int] = {}
-    tries: list[tuple[Owner, AccountId, InstrumentId, int, int]] = []
-    """Tries to close a position, and when the next one is due."""
 
 
 class Closers:
@@ -129,11 +93,13 @@ class Closers:
         """Know orders that another process sent for the same stops."""
         self._ids.update(ids)
 
-    def submit(self, port: OrderPort, request: OrderRequest) -> None:
-        """Submit a closing order and remember it. Raises what the port raises."""
+    def submit(self, port: OrderPort, request: OrderRequest) -> ClientOrderId:
+        """Submit a closing order, remember it and give its id. Raises what the port raises."""
         self._sending = request
         try:
-            self._ids.add(port.submit(request).client_id)
+            client_id = port.submit(request).client_id
+            self._ids.add(client_id)
+            return client_id
         finally:
             self._sending = None
 
@@ -146,11 +112,11 @@ class Closers:
         return order.client_id in self._ids
 
 
-def is_closing(state: EngineState, instrument: InstrumentId, owner: Owner) -> bool:
+def is_closing(state: EngineState, owner: Owner, account: AccountId, instrument: InstrumentId) -> bool:
     """True when an emergency stop has taken an owner's orders and position in an instrument over until a release."""
     if not state.halts:
         return False
-    halts = (state.halts.get(key) for key in Scope.keys_of(instrument, owner))
+    halts = (state.halts.get(key) for key in Scope.keys_of(state, owner, account, instrument))
     return any(halt is not None and halt.actor.startswith(EMERGENCY_ACTOR) for halt in halts)
 
 
@@ -191,8 +157,11 @@ class EmergencyStop:
         self._asked: dict[ClientOrderId, int] = {}
         self._tries: dict[_Key, int] = {}
         self._next_try: dict[_Key, int] = {}
+        self._sent: dict[_Key, list[ClientOrderId]] = {}
+        """The closing orders of the last try, until they are judged."""
         self._problems: dict[str, str] = {}
-        self._left: dict[_Key, str] = {}
+        self._left: dict[_Key, tuple[str, bool]] = {}
+        """Why a position could not be closed, and whether that is final."""
 
     def begin(self, now: int) -> Progress:
         """Block new orders and take the first steps; harmless when it already was begun."""
@@ -209,13 +178,15 @@ class EmergencyStop:
     def timers(self) -> StopTimers:
         """When it did what."""
         tries = [(*key, tries, self._next_try.get(key, 0)) for key, tries in self._tries.items()]
-        return StopTimers(began=self._began, asked=dict(self._asked), tries=tries)
+        sent = [(*key, list(ids)) for key, ids in self._sent.items()]
+        return StopTimers(began=self._began, asked=dict(self._asked), tries=tries, sent=sent)
 
     def go_on_from(self, timers: StopTimers) -> None:
         """Take over the pace of another process."""
         self._began, self._asked = timers.began, dict(timers.asked)
         self._tries = {(owner, account, market): tries for owner, account, market, tries, _ in timers.tries}
         self._next_try = {(owner, account, market): due for owner, account, market, _, due in timers.tries}
+        self._sent = {(owner, account, market): list(ids) for owner, account, market, ids in timers.sent}
 
     def advance(self, now: int) -> Progress:
         """Cancel and close as far as is possible now. Refusals are noted and tried again, never raised."""
@@ -234,16 +205,26 @@ class EmergencyStop:
         orders = sum(1 for order in self._state.orders.values() if self._covers(order))
         return Progress(
             scope=self.scope,
+            reason=self.reason,
+            actor=self._actor,
+            began=self._began,
             orders=orders,
-            positions=sum(1 for key in held if key not in self._left),
-            left=tuple(self._left.values()),
+            positions=sum(1 for key in held if not self._left.get(key, ("", False))[1]),
+            left=tuple(self._unclosable(key, *self._left[key]) for key in held if key in self._left),
             problems=tuple(self._problems.values()),
+        )
+
+    def _unclosable(self, key: _Key, reason: str, final: bool) -> Unclosable:
+        owner, account, instrument = key
+        quantity = self._state.owned[key].quantity
+        return Unclosable(
+            owner=owner, account=account, instrument=instrument, quantity=quantity, reason=reason, final=final
         )
 
     # --- cancelling --------------------------------------------------------------------------------------------------
 
     def _covers(self, order: Order) -> bool:
-        return self.scope.covers(order.instrument, order.owner)
+        return self.scope.covers(self._state, order.owner, order.account, order.instrument)
 
     def _to_cancel(self) -> list[Order]:
         orders = self._state.orders.values()
@@ -263,7 +244,7 @@ class EmergencyStop:
         return [
             key
             for key, position in self._state.owned.items()
-            if position.lots and key[0] != EXTERNAL and self.scope.covers(key[2], key[0]) and self._is_position(key)
+            if position.lots and key[0] != EXTERNAL and self.scope.covers(self._state, *key) and self._is_position(key)
         ]
 
     def _is_position(self, key: _Key) -> bool:
@@ -277,52 +258,65 @@ class EmergencyStop:
             for order in self._state.orders.values()
             if (order.owner, order.account, order.instrument) == key and self._covers(order)
         ]
-        if any(self._closers.sent(order) for order in working) or now < self._next_try.get(key, 0):
+        if any(self._closers.sent(order) for order in working):
             return
-        if working and now - self._began < CANCEL_WAIT_NS:
+        self._judge(key, now)
+        if now < self._next_try.get(key, 0) or (working and now - self._began < CANCEL_WAIT_NS):
             return
         instrument = self._state.instruments[instrument_id]
         side = OrderSide.SELL if self._state.owned[key].quantity > ZERO else OrderSide.BUY
         quantity, why = self._closable(key, instrument, side)
         if not quantity:
             if not working:
-                self._left[key] = why
+                self._left[key] = why, True
             return
-        self._left.pop(key, None)
-        request = OrderRequest(
-            account=account,
-            instrument=instrument_id,
-            owner=owner,
-            side=side,
-            type=OrderType.MARKET,
-            quantity=quantity,
-            reduce_only=True,
-            decision=Decision(reason=f"{EMERGENCY_REASON}: {self.reason}"),
-        )
-        # Whether the venue takes it is known later; a rejected order is simply followed by the next one.
         tries = self._tries[key] = self._tries.get(key, 0) + 1
-        self._next_try[key] = now + _PAUSES_S[min(tries, len(_PAUSES_S)) - 1] * NS_PER_S
-        self._try(f"{owner} {instrument_id}", lambda: self._closers.submit(self._port, request))
+        self._next_try[key] = now + _PAUSES_NS[min(tries, len(_PAUSES_NS)) - 1]
+        for part in _parts(quantity, instrument.current_rules.max_quantity):
+            request = OrderRequest(
+                account=account,
+                instrument=instrument_id,
+                owner=owner,
+                side=side,
+                type=OrderType.MARKET,
+                quantity=part,
+                reduce_only=True,
+                urgent=True,
+                decision=Decision(reason=f"{EMERGENCY_REASON}: {self.reason}"),
+            )
+            # Whether the venue takes it is known later; a rejected order is simply followed by the next one.
+            self._try(f"{owner} {instrument_id}", lambda request=request: self._send(key, request))  # type: ignore[misc]
+
+    def _send(self, key: _Key, request: OrderRequest) -> None:
+        self._sent.setdefault(key, []).append(self._closers.submit(self._port, request))
+
+    def _judge(self, key: _Key, now: int) -> None:
+        """Learn from the closing orders that have ended: what they closed, and why not all of it."""
+        orders = [order for client_id in self._sent.pop(key, ()) if (order := self._state.order(client_id)) is not None]
+        if not orders:
+            return
+        if all(order.status is OrderStatus.FILLED for order in orders):
+            # The venue takes no larger one at once; there is nothing to wait for.
+            self._tries[key], self._next_try[key] = 0, now
+            self._left.pop(key, None)
+            return
+        short = next(order for order in orders if order.status is not OrderStatus.FILLED)
+        if any(order.filled for order in orders):
+            self._tries[key] = 1
+        self._left[key] = _shortfall(short), self._tries.get(key, 0) >= GIVE_WAY
 
     def _closable(self, key: _Key, instrument: Instrument, side: OrderSide) -> tuple[Decimal, str]:
-        """Quantity that can be closed by one order now; with 0, why there is none."""
+        """Quantity that can be closed now; with 0, why there is none."""
         owner, account, _ = key
-        rules = instrument.current_rules
         with decimal.localcontext(VIEW):
             self._picture.look()
             open_quantity = abs(self._state.owned[key].quantity)
             most = min(self._picture.reducible(owner, account, instrument, side, everything=True), open_quantity)
-            if rules.max_quantity:
-                most = min(most, rules.max_quantity)
-            quantity = instrument.floor_quantity(most)
-            mark = self._picture.mark(instrument.id)
-            value = None if mark is None else instrument.notional(mark, quantity)
-        if quantity < max(rules.min_quantity, rules.lot) or (value is not None and value < rules.min_notional):
-            return ZERO, (
-                f"{plain(open_quantity)} {instrument.base} of {owner} in {instrument.id} is left: only {plain(most)} "
-                f"can be sold, which is below the smallest order."
-            )
-        return quantity, ""
+            why = too_small(instrument, most, self._picture.mark(instrument.id))
+            if not why:
+                return instrument.floor_quantity(most), ""
+        free = "" if most == open_quantity else f"only {plain(most)} of it is free, "
+        return ZERO, f"{free}{why}"
 
     def _try(self, what: str, action: Callable[[], object]) -> None:
         try:
@@ -335,3 +329,20 @@ class EmergencyStop:
             self._problems[what] = f"{what}: {error.message}"
         else:
             self._problems.pop(what, None)
+
+
+def _parts(quantity: Decimal, most: Decimal | None) -> list[Decimal]:
+    """A quantity in orders that the venue takes; what does not fit into them is left for the next try."""
+    if not most or quantity <= most:
+        return [quantity]
+    whole = min(int(quantity // most), PARTS)
+    rest = quantity - whole * most
+    return [most] * whole + ([rest] if rest and whole < PARTS else [])
+
+
+def _shortfall(order: Order) -> str:
+    """Why an order did not close what it was to close."""
+    if order.status is OrderStatus.REJECTED:
+        return f"the venue refuses to close it ({order.reason.rstrip('.') or 'it does not say why'})"
+    said = f" ({order.reason.rstrip('.')})" if order.reason else ""
+    return f"the book is too thin, only {plain(order.filled)} of {plain(order.quantity)} found a taker{said}"

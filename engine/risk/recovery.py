@@ -9,9 +9,9 @@ import msgspec
 
 from engine.errors import QuarterdeckError
 from engine.model.order import OrderStatus
+from engine.model.risk import BREAKER_FIELDS
 from engine.model.valuation import VIEW
 from engine.risk.scopes import Scope
-from engine.risk.uses import BREAKER_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -90,7 +90,8 @@ class RecoveryCheck:
 
     def _positions(self, scope: Scope) -> Iterator[str]:
         for order in self._state.orders.values():
-            if order.status is OrderStatus.UNKNOWN and scope.covers(order.instrument, order.owner):
+            covered = scope.covers(self._state, order.owner, order.account, order.instrument)
+            if order.status is OrderStatus.UNKNOWN and covered:
                 yield f"What became of the order {order.client_id} is not known yet."
 
     def _balances(self) -> Iterator[str]:

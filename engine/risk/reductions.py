@@ -29,7 +29,7 @@ class StateReductions:
         state = self._state
         if not state.breakers and not state.locks:
             return ONE
-        inside = (account, *Scope.keys_of(instrument, owner))
+        inside = (account, *Scope.keys_of(state, owner, account, instrument))
         factor = ONE
         for (name, scope), breaker in state.breakers.items():
             if breaker.reduces and scope in inside:

@@ -40,12 +40,25 @@ from engine.model.entries import (
 )
 from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, ParentId
 from engine.model.instrument import Instrument
+from engine.model.limit_facts import BreachEntry
 from engine.model.margin import UNLEVERED, MarginSetting
 from engine.model.order import Order
 from engine.model.position import Position
 from engine.model.regime import RegimeEntry
 from engine.model.risk_metrics import DayEquity
-from engine.state import capital, derivatives, guards, measured, money, orders, parents, registers, supervision
+from engine.state import (
+    breaches,
+    capital,
+    derivatives,
+    guards,
+    measured,
+    money,
+    orders,
+    parents,
+    quality,
+    registers,
+    supervision,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -65,6 +78,8 @@ _HANDLERS = {
     **measured.HANDLERS,
     **capital.HANDLERS,
     **parents.HANDLERS,
+    **quality.HANDLERS,
+    **breaches.HANDLERS,
     **supervision.HANDLERS,
 }
 
@@ -159,12 +174,15 @@ class EngineState:
         """Reserve, locked profit and the course of the pools of each account; missing before anything is kept."""
         self.transfers: dict[str, TransferEntry] = {}
         """Planned transfers that have not arrived, by id."""
+        self.breaches: dict[tuple[str, str], BreachEntry] = {}
+        """Limits that are exceeded, by (limit, what of)."""
         self.oco: dict[str, list[ClientOrderId]] = {}
         """Open members of each OCO group; derived from `orders`."""
         self.parents: dict[ParentId, Parent] = {}
         """Parent orders that have not ended."""
         self.ended_parents: dict[ParentId, Parent] = {}
         """The last ended ones, oldest first."""
+        self.mark_outs: dict[str, quality.AwaitedMark] = {}
         self.families: dict[ParentId, list[ClientOrderId]] = {}
         """Open orders of each parent, oldest first; derived from `orders`."""
 
@@ -361,6 +379,7 @@ _MAPS: dict[str, Any] = {
     "moved": list[tuple[tuple[AccountId, InstrumentId], list[Moved]]],
     "payments": list[tuple[str, int]],
     "funding_cursors": list[tuple[AccountId, str]],
+    "breaches": list[tuple[tuple[str, str], BreachEntry]],
     "regimes": list[tuple[tuple[str, str], RegimeEntry]],
     "adapted": list[tuple[tuple[str, str], AdaptedEntry]],
     "equity_days": list[tuple[int, DayEquity]],
@@ -370,4 +389,5 @@ _MAPS: dict[str, Any] = {
     "transfers": list[tuple[str, TransferEntry]],
     "parents": list[tuple[ParentId, Parent]],
     "ended_parents": list[tuple[ParentId, Parent]],
+    "mark_outs": list[tuple[str, quality.AwaitedMark]],
 }

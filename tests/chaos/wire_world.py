@@ -36,6 +36,7 @@ from engine.venues.coinbase import private as coinbase_private
 from engine.venues.limits.rules import BINANCE_USDM_LIMITS, Limit, lowered
 from engine.venues.native import maintenance, proof, search, transport, witness
 from engine.venues.native.connection import StreamConnection
+from tests.kit.limits import WIDE
 from tests.wire.accounts import StaticCredentials
 from tests.wire.coinbase.keys import ec_fields
 from tests.wire.venues import make_simulator
@@ -75,6 +76,7 @@ IN_FLIGHT = 8
 turns and not seconds, for a busy machine may stand still."""
 UNANSWERED = (OrderStatus.PENDING, OrderStatus.SUBMITTED, OrderStatus.UNKNOWN)
 LIMITS = {
+    **{name: str(figure) for name, figure in WIDE.items()},
     "max_orders_per_second": 1000,
     "max_orders_per_minute": 60_000,
     "max_total_positions": 100,
@@ -159,6 +161,8 @@ class Harbour:
     """How often an order of an id reached the exchange's matching."""
     breaches: Counter[str] = field(default_factory=Counter)
     """Requests that came although the exchange had asked for a pause, by path and what had been told to pause."""
+    symbols: tuple[str, ...] = ()
+    """What is traded here; none for what `MARKETS` says."""
     pauses: int = 0
     beats: int = 0
     _quiet: dict[str, tuple[int, float]] = field(default_factory=dict)
@@ -166,6 +170,7 @@ class Harbour:
     _told: str = ""
 
     def __post_init__(self) -> None:
+        self.symbols = self.symbols or MARKETS[self.kind]
         self.exchange, self.venue = self.simulator.exchange, self.simulator.exchange.venue
         self._place, self._respond = self.exchange.place, self.simulator.respond
         self.exchange.place = self._noted  # type: ignore[method-assign]
@@ -174,7 +179,7 @@ class Harbour:
     @property
     def instruments(self) -> list[Instrument]:
         """What is traded here."""
-        return [i for i in self.exchange.instruments.values() if i.symbol in MARKETS[self.kind]]
+        return [i for i in self.exchange.instruments.values() if i.symbol in self.symbols]
 
     def _noted(self, command: OrderCommand, terms: dict[str, Any] | None = None, *, place: str = "order") -> Any:
         self.arrivals[command.client_id] += 1
@@ -263,17 +268,25 @@ class World:
         hurry: Waits of the engine.
         rate: Events a second of each market.
         more: Lines of the settings that come first.
+        harbours: Exchanges that are already made; None for those of `kinds` over the simulated market.
     """
 
     def __init__(
-        self, home: Path, kinds: tuple[str, ...], seed: int, hurry: Hurry, rate: float = 10.0, more: str = ""
+        self,
+        home: Path,
+        kinds: tuple[str, ...],
+        seed: int,
+        hurry: Hurry,
+        rate: float = 10.0,
+        more: str = "",
+        harbours: list[Harbour] | None = None,
     ) -> None:
         self.home = home
         self.kinds = kinds
         self.seed = seed
         self.hurry = hurry
         self.clock = SystemClock()
-        self.harbours = [_harbour(kind, self.clock, seed + n, rate) for n, kind in enumerate(kinds)]
+        self.harbours = harbours or [_harbour(kind, self.clock, seed + n, rate) for n, kind in enumerate(kinds)]
         self.more = more
         self.terms: tuple[str, ...] = ()
         """Lines of the settings of every exchange."""
@@ -291,7 +304,7 @@ class World:
         lines = [self.more, "[paper]", "enabled = false"]
         for harbour in self.harbours:
             addresses = ", ".join(f'{name} = "{where}"' for name, where in harbour.simulator.addresses.items())
-            symbols = ", ".join(f'"{symbol}"' for symbol in MARKETS[harbour.kind])
+            symbols = ", ".join(f'"{symbol}"' for symbol in harbour.symbols)
             lines += [
                 f"[venues.{harbour.kind}]",
                 'mode = "live"',

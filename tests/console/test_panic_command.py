@@ -88,11 +88,11 @@ class Link:
 
 
 async def test_what_another_release_cannot_be_asked_is_not_said_to_be_closed() -> None:
-    found = await panic_command._until_done(Link(skew="It is older."), 1.0)  # type: ignore[arg-type]
+    found = await panic_command._until_done(Link(skew="It is older."), "all", 1.0)  # type: ignore[arg-type]
     assert found["left"] == ["positions were not looked at: It is older."]
 
 
 async def test_an_engine_that_hangs_after_its_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(panic_command, "ANSWER_S", 0.01)
     with pytest.raises(TimeoutError):
-        await panic_command._until_done(Link(hangs=True), 60.0)  # type: ignore[arg-type]
+        await panic_command._until_done(Link(hangs=True), "all", 60.0)  # type: ignore[arg-type]

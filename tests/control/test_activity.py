@@ -14,7 +14,8 @@ from tests.kit.histories import PROPERTY_MIX, HistoryMaker
 
 SILENT = {
     "AccountOpened", "BotConfigured", "BotMemorySaved", "BotRestartPlanned", "EpochOpened", "EquityRecorded",
-    "FillsCaughtUp", "FundingCaughtUp", "InstrumentDefined", "MarkRecorded", "OrderAmendRequested", "OrderAmended",
+    "FillsCaughtUp", "FundingCaughtUp", "InstrumentDefined", "MarkOutRecorded", "MarkRecorded",
+    "OrderAmendRequested", "OrderAmended",
     "OrderCancelRequested", "OrderSubmitted", "PeakRecorded", "PeriodBegan", "PoolsMeasured", "RiskMeasured",
     "TradeEnded", "Transferred",
 }  # fmt: skip

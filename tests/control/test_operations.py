@@ -335,13 +335,22 @@ async def test_an_emergency_stop_may_leave_positions(on: Deck) -> None:
 
 
 async def test_limits_change_what_passes_and_faults_change_nothing(on: Deck) -> None:
-    view = await on.call("risk.set_limits", limits={"max_position_size_pct": "0.5"})
+    view = await on.call("risk.set_limits", limits={"max_position_size_pct": "0.5", "max_class_exposure": "1"})
     assert any(row.name == "max_position_size_pct" or "50" in row.limit for row in view.limits)
     await on.market(quantity="0.05")
     with pytest.raises(ConfigurationError, match="Nothing was changed"):
         await on.call("risk.set_limits", limits={"max_position_size_pct": "7", "nonsense": 1})
     with pytest.raises((ConflictError, NotFoundError)):
         await on.call("risk.reset_breaker", breaker="daily_loss", reason="why not")
+
+
+async def test_a_size_is_suggested_by_the_method_of_the_limits(on: Deck) -> None:
+    found = await on.call("orders.suggest_size", instrument=BTC)
+    assert (found.method, found.words, found.reason) == ("fixed_percentage", "fixed percentage, base 2 % of equity", "")
+    assert (await on.call("orders.preview", instrument=BTC, side="buy", quantity=found.quantity)).passed
+    await on.call("risk.set_limits", limits={"position_size_method": "kelly"})
+    again = await on.call("orders.suggest_size", instrument=BTC)
+    assert (again.method, again.quantity) == ("kelly", found.quantity)
 
 
 # --- bots ------------------------------------------------------------------------------------------------------------

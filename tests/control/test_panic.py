@@ -22,14 +22,16 @@ from engine.control.host import PAPER_ACCOUNT, EngineHost, build_engine
 from engine.control.lock import find_holder
 from engine.control.notify import watchdog_socket
 from engine.control.panic import PanicReport, stop_directly
-from engine.control.panic_venue import PanicLog, empty_accounts
+from engine.control.panic_scope import check_scope
+from engine.control.panic_venue import PanicLog, Part, empty_accounts
 from engine.control.takeover import take_over
-from engine.errors import EngineError, StateConsistencyError
+from engine.errors import EngineError, NotFoundError, StateConsistencyError, ValidationError
 from engine.model.account import Account, TradingMode
 from engine.model.entries import BotState, TradingState
 from engine.model.ids import AccountId, Currency, InstrumentId
 from engine.model.order import OrderStatus
 from engine.model.venue import VenueBalance
+from engine.risk.scopes import Emergency
 from storage.journal.reader import Query, Reader
 from tests.conftest import ROOT
 from tests.control.house import BTC, deck
@@ -124,10 +126,55 @@ async def test_a_hung_or_killed_engine_is_replaced_and_everything_is_closed_once
         assert on.engine.state.bots[next(iter(on.engine.state.bots))].state is BotState.RUNNING
 
 
+@pytest.mark.parametrize("scope", ["venue:OKX", "account:main", "strategy:grid", "bot:t2", "symbol:SIM:BTC/USD"])
+async def test_a_misspelt_part_costs_no_engine_its_life(
+    home: Path, engine: subprocess.Popen[bytes], scope: str
+) -> None:
+    await trade(home)
+    engine.send_signal(signal.SIGSTOP)
+    report = PanicReport()
+    with pytest.raises(NotFoundError, match="There is no"):
+        await stop_directly(home, "smoke", wait_s=20, say=lambda _: None, report=report, scope=scope)
+    assert (engine.poll(), report.killed) == (None, ())
+
+
+async def test_a_part_is_stopped_without_the_engine_and_the_rest_left(
+    home: Path, engine: subprocess.Popen[bytes]
+) -> None:
+    _, resting = await trade(home)
+    engine.send_signal(signal.SIGSTOP)
+    report = PanicReport()
+    await stop_directly(home, "smoke", wait_s=20, say=lambda _: None, report=report, scope=f"symbol:{ETH}")
+    assert (report.killed, report.cancelled, report.closed, report.left) == ((engine.pid,), [resting], [], [])
+    async with deck(home) as on:
+        assert list(on.engine.state.halts) == [f"instrument:{ETH}"]
+        assert [p.instrument for p in on.engine.state.owned.values() if p.lots] == [BTC]
+
+
+@pytest.mark.parametrize(
+    ("scope", "without", "says"),
+    [
+        ("bot:t1", False, "cannot be read"),
+        ("strategy:grid", True, "Without the journal nobody knows"),
+        ("venue:OKX", True, "There is no venue OKX"),
+        ("account:main", False, "There is no account main"),
+    ],
+)
+def test_without_a_journal_that_can_be_read_a_part_is_told_from_the_settings(
+    home: Path, scope: str, without: bool, says: str
+) -> None:
+    (home / "journal.db").write_bytes(b"nothing that can be read")
+    settings = build_engine(home).settings
+    with pytest.raises((ValidationError, NotFoundError), match=says):
+        check_scope(home, settings, scope, without_journal=without)
+    for known in ("all", "venue:SIM", "account:paper", "symbol:BTC/USDT"):
+        check_scope(home, settings, known, without_journal=without)
+
+
 async def test_nothing_is_entered_between_the_start_and_the_stop(home: Path) -> None:
     async with deck(home) as on:
         await on.limit(quantity="0.003")
-    host = EngineHost(home, build_engine(home).settings, emergency="smoke")
+    host = EngineHost(home, build_engine(home).settings, emergency=Emergency("smoke"))
     await host.start()
     try:
         assert host.engine is not None
@@ -209,7 +256,7 @@ async def test_a_coin_that_nothing_trades_is_not_said_to_be_gone(tmp_path: Path)
     venue, report, log = Keeper(clock), PanicReport(), PanicLog(tmp_path / "panic.log", clock, print)
     base = Currency("USDT")
     account = Account(id=PAPER_ACCOUNT, venue=venue.id, mode=TradingMode.PAPER, base_currency=base)
-    await empty_accounts(venue, [account], clock=clock, log=log, wait_s=1, say=lambda _: None, report=report)
+    await empty_accounts(venue, [account], Part(), clock=clock, log=log, wait_s=1, say=lambda _: None, report=report)
     log.close()
     assert (report.done, report.left) == (False, ["5 DOGE of the account paper"])
 

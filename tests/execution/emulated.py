@@ -57,7 +57,7 @@ class Emulated(House):
             allowed=lambda: self.allowed,
             margins=self.dispatcher.margins,
             errors=self.errors,
-            closing=lambda instrument, owner: self.emergency,
+            closing=lambda order: self.emergency,
         )
 
     def _doubt(self) -> None:

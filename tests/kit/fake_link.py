@@ -29,7 +29,7 @@ from engine.model.order import OrderSide, OrderStatus, OrderType
 from tests.kit import fake_data, fake_keys, fake_market
 from tests.kit.fake_bots import bot_report
 from tests.kit.fake_market import MINUTE, NOW
-from tests.kit.fake_ticket import preview_order
+from tests.kit.fake_ticket import preview_order, suggest_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -232,6 +232,7 @@ class FakeLink:
             "market.trades": lambda asked: self._snapshot("market.trades", asked),
             "market.tickers": lambda _: list(self.data["market.tickers"]),
             "orders.preview": preview_order,
+            "orders.suggest_size": suggest_size,
             "orders.place": self._place,
             "orders.cancel": self._cancel,
             "orders.replace": self._replace,

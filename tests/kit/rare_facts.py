@@ -30,6 +30,7 @@ from engine.model.verification import BALANCES, CHECKS, Finding, Grade
 from tests.kit.capital_facts import capital
 from tests.kit.guard_facts import guard
 from tests.kit.measured_facts import measured
+from tests.kit.quality_facts import quality
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -234,6 +235,17 @@ def perpetual(maker: HistoryMaker) -> None:
         maker.close_by_force(instrument)
 
 
+def limit(maker: HistoryMaker) -> None:
+    """A limit is exceeded or kept again."""
+    rng = maker.rng
+    name, scope = rng.choice((("max_class_exposure", "bitcoin"), ("max_portfolio_exposure", "")))
+    used, most = Decimal(rng.randrange(100, 9_000)), Decimal(2_500)
+    if rng.randrange(2) == 0:
+        maker.book(ev.LimitBreached(limit=name, scope=scope, used=used, most=most, reason="a price has moved"))
+    else:
+        maker.book(ev.LimitHealed(limit=name, scope=scope, used=used, most=most, reason="it came back"))
+
+
 def restart(maker: HistoryMaker) -> None:
     """A failed bot shall be brought back, was tried, is given up, or is forgotten."""
     rng, ts, bots = maker.rng, maker.records[-1].ts, list(maker.state.bots)
@@ -263,6 +275,8 @@ RARE: Mapping[str, Callable[[HistoryMaker], None]] = {
     "guard": guard,
     "measured": measured,
     "parent": parent,
+    "quality": quality,
+    "limit": limit,
     "restart": restart,
 }
 """By name of the action."""

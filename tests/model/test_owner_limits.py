@@ -80,7 +80,7 @@ FRACTIONS = st.decimals(min_value=D("0.001"), max_value=1, places=3)
 def test_whatever_a_bot_says_nothing_is_loosened(values: dict[str, object]) -> None:
     limits = RiskLimits(allow_short=True)
     own = owner_limits(values)
-    merged = own.alike(limits)
+    merged = own.stricter(limits)
     assert limits.loosened_by(merged) == ()
     assert RiskLimits.model_validate(merged.model_dump()) == merged, "and they fit together"
     assert set(own.looser_than(limits)) == {n for n, v in own.named().items() if v > getattr(limits, n)}

@@ -12,7 +12,6 @@ from engine.bots.bot import Bot
 from engine.errors import ConflictError, OrderRejectionError, ValidationError
 from engine.execution.effects import CancelEffect, PlaceEffect
 from engine.model.entries import TradingState
-from engine.model.limits import RiskLimits
 from engine.model.order import OrderStatus, OrderType
 from engine.model.risk import RefusalCode
 from engine.model.signal import Signal, SignalAction, SignalDirection
@@ -20,12 +19,13 @@ from engine.risk.department import RiskDepartment
 from engine.risk.scopes import Scope
 from engine.strategy.runner import StrategyRunner
 from strategies.static.trend_following import TrendFollowing
+from tests.kit.limits import loose
 from tests.risk.house import BOT, BTC, BUY, ETH, OTHER_BOT, PAPER, PERP, SELL, SOL, VENUE, House
 
 if TYPE_CHECKING:
     from engine.model.order import Order
 
-WIDE = RiskLimits(max_position_size_pct=D(1), allow_short=True)
+WIDE = loose(max_position_size_pct=D(1), allow_short=True)
 
 
 def busy() -> House:
@@ -95,16 +95,14 @@ def test_cancels_without_effect_are_asked_for_again_and_then_what_is_free_is_clo
     house.trade(BUY, "0.01")
     stuck = house.submit(SELL, "0.004", type=OrderType.STOP_LOSS, stop_price="48000", reduce_only=True)
     house.risk.emergency("anna", "venue hangs")
-    for _ in range(9):
-        tick(house)
-    assert len(house.facts(ev.OrderCancelRequested)) == 2
+    tick(house)
     assert closing(house) == []
     tick(house)
     (order,) = closing(house)
     assert order.quantity == D("0.006")
     house.fill(order)
     house.cancelled(stuck)
-    tick(house, 5)
+    tick(house)
     (order,) = closing(house)
     assert order.quantity == D("0.004")
 
@@ -132,7 +130,7 @@ def test_rejected_closing_orders_are_sent_again_with_growing_pauses() -> None:
             rejected = ev.OrderRejected(client_id=order.client_id, code="down", reason="down", ts=house.now)
             house.desk.on_event(PAPER, rejected)
         tick(house)
-    assert sent == [0, 1, 3, 7, 15, 30]
+    assert sent == [0, 1, 2, 4, 8, 16, 31]
 
 
 def test_a_bot_that_protects_its_position_anew_cannot_hold_the_stop_up() -> None:
@@ -197,12 +195,74 @@ def test_large_positions_are_closed_in_orders_the_venue_takes() -> None:
     for _ in range(2):
         house.trade(BUY, "80")
     house.risk.emergency("anna", "stop")
-    for expected in ("100", "60"):
-        (order,) = closing(house)
-        assert order.quantity == D(expected)
+    orders = closing(house)
+    assert [order.quantity for order in orders] == [D(100), D(60)]
+    assert all(isinstance(effect, PlaceEffect) and effect.command.urgent for effect in house.outbox[-2:])
+    for order in orders:
         house.fill(order)
-        tick(house, 20)
     assert house.held() == 0
+
+
+def test_more_than_a_few_parts_follow_as_soon_as_those_before_are_filled() -> None:
+    house = House(WIDE, funds="100000000")
+    for _ in range(7):
+        house.trade(BUY, "100")
+    house.trade(BUY, "50")
+    house.risk.emergency("anna", "stop")
+    sent = []
+    while orders := closing(house):
+        sent.append([order.quantity for order in orders])
+        for order in orders:
+            house.fill(order)
+        tick(house, 0.25)
+    assert sent == [[D(100)] * 5, [D(100), D(100), D(50)]]
+    assert house.held() == 0
+
+
+def test_what_a_thin_book_leaves_is_named_at_once_and_tried_again() -> None:
+    house = House(WIDE)
+    house.trade(BUY, "0.01")
+    house.risk.emergency("anna", "stop")
+    (order,) = closing(house)
+    house.fill(order, "0.004")
+    house.desk.on_event(PAPER, ev.OrderCanceled(client_id=order.client_id, reason="no more within 2 %", ts=house.now))
+    tick(house, 0.25)
+    (stop,) = house.risk.stops
+    (left,) = stop.left
+    assert (left.quantity, left.final, stop.done) == (D("0.006"), False, False)
+    assert left.reason == "the book is too thin, only 0.004 of 0.01 found a taker (no more within 2 %)"
+    # nothing at all found a taker three times in a row: it counts as done, and is tried on
+    for pause in (1, 2, 4):
+        tick(house, pause)
+        (order,) = closing(house)
+        assert order.quantity == D("0.006")
+        house.desk.on_event(PAPER, ev.OrderCanceled(client_id=order.client_id, reason="", ts=house.now))
+        tick(house, 0)
+    (stop,) = house.risk.stops
+    assert (stop.left[0].final, stop.done) == (True, True)
+    tick(house, 8)
+    (order,) = closing(house)
+    house.fill(order)
+    tick(house, 0)
+    assert house.risk.stops[0].left == ()
+
+
+def test_the_next_process_knows_why_the_last_try_was_in_vain() -> None:
+    house = House(WIDE)
+    house.trade(BUY, "0.01")
+    house.risk.emergency("anna", "stop")
+    (order,) = closing(house)
+    carried = house.risk.carry()
+    house.restart(WIDE)
+    house.risk.take(carried)
+    house.risk.tick(house.now)
+    # it is ours still, and nothing else is sent beside it
+    assert closing(house) == [order]
+    house.fill(order, "0.004")
+    house.desk.on_event(PAPER, ev.OrderCanceled(client_id=order.client_id, reason="", ts=house.now))
+    tick(house, 0)
+    (left,) = house.risk.stops[0].left
+    assert left.quantity == D("0.006")
 
 
 def test_what_is_too_small_to_be_sold_is_left_and_named() -> None:
@@ -212,9 +272,9 @@ def test_what_is_too_small_to_be_sold_is_left_and_named() -> None:
     progress = house.risk.emergency("anna", "stop")
     assert progress.done
     assert closing(house) == []
-    assert progress.left == (
-        "0.00001 BTC of manual in SIM:BTC/USDT is left: only 0.00001 can be sold, which is below the smallest order.",
-    )
+    assert [one.words for one in progress.left] == [
+        "0.00001 of manual in SIM:BTC/USDT is left: worth less than the smallest order of 10 USDT."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -263,7 +323,7 @@ def test_the_closing_orders_leave_as_placed_effects() -> None:
 
 def test_before_the_desk_is_there_it_says_so() -> None:
     house = House()
-    alone = RiskDepartment(house.ledger, house, RiskLimits(), PAPER)
+    alone = RiskDepartment(house.ledger, house, loose(), PAPER)
     with pytest.raises(ConflictError, match="still starting"):
         alone.emergency("anna", "stop")
 

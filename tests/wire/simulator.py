@@ -150,6 +150,8 @@ class Simulator:
         """WebSocket connections ever opened."""
         self.unknown: Counter[str] = Counter()
         """Requests to paths that the venue does not have: a client that makes any is wrong, or this simulator is."""
+        self.latency_s = 0.0
+        """Real seconds from a request's leaving to its answer's arrival, beside what the machine takes."""
         self.port = 0
         self.tls = False
         self._table = [(route, route.pattern()) for route in self.routes]
@@ -265,6 +267,7 @@ class Simulator:
             request.remote or "",
         )
         call.params = self._params(call)
+        await self._travel()
         if self.faults.armed and (lost := self.faults.strike(Fault.LOST_REQUEST, call.place)):
             self._record(call, 0, 0, lost.kind)
             return self._reset(request)
@@ -278,9 +281,15 @@ class Simulator:
                         await asyncio.wait_for(self._stopping.wait(), _HUNG_S)
                 return self._reset(request)
         self._record(call, reply.status, weight, "")
+        await self._travel()
         body = reply.body if isinstance(reply.body, bytes) else msgspec.json.encode(reply.body)
         headers = {**self.headers(route, call), **reply.headers}
         return web.Response(body=body, status=reply.status, headers=headers, content_type=reply.content_type)
+
+    async def _travel(self) -> None:
+        """One way between a client and here."""
+        if self.latency_s:
+            await asyncio.sleep(self.latency_s / 2)
 
     def respond(self, call: Call) -> tuple[Reply, float, Route | None]:
         """Answer a request: find its endpoint, let faults, limits and signature speak first, then the venue."""
@@ -357,6 +366,7 @@ class Simulator:
         ws = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=2**22, timeout=0.2)
         await ws.prepare(request)
         socket = Socket(self.exchange, ws, request.transport, request.rel_url.raw_path_qs)
+        socket.delay_s = self.latency_s / 2
         hear = self.accept(socket)
         if hear is None:
             self.unknown[f"WS {request.path}"] += 1

@@ -56,6 +56,8 @@ class Socket:
         """Real seconds of the same."""
         self._ws = ws
         self._transport = transport
+        self.delay_s = 0.0
+        """Real seconds that a message of ours is on its way."""
         self._queue: asyncio.Queue[bytes | str | None] = asyncio.Queue()
         self._held: bytes | None = None
 
@@ -121,6 +123,9 @@ class Socket:
             return
         if self._queue.qsize() >= _MOST_QUEUED:
             self.drop()
+        elif self.delay_s:
+            # Messages with the same delay keep their order.
+            asyncio.get_running_loop().call_later(self.delay_s, self._queue.put_nowait, data)
         else:
             self._queue.put_nowait(data)
 

@@ -6,10 +6,12 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from engine import events as ev
+from engine.control.closing import close_position
 from engine.control.live.admission import live_change, live_order
 from engine.control.present.listing import listed
 from engine.control.present.orders import fill_row, order_row, preview, to_request
 from engine.control.present.portfolio import balance_rows, overview, position_rows
+from engine.control.present.sizes import suggestion
 from engine.control.registry import Role, Tier, operation
 from engine.control.requests import (
     CancelAll,
@@ -22,12 +24,13 @@ from engine.control.requests import (
     PlaceOrder,
     PreviewOrder,
     ReplaceOrder,
+    SuggestSize,
 )
 from engine.control.requests_listing import ListPositions, ListRows
+from engine.control.slippage import bounded
 from engine.control.views import EquityPoint
 from engine.errors import ConflictError, ValidationError
 from engine.model.ids import MANUAL, ClientOrderId, InstrumentId, Owner
-from engine.model.order import Decision, OrderRequest, OrderSide, OrderType
 from storage.journal.reader import Query
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
     from engine.control.context import Context
     from engine.control.views import BalanceRow, FillRow, OrderPreview, OrderRow, PortfolioOverview, PositionRow
+    from engine.control.views_orders import SizeSuggestion
     from engine.model.ids import AccountId
     from engine.model.order import Order
 
@@ -50,6 +54,12 @@ async def preview_order(context: Context, request: PreviewOrder) -> OrderPreview
     return preview(context.need_engine(), request)
 
 
+@operation("orders.suggest_size", SuggestSize)
+async def suggest_size(context: Context, request: SuggestSize) -> SizeSuggestion:
+    """The size of an entry by the method of the limits, as a bot's would be, capped by every limit."""
+    return suggestion(context.need_engine(), request)
+
+
 @operation("orders.place", PlaceOrder, Role.TRADER, mutates=True, tier=Tier.CONFIRM)
 async def place(context: Context, request: PlaceOrder) -> OrderRow:
     """Place an order by hand, through the same gate as every other."""
@@ -57,6 +67,8 @@ async def place(context: Context, request: PlaceOrder) -> OrderRow:
     engine.unit(InstrumentId(request.instrument))
     engine.hub.market(InstrumentId(request.instrument))
     wanted = to_request(engine, request, request.quantity, request.reason)
+    if request.max_slippage is not None:
+        wanted = bounded(engine, wanted, request.max_slippage)
     with live_order(context, wanted, request.live):
         order = engine.desk.submit(wanted)
     return order_row(engine, order)
@@ -205,48 +217,7 @@ async def close(context: Context, request: ClosePosition) -> list[OrderRow]:
     position = engine.state.owned.get((owner, account, instrument))
     if position is None or not position.lots:
         raise ConflictError(f"{request.owner} has no position in {request.instrument}.")
-    bot = engine.bots.running.get(owner)
-    if bot is not None:
-        engine.bots.close_position(engine.state.bots[owner], f"closed by {context.actor}")
-        return [order_row(engine, order) for order in bot.orders()]
-    known = engine.state.instruments[instrument]
-    engine.algos.cancel_matching(
-        lambda parent: (parent.owner, parent.account, parent.instrument) == (owner, account, instrument),
-        "the position is being closed",
-    )
-    side = OrderSide.SELL if position.quantity > 0 else OrderSide.BUY
-    working = engine.desk.cancel_matching(
-        lambda o: (o.owner, o.account, o.instrument, o.side) == (owner, account, instrument, side),
-        "the position is being closed",
-    )
-    if working:
-        await _until_ended(context, {order.client_id for order in working})
-    quantity = known.floor_quantity(abs(position.quantity))
-    if not quantity or (position.quantity > 0) != (side is OrderSide.SELL):
-        raise ConflictError(f"Nothing of the position in {request.instrument} is left that could be closed.")
-    order = engine.desk.submit(
-        OrderRequest(
-            account=account,
-            instrument=instrument,
-            owner=owner,
-            side=side,
-            type=OrderType.MARKET,
-            quantity=quantity,
-            reduce_only=True,
-            decision=Decision(reason=f"closed by {context.actor}"),
-        )
-    )
-    return [order_row(engine, order)]
-
-
-async def _until_ended(context: Context, ids: set[ClientOrderId], deadline_s: float = 5.0) -> None:
-    """Wait until cancels are confirmed: until then the units are promised to those orders."""
-    engine = context.need_engine()
-    end = engine.clock.monotonic() + int(deadline_s * 1e9)
-    while any(client_id in engine.state.orders for client_id in ids):
-        if engine.clock.monotonic() > end:
-            raise ConflictError("The venue has not confirmed the cancels yet; try again in a moment.")
-        await engine.clock.sleep(0.02)
+    return [order_row(engine, order) for order in await close_position(context, position, owner)]
 
 
 def _owner(context: Context, name: str) -> Owner:

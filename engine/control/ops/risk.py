@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.control.live.admission import need_deliberate
+from engine.control.present.emergency import scope_of
 from engine.control.present.risk import risk_view
 from engine.control.registry import Role, Tier, operation
 from engine.control.requests import BreakerReset, EmergencyStop, Empty, Halt, Resume, SetLimits
@@ -29,32 +30,36 @@ async def limits(context: Context, _: Empty) -> list[LimitRow]:
 
 @operation("risk.halt", Halt, Role.TRADER, mutates=True, tier=Tier.CONFIRM, emergency=True)
 async def halt(context: Context, request: Halt) -> RiskView:
-    """Stop new orders, or let them only reduce positions."""
+    """Stop new orders of a part of trading, or let them only reduce positions."""
     engine = context.need_engine()
     state = TradingState.REDUCING if request.reducing else TradingState.HALTED
-    engine.risk.hold(context.actor, request.reason, state)
+    engine.risk.hold(context.actor, request.reason, state, scope_of(engine, request.scope))
     return risk_view(engine)
 
 
 @operation("risk.resume", Resume, Role.ADMIN, mutates=True, tier=Tier.CONFIRM)
 async def resume(context: Context, request: Resume) -> RiskView:
-    """Let trading go on, once every check has passed; with real money an armed console is asked for."""
+    """Let a part of trading go on, once every check has passed; with real money an armed console is asked for."""
     engine = context.need_engine()
     need_deliberate(context, request.live)
-    engine.risk.release(context.actor, request.reason)
+    engine.risk.release(context.actor, request.reason, scope_of(engine, request.scope))
     return risk_view(engine)
 
 
 @operation("risk.emergency_stop", EmergencyStop, Role.TRADER, mutates=True, tier=Tier.CONFIRM, emergency=True)
 async def emergency_stop(context: Context, request: EmergencyStop) -> RiskView:
-    """Block new orders, cancel all open ones and close all positions."""
+    """Block new orders of a part of trading, cancel its open ones and close its positions, all at once."""
     engine = context.need_engine()
+    scope = scope_of(engine, request.scope)
     if request.close:
-        engine.risk.emergency(context.actor, request.reason)
+        engine.risk.emergency(context.actor, request.reason, scope)
     else:
-        if engine.state.trading_state() is not TradingState.HALTED:
-            engine.risk.hold(context.actor, request.reason, TradingState.HALTED)
-        engine.desk.cancel_matching(lambda order: not order.reduce_only, f"emergency stop by {context.actor}")
+        if engine.state.trading_state(scope.key) is not TradingState.HALTED:
+            engine.risk.hold(context.actor, request.reason, TradingState.HALTED, scope)
+        engine.desk.cancel_matching(
+            lambda o: not o.reduce_only and scope.covers(engine.state, o.owner, o.account, o.instrument),
+            f"emergency stop by {context.actor}",
+        )
     return risk_view(engine)
 
 

@@ -81,6 +81,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """Why nothing may be entered now, as a sentence; empty when it may. What protects goes on."""
     refusals: int = 0
     """Its last orders that the risk gate refused."""
+    offset: Decimal = ZERO
+    """Spreads by which a slice rests away from the own side's best price; below 0 towards the other side's."""
 
     # --- children ----------------------------------------------------------------------------------------------------
 

@@ -107,11 +107,20 @@ def _passively(view: View, plan: SchedulePlan, elapsed: int, due: Decimal, cap: 
         return [Cancel(client_id=order.client_id, why="its slice is over") for order in view.entries if late > ZERO]
     if late > ZERO:
         return _take(view, late, plan.price, cap)
-    price, quantity = view.best(side), view.sized(due - executed, cap) if due > executed else ZERO
+    price, quantity = _resting(view), view.sized(due - executed, cap) if due > executed else ZERO
     if price is None or not quantity:
         return []
     price = view.instrument.round_price(_bounded(side, price, plan.price), up=side is OrderSide.SELL)
     return [Place(type=OrderType.LIMIT, quantity=quantity, price=price, why=f"{plan.name} slice {len(begun)}")]
+
+
+def _resting(view: View) -> Decimal | None:
+    """Where a slice rests: as far from the own side's best price as lets enough of them be executed in time."""
+    side = view.parent.side
+    own, other = view.best(side), view.best(side.opposite)
+    if own is None or other is None or not view.offset:
+        return own
+    return own - view.offset * (other - own)
 
 
 def _length(plan: SchedulePlan) -> int:

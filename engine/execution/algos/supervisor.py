@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine.execution.algos.contract import Action
+    from engine.execution.algos.offsets import Offsets
     from engine.execution.desk import Desk
     from engine.ledger import Ledger
     from engine.model.algos import Parent, Plan
@@ -93,6 +94,7 @@ class Algos:
         standing: Whether a parent may act now.
         can_amend: Whether an order is changed in place where it works.
         on_stop: Hears of the error of a parent that stopped itself.
+        offsets: How far from the market slices rest; None for at the best price.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class Algos:
         standing: Callable[[Parent, int], Standing] = lambda parent, now: Standing(),
         can_amend: Callable[[Order], bool] = lambda order: True,
         on_stop: Callable[[Parent, QuarterdeckError], None] = lambda parent, error: None,
+        offsets: Offsets | None = None,
     ) -> None:
         self._ledger = ledger
         self._desk = desk
@@ -113,6 +116,7 @@ class Algos:
         self._standing = standing
         self._can_amend = can_amend
         self._on_stop = on_stop
+        self.offsets = offsets
         self._watched: dict[ParentId, _Watch] = {}
         self._asked: set[ClientOrderId] = set()
         """Orders of which this very object is asking for the end."""
@@ -292,6 +296,7 @@ class Algos:
             before=watch.before,
             blocked=blocked,
             refusals=watch.refusals,
+            offset=ZERO if self.offsets is None else self.offsets.of(parent.instrument),
         )
 
     def _watch(self, parent: Parent) -> _Watch:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from engine.execution.desk import Desk
     from engine.ledger import Ledger
-    from engine.model.ids import ClientOrderId, InstrumentId, Owner
+    from engine.model.ids import ClientOrderId
     from engine.model.order import Order
     from engine.model.venue import Venue
     from engine.resilience.handler import ErrorHandler
@@ -75,7 +75,7 @@ class Rest:
         keeper: Holds those that cannot rest at the venue.
         errors: Is told when a stop fails or cannot stand.
         allowed: Whether anything may be booked and sent now.
-        closing: Whether an emergency stop has taken over what an owner has in an instrument.
+        closing: Whether an emergency stop has taken over what an order belongs to.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Rest:
         errors: ErrorHandler,
         *,
         allowed: Callable[[], bool],
-        closing: Callable[[InstrumentId, Owner], bool],
+        closing: Callable[[Order], bool],
     ) -> None:
         self._desk = desk
         self._state = ledger.state
@@ -186,7 +186,7 @@ class Rest:
         """Hold a stop beside a target that was reached, before the one at the venue gives way to it."""
         members = self._members(target)
         left = min(self._left(members), self._most(target)) if self._is_looked_after(members) else ZERO
-        if not left or not self._is_cash(target) or self._closing(target.instrument, target.owner):
+        if not left or not self._is_cash(target) or self._closing(target):
             return
         if target.type is not _STOP and not any(self.stays(target, other) and other.is_open for other in members):
             self._place(target, members, left, here=True)
@@ -216,7 +216,7 @@ class Rest:
         if not self._is_looked_after(members):
             return
         left = min(self._left(members), self._most(of))
-        if not left or _is_wanted_end(members) or self._closing(of.instrument, of.owner):
+        if not left or _is_wanted_end(members) or self._closing(of):
             # What an emergency stop closes must not be protected beside it.
             self._failures.pop(group, None)
             self._told.discard(group)
@@ -266,7 +266,7 @@ class Rest:
         """Replace a stop that the venue does not change in place: one is held here until it has ended there."""
         members = self._members(stop)
         left = min(self._left(members), self._most(stop))
-        if not left or stop.cancel_requested or self._closing(stop.instrument, stop.owner):
+        if not left or stop.cancel_requested or self._closing(stop):
             return
         if self._place(stop, members, left, here=True):
             try:

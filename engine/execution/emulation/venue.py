@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from engine.execution.desk import Desk
     from engine.execution.margins import Margins
     from engine.ledger import Ledger
-    from engine.model.ids import AccountId, ClientOrderId, InstrumentId, Owner
+    from engine.model.ids import AccountId, ClientOrderId, InstrumentId
     from engine.model.order import Order, OrderType
     from engine.model.risk import Quotes
     from engine.model.venue import Capabilities, OrderCommand, Venue, VenueOrder
@@ -127,7 +127,7 @@ class EmulatingVenue:
         allowed: Callable[[], bool],
         margins: Margins,
         errors: ErrorHandler,
-        closing: Callable[[InstrumentId, Owner], bool],
+        closing: Callable[[Order], bool],
     ) -> None:
         """Know the engine, and take up what it held before this start.
 
@@ -139,7 +139,7 @@ class EmulatingVenue:
             allowed: Whether anything may be sent now; not while another process takes over.
             margins: Establishes at which leverage something would be opened.
             errors: Is told when what a person wants protected is not.
-            closing: Whether an emergency stop has taken over what an owner has in an instrument.
+            closing: Whether an emergency stop has taken over what an order belongs to.
         """
         self._desk, self._ledger, self._quotes = desk, ledger, quotes
         self._on_doubt, self._allowed, self._margins = on_doubt, allowed, margins

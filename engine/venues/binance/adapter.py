@@ -250,6 +250,8 @@ class BinanceAdapter(NativeVenue):
 
     @staticmethod
     def _priority(command: OrderCommand) -> Priority:
+        if command.urgent:
+            return Priority.EMERGENCY
         protects = command.reduce_only or command.type in (OrderType.STOP_LOSS, OrderType.TAKE_PROFIT)
         return Priority.PROTECT if protects else Priority.ORDER
 

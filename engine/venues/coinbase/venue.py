@@ -465,5 +465,7 @@ class CoinbaseVenue(SpotOnly, NativeVenue):
 def _priority(command: OrderCommand) -> Priority:
     from engine.venues.native.request import Priority
 
+    if command.urgent:
+        return Priority.EMERGENCY
     stops = (OrderType.STOP_LOSS, OrderType.TAKE_PROFIT)
     return Priority.PROTECT if command.reduce_only or command.type in stops else Priority.ORDER

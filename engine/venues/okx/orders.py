@@ -170,6 +170,7 @@ class OkxOrders(NativeVenue):
         # Before it leaves: without an answer this is how it is asked for.
         self._keep_route(line, command.client_id, Route(symbol, waits_as))
         urgent = Priority.PROTECT if command.reduce_only or waits_as is not None else None
+        urgent = Priority.EMERGENCY if command.urgent else urgent
         (ack,) = decode_rows(await self.ask(line, endpoint, params, priority=urgent), Ack)
         number = VenueOrderId(ack.ord_id or ack.algo_id)
         return [ev.OrderAccepted(client_id=command.client_id, venue_order_id=number, ts=ms(ack.ts) or self.venue_now())]

@@ -329,6 +329,7 @@ class BotManager(Roster):
         bot = self.running.get(owner)
         if bot is None:
             self.caretakers.hear(owner, record)
+            self.stopping.finish(owner)
             return
         self.heartbeats[bot.owner] = self._clock.now()
         if self.stopping.hears(bot.owner):

@@ -289,3 +289,17 @@ def test_limits_go_through_the_form_exactly() -> None:
 def test_the_state_never_stands_by_colour_alone(state: TradingState, word: str) -> None:
     first, _ = trading_lines(msgspec.structs.replace(fake_data.risk(), trading=state), UNICODE, NOW)
     assert word in first[0][0]
+
+
+async def test_where_not_all_limits_fit_the_most_used_come_first_and_the_rest_by_scrolling() -> None:
+    async with console(size=(80, 24), screen="risk") as deck:
+        assert "1–9 of 16 by use, j/k" in deck.text()
+        words = deck.text()
+        assert words.index("Asset class (bitcoin)") < words.index("Largest position") < words.index("Exposure ")
+        assert "Order rate" not in words
+        await deck.press("G")
+        assert "8–16 of 16 by use, j/k" in deck.text()
+        assert "Order rate" in deck.text()
+    async with console(size=(120, 40), screen="risk") as deck:
+        assert "by use" not in deck.text()
+        assert all(word in deck.text() for word in ("Venue (SIM)", "Bot (bot1)", "Three largest", "Leverage"))

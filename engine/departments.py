@@ -95,6 +95,7 @@ def make_bots(engine: Engine, library: Library) -> BotManager:
         engine.errors,
         engine._heard,
         engine.algos,
+        engine.planner,
         Supervision(
             heartbeat_s=settings.heartbeat_seconds,
             save_s=settings.save_seconds,

@@ -275,7 +275,7 @@ class CreateBot(Request):
 
 
 class ConfigureBot(CreateBot):
-    """A stopped bot's new configuration, whole."""
+    """A bot's new configuration, whole."""
 
     bot: str = Field(description="Its name or id.")
 

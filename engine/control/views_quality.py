@@ -11,7 +11,7 @@ from engine.model.ids import AccountId, Currency, InstrumentId, Owner
 from engine.model.order import OrderSide
 from engine.model.quality import Attribution, GroupQuality, OrderQuality
 
-__all__ = ["OrderScore", "QualityReport", "TradeDetail", "TradeScore", "TradeScores"]
+__all__ = ["OffsetRow", "OrderScore", "QualityReport", "TradeDetail", "TradeScore", "TradeScores"]
 
 
 class QualityReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +28,20 @@ class QualityReport(msgspec.Struct, frozen=True, kw_only=True):
     fill_rate_target: Decimal
     behind: int | None
     """Booked facts that the records do not contain yet; None when that is not known."""
+
+
+class OffsetRow(msgspec.Struct, frozen=True, kw_only=True):
+    """How far from the market slices of an instrument rest, which adapts until enough of them are executed."""
+
+    instrument: InstrumentId
+    offset: float
+    """Spreads from the own side's best price: above 0 away from the market, below 0 towards the other side's."""
+    seen: int
+    """Slices that rested and ended."""
+    filled: int
+    """Those that were executed as a whole while they rested."""
+    fill_rate: float | None
+    fill_rate_target: float
 
 
 class TradeScore(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,7 +26,7 @@ class QualitySettings(BaseModel):
         description="Seconds after an execution at which the market is noted.",
     )
     fill_rate_target: Decimal = Field(
-        Decimal("0.95"), gt=0, le=1, description="Share of limit orders that should be filled."
+        Decimal("0.95"), gt=0, lt=1, description="Share of limit orders that should be filled."
     )
 
     @field_validator("mark_out_s")

@@ -65,8 +65,8 @@ def test_all_figures_come_as_rows(run: Callable[..., tuple[int, str, str]]) -> N
     assert status == 0
     assert list(found) == ["market", "limit"]
     assert (found["limit"]["shortfall"], found["limit"]["delay"], found["limit"]["fill_rate"]) == (
-        "1.50",
-        "0.75",
+        "1.500",
+        "0.750",
         "0.75",
     )
     assert found["market"]["mark_out_300s_bps"] == ""

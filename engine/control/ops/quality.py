@@ -9,8 +9,9 @@ import msgspec
 from engine.control.ops.history import owner_names, owner_of
 from engine.control.present.quality import MOST_ORDERS, trade_detail, trade_score
 from engine.control.registry import operation
+from engine.control.requests import Empty
 from engine.control.requests_quality import QualityOf, QualitySummary, QualityTrades
-from engine.control.views_quality import QualityReport, TradeScores
+from engine.control.views_quality import OffsetRow, QualityReport, TradeScores
 from engine.errors import ConflictError, NotFoundError
 from engine.quality.summary import summarise
 
@@ -122,6 +123,24 @@ async def quality_trade(context: Context, request: QualityOf) -> TradeDetail:
             return await trade_detail(session, found, name, poor)
 
     return await context.need_reports().run(work)
+
+
+@operation("quality.offsets", Empty)
+async def quality_offsets(context: Context, request: Empty) -> list[OffsetRow]:
+    """How far from the market slices of passive schedules rest, by instrument, and how many were executed in time."""
+    offsets = context.need_engine().algos.offsets
+    rates = {} if offsets is None else offsets.rates
+    return [
+        OffsetRow(
+            instrument=instrument,
+            offset=rate.offset,
+            seen=rate.seen,
+            filled=rate.filled,
+            fill_rate=rate.rate,
+            fill_rate_target=rate.target,
+        )
+        for instrument, rate in sorted(rates.items())
+    ]
 
 
 def _not_in_the_past(context: Context) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import events as ev
 from engine.clock import SimulatedClock
+from engine.execution.algos.offsets import Offsets
 from engine.execution.algos.supervisor import Algos, Standing
 from engine.execution.desk import Desk
 from engine.execution.effects import CancelEffect, PlaceEffect
@@ -103,6 +104,7 @@ class Yard:
         instrument: Instrument | None = None,
         limits: RiskLimits = LIMITS,
         can_amend: bool = True,
+        adapts: bool = False,
         records: Sequence[ev.Record] = (),
         exchange: PaperExchange | None = None,
         clock: SimulatedClock | None = None,
@@ -133,6 +135,7 @@ class Yard:
             standing=lambda parent, now: Standing(self.blocked, self.over),
             can_amend=lambda order: can_amend,
             on_stop=lambda parent, error: self.stopped.append(error),
+            offsets=Offsets(self.ledger, 0.95) if adapts else None,
         )
         self._seq = 0
         if not records:
@@ -143,10 +146,16 @@ class Yard:
             self.ledger.record(ev.Deposited(account=PAPER, currency=Currency("BTC"), amount=D(1_000)))
             self.market("99.99", "100.01")
 
-    def again(self) -> Yard:
+    def again(self, *, adapts: bool = False) -> Yard:
         """Another process after this one was killed: the same exchange, nothing but the journal."""
         self.ledger.failed = "killed"
-        other = Yard(instrument=self.instrument, records=self.journal.records, exchange=self.exchange, clock=self.clock)
+        other = Yard(
+            instrument=self.instrument,
+            records=self.journal.records,
+            exchange=self.exchange,
+            clock=self.clock,
+            adapts=adapts,
+        )
         book = self.hub.market(BTC).book
         other.hub.on_market(book.to_snapshot(), self.clock.now())
         assert other.state.state_hash() == self.state.state_hash()

@@ -14,6 +14,7 @@ from engine.model.entries import TradingState
 from engine.model.ids import AccountId, InstrumentId, Owner
 from engine.model.limits import RiskLimits
 from screens.form import Form
+from screens.limit_board import LimitBoard
 from screens.pane import Pane
 from screens.risk_figures import changed_limits, limit_fields, limit_states, trading_lines
 from tests.kit import fake_data
@@ -351,6 +352,8 @@ async def test_where_not_all_limits_fit_the_most_used_come_first_and_the_rest_by
         words = deck.text()
         assert words.index("Asset class (bitcoin)") < words.index("Largest position") < words.index("Exposure ")
         assert "Order rate" not in words
+        board = deck.app.screen.query_one(LimitBoard)
+        board.focus()
         await deck.press("G")
         assert "8–16 of 16 by use, j/k" in deck.text()
         assert "Order rate" in deck.text()

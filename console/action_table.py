@@ -12,7 +12,7 @@ from console.action_table_form import FORM
 from console.action_table_portfolio import CAPITAL, PORTFOLIO
 from console.action_table_quality import QUALITY
 from console.action_table_replay import REPLAY
-from console.action_table_risk import RISK
+from console.action_table_risk import RISK, STOP
 from console.action_table_settings import SETTINGS
 from console.actions import Action, Tier
 
@@ -36,7 +36,7 @@ APP = (
     A("app.command", "colon", "app.palette(':')", "Command", "Type a command, such as :bots, :eth or :quit."),
     A(
         "app.emergency", "ctrl+x", "app.emergency", "STOP",
-        "Emergency stop: block new orders, cancel all orders, close all positions.",
+        "Emergency stop: block new orders, cancel, close; of everything or a part.",
         CONFIRM, footer=99, danger=True, priority=True,
     ),
     A("app.quit", "q,ctrl+c", "app.quit", "Leave", "Leave the console; the engine may go on.", CONFIRM, footer=92),
@@ -106,6 +106,7 @@ TICKET = (
     A("ticket.down", "down", "move(1)", "Down", "Go to the field below."),
     A("ticket.tick_up", "ctrl+up,pageup", "nudge(1)", "Tick up", "Raise the price or quantity by one step."),
     A("ticket.tick_down", "ctrl+down,pagedown", "nudge(-1)", "Tick down", "Lower the price or quantity by one step."),
+    A("ticket.suggest", "ctrl+t", "suggest", "Suggested", "Take the size that the configured method suggests."),
     A("ticket.side", "ctrl+b", "flip", "Buy/sell", "Change between buying and selling."),
 )
 
@@ -160,6 +161,5 @@ LOG = (A("log.copy", "y", "copy", "Copy lines", "Copy the shown lines to the ter
 
 TABLE: tuple[Action, ...] = (
     *APP, *REPLAY, *FOCUS, *DASHBOARD, *BOTS, *PORTFOLIO, *CAPITAL, *MARKET, *RISK, *BACKTESTS, *SETTINGS, *QUALITY,
-    *DIALOG,
-    *TICKET, *FORM, *CHOICE, *PALETTE, *MOVE, *TABLE_WIDGET, *LADDER, *CHART, *LOG,
+    *DIALOG, *TICKET, *STOP, *FORM, *CHOICE, *PALETTE, *MOVE, *TABLE_WIDGET, *LADDER, *CHART, *LOG,
 )  # fmt: skip

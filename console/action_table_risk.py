@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from console.actions import Action, Tier
 
-__all__ = ["RISK"]
+__all__ = ["RISK", "STOP"]
 
 A = Action
 
@@ -25,5 +25,14 @@ RISK = (
         "risk.trip", "i", "trip", "Open breaker", "Open the chosen breaker by hand until it is reset; says why.",
         Tier.CONFIRM, footer=7,
     ),
+    A(
+        "risk.stops", "p", "stops", "Emergency stops",
+        "Show every emergency stop that is not released, and what could not be closed.",
+    ),
     A("risk.unlock", "w", "unlock", "Lift lock", "Lift the chosen lock before its time; says why.", Tier.CONFIRM),
 )  # fmt: skip
+
+STOP = (
+    A("stop.next", "down", "part(1)", "Another part", "Stop the next part of trading: a venue, a market, a bot."),
+    A("stop.previous", "up", "part(-1)", "Part before", "Stop the part of trading before."),
+)

@@ -22,9 +22,7 @@ WIDGETS = ("move", "table", "ladder", "chart", "log")
 SCOPE_TITLES = {
     "app": "Everywhere", "focus": "Panes and fields", "dashboard": "Dashboard", "bots": "Bots",
     "portfolio": "Portfolio", "market": "Market", "risk": "Risk", "backtests": "Backtests", "settings": "Settings",
-    "quality": "Quality",
-    "dialog": "Dialogs",
-    "capital": "Capital",
+    "quality": "Quality", "dialog": "Dialogs", "capital": "Capital", "stop": "Emergency stop",
     "ticket": "Order ticket", "choice": "Fields with choices", "palette": "Command palette", "form": "Forms",
     "move": "Moving in tables, charts and logs", "table": "Tables", "ladder": "Order book", "chart": "Candle chart",
     "log": "Logs",

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.bots.allowance import Machine
+from engine.bots.coordinator import Coordinator
 from engine.bots.manager import BotManager
 from engine.bots.supervisor import Supervision
 from engine.capital.department import CapitalDepartment
@@ -94,6 +95,7 @@ def make_bots(engine: Engine, library: Library) -> BotManager:
         engine.errors,
         engine._heard,
         engine.algos,
+        engine.planner,
         Supervision(
             heartbeat_s=settings.heartbeat_seconds,
             save_s=settings.save_seconds,
@@ -103,6 +105,7 @@ def make_bots(engine: Engine, library: Library) -> BotManager:
         Machine.here(settings.memory_budget_mb, settings.cpu_budget_cores),
     )
     manager.limits = engine.risk.limits
+    Coordinator(engine.ledger, manager, lambda: engine.risk.gate.picture.commitments, settings.conflict_policy)
     return manager
 
 

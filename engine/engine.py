@@ -32,7 +32,6 @@ from engine.execution.dispatcher import Dispatcher
 from engine.execution.emulation import EmulatingVenue, emulated
 from engine.execution.guard import VenueGuard
 from engine.execution.ids import ClientIds
-from engine.execution.impact_desk import ImpactDesk
 from engine.health import LagMonitor
 from engine.ledger import Ledger
 from engine.logs import get_logger
@@ -41,7 +40,7 @@ from engine.model.decimals import ZERO
 from engine.model.entries import TradingState
 from engine.model.ids import AccountId, Currency, InstrumentId, venue_of
 from engine.model.valuation import Rates, Valuation, account_equity, together
-from engine.parents import make_algos
+from engine.parents import make_algos, make_impact, make_planner
 from engine.remedies import Remedies
 from engine.resilience.caution import Caution
 from engine.resilience.handler import ErrorHandler
@@ -64,8 +63,7 @@ if TYPE_CHECKING:
     from engine.market.recorder import Recorder
     from engine.model.account import Account
     from engine.model.candle import Candle
-    from engine.model.instrument import Instrument
-    from engine.model.market import BookView, MarketEvent
+    from engine.model.market import MarketEvent
     from engine.model.venue import Venue
     from engine.risk.scopes import Emergency
     from engine.venue_unit import VenuePlan
@@ -124,11 +122,11 @@ class Engine:
         self.risk = make_risk(self, first, returns)
         ids = ClientIds(journal.meta.instance, journal.epoch, journal.nonce)
         self.desk = Desk(self.ledger, self.risk.gate, self.hub, ids, self.dispatcher)
-        self.impact = ImpactDesk(clock, self._book, self._history, self.state.order)
-        self.desk.estimate = self.impact.of_request
+        self.impact = make_impact(self)
         self.dispatcher.attach(self.desk)
         self.risk.attach(self.desk)
         self.algos, self.quality = make_algos(self), make_quality(self)
+        self.planner = make_planner(self)
         self._emulations = {plan.venue.id: plan.venue for plan in venues if isinstance(plan.venue, EmulatingVenue)}
         self.inherited = inherited
         """What the process before this one left; None after a usual start."""
@@ -164,8 +162,6 @@ class Engine:
             self.dispatcher.take(inherited.carried.dispatch)
         journal.on_failure(self._on_journal_failure)
         self.ledger.subscribe(self._on_record)
-        self.impact.recall(self.state.recent.values())
-        self.ledger.subscribe(self.impact.hear)
         self.remedies = Remedies(self)
         self.risk_watch = RiskWatch(self, returns)
 
@@ -425,11 +421,6 @@ class Engine:
 
     async def _history(self, instrument: InstrumentId, timeframe: str, limit: int) -> Sequence[Candle]:
         return await self.unit(instrument).guard.candles(instrument, timeframe, limit=limit)
-
-    def _book(self, instrument: InstrumentId) -> tuple[Instrument, BookView] | None:
-        """An instrument with its book while that can be trusted."""
-        market = self.hub.markets.get(instrument)
-        return None if market is None or market.broken or not market.live else (market.instrument, market.book)
 
     def _on_record(self, record: ev.Record) -> None:
         if isinstance(record.event, ev.OrderRefused):

@@ -18,6 +18,7 @@ from screens.limit_board import LimitBoard
 from screens.pane import Pane
 from screens.risk_forms import HaltForm, LimitsForm, ResetForm, ResumeForm
 from screens.risk_measures import measured_lines, stress_lines
+from screens.risk_stops import stop_lines
 from widgets.line_widget import LineBuilder, LineWidget
 from widgets.live_table import LiveTable
 from widgets.text import clean, fit, width_of
@@ -251,6 +252,12 @@ class RiskScreen(DeckScreen):
 
         self.ask("risk.stress", then=show, group="stress")
 
+    def action_stops(self) -> None:
+        """Show every emergency stop that is not released."""
+        if self._view is not None:
+            lines = stop_lines(self._view, self.deck.now(), hidden=self.deck.privacy)
+            self.app.push_screen(SheetDialog("Emergency stops", lines))
+
     def _said(self, words: str) -> Any:
         def tell(reply: Any) -> None:
             if reply is not None:
@@ -267,7 +274,7 @@ class RiskScreen(DeckScreen):
         """Let trading go on."""
         if not self.deck.may_act() or self._view is None:
             return
-        if self._view.trading is TradingState.ACTIVE:
+        if self._view.trading is TradingState.ACTIVE and not self._view.halts:
             self.notify("Trading is active; there is nothing to resume.", markup=False)
             return
         self.app.push_screen(ResumeForm(self.deck, self._view), self._said("Trading goes on."))

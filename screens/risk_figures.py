@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args, get_origin
 from engine.model.entries import TradingState
 from screens.form_fields import NO, YES, YES_NO, Field, Kind, changed, read
 from screens.formats import DASH, MASK, age, clock
+from screens.risk_stops import unclosable_words
 from screens.sheet import Line, wrap
 from widgets.limit_bar import LimitState
 from widgets.text import clean, width_of
@@ -104,7 +105,13 @@ def trading_lines(view: RiskView, glyphs: Glyphs, now: int) -> tuple[Line, Line]
     first: Line = [(f" {sign} {word} ", ink), (f"  {meaning}", "text")]
     if view.emergency:
         return first, [(clean(f" Emergency stop: {view.emergency}"), "breach")]
+    stops = [stop for stop in view.stops if stop.unclosable]
+    if stops:
+        return first, [(f" {unclosable_words(stops)}", "breach")]
     if view.trading is TradingState.ACTIVE:
+        parts = [clean(halt.scope) for halt in view.halts]
+        if parts:
+            return first, [(f" Held in part: {', '.join(parts)}", "warn")]
         if view.care:
             return first, [(f" With care: {clean(view.care)}", "warn")]
         return first, [(" No halt is in force.", "muted")]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["HaltForm", "LimitsForm", "ResetForm", "ResumeForm"]
 
 WHY = "Why, for the audit; everybody who asks later reads it."
+EVERYTHING = "all"
 HALT_REASON = "by the operator"
 
 
@@ -58,18 +59,31 @@ class ResumeForm(FormDialog):
     BUSY: ClassVar[str] = "Checking everything…"
 
     def __init__(self, app: QuarterdeckApp, view: RiskView) -> None:
-        why = clean(view.reason).rstrip(".") or "no reason was given"
-        said = f"Allow new orders again, of bots as well. Trading is {view.trading.value}: {why}."
+        self._halts = view.halts
+        whole = next((halt for halt in view.halts if halt.scope == EVERYTHING), None)
+        first = whole or next(iter(view.halts), None)
+        why = clean(first.reason if first is not None else view.reason).rstrip(".") or "no reason was given"
+        state = view.trading.value if first is None else first.trading.value
+        what = "Trading" if first is None or first is whole else clean(first.scope)
+        said = f"Allow new orders again, of bots as well. {what} is {state}: {why}."
         super().__init__("Resume trading", said, danger=True)
         self._link = app.link
 
     def first_fields(self) -> list[Field]:
-        """Return why."""
-        return [Field("reason", "Why", help=WHY)]
+        """Return what, where more than one part is held, and why."""
+        why = Field("reason", "Why", help=WHY)
+        if len(self._halts) < 2 and all(halt.scope == EVERYTHING for halt in self._halts):
+            return [why]
+        held = tuple((halt.scope, clean(halt.scope)) for halt in self._halts)
+        help_ = "The part of trading that goes on; the others stay as they are."
+        return [Field("scope", "What", Kind.CHOICE, held[0][0], held, help=help_), why]
 
     async def send(self, texts: Mapping[str, str], request_id: str) -> Any:
         """Resume."""
-        return await self._link.call("risk.resume", {"reason": texts["reason"].strip()}, request_id=request_id)
+        asked = {"reason": texts["reason"].strip()}
+        if texts.get("scope", EVERYTHING) != EVERYTHING:
+            asked["scope"] = texts["scope"]
+        return await self._link.call("risk.resume", asked, request_id=request_id)
 
 
 class ResetForm(FormDialog):

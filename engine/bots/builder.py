@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from engine.bots.execution import Execution
     from engine.clock import Clock
+    from engine.execution.algos.planner import Planner
     from engine.execution.algos.supervisor import Algos
     from engine.execution.desk import Desk
     from engine.ledger import Ledger
@@ -66,6 +67,7 @@ class BotBuilder:
         history: Gives the newest closed candles of an instrument and timeframe, oldest first.
         heard: Gives the bars that an engine before this one has heard to the last, oldest first; none after a restart.
         algos: Takes entries that are traded in parts; None where every entry is one order.
+        planner: Lays out how; None likewise.
         clock: Measures how long strategies take.
     """
 
@@ -81,8 +83,9 @@ class BotBuilder:
         clock: Clock,
         heard: Callable[[InstrumentId, str], Sequence[Candle]] = lambda instrument, timeframe: (),
         algos: Algos | None = None,
+        planner: Planner | None = None,
     ) -> None:
-        self._algos = algos
+        self._algos, self._planner = algos, planner
         self.admit: Callable[[str, Allowance], None] = lambda name, wanted: None
         """Raises ConflictError where the machine has no room for a bot."""
         self.copies: MemoryCopies = _no_copies
@@ -119,6 +122,8 @@ class BotBuilder:
             ExchangeError: The history cannot be had.
         """
         instrument = self.instrument(config)
+        if self._planner is not None and not config.execution.at_once:
+            self._planner.look_soon(instrument.id)
         await self._library.prepare(config.strategy, config.strategy_file)
         entry = await self._with_sound_memory(entry)
         bot = self._make(entry, config, instrument)
@@ -205,10 +210,15 @@ class BotBuilder:
 
     def _entry(self, execution: Execution) -> Callable[[OrderRequest], object] | None:
         """What takes the entries of a bot; None where each is one order."""
-        plan, algos = execution.plan(), self._algos
-        if plan is None or algos is None:
+        algos, planner = self._algos, self._planner
+        if execution.at_once or algos is None or planner is None:
             return None
-        return lambda request: algos.open(request, plan, max_slippage=execution.max_slippage)
+
+        def enter(request: OrderRequest) -> object:
+            planner.look_soon(request.instrument)
+            return algos.open(request, execution.plan(request, planner), max_slippage=execution.max_slippage)
+
+        return enter
 
     def _restore(self, entry: BotEntry, bot: Bot, *, memory_only: bool = False) -> None:
         try:

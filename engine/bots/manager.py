@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from engine.bots.bot import Bot, Sizer
     from engine.bots.config import BotConfig
     from engine.clock import Clock
+    from engine.execution.algos.planner import Planner
     from engine.execution.algos.supervisor import Algos
     from engine.execution.desk import Desk
     from engine.ledger import Ledger
@@ -69,13 +70,15 @@ class BotManager(Roster):
         errors: ErrorHandler | None = None,
         heard: Callable[[InstrumentId, str], Sequence[Candle]] = lambda instrument, timeframe: (),
         algos: Algos | None = None,
+        planner: Planner | None = None,
         rules: Supervision | None = None,
         machine: Machine | None = None,
     ) -> None:
         self.errors = errors or ErrorHandler(clock)
         """Hears of every failure of a bot."""
         self.running: dict[Owner, Bot] = {}
-        builder = BotBuilder(account_of, ledger, desk, hub, sizers, library, history, clock, heard, algos)
+        makers = (sizers, library, history, clock, heard, algos, planner)
+        builder = BotBuilder(account_of, ledger, desk, hub, *makers)
         super().__init__(account_of, ledger, builder, library, free_capital)
         self._hub = hub
         self._clock = clock

@@ -26,6 +26,7 @@ from engine.control.jobs import Jobs
 from engine.control.journal_options import journal_options
 from engine.control.live.arming import Arming
 from engine.control.local import LocalLink
+from engine.control.memory_copies import older_memories
 from engine.control.messenger import make_sender
 from engine.control.mirror import DatabaseMirror
 from engine.control.paper_venue import home_venue, make_venue, simulated_plan
@@ -293,12 +294,10 @@ class EngineHost:
             recording=RecordingKeeper(engine, self._registry, self.home) if self.scene is None else None,
             on_keys=lambda: _try_venues(engine),
         )
+        engine.bots.look_for_copies(older_memories(context.reader))
         if context.projector is not None:
             context.quality_book = QualityBook.beside(context.projector)
-            mirror = DatabaseMirror(reports, context.projector, self.journal_file)
-            for unit in engine.venues.values():
-                for keep in unit.upkeep.values():
-                    keep.monitor.mirror = mirror
+            DatabaseMirror(reports, context.projector, self.journal_file).serve(engine)
         self.engine, self.context = engine, context
         self.service, self.topics = Service(context), Topics(context)
         self.sender = context.sender = make_sender(self.settings.alerts, engine)

@@ -32,6 +32,7 @@ __all__ = [
     "PreviewOrder",
     "Reason",
     "ReplaceOrder",
+    "SuggestSize",
     "Request",
     "SCOPE_WORDS",
     "Scoped",
@@ -134,6 +135,14 @@ class PreviewOrder(Request):
     @classmethod
     def _exact(cls, value: Any) -> Any:
         return exact_amount(value)
+
+
+class SuggestSize(Request):
+    """An entry of which only the size is open."""
+
+    instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
+    side: OrderSide = Field(OrderSide.BUY, description="buy or sell.")
+    account: str = Field("", description="Account; none for the first one of the instrument's venue.")
 
 
 class PlaceOrder(PreviewOrder):
@@ -266,7 +275,7 @@ class CreateBot(Request):
 
 
 class ConfigureBot(CreateBot):
-    """A stopped bot's new configuration, whole."""
+    """A bot's new configuration, whole."""
 
     bot: str = Field(description="Its name or id.")
 

@@ -11,7 +11,7 @@ from engine.model.impact import ImpactEstimate
 from engine.model.order import OrderSide, OrderType
 from engine.model.risk import Refusal
 
-__all__ = ["ExitsPreview", "OrderPreview"]
+__all__ = ["ExitsPreview", "OrderPreview", "SizeSuggestion"]
 
 
 class OrderPreview(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,3 +68,18 @@ class ExitsPreview(msgspec.Struct, frozen=True, kw_only=True):
     """Why risk would refuse one of them; empty where both pass."""
     sentence: str
     """Exactly what would be sent, in words."""
+
+
+class SizeSuggestion(msgspec.Struct, frozen=True, kw_only=True):
+    """How large an entry is meant to be, by the method that the limits name."""
+
+    instrument: InstrumentId
+    account: AccountId
+    side: OrderSide
+    quantity: Decimal
+    """Base units, or contracts; 0 where nothing can be had."""
+    method: str
+    words: str
+    """The method and its base, in words."""
+    reason: str = ""
+    """Why the quantity is 0; empty when it is not."""

@@ -12,7 +12,7 @@ import msgspec
 
 from engine import events as ev
 from engine.crash_points import crash_point
-from engine.errors import ConflictError, IllegalTransitionError, NotFoundError, OrderRejectionError
+from engine.errors import ConflictError, IllegalTransitionError, NotFoundError
 from engine.execution.effects import AmendEffect, CancelEffect, Outbox, PlaceEffect
 from engine.logs import current_operation, get_logger
 from engine.model.decimals import ZERO
@@ -90,7 +90,8 @@ class Desk:
             The booked order, in status PENDING.
 
         Raises:
-            OrderRejectionError: The gate refused; the refusal is booked, details carry `codes`.
+            OrderRejectionError: The gate refused; the refusal is booked, and its type and details tell why, see
+                `engine.model.risk.Verdict.error`.
             JournalError: Nothing can be booked any more.
         """
         ledger = self._ledger
@@ -347,7 +348,17 @@ class Desk:
         return order
 
     def _refuse(self, request: OrderRequest, verdict: Verdict, correlation: str) -> None:
-        codes = tuple(str(refusal.code) for refusal in verdict.refusals)
+        codes, error = tuple(str(refusal.code) for refusal in verdict.refusals), verdict.error()
+        log.info(
+            "order refused",
+            instrument=request.instrument,
+            account=request.account,
+            owner=request.owner,
+            side=str(request.side),
+            quantity=str(request.quantity),
+            kind=error.kind,
+            refusals=error.details["refusals"],
+        )
         self._ledger.record(
             ev.OrderRefused(
                 account=request.account,
@@ -362,7 +373,7 @@ class Desk:
             ),
             correlation,
         )
-        raise OrderRejectionError(verdict.message, error_code=codes[0], details={"codes": list(codes)})
+        raise error
 
     def _with_market(self, request: OrderRequest) -> Decision:
         quote = self._quotes.quote(request.instrument)

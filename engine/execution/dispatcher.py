@@ -30,6 +30,8 @@ from engine.execution.rounds import Rounds
 from engine.logs import get_logger, operation
 from engine.model.ids import ClientOrderId, VenueId, venue_of
 from engine.model.order import OrderStatus
+from engine.model.owner_limits import weight_of
+from engine.model.requester import REQUESTER, Requester
 from engine.resilience.breaker import BreakerStanding
 from engine.resilience.handler import ErrorHandler
 
@@ -191,9 +193,7 @@ class Dispatcher:
         """Send until cancelled, or until the journal has failed: then nothing more leaves."""
         async with asyncio.TaskGroup() as tasks:
             comparing = [
-                tasks.create_task(
-                    _compare_now_and_then(self, self._venues[key], rounds), name=f"compare orders at {key}"
-                )
+                tasks.create_task(_compare_now_and_then(self, self._venues[key], rounds), name=f"compare at {key}")
                 for key, rounds in self._comparisons.items()
             ]
             try:
@@ -246,6 +246,7 @@ class Dispatcher:
             self._unanswered_cancels.discard(client_id)
             return
         venue = self._venues[venue_of(order.instrument)]
+        REQUESTER.set(Requester(order.owner, weight_of(self._ledger.state, order.owner)))
         try:
             # What follows from a request, in the log and in the journal, belongs to what led to it.
             with operation(effect.correlation):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -27,12 +27,22 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from engine.execution.schedules.volume import VolumeProfile
-    from engine.model.candle import Candle
+    from engine.model.candle import Candle, FloatArray
     from engine.model.instrument import Instrument
     from engine.model.market import BookView
     from engine.model.order import OrderSide
 
-__all__ = ["PRIOR", "Coefficients", "Conditions", "PartSeen", "calibrate", "conditions_of", "estimate", "walk_cost"]
+__all__ = [
+    "PRIOR",
+    "Coefficients",
+    "Conditions",
+    "PartSeen",
+    "calibrate",
+    "conditions_of",
+    "estimate",
+    "table_of",
+    "walk_cost",
+]
 
 SECONDS_PER_DAY = 86_400
 DEPTH = 200
@@ -99,12 +109,13 @@ class Coefficients:
 PRIOR = Coefficients(permanent=0.7, temporary=1.0, deviations=(0.5, 0.5))
 """Before any own execution: the law's factor is near 1 for what is traded at once (Tóth et al., 2011), and an order
 that is spread thinly costs about a third of that."""
+_NEAR = 0.35
+"""Width of the neighbourhood of a size, in the logarithm of the scale: half or twice the quantity counts 0.6."""
 _LEAST = 0.01
 """No calibration takes an impact for nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartSeen:
+class PartSeen(NamedTuple):
     """One executed part of an own order."""
 
     scale: float
@@ -119,25 +130,36 @@ class PartSeen:
     """Of the relative price change over the order's time, which is noise to the calibration."""
 
 
-def calibrate(parts: Iterable[PartSeen], prior: Coefficients = PRIOR) -> Coefficients:
+def table_of(parts: Sequence[PartSeen]) -> FloatArray:
+    """Executed parts as the rows that `calibrate` takes."""
+    return np.array(parts, dtype=float).reshape(-1, len(PartSeen._fields))
+
+
+def calibrate(parts: FloatArray, at: float | None = None, prior: Coefficients = PRIOR) -> Coefficients:
     """Coefficients from own executions, drawn to the prior as long as those are few.
 
     The posterior mean of a linear regression with a normal prior (Bishop, "Pattern Recognition and Machine Learning",
-    2006, §3.3). Each part counts by its share, so that the cost of whole orders comes out right on average.
+    2006, §3.3). Each part counts by its share, so that the cost of whole orders comes out right on average, and by how
+    near its order's size is to the one that is asked about (local regression; Cleveland, "Robust locally weighted
+    regression", 1979): a law that holds for all sizes is only nearly true.
+
+    Args:
+        parts: Rows of `table_of`.
+        at: Scale of the order that is asked about; None where every size counts the same.
+        prior: Holds before the first execution.
     """
-    precision = np.diag([1 / d**2 for d in prior.deviations])
-    pull = precision @ np.array([prior.permanent, prior.temporary])
-    seen = 0
-    for part in parts:
-        row = part.scale * np.array([part.before, part.share])
-        weight = part.share / part.variance
-        precision = precision + weight * np.outer(row, row)
-        pull = pull + weight * part.cost * row
-        seen += 1
+    scale, before, share, cost, variance = parts.T
+    weight = share / variance
+    if at is not None:
+        weight = weight * np.exp(-((np.log(scale / at) / _NEAR) ** 2) / 2)
+    rows = scale[:, None] * np.column_stack((before, share))
+    prior_precision = np.diag([1 / d**2 for d in prior.deviations])
+    precision = prior_precision + (rows * weight[:, None]).T @ rows
+    pull = prior_precision @ np.array([prior.permanent, prior.temporary]) + rows.T @ (weight * cost)
     permanent, temporary = np.linalg.solve(precision, pull)
     spread = np.sqrt(np.diag(np.linalg.inv(precision)))
     return Coefficients(
-        max(float(permanent), _LEAST), max(float(temporary), _LEAST), (float(spread[0]), float(spread[1])), seen
+        max(float(permanent), _LEAST), max(float(temporary), _LEAST), (float(spread[0]), float(spread[1])), len(parts)
     )
 
 

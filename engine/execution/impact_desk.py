@@ -12,10 +12,19 @@ from typing import TYPE_CHECKING
 
 from engine.errors import QuarterdeckError
 from engine.events import OrderFilled
-from engine.execution.impact import SECONDS_PER_DAY, Coefficients, Conditions, PartSeen, calibrate, conditions_of
+from engine.execution.impact import (
+    SECONDS_PER_DAY,
+    Coefficients,
+    Conditions,
+    PartSeen,
+    calibrate,
+    conditions_of,
+    table_of,
+)
 from engine.execution.impact import estimate as estimate_of
 from engine.execution.schedules.volume import PROFILE_DAYS
 from engine.logs import get_logger
+from engine.model.decimals import ZERO
 from engine.model.order import OrderType
 
 if TYPE_CHECKING:
@@ -24,8 +33,9 @@ if TYPE_CHECKING:
 
     from engine.clock import Clock
     from engine.events import Record
-    from engine.model.candle import Candle
-    from engine.model.ids import ClientOrderId, InstrumentId
+    from engine.model.algos import Parent
+    from engine.model.candle import Candle, FloatArray
+    from engine.model.ids import ClientOrderId, InstrumentId, ParentId
     from engine.model.impact import ImpactEstimate
     from engine.model.instrument import Instrument
     from engine.model.market import BookView
@@ -55,6 +65,7 @@ class ImpactDesk:
         books: An instrument with its present book; None while that cannot be trusted.
         history: Fetches the newest closed candles of an instrument (timeframe, count), oldest first.
         order: A known order by its id.
+        parent: A known parent order by its id.
     """
 
     def __init__(
@@ -63,16 +74,17 @@ class ImpactDesk:
         books: Callable[[InstrumentId], tuple[Instrument, BookView] | None],
         history: Callable[[InstrumentId, str, int], Awaitable[Sequence[Candle]]],
         order: Callable[[ClientOrderId], Order | None],
+        parent: Callable[[ParentId], Parent | None] = lambda parent: None,
     ) -> None:
         self._clock = clock
         self._books = books
         self._history = history
-        self._order = order
+        self._order, self._parent = order, parent
         self._conditions: dict[InstrumentId, Conditions | None] = {}
         self._looked: dict[InstrumentId, int] = {}
         self._looking: dict[InstrumentId, asyncio.Task[None]] = {}
         self._seen: dict[InstrumentId, deque[PartSeen]] = {}
-        self._coefficients: dict[InstrumentId, Coefficients] = {}
+        self._tables: dict[InstrumentId, FloatArray] = {}
 
     # --- conditions --------------------------------------------------------------------------------------------------
 
@@ -119,7 +131,9 @@ class ImpactDesk:
         if found is None:
             return None
         known, book = found
-        return estimate_of(known, book, side, quantity, self._conditions.get(instrument), self.coefficients(instrument))
+        return estimate_of(
+            known, book, side, quantity, self._conditions.get(instrument), self.coefficients(instrument, quantity)
+        )
 
     def of_request(self, request: OrderRequest) -> ImpactEstimate | None:
         """The estimate of an order as it is stored with the decision; None for one that does not take at once."""
@@ -138,48 +152,92 @@ class ImpactDesk:
 
     # --- calibration -------------------------------------------------------------------------------------------------
 
-    def coefficients(self, instrument: InstrumentId) -> Coefficients:
-        """The model's coefficients for an instrument, with what own orders have cost so far."""
-        found = self._coefficients.get(instrument)
-        if found is None:
-            found = self._coefficients[instrument] = calibrate(self._seen.get(instrument, ()))
-        return found
+    def coefficients(self, instrument: InstrumentId, quantity: Decimal | None = None) -> Coefficients:
+        """The model's coefficients for an instrument, with what own orders have cost so far.
+
+        Args:
+            instrument: What is traded.
+            quantity: Size of the order that is asked about; None for orders of every size.
+        """
+        table = self._tables.get(instrument)
+        if table is None:
+            table = self._tables[instrument] = table_of(self._seen.get(instrument, ()))
+        conditions = self._conditions.get(instrument)
+        at = None if conditions is None or not quantity else conditions.scale(float(quantity))
+        return calibrate(table, at)
 
     def recall(self, orders: Iterable[Order]) -> None:
-        """Learn from orders that ended before."""
+        """Learn from orders that ended before, oldest first."""
+        done: dict[ParentId, Decimal] = {}
         for order in orders:
-            self._learn(order)
+            if order.parent is None:
+                self._learn(order, observation(order))
+                continue
+            before = done.get(order.parent, ZERO)
+            done[order.parent] = before + order.filled
+            parent = self._parent(order.parent)
+            # Of a parent whose first orders are forgotten it is not known what was traded before.
+            if parent is not None and before + order.filled <= parent.executed:
+                self._learn(order, part_of(order, parent, before))
 
     def hear(self, record: Record) -> None:
         """Learn from an order that has just been filled."""
-        if isinstance(record.event, OrderFilled):
-            order = self._order(record.event.fill.client_id)
-            if order is not None and not order.is_open:
-                self._learn(order)
+        if not isinstance(record.event, OrderFilled):
+            return
+        order = self._order(record.event.fill.client_id)
+        if order is None or order.is_open:
+            return
+        parent = self._parent(order.parent) if order.parent is not None else None
+        if parent is not None:
+            self._learn(order, part_of(order, parent, parent.executed - order.filled))
+        else:
+            self._learn(order, observation(order))
 
-    def _learn(self, order: Order) -> None:
-        part = observation(order)
+    def _learn(self, order: Order, part: PartSeen | None) -> None:
         if part is not None:
             self._seen.setdefault(order.instrument, deque(maxlen=KEPT)).append(part)
-            self._coefficients.pop(order.instrument, None)
+            self._tables.pop(order.instrument, None)
 
 
 def observation(order: Order) -> PartSeen | None:
     """What an ended order that took liquidity says about impact; None for one that says nothing."""
     told, decision = order.decision.impact, order.decision
-    if told is None or told.scale is None or told.volume_share is None or not order.filled:
+    if told is None or told.scale is None or told.sigma is None or not order.filled:
         return None
     if decision.best_bid is None or decision.best_ask is None:
         return None
     middle = float(decision.best_bid + decision.best_ask) / 2
     cost = order.side.sign * (float(order.cost / order.filled) / middle - 1)
     seconds = max((order.updated - order.created) / 1e9, _LEAST_SECONDS)
-    # scale = sigma x root of the volume share
-    sigma = told.scale / told.volume_share**0.5
     return PartSeen(
         scale=told.scale,
         before=0.0,
         share=1.0,
         cost=cost - told.half_spread,
-        variance=sigma**2 * seconds / SECONDS_PER_DAY,
+        variance=told.sigma**2 * seconds / SECONDS_PER_DAY,
+    )
+
+
+def part_of(order: Order, parent: Parent, before: Decimal) -> PartSeen | None:
+    """What an ended order of a parent says about impact; None for one that says nothing.
+
+    Args:
+        order: It must have taken liquidity on the parent's own side.
+        parent: The whole, with the estimate at its start.
+        before: What of the parent was executed before.
+    """
+    told, decision = parent.decision.impact, parent.decision
+    if told is None or told.scale is None or told.sigma is None or not order.filled or order.side is not parent.side:
+        return None
+    # What rested has paid no impact.
+    if order.decision.impact is None or decision.best_bid is None or decision.best_ask is None:
+        return None
+    middle = float(decision.best_bid + decision.best_ask) / 2
+    seconds = max((order.updated - parent.opened) / 1e9, _LEAST_SECONDS)
+    return PartSeen(
+        scale=told.scale,
+        before=float(before / parent.quantity),
+        share=float(order.filled / parent.quantity),
+        cost=order.side.sign * (float(order.cost / order.filled) / middle - 1) - told.half_spread,
+        variance=told.sigma**2 * seconds / SECONDS_PER_DAY,
     )

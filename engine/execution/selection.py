@@ -8,31 +8,32 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from engine.errors import SlippageError, ValidationError
-from engine.model.decimals import ZERO
 
 if TYPE_CHECKING:
     from engine.model.impact import ImpactEstimate
-    from engine.model.order import OrderSide
 
 __all__ = [
+    "RESTLESS",
     "Algorithm",
     "Choice",
     "SelectionSettings",
     "affordable_part",
     "check_estimate",
-    "check_slippage",
     "choose",
-    "pace",
     "parts_needed",
     "should_wait",
 ]
 
 DAY_NS = 86_400_000_000_000
 MINUTE_NS = 60_000_000_000
+VISIBLE_PART = Decimal("0.5")
+"""Largest part of what is visible within its slippage limit that a slice takes at once."""
+RESTLESS = 2.0
+"""Volatility, as a multiple of the usual one, above which schedules adapt to it."""
 
 
 class Algorithm(enum.StrEnum):
@@ -148,41 +149,20 @@ def _slices(duration_ns: int, rules: SelectionSettings) -> int:
     return max(2, min(rules.most_slices, duration_ns // rules.slice_ns))
 
 
-def pace(volatility: float, usual: float, urgency: float, bounds: tuple[float, float] = (0.5, 2.0)) -> float:
-    """How fast an order's own clock should run in the present volatility; 1 for as planned.
-
-    In a market that moves more than usual an urgent order hurries, because waiting has become riskier, and a patient
-    one waits for calmer times, because depth has become dearer: (volatility / usual) ^ (2 urgency - 1), within bounds.
-
-    Args:
-        volatility: Present one, in any unit.
-        usual: When the schedule was made, in the same unit.
-        urgency: 0 to 1; at 0.5 volatility changes nothing.
-        bounds: Slowest and fastest pace.
-    """
-    if volatility <= 0 or usual <= 0:
-        return 1.0
-    return min(max(math.pow(volatility / usual, 2 * urgency - 1), bounds[0]), bounds[1])
-
-
-def should_wait(spread: float, usual: float, behind: float, patience: float = 3.0) -> bool:
-    """Whether the next slice should wait for a better market.
-
-    It waits while the spread is more than `patience` times the usual one, but not once the order is a slice or more
-    behind its schedule: then it would only be late.
+def should_wait(spread: float, usual: float, patience: float = 3.0) -> bool:
+    """Whether a slice should wait for a narrower spread.
 
     Args:
         spread: Present one, as a fraction of the price.
         usual: When the order began.
-        behind: How many slices the order is behind its schedule.
-        patience: How much wider a spread may be.
+        patience: How many times as wide a spread may be.
     """
-    return usual > 0 and spread > patience * usual and behind < 1
+    return usual > 0 and spread > patience * usual
 
 
-def affordable_part(due: Decimal, visible: Decimal, part: Decimal = Decimal("0.5")) -> Decimal:
-    """How much of what is due to take now: at most a part of what is visible within the order's slippage limit."""
-    return max(ZERO, min(due, (visible * part).quantize(Decimal("1e-12"), ROUND_DOWN)))
+def affordable_part(visible: Decimal, least: Decimal) -> Decimal:
+    """Most that one slice takes at once: half of what is visible, but the smallest order where that is there."""
+    return max(visible * VISIBLE_PART, min(least, visible))
 
 
 def check_estimate(estimate: ImpactEstimate, limit: Decimal) -> None:
@@ -208,29 +188,3 @@ def check_estimate(estimate: ImpactEstimate, limit: Decimal) -> None:
         error_code="estimated_slippage",
         details={"estimate": estimate.cost, "limit": str(limit)},
     )
-
-
-def check_slippage(side: OrderSide, arrival: Decimal, average: Decimal, limit: Decimal) -> Decimal:
-    """Stop an order whose executions have become dearer than they may.
-
-    Args:
-        side: Of the order.
-        arrival: Middle price when the order arrived.
-        average: Average price of what is executed, or the price of what would be next.
-        limit: Largest slippage against arrival, as a fraction.
-
-    Returns:
-        The slippage, against us positive.
-
-    Raises:
-        SlippageError: It is beyond the limit.
-    """
-    slippage = side.sign * (average / arrival - 1)
-    if slippage > limit:
-        raise SlippageError(
-            f"The order has slipped {slippage:.3%} from {arrival.normalize():f}, more than its limit of {limit:.3%}; "
-            "what is left of it is stopped. Look at the market before sending the rest.",
-            error_code="slippage",
-            details={"slippage": str(slippage), "limit": str(limit)},
-        )
-    return slippage

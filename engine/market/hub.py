@@ -26,6 +26,7 @@ from engine.model.market import (
     OrderBook,
     Ticker,
 )
+from engine.model.order import OrderSide
 from engine.model.risk import Quote
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ __all__ = ["BarListener", "CandleSeries", "Market", "MarketHub"]
 log = get_logger(__name__)
 
 TAPE = 200
+DEPTH = 200
+"""Levels of a side that are looked at for its depth."""
 """Public trades kept per instrument."""
 SERIES = 2_000
 """Closed candles kept per instrument and timeframe."""
@@ -324,6 +327,18 @@ class MarketHub:
         """Everything heard to be traded of an instrument since its market is kept, in its own units."""
         market = self.markets.get(instrument)
         return ZERO if market is None else market.instrument.quantity_from_int(market.volume)
+
+    def depth(self, instrument: InstrumentId, side: OrderSide, worst: Decimal | None) -> Decimal | None:
+        """Quantity that an order of a side could take at no worse than a price; None without a book to be trusted."""
+        market = self.markets.get(instrument)
+        if market is None or market.broken or market.book.best_bid is None or market.book.best_ask is None:
+            return None
+        buys = side is OrderSide.BUY
+        levels = market.book.top_asks(DEPTH) if buys else market.book.top_bids(DEPTH)
+        if worst is not None:
+            bound = market.instrument.price_to_int(market.instrument.round_price(worst, up=not buys))
+            levels = [(price, size) for price, size in levels if side.sign * (price - bound) <= 0]
+        return market.instrument.quantity_from_int(sum(size for _, size in levels))
 
     def series(self, instrument: InstrumentId, timeframe: str) -> CandleSeries:
         """The candles of a timeframe, built from now on when nobody asked before.

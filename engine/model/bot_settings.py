@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["BotSettings"]
+__all__ = ["BotSettings", "ConflictPolicy"]
+
+ConflictPolicy = Literal["refuse", "priority", "net"]
+"""Who yields when a bot would enter against another one in the same account."""
 
 
 class BotSettings(BaseModel):
@@ -21,6 +26,10 @@ class BotSettings(BaseModel):
         description="Seconds before a failed bot is restarted; each further try waits twice as long.",
     )
     max_restarts_per_hour: int = Field(5, ge=0, le=60, description="Restarts of a failed bot within an hour.")
+    conflict_policy: ConflictPolicy = Field(
+        "refuse",
+        description="A bot would enter against another: refuse it; by priority or net the other one may have to close.",
+    )
     memory_budget_mb: int = Field(
         0, ge=0, description="Memory for strategies in processes of their own; 0 for three quarters of the machine's."
     )

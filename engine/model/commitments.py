@@ -270,6 +270,18 @@ class Commitments:
         """The account's sums in one instrument; all zero when there is nothing. Call `fresh` first."""
         return self.lines.get((account, instrument), self._flat)
 
+    def in_play(self, account: AccountId, instrument: InstrumentId, line: Line) -> bool:
+        """Whether anything of a line is held or ordered, also where owners stand against each other and it sums to 0.
+
+        Args:
+            account: Whose line it is.
+            instrument: In what.
+            line: The account's whole.
+        """
+        if line.quantity or line.buys or line.sells:
+            return True
+        return any(part.quantity for part in self._parts.get((account, instrument), {}).values())
+
     def own(self, owner: Owner, account: AccountId, instrument: InstrumentId) -> Line:
         """One owner's sums in one instrument; all zero when there is nothing. Call `fresh` first."""
         return self.owned.get((owner, account, instrument), self._flat)

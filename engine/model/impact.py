@@ -24,3 +24,8 @@ class ImpactEstimate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """The order as a part of the visible quantity on the side that it takes from; over 1 where it is larger."""
     volume_share: float | None = None
     """The order as a part of the expected daily volume."""
+
+    @property
+    def sigma(self) -> float | None:
+        """Daily volatility that the model was told; None without a model."""
+        return None if self.scale is None or not self.volume_share else self.scale / self.volume_share**0.5

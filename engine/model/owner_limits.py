@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.model.ids import MANUAL
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -18,11 +20,24 @@ if TYPE_CHECKING:
     from engine.model.limits import RiskLimits
     from engine.state import EngineState
 
-__all__ = ["DEFAULT_PRIORITY", "NO_TERMS", "OwnerLimits", "OwnerTerms", "owner_limits", "terms_of", "terms_of_owner"]
+__all__ = [
+    "DEFAULT_PRIORITY",
+    "MOST_PRIORITY",
+    "NO_TERMS",
+    "OwnerLimits",
+    "OwnerTerms",
+    "limits_of_owner",
+    "owner_limits",
+    "terms_of",
+    "terms_of_owner",
+    "weight_of",
+]
 
-DEFAULT_PRIORITY = 5
+DEFAULT_PRIORITY, MOST_PRIORITY = 5, 10
 """Of 1 to 10; higher goes first."""
 _KEPT = 512
+_JUDGED_APART = frozenset({"max_daily_loss_pct", "max_drawdown_pct"})
+"""Limits that mean the owner's own loss here, and the account's in those for all."""
 
 
 class OwnerLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -31,7 +46,6 @@ class OwnerLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     The names are those of `RiskLimits`. Positions and exposure are the owner's own; equity is the account's.
     """
 
-    position_size_pct: Decimal | None = None
     max_position_size_pct: Decimal | None = None
     max_total_positions: int | None = None
     max_portfolio_exposure: Decimal | None = None
@@ -54,20 +68,15 @@ class OwnerLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
         """Names of those that would allow more than the global ones do; they have no effect."""
         return tuple(name for name, value in self.named().items() if value > getattr(limits, name))
 
-    def within(self, limits: RiskLimits) -> RiskLimits:
-        """The limits in force for the owner: of each the stricter one.
-
-        Sizes follow: an entry is never meant to be larger than the largest position.
-        """
-        stricter = {name: value for name, value in self.named().items() if value < getattr(limits, name)}
-        if not stricter:
+    def stricter(self, limits: RiskLimits) -> RiskLimits:
+        """The limits in force for the owner: of each the stricter one, but for its losses, which are judged apart."""
+        own = {n: v for n, v in self.named().items() if n not in _JUDGED_APART and v < getattr(limits, n)}
+        if not own:
             return limits
-        merged = limits.model_copy(update=stricter)
-        if merged.position_size_pct > merged.max_position_size_pct:
-            merged = merged.model_copy(update={"position_size_pct": merged.max_position_size_pct})
-        if merged.breaker_drawdown_pct > merged.max_drawdown_pct:
-            merged = merged.model_copy(update={"breaker_drawdown_pct": merged.max_drawdown_pct})
-        return merged
+        most = own.get("max_position_size_pct")
+        if most is not None and most < limits.position_size_pct:
+            own["position_size_pct"] = most
+        return limits.model_copy(update=own)
 
 
 class OwnerTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,3 +121,13 @@ def terms_of_owner(state: EngineState, owner: Owner) -> OwnerTerms:
     """The terms of an owner; the usual ones for an owner that is no bot."""
     entry = state.bots.get(owner)
     return NO_TERMS if entry is None else terms_of(entry.config)
+
+
+def limits_of_owner(state: EngineState, owner: Owner, limits: RiskLimits) -> RiskLimits:
+    """The limits in force for an owner; the very same object where it has none of its own."""
+    return terms_of_owner(state, owner).risk.stricter(limits)
+
+
+def weight_of(state: EngineState, owner: Owner) -> int:
+    """How many turns an owner has where not everybody can be served; by hand is as urgent as any bot can be."""
+    return MOST_PRIORITY if owner == MANUAL else terms_of_owner(state, owner).priority

@@ -81,6 +81,12 @@ class Case:
         self.base = state.accounts[request.account].base_currency
         self.rules = instrument.rules_at(now)
 
+    @property
+    def who(self) -> str:
+        """The order's owner as a person knows it, as the beginning or middle of a sentence."""
+        bot = self.state.bots.get(self.request.owner)
+        return str(self.request.owner) if bot is None else f"bot {bot.name}"
+
     @cached_property
     def quote(self) -> Quote | None:
         """The instrument's market."""
@@ -130,6 +136,19 @@ class Case:
         buys = self.added if self.request.side is OrderSide.BUY else ZERO
         most = self.picture.most
         return most(account, self.instrument), most(account, self.instrument, owner, buys, self.added - buys)
+
+    @cached_property
+    def own_units(self) -> tuple[Decimal, Decimal]:
+        """The same of the owner's own part: it may grow where the account's does not, against somebody else's."""
+        line = self.picture.commitments.own(self.request.owner, self.request.account, self.instrument.id)
+        buys = self.added if self.request.side is OrderSide.BUY else ZERO
+        sells, spot = self.added - buys, self.picture.is_spot(self.instrument)
+
+        def most(more: Decimal, less: Decimal) -> Decimal:
+            long = max(line.quantity + line.buys + more, ZERO)
+            return long if spot else max(long, line.sells + less - line.quantity)
+
+        return most(ZERO, ZERO), most(buys, sells)
 
     @cached_property
     def worst(self) -> Decimal:

@@ -26,7 +26,7 @@ from engine.risk.breakers import BREAKER_ACTOR, Breakers
 from engine.risk.clusters import Clusters
 from engine.risk.emergency import EMERGENCY_ACTOR, EmergencyStop
 from engine.risk.exposure import Grouping
-from engine.risk.gate import OwnLimits, RiskGate, nothing_stricter
+from engine.risk.gate import RiskGate
 from engine.risk.limits import StateLimits
 from engine.risk.locks import LockKeeper
 from engine.risk.picture import Picture
@@ -137,7 +137,6 @@ class RiskDepartment:
         self.locks = LockKeeper(state, settings, self._rate, self.breakers.equities.last)
         self.caution.reductions = StateReductions(state)
         self.recovery_check = RecoveryCheck(state, self.picture, self.limits, self.uses)
-        self.own_limits: OwnLimits = nothing_stricter
         self.watch = LimitWatch(state, self.picture, in_force, self.grouping, self.caution, account)
         self._ledger = ledger
         self._state = state
@@ -145,12 +144,6 @@ class RiskDepartment:
         self._port: OrderPort | None = None
         self._stops: dict[str, EmergencyStop] = {}
         self._carried: dict[str, StopTimers] = {}
-
-    def limit_owners(self, own_limits: OwnLimits) -> None:
-        """Name what knows the stricter limits that owners have of their own."""
-        self.own_limits = self.gate.own_limits = own_limits
-        for sizer in self._sizers.values():
-            sizer.own_limits = own_limits
 
     @property
     def sizer(self) -> PositionSizer:
@@ -173,7 +166,6 @@ class RiskDepartment:
                 grouping=self.grouping,
                 volatilities=self._volatilities,
             )
-            sizer.own_limits = self.own_limits
         return sizer
 
     def attach(self, port: OrderPort) -> None:
@@ -189,10 +181,12 @@ class RiskDepartment:
             self.locks.on_money(event.account)
         elif isinstance(event, ev.Transferred):
             self.locks.on_money(event.source, event.target)
-        if isinstance(event, ev.OrderFilled) and self._inputs.markets is not None:
+        if isinstance(event, ev.OrderFilled):
             with decimal.localcontext(VIEW):
                 self.picture.look()
-                self._book(self.locks.on_fill(event.fill, record.ts))
+                facts = self.locks.on_fill(event.fill, record.ts)
+            # Where nobody listens to markets nothing is locked; what a trade came to is known all the same.
+            self._book(fact for fact in facts if self._inputs.markets is not None or isinstance(fact, ev.TradeEnded))
 
     def _book(self, facts: Iterable[ev.Event]) -> None:
         for fact in facts:

@@ -11,12 +11,12 @@ and must pass every rule. A rule that cannot be evaluated refuses entries and le
 from __future__ import annotations
 
 import decimal
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine.logs import get_logger
 from engine.model.asset_classes import AssetClasses
 from engine.model.instrument import CASH_KINDS, InstrumentKind
+from engine.model.owner_limits import limits_of_owner
 from engine.model.risk import Refusal, RefusalCode, Verdict
 from engine.model.valuation import VIEW
 from engine.resilience.caution import Caution
@@ -31,11 +31,11 @@ from engine.risk.throttle import Throttle
 from engine.risk.words import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from engine.model.budget import BotBudgets
     from engine.model.commitments import Commitments
-    from engine.model.ids import ClientOrderId, Owner
+    from engine.model.ids import ClientOrderId
     from engine.model.instrument import Instrument
     from engine.model.limits import RiskLimits
     from engine.model.order import OrderRequest
@@ -43,21 +43,14 @@ if TYPE_CHECKING:
     from engine.risk.scopes import Scope
     from engine.state import EngineState
 
-__all__ = ["OwnLimits", "RiskGate", "nothing_stricter"]
+__all__ = ["RiskGate"]
 
 log = get_logger(__name__)
 
 TRADED = CASH_KINDS | {InstrumentKind.LINEAR_PERPETUAL}
 """Kinds whose profit and margin are understood here."""
-OwnLimits = Callable[["Owner", "RiskLimits"], "RiskLimits"]
-"""An owner and the limits of everybody -> the limits of that owner."""
 _PASSED = Verdict()
 _REDUCTION = Verdict(reduces=True)
-
-
-def nothing_stricter(_owner: Owner, limits: RiskLimits) -> RiskLimits:
-    """The limits of everybody: the owner has none of its own."""
-    return limits
 
 
 class RiskGate:
@@ -83,8 +76,6 @@ class RiskGate:
         caution: Caution | None = None,
         grouping: Grouping | None = None,
     ) -> None:
-        self.own_limits: OwnLimits = nothing_stricter
-        """Gives the limits of an owner where it has some of its own, as strict or stricter than those of everybody."""
         self.picture = Picture(state, quotes, commitments)
         self.throttle = Throttle()
         self.closing: set[Scope] = set()
@@ -140,7 +131,7 @@ class RiskGate:
             instrument=instrument,
             now=now,
             limits=limits,
-            own=self.own_limits(request.owner, limits),
+            own=limits_of_owner(self._state, request.owner, limits),
             state=self._state,
             picture=self.picture,
             throttle=self.throttle,

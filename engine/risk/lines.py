@@ -158,7 +158,7 @@ class HeldLines:
         missing: list[str] = []
         instruments, find, known = self._state.instruments, self._mark, self._held
         for key, line in self._commitments.by_account.get(account, {}).items():
-            if not (line.quantity or line.buys or line.sells):
+            if not self._commitments.in_play(account, key, line):
                 continue
             instrument, mark = instruments[key], find(key)
             rate = ONE if instrument.quote == base else self._rates.rate(instrument.quote, base, instrument.venue)

@@ -11,7 +11,8 @@ from engine.model.instrument import CASH_KINDS, InstrumentKind
 from engine.model.margin import most_leverage
 from engine.model.order import OrderSide
 from engine.model.reserve import reservation
-from engine.model.risk import Refusal, RefusalCode
+from engine.model.risk import BREAKER_FIELDS, Refusal, RefusalCode
+from engine.risk.bot_rules import BOT_RULES
 from engine.risk.case import Case
 from engine.risk.exposure import is_strategy
 from engine.risk.locks import locked
@@ -56,6 +57,7 @@ def trading_state(case: Case) -> Iterator[Refusal]:
             message=f"The breaker {name.replace('_', ' ')} is open ({breaker.reason.rstrip('.')}); reset it first.",
             limit=breaker.threshold,
             value=breaker.value,
+            name=BREAKER_FIELDS.get(name, ""),
         )
 
 
@@ -76,6 +78,7 @@ def market(case: Case) -> Iterator[Refusal]:
             f"{case.own.stale_market_s:g} s; wait for fresh prices.",
             limit=f"{case.own.stale_market_s:g} s",
             value=f"{age / 1e9:.1f} s",
+            name="stale_market_s",
         )
     band = case.own.price_band_pct
     for name, price in (("price", case.request.price), ("stop price", case.request.stop_price)):
@@ -88,6 +91,7 @@ def market(case: Case) -> Iterator[Refusal]:
             f"{plain(mark)}, more than {percent(band)}; allowed is {plain(low)} to {plain(high)}.",
             limit=str(band),
             value=str(price),
+            name="price_band_pct",
         )
 
 
@@ -173,19 +177,20 @@ def capital(case: Case) -> Iterator[Refusal]:
 
 def positions(case: Case) -> Iterator[Refusal]:
     """How many positions there may be in all, and of one owner in one symbol."""
-    before, after = case.units
-    if after <= before:
+    grows, own_grows = (after > before for before, after in (case.units, case.own_units))
+    if not (grows or own_grows):
         return
     here = (case.request.account, case.instrument.id)
     taken = case.picture.positions() - {here}
     most = case.limits.max_total_positions
-    if len(taken) >= most:
+    if grows and len(taken) >= most:
         yield Refusal(
             code=RefusalCode.POSITIONS,
             message=f"{len(taken)} positions are open or being opened, the limit is {most} (max_total_positions "
             "on Risk); close one first.",
             limit=str(most),
             value=str(len(taken) + 1),
+            name="max_total_positions",
         )
     symbol, owner, most = symbol_of(case.instrument.id), case.request.owner, case.limits.max_positions_per_symbol
     same = sum(
@@ -196,11 +201,12 @@ def positions(case: Case) -> Iterator[Refusal]:
     if same >= most:
         yield Refusal(
             code=RefusalCode.POSITIONS,
-            message=f"{owner} already has {same} position{'s' if same > 1 else ''} in {symbol} elsewhere, the limit "
+            message=f"{case.who} already has {same} position{'s' if same > 1 else ''} in {symbol} elsewhere, the limit "
             f"per symbol is {most}; close that one, or raise max_positions_per_symbol on Risk (`quarterdeck risk "
             "set-limits`).",
             limit=str(most),
             value=str(same + 1),
+            name="max_positions_per_symbol",
         )
     yield from _own_positions(case)
 
@@ -215,10 +221,11 @@ def _own_positions(case: Case) -> Iterator[Refusal]:
     if held >= most:
         yield Refusal(
             code=RefusalCode.POSITIONS,
-            message=f"{owner} already has {held} position{'s' if held > 1 else ''}, the limit of one bot is {most} "
+            message=f"{case.who} already has {held} position{'s' if held > 1 else ''}, the limit of one bot is {most} "
             "(max_positions_per_strategy on Risk, or its own); close one first.",
             limit=str(most),
             value=str(held + 1),
+            name="max_positions_per_strategy",
         )
 
 
@@ -233,7 +240,7 @@ def short(case: Case) -> Iterator[Refusal]:
         return
     yield Refusal(
         code=RefusalCode.SHORT,
-        message=f"{request.owner} holds {plain(max(line.quantity, ZERO))} {instrument.base} in {instrument.id} and "
+        message=f"{case.who} holds {plain(max(line.quantity, ZERO))} {instrument.base} in {instrument.id} and "
         f"already offers {plain(line.sells)}; selling {plain(request.quantity)} more would be a short"
         + (
             ", which spot does not have."
@@ -242,6 +249,7 @@ def short(case: Case) -> Iterator[Refusal]:
         ),
         limit=str(line.quantity - line.sells),
         value=str(request.quantity),
+        name="" if spot else "allow_short",
     )
 
 
@@ -255,6 +263,7 @@ def leverage(case: Case) -> Iterator[Refusal]:
             f"{plain(most)}x; set it lower, or raise max_leverage on Risk.",
             limit=str(most),
             value=str(setting.leverage),
+            name="max_leverage",
         )
     tiers = case.rules.margin
     if case.instrument.kind in CASH_KINDS or case.mark is None or not tiers:
@@ -338,6 +347,7 @@ ENTRY_RULES: tuple[Rule, ...] = (
     short,
     leverage,
     one_way,
+    *BOT_RULES,
     rate,
 )
 """All rules, in the order in which their reasons are listed."""

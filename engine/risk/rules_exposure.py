@@ -6,6 +6,7 @@ because a price has moved, keeps everything out that would add to it and nothing
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.model.decimals import ONE, ZERO
@@ -15,16 +16,30 @@ from engine.risk.exposure import Exposure, is_strategy
 from engine.risk.words import amount, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from decimal import Decimal
 
     from engine.model.ids import AccountId, InstrumentId
     from engine.model.limits import RiskLimits
     from engine.risk.case import Case
 
-__all__ = ["exposure", "own_limits", "room_left"]
+__all__ = ["NAMES", "exposure", "own_limits", "room_left"]
 
 
+NAMES: Mapping[RefusalCode, str] = MappingProxyType(
+    {
+        RefusalCode.POSITION_SIZE: "max_position_size_pct",
+        RefusalCode.EXPOSURE: "max_portfolio_exposure",
+        RefusalCode.ACCOUNT_EXPOSURE: "max_account_exposure",
+        RefusalCode.VENUE_EXPOSURE: "max_venue_exposure",
+        RefusalCode.CLASS_EXPOSURE: "max_class_exposure",
+        RefusalCode.CURRENCY_EXPOSURE: "max_currency_exposure",
+        RefusalCode.CONCENTRATION: "max_concentration",
+        RefusalCode.STRATEGY_EXPOSURE: "max_strategy_exposure",
+        RefusalCode.CORRELATED_EXPOSURE: "max_correlated_exposure",
+    }
+)
+"""Reason -> field of the risk limits."""
 _ByLine = dict[tuple["AccountId", "InstrumentId"], "Decimal"]
 
 
@@ -71,6 +86,7 @@ def _refusal(case: Case, bound: _Bound) -> Refusal:
         f"{case.more(bound.most - bound.before)}.",
         limit=str(bound.most),
         value=str(bound.after),
+        name=NAMES[bound.code],
     )
 
 
@@ -151,7 +167,7 @@ def _bounds_of_kinds(case: Case, before: Exposure, after: Exposure, limits: Risk
     owner = case.request.owner
     if is_strategy(owner):
         then, now = (sum(values.values(), ZERO) for values in _of_owner(case))
-        what = f"All positions of {owner}"
+        what = f"All positions of {case.who}"
         yield bound(RefusalCode.STRATEGY_EXPOSURE, what, case.own.max_strategy_exposure, then, now)
 
 
@@ -176,6 +192,7 @@ def _clusters(case: Case, before: Exposure, after: Exposure) -> Iterator[Refusal
             f"({amount(most, case.base)}); {case.more(most - was)}.",
             limit=str(most),
             value=str(found.used),
+            name=NAMES[RefusalCode.CORRELATED_EXPOSURE],
         )
 
 
@@ -189,12 +206,12 @@ def own_limits(case: Case) -> Iterator[Refusal]:
 
 
 def _own_bounds(case: Case) -> Iterator[_Bound]:
-    limits, owner = case.own, case.request.owner
+    limits = case.own
     then, now = _of_owner(case)
     key, base = (case.request.account, case.instrument.id), case.base
     share = limits.max_position_size_pct * case.care
     most = share * case.equity.value
-    what = f"The position of {owner} in {key[1]}"
+    what = f"The position of {case.who} in {key[1]}"
     yield _Bound(
         RefusalCode.POSITION_SIZE,
         what,
@@ -206,7 +223,7 @@ def _own_bounds(case: Case) -> Iterator[_Bound]:
     most = limits.max_portfolio_exposure * limits.max_leverage * case.exposure.whole.value
     yield _Bound(
         RefusalCode.EXPOSURE,
-        f"All positions of {owner}",
+        f"All positions of {case.who}",
         sum(then.values(), ZERO),
         sum(now.values(), ZERO),
         most,

@@ -12,12 +12,12 @@ from engine.errors import QuarterdeckError
 from engine.model.decimals import ONE, ZERO, parse_decimal
 from engine.model.limits import SizeMethod
 from engine.model.order import OrderRequest, OrderSide, OrderType
+from engine.model.owner_limits import limits_of_owner
 from engine.model.reserve import expected_price, reservation
 from engine.model.signal import SignalDirection
 from engine.model.valuation import VIEW
 from engine.resilience.caution import Caution
 from engine.risk.case import Case
-from engine.risk.gate import nothing_stricter
 from engine.risk.picture import Picture
 from engine.risk.rules_exposure import room_left
 from engine.risk.sizing_methods import heat_factor, kelly_fraction, parity_factor, wanted_value
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from engine.model.signal import Signal
     from engine.risk.adaptation import Adaptation
     from engine.risk.exposure import Grouping
-    from engine.risk.gate import OwnLimits
     from engine.state import EngineState
 
 __all__ = ["PositionSizer", "Room", "fit"]
@@ -122,8 +121,6 @@ class PositionSizer:
         grouping: Grouping,
         volatilities: Volatilities | None = None,
     ) -> None:
-        self.own_limits: OwnLimits = nothing_stricter
-        """As in the gate."""
         self._caution = caution or Caution()
         self._adaptation = adaptation
         self._account = account
@@ -192,7 +189,7 @@ class PositionSizer:
             instrument=instrument,
             now=now,
             limits=limits,
-            own=self.own_limits(owner, limits),
+            own=limits_of_owner(self._state, owner, limits),
             state=self._state,
             picture=self._picture,
             throttle=_NO_ORDERS,

@@ -10,6 +10,7 @@ import msgspec
 
 from engine.model.decimals import ONE, ZERO
 from engine.model.ids import InstrumentId, symbol_of
+from engine.model.risk import BREAKER_FIELDS
 from engine.model.valuation import VIEW
 from engine.risk.exposure import Exposure, Measure, account_measures, measures
 from engine.risk.watch import owners_of
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from engine.risk.picture import Picture
     from engine.risk.throttle import Throttle
 
-__all__ = ["BREAKER_FIELDS", "LimitUse", "RiskLevel", "level_of", "limit_uses", "worst_level"]
+__all__ = ["LimitUse", "RiskLevel", "level_of", "limit_uses", "worst_level"]
 
 
 class RiskLevel(enum.StrEnum):
@@ -181,15 +182,6 @@ def _leverage(picture: Picture, limits: RiskLimits) -> LimitUse:
     most, limit = max(held, default=ONE), limits.max_leverage
     share = ZERO if most <= ONE else most / limit
     return _row("max_leverage", "Leverage", f"{plain(most)}x", f"{plain(limit)}x", share)
-
-
-BREAKER_FIELDS = {
-    "daily_loss": "max_daily_loss_pct",
-    "weekly_loss": "max_weekly_loss_pct",
-    "monthly_loss": "max_monthly_loss_pct",
-    "drawdown": "breaker_drawdown_pct",
-    "max_drawdown": "max_drawdown_pct",
-}
 
 
 def _row(name: str, label: str, used: str, limit: str, share: Decimal | None) -> LimitUse:

@@ -85,8 +85,8 @@ class LimitWatch:
         """What is held or ordered."""
         if self._seen != self._state.seq:
             self._picture.commitments.fresh()
-            lines = self._picture.commitments.lines.items()
-            held = [key for (_, key), line in lines if line.quantity or line.buys or line.sells]
+            commitments = self._picture.commitments
+            held = [key for (holder, key), line in commitments.lines.items() if commitments.in_play(holder, key, line)]
             self._watched, self._seen = frozenset(held), self._state.seq
             self._pause = min(len(held) * PAUSE_A_LINE_NS, PAUSE_NS)
         return self._watched

@@ -143,7 +143,7 @@ async def test_a_paused_bot_comes_back_paused_and_a_stopped_one_does_not(yard: Y
     yard.manager.stop(paused)
     assert yard.state.restarts == {}
     await _at(yard, yard.clock.now() + HOUR_NS)
-    assert paused.state is BotState.STOPPED
+    assert _state(paused) is BotState.STOPPED
 
 
 async def test_a_deleted_bot_takes_its_plan_along(yard: Yard) -> None:
@@ -246,7 +246,7 @@ async def test_a_protection_that_was_refused_is_tried_again_once_a_minute(yard: 
     now = yard.clock.now()
     yard.manager.caretakers.tick(now)
     allowed = yard.desk.submit
-    yard.desk.submit = lambda *_: (_ for _ in ()).throw(RuntimeError("no"))  # type: ignore[method-assign, assignment]
+    yard.desk.submit = lambda *_: (_ for _ in ()).throw(RuntimeError("no"))  # type: ignore[method-assign]
     yard.desk.cancel(yard.orders(entry)[0].client_id, "by the venue")
     assert yard.orders(entry) == []
     yard.desk.submit = allowed  # type: ignore[method-assign]

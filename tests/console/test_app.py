@@ -206,6 +206,25 @@ async def test_the_emergency_dialog_says_exactly_what_happens() -> None:
         assert deck.link.called("risk.emergency_stop") == []
 
 
+async def test_a_part_is_chosen_and_stopped_and_the_dialog_says_what_of_it_is_open() -> None:
+    async with console() as deck:
+        await deck.press("ctrl+x")
+        deck.pass_guard()
+        while "at SIM now, and nothing else" not in deck.text():
+            await deck.press("down")
+        page = deck.text()
+        assert "New orders are blocked there until resumed by hand." in page
+        assert "y: Stop this" in page
+        await deck.press("y")
+        assert deck.link.called("risk.emergency_stop") == [], "what is asked has changed: the guard begins anew"
+        await deck.press("up", "down")
+        deck.pass_guard()
+        await deck.press("y")
+        (call,) = deck.link.called("risk.emergency_stop")
+        assert call.params["scope"].startswith("symbol:SIM:")
+        assert deck.dialog() == ""
+
+
 async def test_the_emergency_key_works_while_something_is_typed() -> None:
     async with console(screen="market") as deck:
         await deck.press("b", "1", "ctrl+x")

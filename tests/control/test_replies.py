@@ -13,6 +13,7 @@ import pytest
 from engine.control import (
     views,
     views_algos,
+    views_bots,
     views_capital,
     views_errors,
     views_execution,
@@ -39,6 +40,7 @@ from engine.model.candle import Candle
 NAMES: dict[str, Any] = {
     **vars(views),
     **vars(views_algos),
+    **vars(views_bots),
     **vars(views_capital),
     **vars(views_errors),
     **vars(views_execution),

@@ -12,7 +12,7 @@ import pytest
 
 from engine.clock import SimulatedClock
 from engine.errors import ExchangeConnectionError
-from engine.execution.impact import PRIOR, Conditions, PartSeen, calibrate, conditions_of, estimate, walk_cost
+from engine.execution.impact import PRIOR, Conditions, PartSeen, calibrate, conditions_of, estimate, table_of, walk_cost
 from engine.execution.impact_desk import AGAIN_NS, FRESH_NS, ImpactDesk, observation
 from engine.execution.schedules.volume import VolumeProfile
 from engine.model.candle import Candle
@@ -92,7 +92,7 @@ def test_conditions_come_from_candles() -> None:
 
 
 def test_without_own_executions_the_prior_holds() -> None:
-    known = calibrate([])
+    known = calibrate(table_of([]))
     assert (known.permanent, known.temporary, known.seen) == (PRIOR.permanent, PRIOR.temporary, 0)
 
 
@@ -113,7 +113,7 @@ def test_many_executions_outweigh_the_prior_and_few_do_not(count: int, near: flo
                 variance=0.0001,
             )
         )
-    known = calibrate(parts)
+    known = calibrate(table_of(parts))
     distance = abs(known.permanent - true[0]) + abs(known.temporary - true[1])
     from_prior = abs(PRIOR.permanent - true[0]) + abs(PRIOR.temporary - true[1])
     assert known.seen == count
@@ -194,7 +194,7 @@ async def test_conditions_are_fetched_once_an_hour_and_again_soon_after_a_failur
 
 async def test_own_orders_change_the_coefficients_of_their_instrument_alone() -> None:
     desk = ImpactDesk(SimulatedClock(HOUR), lambda _: (INSTRUMENT, book()), Candles(), lambda _: None)
-    assert desk.coefficients(BTC) == calibrate([])
+    assert desk.coefficients(BTC) == calibrate(table_of([]))
     desk.recall([order(), order(filled=D(0))])
     assert desk.coefficients(BTC).seen == 1
     assert desk.coefficients(InstrumentId("SIM:ETH/USDT")).seen == 0

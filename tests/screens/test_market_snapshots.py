@@ -94,8 +94,9 @@ def test_the_market_with_plain_signs(snap_compare: Compare) -> None:
         "colon e t h",
         "q",
         "ctrl+x",
+        "ctrl+x down",
     ],
-    ids=["ticket", "refused", "question", "help", "palette", "leave", "emergency"],
+    ids=["ticket", "refused", "question", "help", "palette", "leave", "emergency", "emergency part"],
 )
 def test_a_dialog_over_the_market(snap_compare: Compare, keys: str) -> None:
     link, time = FakeLink(), FakeTime()

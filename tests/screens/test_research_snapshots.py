@@ -12,7 +12,7 @@ from tests.kit import fake_keys
 from tests.kit.deck import FakeTime, make_app
 from tests.kit.fake_link import FakeLink
 from tests.screens.test_market_snapshots import SIZES, drawn
-from tests.screens.test_risk import tripped
+from tests.screens.test_risk import stopped, tripped
 
 Compare = Callable[..., bool]
 SCREENS = ("bots", "risk", "backtests", "settings")
@@ -55,6 +55,14 @@ def test_risk_with_a_breaker_open(snap_compare: Compare) -> None:
     link.data["risk.overview"] = tripped(emergency="2 orders and 1 position are left.")
     app = make_app(link, time, screen="risk")
     assert snap_compare(app, terminal_size=(120, 40), run_before=drawn(link, time))
+
+
+@pytest.mark.parametrize(("size", "keys"), [((80, 24), ""), ((80, 24), "p"), ((120, 40), "")])
+def test_risk_with_what_could_not_be_closed(snap_compare: Compare, size: tuple[int, int], keys: str) -> None:
+    link, time = FakeLink(), FakeTime()
+    link.data["risk.overview"] = stopped()
+    app = make_app(link, time, screen="risk")
+    assert snap_compare(app, terminal_size=size, run_before=drawn(link, time, keys))
 
 
 @pytest.mark.parametrize("screen", SCREENS)

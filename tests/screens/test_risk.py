@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from engine.control.views_emergency import HaltRow, StopRow, UnclosableRow
 from engine.errors import ConflictError
 from engine.model.entries import TradingState
+from engine.model.ids import AccountId, InstrumentId, Owner
 from engine.model.limits import RiskLimits
 from screens.form import Form
 from screens.pane import Pane
@@ -77,6 +79,58 @@ async def test_an_emergency_stop_shows_how_far_it_is() -> None:
     async with console(screen="risk") as deck:
         await show(deck, tripped(emergency="2 orders and 1 position are left."))
         assert "Emergency stop: 2 orders and 1 position are left." in deck.text()
+
+
+def stopped() -> RiskView:
+    """A market is stopped and done, but for two positions."""
+    row = UnclosableRow(
+        account=AccountId("paper"),
+        instrument=InstrumentId("SIM:BTC/USDT"),
+        owner=Owner("manual"),
+        owner_name="manual",
+        quantity=Decimal("1.7"),
+        value=Decimal("112370"),
+        reason="the venue refuses to close it (no liquidity)",
+        final=True,
+    )
+    dust = msgspec.structs.replace(row, quantity=Decimal("0.000004"), reason="below the smallest order of 0.00001")
+    stop = StopRow(
+        scope="symbol:SIM:BTC/USDT",
+        reason="fire",
+        actor="emergency:console",
+        began=NOW - 60 * 10**9,
+        done=True,
+        orders=0,
+        positions=0,
+        unclosable=(row, dust),
+        problems=(),
+    )
+    halt = HaltRow(scope=stop.scope, trading=TradingState.HALTED, reason="fire", actor=stop.actor, since=stop.began)
+    return msgspec.structs.replace(tripped(), trading=TradingState.ACTIVE, halts=(halt,), stops=(stop,))
+
+
+async def test_what_could_not_be_closed_is_said_with_amount_and_reason() -> None:
+    async with console(size=(120, 40), screen="risk") as deck:
+        await show(deck, stopped())
+        assert "2 could not be closed: BTC/USDT, the venue refuses to close it" in deck.text()
+        await deck.press("p")
+        page = deck.text()
+        for what in (
+            "symbol:SIM:BTC/USDT  done",
+            "1.7 SIM:BTC/USDT worth 112,370",
+            "below the smallest order of 0.00001",
+        ):
+            assert what in page
+
+
+async def test_a_part_that_is_held_is_resumed_by_its_name() -> None:
+    async with console(size=(120, 40), screen="risk") as deck:
+        await show(deck, stopped())
+        await form_of(deck, "r")
+        assert "symbol:SIM:BTC/USDT" in deck.text()
+        await deck.press("down", *"over", "enter")
+        calls = deck.link.called("risk.resume")
+        assert [(call.params["scope"], call.params["reason"]) for call in calls] == [("symbol:SIM:BTC/USDT", "over")]
 
 
 async def test_refusals_and_changes_are_listed_with_the_newest_first() -> None:

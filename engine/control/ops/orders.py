@@ -11,6 +11,7 @@ from engine.control.live.admission import live_change, live_order
 from engine.control.present.listing import listed
 from engine.control.present.orders import fill_row, order_row, preview, to_request
 from engine.control.present.portfolio import balance_rows, overview, position_rows
+from engine.control.present.sizes import suggestion
 from engine.control.registry import Role, Tier, operation
 from engine.control.requests import (
     CancelAll,
@@ -23,6 +24,7 @@ from engine.control.requests import (
     PlaceOrder,
     PreviewOrder,
     ReplaceOrder,
+    SuggestSize,
 )
 from engine.control.requests_listing import ListPositions, ListRows
 from engine.control.slippage import bounded
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
     from engine.control.context import Context
     from engine.control.views import BalanceRow, FillRow, OrderPreview, OrderRow, PortfolioOverview, PositionRow
+    from engine.control.views_orders import SizeSuggestion
     from engine.model.ids import AccountId
     from engine.model.order import Order
 
@@ -49,6 +52,12 @@ HISTORY_POINTS = 1_000
 async def preview_order(context: Context, request: PreviewOrder) -> OrderPreview:
     """What an order would cost now and whether risk would let it pass."""
     return preview(context.need_engine(), request)
+
+
+@operation("orders.suggest_size", SuggestSize)
+async def suggest_size(context: Context, request: SuggestSize) -> SizeSuggestion:
+    """The size of an entry by the method of the limits, as a bot's would be, capped by every limit."""
+    return suggestion(context.need_engine(), request)
 
 
 @operation("orders.place", PlaceOrder, Role.TRADER, mutates=True, tier=Tier.CONFIRM)

@@ -29,7 +29,7 @@ def estimate_view(engine: Engine, instrument: InstrumentId, request: EstimateOrd
     mark, cost = engine.mark(instrument), None
     if told is not None and mark is not None:
         cost = told.cost * float(market.instrument.notional(mark, request.quantity))
-    known = engine.impact.coefficients(instrument)
+    known = engine.impact.coefficients(instrument, request.quantity)
     costs = _costs(engine, instrument, request, told, choice)
     return EstimateView(
         instrument=instrument,
@@ -59,7 +59,7 @@ def _costs(
     if told is None or conditions is None or not choice.duration_ns:
         return None
     seconds = choice.duration_ns / 1e9
-    shortfall = engine.impact.coefficients(instrument).shortfall(
+    shortfall = engine.impact.coefficients(instrument, request.quantity).shortfall(
         conditions, float(request.quantity), told.half_spread, seconds, choice.slices
     )
     aversion = risk_aversion(request.urgency) if choice.algorithm is Algorithm.SHORTFALL else 0.0

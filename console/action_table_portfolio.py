@@ -27,6 +27,7 @@ PORTFOLIO = (
         "Set leverage and margin mode of the chosen position.", Tier.CONFIRM,
     ),
     A("portfolio.capital", "A", "capital", "Capital", "Show capital: reserve, pools, locked profit, movements."),
+    A("portfolio.dust", "D", "dust", "Dust", "Show what is held and is too small to be sold."),
     A(
         "portfolio.rebalance", "B", "rebalance", "Rebalance",
         "Show how capital would be shared out anew, and do it.", Tier.CONFIRM,

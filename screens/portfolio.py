@@ -13,6 +13,7 @@ from screens import portfolio_figures as figures
 from screens.base import DeckScreen
 from screens.capital import show_capital, show_plan
 from screens.dashboard_figures import room_of
+from screens.dust import show_dust
 from screens.equity import RANGES, EquityHistory, range_words, start_label
 from screens.exits_dialog import ExitsDialog, exit_side
 from screens.margin_form import MarginForm
@@ -52,7 +53,7 @@ class PortfolioScreen(DeckScreen):
     HELP = (
         "Positions by owner, balances with their share of equity, the equity curve, open orders and fills. x closes "
         "the chosen position, p places a stop and a target for it, c cancels the chosen order, t shows a longer range "
-        "of the curve. A shows capital and its pools, B how it would be shared out anew."
+        "of the curve. A shows capital and its pools, B how it would be shared out anew, D dust."
     )
     AUTO_FOCUS = "#positions"
     DEFAULT_CSS: ClassVar[str] = """
@@ -337,6 +338,10 @@ class PortfolioScreen(DeckScreen):
     def action_capital(self) -> None:
         """Show capital."""
         show_capital(self.deck)
+
+    def action_dust(self) -> None:
+        """Show what is too small to be sold."""
+        show_dust(self.deck)
 
     def action_rebalance(self) -> None:
         """Show what rebalancing would move, and ask."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from engine.control import views, views_errors
+from engine.control import views, views_emergency, views_errors
 from engine.control.views_guards import BreakerRow
 from engine.model.account import TradingMode
 from engine.model.entries import BotState, TradingState
@@ -136,6 +136,30 @@ def positions() -> tuple[views.PositionRow, ...]:
         row("BTC/USDT", TREND, "trend-btc", "0.02", "66890.00", "67431.05", stop="66100.00", minutes=95),
         row("ETH/USDT", REVERT, "revert-eth", "0.8", "3528.10", "3512.42", minutes=38),
     )
+
+
+def dust() -> list[views_emergency.DustRow]:
+    """Two rests that are too small."""
+    row = views_emergency.DustRow(
+        account=AccountId("paper"),
+        venue=VenueId("SIM"),
+        currency=Currency("ETH"),
+        quantity=Decimal("0.0008"),
+        instrument=InstrumentId("SIM:ETH/USDT"),
+        owner_name="revert-eth",
+        value=Decimal("2.81"),
+        reason="worth less than the smallest order of 5 USDT",
+    )
+    rest = msgspec.structs.replace(
+        row,
+        currency=Currency("BTC"),
+        quantity=Decimal("0.000004"),
+        instrument=InstrumentId("SIM:BTC/USDT"),
+        owner_name="",
+        value=None,
+        reason="below the smallest order of 0.00001",
+    )
+    return [row, rest]
 
 
 def balances() -> tuple[views.BalanceRow, ...]:
@@ -530,6 +554,7 @@ def dataset(kind: str = "full") -> dict[str, Any]:
         "portfolio.overview": overview(),
         "portfolio.positions": positions(),
         "portfolio.balances": balances(),
+        "portfolio.dust": dust(),
         "portfolio.history": history(),
         "strategies.list": strategies(),
         "bots.list": bots(),

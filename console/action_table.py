@@ -9,7 +9,8 @@ from console.action_table_backtests import BACKTESTS
 from console.action_table_bots import BOTS
 from console.action_table_dashboard import DASHBOARD
 from console.action_table_form import FORM
-from console.action_table_portfolio import PORTFOLIO
+from console.action_table_portfolio import CAPITAL, PORTFOLIO
+from console.action_table_quality import QUALITY
 from console.action_table_replay import REPLAY
 from console.action_table_risk import RISK, STOP
 from console.action_table_settings import SETTINGS
@@ -28,6 +29,7 @@ APP = (
     A("app.risk", "5", "app.show('risk')", "Risk", "Show limits, breakers and the trading state."),
     A("app.backtests", "6", "app.show('backtests')", "Backtests", "Show stored backtests and run new ones."),
     A("app.settings", "7", "app.show('settings')", "Settings", "Show keys, real money and channels of alerts."),
+    A("app.quality", "8", "app.show('quality')", "Quality", "Show what executions cost, and how fast they were."),
     A("app.help", "question_mark", "app.help", "Help", "Show the keys that work here.", footer=90),
     A("app.help_anywhere", "f1", "app.help", "Help", "Show the keys, also from within a dialog.", priority=True),
     A("app.palette", "ctrl+p", "app.palette('')", "Palette", "Find any action, instrument or bot by name.", footer=91),
@@ -104,6 +106,7 @@ TICKET = (
     A("ticket.down", "down", "move(1)", "Down", "Go to the field below."),
     A("ticket.tick_up", "ctrl+up,pageup", "nudge(1)", "Tick up", "Raise the price or quantity by one step."),
     A("ticket.tick_down", "ctrl+down,pagedown", "nudge(-1)", "Tick down", "Lower the price or quantity by one step."),
+    A("ticket.suggest", "ctrl+t", "suggest", "Suggested", "Take the size that the configured method suggests."),
     A("ticket.side", "ctrl+b", "flip", "Buy/sell", "Change between buying and selling."),
 )
 
@@ -157,6 +160,6 @@ CHART = (
 LOG = (A("log.copy", "y", "copy", "Copy lines", "Copy the shown lines to the terminal's clipboard."),)
 
 TABLE: tuple[Action, ...] = (
-    *APP, *REPLAY, *FOCUS, *DASHBOARD, *BOTS, *PORTFOLIO, *MARKET, *RISK, *BACKTESTS, *SETTINGS, *DIALOG, *TICKET,
-    *STOP, *FORM, *CHOICE, *PALETTE, *MOVE, *TABLE_WIDGET, *LADDER, *CHART, *LOG,
+    *APP, *REPLAY, *FOCUS, *DASHBOARD, *BOTS, *PORTFOLIO, *CAPITAL, *MARKET, *RISK, *BACKTESTS, *SETTINGS, *QUALITY,
+    *DIALOG, *TICKET, *STOP, *FORM, *CHOICE, *PALETTE, *MOVE, *TABLE_WIDGET, *LADDER, *CHART, *LOG,
 )  # fmt: skip

@@ -23,7 +23,7 @@ BOTS = (
         "bots.delete", "D", "delete", "Delete", "Delete a stopped bot; its history stays.",
         Tier.CONFIRM, footer=7, danger=True,
     ),
-    A("bots.page", "v", "page", "Page", "Show orders, parameters or events of the chosen bot beside it.", footer=6),
+    A("bots.page", "v", "page", "Page", "Show another page of the chosen bot beside it.", footer=6),
     A("bots.pause_all", "P", "pause_all", "Pause all", "Pause every running bot.", Tier.CONFIRM),
     A("bots.stop_all", "X", "stop_all", "Stop all", "Stop every bot.", Tier.CONFIRM, danger=True),
 )  # fmt: skip

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALIASES",
+    "ALL_SCREENS",
+    "MORE_SCREENS",
     "SCREENS",
     "Action",
     "Tier",
@@ -33,6 +35,9 @@ __all__ = [
 
 SCREENS = ("dashboard", "bots", "portfolio", "market", "risk", "backtests", "settings")
 """The screens in the order of their number keys."""
+MORE_SCREENS = ("quality",)
+"""Screens with a key of their own that the bar names only while they are shown."""
+ALL_SCREENS = (*SCREENS, *MORE_SCREENS)
 
 
 class Tier(enum.StrEnum):

@@ -1,4 +1,4 @@
-"""The console as a Textual app: wiring only, from an engine link to seven screens."""
+"""The console as a Textual app: wiring only, from an engine link to the screens."""
 
 from __future__ import annotations
 

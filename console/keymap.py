@@ -9,7 +9,7 @@ import difflib
 import sys
 from typing import TYPE_CHECKING
 
-from console.actions import SCREENS, Action, Tier, actions_of, keys_label, registry
+from console.actions import ALL_SCREENS, Action, Tier, actions_of, keys_label, registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ WIDGETS = ("move", "table", "ladder", "chart", "log")
 SCOPE_TITLES = {
     "app": "Everywhere", "focus": "Panes and fields", "dashboard": "Dashboard", "bots": "Bots",
     "portfolio": "Portfolio", "market": "Market", "risk": "Risk", "backtests": "Backtests", "settings": "Settings",
-    "dialog": "Dialogs", "stop": "Emergency stop",
+    "quality": "Quality", "dialog": "Dialogs", "capital": "Capital", "stop": "Emergency stop",
     "ticket": "Order ticket", "choice": "Fields with choices", "palette": "Command palette", "form": "Forms",
     "move": "Moving in tables, charts and logs", "table": "Tables", "ladder": "Order book", "chart": "Candle chart",
     "log": "Logs",
@@ -110,8 +110,8 @@ def _clash(one: Action, other: Action) -> bool:
         return True
     if scopes & set(EVERYWHERE):
         # A widget or a dialog may give a key its own meaning; two actions of a screen may not hide each other.
-        return bool(scopes & {*SCREENS, *EVERYWHERE} - {"app"}) or scopes <= set(EVERYWHERE)
-    return bool(scopes & set(SCREENS)) and bool(scopes & set(WIDGETS))
+        return bool(scopes & {*ALL_SCREENS, *EVERYWHERE} - {"app"}) or scopes <= set(EVERYWHERE)
+    return bool(scopes & set(ALL_SCREENS)) and bool(scopes & set(WIDGETS))
 
 
 def _table(actions: Iterable[Action]) -> list[str]:

@@ -1,15 +1,16 @@
-"""The seven screens by name, imported together: importing one takes longer than a loop that trades may be held."""
+"""The screens by name, imported together: importing one takes longer than a loop that trades may be held."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from console.actions import SCREENS
+from console.actions import ALL_SCREENS
 from screens.backtests import BacktestsScreen
 from screens.bots import BotsScreen
 from screens.dashboard import DashboardScreen
 from screens.market import MarketScreen
 from screens.portfolio import PortfolioScreen
+from screens.quality import QualityScreen
 from screens.risk import RiskScreen
 from screens.settings import SettingsScreen
 
@@ -31,5 +32,6 @@ def modes() -> dict[str, str | Callable[[], Screen[Any]]]:
         RiskScreen,
         BacktestsScreen,
         SettingsScreen,
+        QualityScreen,
     )
-    return dict(zip(SCREENS, classes, strict=True))
+    return dict(zip(ALL_SCREENS, classes, strict=True))

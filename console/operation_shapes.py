@@ -51,8 +51,11 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
     "bots.configure": ("bot",),
     "bots.create": ("name", "strategy", "instrument"),
     "bots.delete": ("bot",),
+    "bots.export": ("bot", "file"),
     "bots.get": ("bot",),
+    "bots.import": ("file",),
     "bots.pause": ("bot",),
+    "bots.report": ("bot",),
     "bots.resume": ("bot",),
     "bots.start": ("bot",),
     "bots.stop": ("bot",),
@@ -104,7 +107,7 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
 }
 """Operation -> fields that are given by their place. A mapping takes all that is left, as NAME=VALUE."""
 
-SINGULAR = {"params": "param", "execution": "execution", "limits": "limit", "values": "value"}
+SINGULAR = {"params": "param", "execution": "execution", "risk": "risk", "limits": "limit", "values": "value"}
 """Field that holds several -> the option that is repeated for each."""
 
 NOT_COMMANDS = frozenset({"replay", "live.arm", "live.disarm"})

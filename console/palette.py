@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from console.actions import SCREENS, Action, actions_of
+from console.actions import ALL_SCREENS, Action, actions_of
 from console.keymap import SCOPE_TITLES
 from screens.base import DeckScreen
 from screens.finder import Choice, Finder
@@ -49,7 +49,7 @@ class PaletteDialog(Finder):
         self._does: dict[str, Callable[[], None]] = {}
         self._keymap = app.keymap
         screen = app.screen if isinstance(app.screen, DeckScreen) else None
-        for scope in dict.fromkeys([screen.SCOPE if screen is not None else "app", "app", *SCREENS]):
+        for scope in dict.fromkeys([screen.SCOPE if screen is not None else "app", "app", *ALL_SCREENS]):
             self._add_actions(app, scope, None)
         for scope in scopes_of(app.focused):
             if scope != "move":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +14,11 @@ from console.plain import say
 from console.progress import progress_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from console.cli import Invocation
     from engine.control.tax import TaxReport
+    from engine.model.quality import GroupQuality
 
 __all__ = ["report"]
 
@@ -88,6 +92,67 @@ def tax(
     else:
         _write(output, text)
     _say_sums(found, output)
+
+
+@report.command()
+@click.option(
+    "--by",
+    type=click.Choice(["venue", "symbol", "bot", "strategy", "algorithm", "type", "parent", "all"]),
+    default="venue",
+    show_default=True,
+    help="What orders are put together by.",
+)
+@click.option("--since", metavar="WHEN", help="Only orders from then on: 2026-03-01, 14:30, 2h ago; else all.")
+@click.option("--csv", "as_rows", is_flag=True, help="All figures as CSV, fit for other programs.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="File of the report; else printed.")
+@click.option("--force", is_flag=True, help="Take the place of a file that exists.")
+@click.pass_obj
+def quality(
+    invocation: Invocation, by: str, since: str | None, as_rows: bool, output: Path | None, force: bool
+) -> None:
+    """What executions cost against decision and arrival prices, how fast they were, and what was executed.
+
+    Read from the journal itself, archive included; no engine needs to run.
+    """
+    from console.when import moment
+    from engine.control.quality_report import as_csv, report_quality
+
+    if output is not None and output.exists() and not force:
+        raise click.ClickException(f"{output} exists already; choose another name, or say --force.")
+    start = 0 if since is None else moment(since, time.time_ns())
+    with progress_line("reading the journal") as progress:
+        groups = report_quality(invocation.home, by=by, since=start, progress=progress)
+    text = as_csv(groups) if as_rows else "\n".join(_quality_lines(groups, by))
+    if output is None:
+        say(text.rstrip("\n"))
+    else:
+        _write(output, text if text.endswith("\n") else f"{text}\n")
+
+
+def _quality_lines(groups: Sequence[GroupQuality], by: str) -> Iterator[str]:
+    """A head and a line for each group; a dash for what is not known."""
+    if not groups:
+        yield "No orders are recorded in that time."
+        return
+    yield (
+        f"{by:<24} {'orders':>7} {'value':>16} {'cost':>12} {'bps':>8} {'delay':>8} {'fill':>6} {'ack ms':>8} "
+        f"{'1st fill':>9} {'score':>6} {'profit':>14}"
+    )
+    for group in groups:
+        yield (
+            f"{group.name[:24]:<24} {group.orders:>7,} {group.value:>12,.2f} {group.currency:<4}"
+            f"{group.shortfall:>12,.2f} {_dash(group.shortfall_bps, 2):>8} {_dash(group.delay_bps, 2):>8} "
+            f"{'-' if group.fill_rate is None else format(group.fill_rate, '.1%'):>6} {_dash(group.ack_ms, 0):>8} "
+            f"{_dash(group.fill_ms, 0):>9} {_dash(group.score, 0):>6} {group.profit:>+14,.2f}"
+        )
+        for mark in group.marks:
+            if mark.bps is not None:
+                yield f"    {mark.seconds} s after: {mark.bps:+.2f} bps in favour"
+    yield "cost: positive is worse than the decision's price; delay is its part before the sending; -: not recorded."
+
+
+def _dash(value: float | None, places: int) -> str:
+    return "-" if value is None else f"{value:,.{places}f}"
 
 
 def _read(file: Path) -> list[str]:

@@ -25,11 +25,13 @@ from pydantic import ValidationError as PydanticError
 from engine.errors import ConfigurationError
 from engine.logs import redact
 from engine.model.adaptation import AdaptiveSettings
+from engine.model.bot_settings import BotSettings
 from engine.model.capital_settings import CapitalManagementSettings
 from engine.model.faults import Severity
 from engine.model.ids import SIMULATED, VenueId
 from engine.model.limits import RiskLimits
 from engine.model.protections import ProtectionSettings
+from engine.model.quality_settings import QualitySettings
 from engine.model.risk_settings import MetricsSettings, StressSettings
 from engine.resilience.rules import RuleSettings
 from engine.resilience.settings import ErrorHandlingSettings
@@ -189,12 +191,6 @@ class CapitalSettings(_Group):
     )
 
 
-class BotSettings(_Group):
-    """Limits on bots."""
-
-    max_concurrent_strategies: int = Field(10, ge=1, le=100, description="Bots that may run at once.")
-
-
 class ConsoleSettings(_Group):
     """How the console looks and is operated."""
 
@@ -238,6 +234,10 @@ class Settings(_Group):
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     adaptive: AdaptiveSettings = Field(default_factory=AdaptiveSettings)
     stress: StressSettings = Field(default_factory=StressSettings)
+    quality: QualitySettings = Field(default_factory=QualitySettings)
+    asset_classes: dict[str, str] = Field(
+        default_factory=dict, description="Base currency or symbol -> class of assets, beside the usual table."
+    )
     strategies: BotSettings = Field(default_factory=BotSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     journal: JournalSettings = Field(default_factory=JournalSettings)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from engine.bots.allowance import Machine
+from engine.bots.coordinator import Coordinator
 from engine.bots.manager import BotManager
+from engine.bots.supervisor import Supervision
 from engine.capital.department import CapitalDepartment
 from engine.capital.figures import CapitalFigures
 from engine.capital.kinds import kind_of
@@ -13,9 +16,11 @@ from engine.consistency.recovery import halt_for
 from engine.errors import ConfigurationError
 from engine.execution.connection import ConnectionState
 from engine.execution.derivatives import Derivatives
+from engine.model.asset_classes import AssetClasses
 from engine.model.decimals import ZERO
 from engine.model.entries import TradingState
 from engine.model.ids import AccountId, InstrumentId
+from engine.quality.desk import QualityDesk
 from engine.risk.breaker_manager import RiskInputs
 from engine.risk.department import RiskDepartment
 from engine.risk.emergency import is_closing
@@ -34,7 +39,10 @@ if TYPE_CHECKING:
     from engine.model.entries import BotEntry
     from engine.risk.returns import DailyReturns
 
-__all__ = ["attach", "leave_out_absent", "make_bots", "make_capital", "make_derivatives", "make_risk", "unreached"]
+__all__ = [
+    "attach", "leave_out_absent", "make_bots", "make_capital", "make_derivatives", "make_quality", "make_risk",
+    "unreached",
+]  # fmt: skip
 
 
 def make_risk(engine: Engine, account: AccountId, returns: DailyReturns) -> RiskDepartment:
@@ -47,6 +55,8 @@ def make_risk(engine: Engine, account: AccountId, returns: DailyReturns) -> Risk
         account,
         caution=engine.caution,
         correlations=returns,
+        volatilities=returns,
+        classes=AssetClasses(settings.asset_classes),
         adaptive=settings.adaptive,
         inputs=RiskInputs(settings=settings.protections, markets=engine.hub, errors=engine.errors),
     )
@@ -59,9 +69,19 @@ def make_derivatives(engine: Engine) -> Derivatives:
     return Derivatives(engine.ledger, inquiry, engine.mark, engine.next_funding, errors, use, halt)
 
 
+def make_quality(engine: Engine) -> QualityDesk:
+    """What looks after executions that have happened."""
+
+    def oldest_ns() -> int:
+        return engine.risk.limits().stale_market_ns
+
+    return QualityDesk(engine.ledger, engine.hub, engine.settings.quality, oldest_ns)
+
+
 def make_bots(engine: Engine, library: Library) -> BotManager:
     """What runs bots."""
-    return BotManager(
+    settings = engine.settings.strategies
+    manager = BotManager(
         lambda config: engine.account_for(InstrumentId(config.instrument), config.account),
         engine.ledger,
         engine.desk,
@@ -71,11 +91,22 @@ def make_bots(engine: Engine, library: Library) -> BotManager:
         engine._history,
         engine.clock,
         lambda account: engine.capital.free(account),
-        engine.settings.strategies.max_concurrent_strategies,
+        settings.max_concurrent_strategies,
         engine.errors,
         engine._heard,
         engine.algos,
+        engine.planner,
+        Supervision(
+            heartbeat_s=settings.heartbeat_seconds,
+            save_s=settings.save_seconds,
+            restart_delay_s=settings.strategy_restart_delay,
+            max_restarts_per_hour=settings.max_restarts_per_hour,
+        ),
+        Machine.here(settings.memory_budget_mb, settings.cpu_budget_cores),
     )
+    manager.limits = engine.risk.limits
+    Coordinator(engine.ledger, manager, lambda: engine.risk.gate.picture.commitments, settings.conflict_policy)
+    return manager
 
 
 def make_capital(engine: Engine) -> CapitalDepartment:

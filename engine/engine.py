@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine import events as ev
-from engine.bots.revival import RETRY_S
-from engine.departments import attach, leave_out_absent, make_bots, make_capital, make_derivatives, make_risk, unreached
+from engine.departments import (
+    attach,
+    leave_out_absent,
+    make_bots,
+    make_capital,
+    make_derivatives,
+    make_quality,
+    make_risk,
+    unreached,
+)
 from engine.errors import (
     ConflictError,
-    HandoverError,
     JournalError,
     NotFoundError,
     QuarterdeckError,
@@ -33,7 +40,7 @@ from engine.model.decimals import ZERO
 from engine.model.entries import TradingState
 from engine.model.ids import AccountId, Currency, InstrumentId, venue_of
 from engine.model.valuation import Rates, Valuation, account_equity, together
-from engine.parents import make_algos
+from engine.parents import make_algos, make_impact, make_planner
 from engine.remedies import Remedies
 from engine.resilience.caution import Caution
 from engine.resilience.handler import ErrorHandler
@@ -115,9 +122,11 @@ class Engine:
         self.risk = make_risk(self, first, returns)
         ids = ClientIds(journal.meta.instance, journal.epoch, journal.nonce)
         self.desk = Desk(self.ledger, self.risk.gate, self.hub, ids, self.dispatcher)
+        self.impact = make_impact(self)
         self.dispatcher.attach(self.desk)
         self.risk.attach(self.desk)
-        self.algos = make_algos(self)
+        self.algos, self.quality = make_algos(self), make_quality(self)
+        self.planner = make_planner(self)
         self._emulations = {plan.venue.id: plan.venue for plan in venues if isinstance(plan.venue, EmulatingVenue)}
         self.inherited = inherited
         """What the process before this one left; None after a usual start."""
@@ -250,7 +259,7 @@ class Engine:
         self._recovered = True
         self.dispatcher.inquiry.on_learnt = self._learnt
         if not self._emergency:
-            await self.bots.recover()
+            await self.bots.recover(handed_over=self.inherited is not None)
         self.ready = True
         self._came_over.set()
         log.info("engine started", epoch=self.journal.epoch, seq=self.ledger.seq)
@@ -265,7 +274,8 @@ class Engine:
             tasks.create_task(self.dispatcher.run(), name="dispatcher")
             tasks.create_task(self.lag.run(), name="lag monitor")
             tasks.create_task(self._tick(), name="tick")
-            tasks.create_task(self._retry_bots(), name="bots")
+            tasks.create_task(self.bots.supervisor.tend(self.clock, self._bots_may_move), name="bots")
+            tasks.create_task(self.bots.supervisor.retry(self.clock, self._bots_may_move), name="restarts of bots")
             for unit in self.venues.values():
                 unit.start(tasks)
             for emulation in self._emulations.values():
@@ -289,9 +299,8 @@ class Engine:
                 if not self.standstill.frozen:
                     self.hub.roll(now)
                     if self._recovered:
-                        self.risk.tick(now)
-                        self.capital.tick(now)
-                        self.algos.tick(now)
+                        for department in (self.risk, self.capital, self.algos, self.quality):
+                            department.tick(now)
             except JournalError as error:
                 log.error("the tick waits: the journal failed", problem=error.message)
             except Exception as error:  # a breaker that cannot be judged must stop trading, not the engine
@@ -300,15 +309,8 @@ class Engine:
                 self._halt(f"A check of the engine failed ({type(error).__name__}).")
             await self.clock.sleep(ROLL_S)
 
-    async def _retry_bots(self) -> None:
-        """Bring those bots back whose history could not be had at the start."""
-        while True:
-            await self.clock.sleep(RETRY_S)
-            if self.ready and self.ledger.failed is None and not self.standstill.frozen:
-                try:
-                    await self.bots.retry()
-                except (JournalError, HandoverError) as error:
-                    log.error("bots wait: nothing can be booked", problem=error.message)
+    def _bots_may_move(self) -> bool:
+        return self.ready and self.ledger.failed is None and not self.standstill.frozen
 
     @property
     def recovered(self) -> bool:
@@ -343,6 +345,7 @@ class Engine:
             if self._tasks is not None:
                 self._tasks.cancel()
                 await asyncio.wait({self._tasks}, timeout=5)
+            await self.bots.let_go()
             await asyncio.gather(*(unit.close() for unit in self.venues.values()))
             if self.ledger.failed is None and not self.standstill.sealed:
                 self.ledger.record(ev.EngineStopped(reason="asked to stop"))
@@ -401,6 +404,8 @@ class Engine:
         try:
             now = self.clock.now()
             self.hub.on_market(event, now)
+            if self._recovered:
+                self.risk.heard(event.instrument, now)
             if self.recorder is not None:
                 self.recorder.on_market(event, now)
             if self._emulations:

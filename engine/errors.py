@@ -5,10 +5,11 @@
     ├── ExchangeError ── ExchangeConnectionError ── ExchangeClockError,
     │                    ExchangeRateLimitError ── ExchangeBannedError,
     │                    ExchangeInsufficientFundsError, UnknownOutcomeError ── NotVisibleYetError
-    ├── RiskManagementError ── PositionLimitError, DrawdownLimitError, RegimeError
+    ├── RiskManagementError ── RegimeError, RiskRefusalError
     ├── DataError ── DataValidationError, DataSourceError, StorageError
     ├── ModelError ── ModelLoadError, ModelInferenceError, ModelDriftError
-    ├── ExecutionError ── OrderRejectionError, SlippageError
+    ├── ExecutionError ── OrderRejectionError ── RiskRefusalError ── PositionLimitError, DrawdownLimitError,
+    │                     SlippageError
     ├── StateConsistencyError ── StateCorruptionError, IllegalTransitionError, StaleEpochError
     ├── SecurityError ── AuthenticationError, AuthorizationError
     ├── CapitalManagementError ── InsufficientCapitalError
@@ -66,6 +67,7 @@ __all__ = [
     "RateLimitError",
     "RegimeError",
     "RiskManagementError",
+    "RiskRefusalError",
     "SecurityError",
     "SlippageError",
     "StaleEpochError",
@@ -181,18 +183,6 @@ class RiskManagementError(QuarterdeckError):
     title = "Risk refused this"
 
 
-class PositionLimitError(RiskManagementError):
-    """An order would exceed a position or exposure limit."""
-
-    kind = "position_limit"
-
-
-class DrawdownLimitError(RiskManagementError):
-    """The hard drawdown limit is reached."""
-
-    kind = "drawdown_limit"
-
-
 class RegimeError(RiskManagementError):
     """A market regime cannot be told; static parameters hold meanwhile."""
 
@@ -262,6 +252,25 @@ class OrderRejectionError(ExecutionError):
     """The gate or the venue rejected an order; details carry the reason codes."""
 
     kind = "order_rejected"
+
+
+class RiskRefusalError(OrderRejectionError, RiskManagementError):
+    """Risk refused an order; `details["refusals"]` tells each reason's limit, its value and what was attempted."""
+
+    kind = "risk_refused_order"
+    title = "Risk refused this order"
+
+
+class PositionLimitError(RiskRefusalError):
+    """An order would exceed a limit of positions or exposure."""
+
+    kind = "position_limit"
+
+
+class DrawdownLimitError(RiskRefusalError):
+    """An order would open something while a limit of losses or drawdown holds."""
+
+    kind = "drawdown_limit"
 
 
 class SlippageError(ExecutionError):

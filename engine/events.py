@@ -22,6 +22,14 @@ from engine.model.algo_facts import (
     ParentPaused,
     ParentResumed,
 )
+from engine.model.bot_facts import (
+    BotConfigured,
+    BotCreated,
+    BotDeleted,
+    BotMemorySaved,
+    BotRestartPlanned,
+    BotStateChanged,
+)
 from engine.model.breaker_facts import (
     BreakerHalfOpened,
     BreakerHeld,
@@ -57,8 +65,10 @@ from engine.model.entries import Opening
 from engine.model.fill import Fill
 from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, ParentId, VenueOrderId
 from engine.model.instrument import Instrument
+from engine.model.limit_facts import LimitBreached, LimitHealed
 from engine.model.metric_facts import RegimeChanged, RiskAdapted, RiskMeasured, StressTested
 from engine.model.order import Decision, OrderSide, OrderType, TimeInForce
+from engine.model.quality_facts import MarkOutRecorded, PoorExecution
 from engine.model.scenario import ScenarioBegan, ScenarioEnded
 from engine.model.verification import OrderAdopted, RecoveryVerified, StateChecked
 
@@ -67,19 +77,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "UPCASTERS", "AccountOpened", "BalanceAdjusted", "BotConfigured", "BotCreated", "BotDeleted", "BotMemorySaved",
-    "BotStateChanged", "BreakerHalfOpened", "BreakerHeld", "BreakerReset", "BreakerTripped", "CapitalPreserved",
-    "Deposited", "EngineStarted", "EngineStopped", "EpochOpened", "EquityRecorded", "Event", "ExternalFillSeen",
-    "ExternalOrderSeen", "FillsCaughtUp", "FundingCaughtUp", "FundingPaid", "FundingPart", "FundsMoved", "HandedOver",
-    "HandoverAbandoned", "InstrumentDefined", "InterestCharged", "LimitsChanged", "LockEnded", "LockPlaced",
-    "MarginSet", "MarkRecorded", "OperatorActed", "OrderAccepted", "OrderAdopted", "OrderAmendRequested",
-    "OrderAmended", "OrderCancelRejected", "OrderCancelRequested", "OrderCanceled", "OrderExpired", "OrderFilled",
-    "OrderIntended", "OrderOutcomeUnknown", "OrderRefused", "OrderRejected", "OrderSubmitted", "OrderTriggered",
-    "ParentAccelerated", "ParentCancelRequested", "ParentEnded", "ParentOpened", "ParentPaused", "ParentResumed",
-    "PeakRecorded", "PeriodBegan", "PoolsMeasured", "PositionAdopted", "PositionLiquidated", "ProfitSettled",
-    "ProfitUnlockAsked", "ProfitUnlocked", "Record", "RecoveryVerified", "RegimeChanged", "RiskAdapted", "RiskMeasured",
-    "ScenarioBegan", "ScenarioEnded", "SignalRaised", "StateChecked", "StressTested", "TradeEnded",
-    "TradingStateChanged", "TransferEnded", "TransferLeft", "TransferPlanned", "Transferred", "VenueEvent", "Withdrawn",
-    "decode_event", "decode_record", "encode_event", "encode_record", "event_name",
+    "BotRestartPlanned", "BotStateChanged", "BreakerHalfOpened", "BreakerHeld", "BreakerReset", "BreakerTripped",
+    "CapitalPreserved", "Deposited", "EngineStarted", "EngineStopped", "EpochOpened", "EquityRecorded", "Event",
+    "ExternalFillSeen", "ExternalOrderSeen", "FillsCaughtUp", "FundingCaughtUp", "FundingPaid", "FundingPart",
+    "FundsMoved", "HandedOver", "HandoverAbandoned", "InstrumentDefined", "InterestCharged", "LimitBreached",
+    "LimitHealed", "LimitsChanged", "LockEnded", "LockPlaced", "MarginSet", "MarkOutRecorded", "MarkRecorded",
+    "OperatorActed", "OrderAccepted", "OrderAdopted", "OrderAmendRequested", "OrderAmended", "OrderCancelRejected",
+    "OrderCancelRequested", "OrderCanceled", "OrderExpired", "OrderFilled", "OrderIntended", "OrderOutcomeUnknown",
+    "OrderRefused", "OrderRejected", "OrderSubmitted", "OrderTriggered", "ParentAccelerated", "ParentCancelRequested",
+    "ParentEnded", "ParentOpened", "ParentPaused", "ParentResumed", "PeakRecorded", "PeriodBegan", "PoolsMeasured",
+    "PoorExecution", "PositionAdopted", "PositionLiquidated", "ProfitSettled", "ProfitUnlockAsked", "ProfitUnlocked",
+    "Record", "RecoveryVerified", "RegimeChanged", "RiskAdapted", "RiskMeasured", "ScenarioBegan", "ScenarioEnded",
+    "SignalRaised", "StateChecked", "StressTested", "TradeEnded", "TradingStateChanged", "TransferEnded",
+    "TransferLeft", "TransferPlanned", "Transferred", "VenueEvent", "Withdrawn", "decode_event", "decode_record",
+    "encode_event", "encode_record", "event_name",
 ]  # fmt: skip
 
 
@@ -284,6 +295,11 @@ class OrderSubmitted(_Fact, frozen=True, kw_only=True):
     """The request left for the venue."""
 
     client_id: ClientOrderId
+    durable: int = 0
+    """UTC nanoseconds at which its intent was found to be durable; 0 where that was not noted."""
+    best_bid: Decimal | None = None
+    """Top of the book as it left; None where it was not known."""
+    best_ask: Decimal | None = None
 
 
 class OrderOutcomeUnknown(_Fact, frozen=True, kw_only=True):
@@ -384,48 +400,6 @@ class OrderExpired(_Fact, frozen=True, kw_only=True):
 # --- bots ------------------------------------------------------------------------------------------------------------
 
 
-class BotCreated(_Fact, frozen=True, kw_only=True):
-    """A bot exists; the configuration is the validated JSON of `BotConfig`."""
-
-    bot: Owner
-    name: str
-    config: bytes
-    capital: Decimal
-    currency: Currency
-
-
-class BotConfigured(_Fact, frozen=True, kw_only=True):
-    """A bot's configuration was replaced as a whole."""
-
-    bot: Owner
-    config: bytes
-    capital: Decimal
-
-
-class BotStateChanged(_Fact, frozen=True, kw_only=True):
-    """A bot moved in its life cycle."""
-
-    bot: Owner
-    state: str
-    reason: str = ""
-
-
-class BotMemorySaved(_Fact, frozen=True, kw_only=True):
-    """A strategy's declared memory at a bar, so that a restart continues with the same signals."""
-
-    bot: Owner
-    strategy: str
-    schema: int
-    memory: bytes
-    bar_ts: int
-
-
-class BotDeleted(_Fact, frozen=True, kw_only=True):
-    """A stopped bot was removed from the list; its history stays."""
-
-    bot: Owner
-
-
 class SignalRaised(_Fact, frozen=True, kw_only=True):
     """A strategy wanted something; what became of it follows under the same owner."""
 
@@ -490,7 +464,10 @@ Event = (
     | RiskMeasured | RegimeChanged | RiskAdapted | StressTested
     | FundsMoved | ProfitSettled | ProfitUnlockAsked | ProfitUnlocked | CapitalPreserved | PoolsMeasured
     | TransferPlanned | TransferLeft | TransferEnded
+    | LimitBreached | LimitHealed
     | ParentOpened | ParentPaused | ParentResumed | ParentAccelerated | ParentCancelRequested | ParentEnded
+    | MarkOutRecorded | PoorExecution
+    | BotRestartPlanned
 )  # fmt: skip
 
 

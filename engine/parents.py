@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.errors import NotFoundError
+from engine.execution.algos.offsets import Offsets
+from engine.execution.algos.planner import Planner
 from engine.execution.algos.supervisor import Algos, Standing
 from engine.execution.emulation import is_held
+from engine.execution.impact_desk import ImpactDesk
 from engine.model.entries import BotState
 from engine.model.ids import MANUAL
 from engine.risk.emergency import EMERGENCY_ACTOR
@@ -17,12 +20,34 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.errors import QuarterdeckError
     from engine.model.algos import Parent
+    from engine.model.ids import InstrumentId
+    from engine.model.instrument import Instrument
+    from engine.model.market import BookView
     from engine.model.order import Order
 
-__all__ = ["make_algos", "standing"]
+__all__ = ["make_algos", "make_impact", "make_planner", "standing"]
 
 _GONE = frozenset({BotState.STOPPED, BotState.ERROR})
 _NOT_UP = frozenset({BotState.STARTING, BotState.RECOVERING})
+
+
+def make_impact(engine: Engine) -> ImpactDesk:
+    """What estimates the impact of an engine's orders; it learns from those that have been filled."""
+
+    def book(instrument: InstrumentId) -> tuple[Instrument, BookView] | None:
+        market = engine.hub.markets.get(instrument)
+        return None if market is None or market.broken or not market.live else (market.instrument, market.book)
+
+    impact = ImpactDesk(engine.clock, book, engine._history, engine.state.order, engine.state.parent)
+    engine.desk.estimate = impact.of_request
+    impact.recall(engine.state.recent.values())
+    engine.ledger.subscribe(impact.hear)
+    return impact
+
+
+def make_planner(engine: Engine) -> Planner:
+    """What lays out schedules for an engine's parent orders."""
+    return Planner(engine.impact, engine.clock)
 
 
 def make_algos(engine: Engine) -> Algos:
@@ -45,6 +70,7 @@ def make_algos(engine: Engine) -> Algos:
         standing=lambda parent, now: standing(engine, parent, now),
         can_amend=can_amend,
         on_stop=on_stop,
+        offsets=Offsets(engine.ledger, float(engine.settings.quality.fill_rate_target)),
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from engine import events as ev
 from engine.errors import JournalError, QuarterdeckError, RegimeError, ValidationError
 from engine.logs import get_logger
-from engine.model.candle import Bars, timeframe_ns
+from engine.model.candle import Bars, timeframe_ns, timeframe_text
 from engine.model.decimals import ZERO
 from engine.model.faults import Severity
 from engine.model.ids import venue_of
@@ -220,6 +220,7 @@ class RiskWatch:
         wanted = self.markets()
         self.regimes.keep(wanted)
         for instrument in wanted:
+            await self._learn_minutes(instrument)
             await self._learn_days(instrument)
             await self._learn_regime(instrument)
         held = list(self._holdings().by_instrument())
@@ -234,6 +235,23 @@ class RiskWatch:
             return False
         self._correlated = now
         return True
+
+    async def _learn_minutes(self, instrument: InstrumentId) -> None:
+        """Ask for the past that the volatility breaker would otherwise have to hear first."""
+        engine = self._engine
+        length = engine.settings.protections.ns("volatility_period_s")
+        missing = engine.risk.manager.wants_past(instrument)
+        # No venue has bars of parts of a minute.
+        if not missing or length % timeframe_ns("1m"):
+            return
+        timeframe = timeframe_text(length)
+        bars = await self._ask(instrument, timeframe, missing)
+        if bars is None:
+            return
+        engine.risk.manager.take_past(instrument, [bar for bar in bars if bar.closed], engine.clock.now())
+        if engine.risk.manager.wants_past(instrument):
+            # There is a gap in it: it is asked again as rarely as one that failed.
+            self._failed[instrument, timeframe] = engine.clock.now()
 
     async def _learn_days(self, instrument: InstrumentId) -> None:
         now = self._engine.clock.now()
@@ -290,7 +308,7 @@ class RiskWatch:
             self._asked[instrument] = engine.clock.now()
             words = error.message if isinstance(error, QuarterdeckError) else str(error) or type(error).__name__
             log.info("the past of a market cannot be had", instrument=instrument, timeframe=timeframe, problem=words)
-            if timeframe != DAY:
+            if timeframe == engine.settings.adaptive.timeframe:
                 self._cannot_tell(instrument, RegimeError(f"The regime of {instrument} cannot be told: {words}"))
             if not isinstance(error, ValidationError):
                 engine.errors.report(error, component="risk", operation="learn history", position=instrument)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from engine.control.views_bots import BotSetup
 from engine.errors import QuarterdeckError
+from engine.model.entries import BotState
 from engine.model.ids import symbol_of
 from screens.form_dialog import FormDialog
 from screens.form_fields import NO, YES, YES_NO, Field, Kind, param_fields, params_of
@@ -31,6 +33,12 @@ NAME_HELP = "Letters, digits, space, _ . and -; at most 32. The bot is known by 
 CAPITAL_HELP = "The most the bot may use, in the account's base currency."
 ACCOUNT_HELP = "The account of the venue in which it trades."
 START_HELP = "Whether the bot starts by itself together with the engine."
+MODE_HELP = "paper: it never trades in an account with real money; live: it may."
+PRIORITY_HELP = "1 to 10; where bots compete for requests or stand against each other, higher goes first."
+PROCESS_HELP = "Its strategy runs in a process of its own, with limits of memory and processor."
+MODES = (("paper", "paper"), ("live", "live"))
+UP = frozenset({BotState.RUNNING, BotState.PAUSED})
+"""States in which market, bars and strategy stay as they are."""
 
 
 def timeframe_choices(*wanted: str) -> tuple[tuple[str, str], ...]:
@@ -49,6 +57,28 @@ def free_name(strategy: str, symbol: str, taken: Sequence[str]) -> str:
         number += 1
         name = f"{base}-{number}"
     return name
+
+
+def run_fields(setup: BotSetup) -> list[Field]:
+    """Return how a bot is run."""
+    return [
+        Field("mode", "Mode", Kind.CHOICE, setup.mode, MODES, help=MODE_HELP),
+        Field("priority", "Priority", Kind.NUMBER, str(setup.priority), minimum="1", maximum="10", help=PRIORITY_HELP),
+        Field("process", "Own process", Kind.CHOICE, YES if setup.isolation == "process" else NO, YES_NO,
+              help=PROCESS_HELP),
+    ]  # fmt: skip
+
+
+def run_values(setup: BotSetup, texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return how a bot shall be run, what the form does not ask for as it is."""
+    wanted = {
+        **{name: getattr(setup, name) for name in setup.__struct_fields__},
+        "mode": texts["mode"],
+        "priority": int(texts["priority"]),
+        "isolation": "process" if texts["process"] == YES else "task",
+    }
+    usual = BotSetup()
+    return {name: value for name, value in wanted.items() if value != getattr(usual, name)}
 
 
 def account_fields(where: Where, instrument: str, present: str = "") -> list[Field]:
@@ -212,6 +242,7 @@ class NewBotDialog(StrategyPicker):
                 help=CAPITAL_HELP,
             ),
             Field("autostart", "Start with engine", Kind.CHOICE, NO, YES_NO, help=START_HELP),
+            *run_fields(BotSetup()),
             *self.parameter_fields(texts, {}),
         ]  # fmt: skip
 
@@ -232,12 +263,13 @@ class NewBotDialog(StrategyPicker):
             "timeframe": texts["timeframe"],
             "capital": texts["capital"].replace(",", "").strip(),
             "autostart": texts["autostart"] == YES,
+            **run_values(BotSetup(), texts),
         }
         return await self._link.call("bots.create", asked, request_id=request_id)
 
 
 class EditBotDialog(FormDialog):
-    """Changes a stopped bot's configuration; ends with the bot.
+    """Changes a bot's configuration; ends with the bot.
 
     Args:
         app: Knows the link.
@@ -271,31 +303,37 @@ class EditBotDialog(FormDialog):
             row.instrument: symbol_of(row.instrument)
         }
         params = self._strategy.params if self._strategy is not None else ()
-        return [
+        market = [] if row.state in UP else [
             Field("instrument", "Market", Kind.CHOICE, row.instrument, tuple(choices.items()),
                   help="The instrument it trades."),
             *account_fields(where, wanted, row.account),
             Field("timeframe", "Bar", Kind.CHOICE, row.timeframe, timeframe_choices(row.timeframe),
                   help="Length of a bar."),
+        ]  # fmt: skip
+        return [
+            *market,
             Field("capital", "Capital", Kind.NUMBER, exact(row.capital).replace(",", ""), minimum="0", above=True,
                   unit=row.currency, help=CAPITAL_HELP),
             Field("autostart", "Start with engine", Kind.CHOICE, YES if row.autostart else NO, YES_NO, help=START_HELP),
+            *run_fields(row.setup),
             *param_fields(params, row.params, f"Parameters of {row.strategy}"),
         ]  # fmt: skip
 
     async def send(self, texts: Mapping[str, str], request_id: str) -> Any:
         """Change the bot."""
-        row = self._row
+        row, up = self._row, self._row.state in UP
         asked = {
             "bot": row.id,
             "name": row.name,
             "strategy": row.strategy,
             "strategy_file": row.strategy_file or None,
-            "instrument": texts["instrument"],
-            **({"account": texts["account"]} if "account" in texts else {}),
-            "timeframe": texts["timeframe"],
+            "instrument": texts.get("instrument", row.instrument),
+            **({"account": texts["account"]} if "account" in texts else {"account": row.account} if up else {}),
+            "timeframe": texts.get("timeframe", row.timeframe),
             "capital": texts["capital"].replace(",", "").strip(),
             "autostart": texts["autostart"] == YES,
+            "execution": dict(row.execution),
+            **run_values(row.setup, texts),
             "params": dict(row.params) if self._strategy is None else params_of(self._strategy.params, texts),
         }
         return await self._link.call("bots.configure", asked, request_id=request_id)

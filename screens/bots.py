@@ -12,6 +12,7 @@ from engine.model.entries import BotState
 from screens import bots_figures as figures
 from screens.base import DeckScreen
 from screens.bot_forms import EditBotDialog, NewBotDialog
+from screens.bot_health import health_lines
 from screens.bot_questions import start_or_pause
 from screens.bot_stops import all_dialog, delete_dialog, stop_dialog
 from screens.bots_figures import ACTIVE, Look
@@ -27,14 +28,17 @@ if TYPE_CHECKING:
 
     from console.store import Slice
     from engine.control.views import BotRow, FillHistoryView, FillRow, OrderRow, StrategyRow
+    from engine.control.views_bots import BotReport
     from screens.sheet import Line
 
 __all__ = ["BotsScreen"]
 
 NS = 1_000_000_000
-PAGES = {"orders": "Orders and fills", "params": "Parameters", "events": "Events"}
+PAGES = {"orders": "Orders and fills", "params": "Parameters", "events": "Events", "health": "Health"}
 """Pages beside what a bot is -> their titles."""
 FILLS = 200
+CHANGEABLE = frozenset({BotState.RUNNING, BotState.PAUSED})
+"""States of a bot that is up and can be changed."""
 LEAST_ROWS = 4
 
 
@@ -63,6 +67,8 @@ class BotsScreen(DeckScreen):
         self._strategies: dict[str, StrategyRow] = {}
         self._fills: list[FillRow] = []
         self._fills_of: tuple[str, int] = ("", -1)
+        self._reports: dict[str, BotReport] = {}
+        self._report_of: tuple[str, str, int, int] = ("", "", 0, 0)
         self._page = "orders"
         self._second = -1
         self._news = -1
@@ -166,6 +172,22 @@ class BotsScreen(DeckScreen):
         params.show(figures.param_lines(row, strategy, max(20, params.content_size.width)))
         facts = [fact for fact in self.deck.news.shown if fact.owner in {row.id, row.name}]
         self.query_one("#events", Pane).show(figures.event_lines(facts, INKS, look.zone))
+        self._fill_health(row, look)
+
+    def _fill_health(self, row: BotRow, look: Look) -> None:
+        pane = self.query_one("#health", Pane)
+        pane.show(health_lines(row, self._reports.get(row.id), look, max(20, pane.content_size.width)))
+        # The report is read from the journal and the database: once for what has changed, else once a minute.
+        asked = (row.id, row.state, row.fills, look.now // (60 * NS))
+        if pane.display and asked != self._report_of:
+            self._report_of = asked
+            self.ask("bots.report", {"bot": row.id}, then=self._take_report)
+
+    def _take_report(self, report: BotReport) -> None:
+        self._reports[report.bot] = report
+        row = self.chosen()
+        if row is not None and row.id == report.bot:
+            self._fill_health(row, self._look())
 
     def _take_fills(self, fills: Sequence[FillRow]) -> None:
         self._fills = list(fills)
@@ -211,7 +233,7 @@ class BotsScreen(DeckScreen):
         names = list(PAGES)
         first = names.index(page)
         tall = self.has_class("-tall") or self.has_class("-xtall")
-        room = len(names) if tall else 2 if self.has_class("-wide") or self.has_class("-xwide") else 1
+        room = 3 if tall else 2 if self.has_class("-wide") or self.has_class("-xwide") else 1
         shown = {names[(first + place) % len(names)] for place in range(room)}
         focused = self.focused
         self._page = page
@@ -225,6 +247,8 @@ class BotsScreen(DeckScreen):
         """Show the next page."""
         names = list(PAGES)
         self._turn_to(names[(names.index(self._page) + 1) % len(names)])
+        if (row := self.chosen()) is not None:
+            self._fill_health(row, self._look())
 
     def on_resize(self) -> None:
         """Show as many pages as there is room for."""
@@ -265,12 +289,12 @@ class BotsScreen(DeckScreen):
             self.choose(row.id)
 
     def action_edit(self) -> None:
-        """Change a stopped bot."""
+        """Change a bot; one that runs goes on with its market, its bars and its strategy."""
         row = self._chosen_to("edit")
         if row is None:
             return
-        if row.state in ACTIVE:
-            self._say(f"{row.name} is {row.state}; stop it before changing it.")
+        if row.state in ACTIVE - CHANGEABLE:
+            self._say(f"{row.name} is {row.state}; wait until it runs or is stopped.")
             return
 
         def changed(fresh: Any) -> None:

@@ -1,4 +1,4 @@
-"""Capital to read and to rebalance: figures, pools, locks with their time, what is on its way, and the plan."""
+"""Capital in lines: figures, pools, locks with their time, what is on its way, and the plan of rebalancing."""
 
 from __future__ import annotations
 
@@ -17,24 +17,10 @@ if TYPE_CHECKING:
     from engine.control.views_capital import CapitalPlanView, CapitalView, FlowPage, LockedProfitRow, PoolRow
     from screens.sheet import Line
 
-__all__ = ["FLOWS", "capital_lines", "plan_dialog", "plan_lines", "show_capital", "show_plan"]
+__all__ = ["capital_lines", "plan_dialog", "plan_lines", "show_plan"]
 
-FLOWS = 20
-"""Movements that are shown."""
 WIDTH = 70
 """Cells of a line."""
-
-
-def show_capital(app: QuarterdeckApp) -> None:
-    """Ask for capital and its last movements, and show them."""
-
-    def show(view: CapitalView) -> None:
-        def whole(flows: FlowPage) -> None:
-            app.push_screen(SheetDialog("Capital", capital_lines(app, view, flows)))
-
-        app.ask(app, "capital.flows", {"limit": FLOWS}, then=whole)
-
-    app.ask(app, "capital.overview", then=show)
 
 
 def show_plan(app: QuarterdeckApp) -> None:

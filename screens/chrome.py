@@ -49,15 +49,16 @@ class NavBar(LineWidget):
     def lines(self, width: int, height: int) -> Sequence[Strip]:
         """Return the bar."""
         app: QuarterdeckApp = self.app  # type: ignore[assignment]  # the bar hangs in no other app
-        names = [(name, app.keymap.label(f"app.{name}"), find_action(f"app.{name}").label) for name in SCREENS]
+        screens = SCREENS if self._current in SCREENS else (*SCREENS, self._current)
+        names = [(name, app.keymap.label(f"app.{name}"), find_action(f"app.{name}").label) for name in screens]
         warning = f" {self.glyphs.warn} {clean(self._warning)} " if self._warning else ""
-        # A warning must be read whole: the other screens' names give way to it.
+        # A warning must be read whole, and so must the name of a screen that the bar has no place for otherwise.
         brief = sum(width_of(key) + width_of(label) + 3 for _, key, label in names) + width_of(warning) >= width
         line, used = LineBuilder(self.palette), 0
         self._ends.clear()
         for name, key, label in names:
             here = name == self._current
-            shown = f"{label} " if here or not (brief and warning) else ""
+            shown = f"{label} " if here or not (brief and (warning or screens is not SCREENS)) else ""
             line.add(f" {key} ", "cursor" if here else "accent").add(shown, "cursor" if here else "muted")
             used += width_of(key) + width_of(shown) + 2
             self._ends.append((used, name))

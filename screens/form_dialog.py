@@ -8,6 +8,7 @@ from textual.widgets import Input, Static
 
 from console.actions import bindings
 from console.errands import new_request_id
+from engine.control.live.arming import NOT_ARMED
 from engine.errors import EngineNotRunningError, QuarterdeckError, UnknownOutcomeError
 from screens.dialogs import Dialog
 from screens.form import Form
@@ -211,6 +212,8 @@ class FormDialog(Dialog[Any]):
             self.query_one("#hint", Static).update(self._hint())
             self.say(f"{error.title}: {error.message}")
             self._blame(error)
+            if error.error_code == NOT_ARMED:
+                self.deck.armed.ask(why=error.message, then=self._armed)
         except Exception as error:
             # Task root: whatever the call raised, the person must see that nothing is known.
             self._under_way = False
@@ -218,6 +221,12 @@ class FormDialog(Dialog[Any]):
             self.dismiss(None)
         else:
             self.dismiss(True if reply is None else reply)
+
+    def _armed(self) -> None:
+        """The console is armed now; what was refused is sent again by the person alone."""
+        self.say("")
+        self.query_one("#hint", Static).update(f"Armed; nothing was sent yet. {self._hint()}")
+        self.guard_again()
 
     def _blame(self, error: QuarterdeckError) -> None:
         faults = error.details.get("faults")

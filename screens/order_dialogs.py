@@ -221,6 +221,9 @@ class AmountsDialog(Dialog[Any]):
     def action_flip(self) -> None:
         """The side is what it is."""
 
+    def action_suggest(self) -> None:
+        """No size is suggested for what exists already."""
+
     def action_review(self) -> None:
         """Show exactly what would be asked."""
         if self.armed and not self._reviewing:

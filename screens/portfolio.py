@@ -10,8 +10,9 @@ from textual.containers import Horizontal
 from console.actions import bindings
 from engine.model.ids import MANUAL, InstrumentId
 from screens import portfolio_figures as figures
-from screens.base import DeckScreen
-from screens.capital import show_capital, show_plan
+from screens.algos_pane import AlgosPane
+from screens.capital import show_plan
+from screens.capital_sheet import CapitalSheet
 from screens.dashboard_figures import room_of
 from screens.dust import show_dust
 from screens.equity import RANGES, EquityHistory, range_words, start_label
@@ -45,7 +46,7 @@ OPEN_FOR_EVERY_S = 10.0
 """How often the time that positions are open for, and the day of fills, are told again."""
 
 
-class PortfolioScreen(DeckScreen):
+class PortfolioScreen(AlgosPane):
     """What the account holds, what it made, and what it has asked for."""
 
     SCOPE = "portfolio"
@@ -53,7 +54,8 @@ class PortfolioScreen(DeckScreen):
     HELP = (
         "Positions by owner, balances with their share of equity, the equity curve, open orders and fills. x closes "
         "the chosen position, p places a stop and a target for it, c cancels the chosen order, t shows a longer range "
-        "of the curve. A shows capital and its pools, B how it would be shared out anew, D dust."
+        "of the curve. w shows the algorithms at work: space pauses the chosen one or lets it go on, f and F change "
+        "its pace, c ends it. A shows capital and its pools, B how it would be shared out anew, D dust."
     )
     AUTO_FOCUS = "#positions"
     DEFAULT_CSS: ClassVar[str] = """
@@ -64,6 +66,7 @@ class PortfolioScreen(DeckScreen):
     PortfolioScreen.-narrow #fills { display: none; }
     PortfolioScreen.-narrow.-fills #fills { display: block; }
     PortfolioScreen.-narrow.-fills #orders { display: none; }
+    PortfolioScreen.-algos #asked #orders, PortfolioScreen.-algos #asked #fills { display: none; }
     PortfolioScreen.-tall #positions { height: 10; }
     PortfolioScreen.-tall #money { height: 13; }
     PortfolioScreen.-xtall #positions { height: 12; }
@@ -98,6 +101,7 @@ class PortfolioScreen(DeckScreen):
         with Horizontal(id="asked"):
             yield LiveTable(ORDER_COLUMNS, title="Open orders", empty=NO_ORDERS, id="orders")
             yield LiveTable(figures.FILL_COLUMNS, title="Fills", empty="No fills yet. 4 b = buy", id="fills")
+            yield self.algos_table()
 
     # --- what is followed
 
@@ -111,6 +115,7 @@ class PortfolioScreen(DeckScreen):
         self._positions = self.follow("portfolio.positions")
         self._balances = self.follow("portfolio.balances")
         self._orders = self.follow("orders.open")
+        self.follow_algos()
         self._bots = self.follow("bots.state")
         self._risk = self.follow("risk.state")
         self._news = -1
@@ -164,13 +169,18 @@ class PortfolioScreen(DeckScreen):
             self._fill_positions(positions)
         if (balances := self._balances.take()) is not None:
             self._fill_balances(balances)
-        if (orders := self._orders.take()) is not None:
-            self._fill_orders(orders)
+        self._pull_asked()
         if moved or steady - self._curve_at >= CURVE_EVERY_S:
             self._curve_at = steady
             self._fill_curve()
         if self._news != self.deck.news.version:
             self._ask_fills()
+
+    def _pull_asked(self) -> None:
+        if (orders := self._orders.take()) is not None:
+            self._fill_orders(orders)
+        if self.pull_algos():
+            self._entitle_lower()
 
     def _fill_positions(self, positions: Sequence[PositionRow]) -> None:
         table = self.query_one("#positions", LiveTable)
@@ -193,7 +203,7 @@ class PortfolioScreen(DeckScreen):
         count = len(self._positions.data or ())
         words = "" if row is None else self._standing(row)
         title = self.deck.where.heading("Positions", count)
-        self._entitle(table, f"{title}: {words}" if words else title)
+        self.entitle(table, f"{title}: {words}" if words else title)
 
     def _standing(self, row: PositionRow) -> str:
         private = self.deck.privacy
@@ -219,7 +229,7 @@ class PortfolioScreen(DeckScreen):
             ]
         )
         table.empty = where.none_of("balances", "Nothing held yet.")
-        self._entitle(table, "Balances, share of equity")
+        self.entitle(table, "Balances, share of equity")
 
     def _fill_orders(self, orders: Sequence[OrderRow]) -> None:
         table = self.query_one("#orders", LiveTable)
@@ -250,20 +260,14 @@ class PortfolioScreen(DeckScreen):
         self.query_one("#orders", LiveTable).empty = self.deck.where.none_of("orders", NO_ORDERS)
         fills = f"{FILLS}+" if len(self._fills) >= FILLS else len(self._fills)
         narrow, key = self.has_class("-narrow"), self.deck.keymap.label("portfolio.pane")
-        self._entitle(
+        self.entitle(
             self.query_one("#orders", LiveTable),
-            f"Open orders {orders}" + (f", {key} shows fills" if narrow else ""),
+            f"Open orders {orders}" + (f", {key} shows fills" if narrow else "") + self.algo_count(),
         )
-        self._entitle(
+        self.entitle(
             self.query_one("#fills", LiveTable),
             f"Fills {fills}" + (f", {key} shows open orders" if narrow else ""),
         )
-
-    @staticmethod
-    def _entitle(table: LiveTable, title: str) -> None:
-        if title != table.title:
-            table.title = title
-            table.mark()
 
     def _fill_curve(self) -> None:
         curve, now = self.query_one(EquityCurve), self.deck.now()
@@ -337,7 +341,7 @@ class PortfolioScreen(DeckScreen):
 
     def action_capital(self) -> None:
         """Show capital."""
-        show_capital(self.deck)
+        self.app.push_screen(CapitalSheet())
 
     def action_dust(self) -> None:
         """Show what is too small to be sold."""
@@ -360,8 +364,10 @@ class PortfolioScreen(DeckScreen):
         self.app.push_screen(MarginForm(self.deck, view))
 
     def action_cancel(self) -> None:
-        """Ask whether the chosen order shall be cancelled."""
-        if self.deck.may_act() and (row := self._chosen_order()) is not None:
+        """Ask whether the chosen order, or the chosen algorithm where those are shown, shall be cancelled."""
+        if self.has_class("-algos"):
+            self.cancel_algo()
+        elif self.deck.may_act() and (row := self._chosen_order()) is not None:
             self.app.push_screen(cancel_dialog(self.deck, row))
 
     def action_replace(self) -> None:
@@ -384,9 +390,10 @@ class PortfolioScreen(DeckScreen):
             "positions": self._positions.data or (),
             "orders": self._orders.data or (),
             "fills": self._fills,
+            "parents": self.algos,
         }
         for row in sources.get(focused.id or "", ()):
-            names = {getattr(row, "client_id", None), str(getattr(row, "seq", ""))}
+            names = {getattr(row, "client_id", None), getattr(row, "id", None), str(getattr(row, "seq", ""))}
             if key in names or (focused.id == "positions" and figures.position_key(row) == key):
                 return InstrumentId(row.instrument)
         return None

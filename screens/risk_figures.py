@@ -60,6 +60,8 @@ RISK_FACTS = frozenset(
         "RegimeChanged",
         "RiskAdapted",
         "StressTested",
+        "LimitBreached",
+        "LimitHealed",
     }
 )
 SIGNS = {"info": "·", "good": "+", "warning": "!", "critical": "X"}
@@ -72,7 +74,16 @@ WORDS = {
     "max_position_size_pct": ("Largest position", "%", ""),
     "max_total_positions": ("Positions", "", "Exposure"),
     "max_positions_per_symbol": ("Positions a symbol", "", ""),
+    "max_positions_per_strategy": ("Positions a bot", "", ""),
     "max_portfolio_exposure": ("Exposure", "%", ""),
+    "max_account_exposure": ("Exposure an account", "%", ""),
+    "max_venue_exposure": ("Exposure a venue", "%", ""),
+    "max_strategy_exposure": ("Exposure a bot", "%", ""),
+    "max_class_exposure": ("Exposure a class", "%", ""),
+    "max_currency_exposure": ("Exposure a currency", "%", ""),
+    "max_correlated_exposure": ("Moving together", "%", ""),
+    "correlation_threshold": ("Together from", "%", ""),
+    "max_concentration": ("Three largest", "%", ""),
     "max_leverage": ("Leverage", "×", ""),
     "allow_short": ("Sell short", "", ""),
     "max_daily_loss_pct": ("Loss of the day", "%", "Breakers"),

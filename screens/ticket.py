@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from console.app import QuarterdeckApp
     from engine.control.views import BookView, EngineStatus, InstrumentRow, OrderPreview, Place
+    from engine.control.views_orders import SizeSuggestion
 
 __all__ = ["TicketDialog", "preview_lines"]
 
@@ -55,15 +56,36 @@ TIFS = [
 ONLY = [("", "–", "muted"), ("post_only", "as maker (post only)", "text"), ("reduce_only", "to reduce", "text")]
 
 
-def preview_lines(preview: OrderPreview | None, error: str, *, hidden: bool = False) -> list[Line]:
+def suggestion_lines(suggested: SizeSuggestion | None, *, hidden: bool = False) -> list[Line]:
+    """Return the size that the configured method gives and how to take it; nothing while it is not known."""
+    if suggested is None:
+        return []
+    if not suggested.quantity:
+        return wrap(f"No size is suggested: {suggested.reason}.", WIDTH, "muted")
+    size = MASK if hidden else exact(suggested.quantity)
+    return [
+        [("Suggested ", "muted"), (size, "strong"), ("  ^t takes it", "muted")],
+        *wrap(f"By {suggested.words}.", WIDTH, "muted"),
+    ]
+
+
+def preview_lines(
+    preview: OrderPreview | None, error: str, *, hidden: bool = False, suggested: SizeSuggestion | None = None
+) -> list[Line]:
     """Return what the ticket says about itself: cost, fee, funds and the verdict; always the same number of lines."""
     if error:
         lines: list[Line] = wrap(error, WIDTH, "warn")
         return [[], [], [], *lines, *[[]] * VERDICT_LINES][: 3 + VERDICT_LINES]
     if preview is None:
-        return [[("Fill in the amount to see cost and verdict.", "muted")], *[[]] * (2 + VERDICT_LINES)]
+        lines = [
+            [("Fill in the amount to see cost and verdict.", "muted")],
+            *suggestion_lines(suggested, hidden=hidden),
+        ]
+        return [*lines, *[[]] * (3 + VERDICT_LINES)][: 3 + VERDICT_LINES]
     money = preview.currency
     slippage = "" if preview.slippage_pct is None else f"slippage {percent(preview.slippage_pct, 3)}"
+    if preview.impact is not None and preview.impact.walk is None:
+        slippage = f"impact ~{percent(preview.impact.cost, 3)}"
     quote = preview.available_currency == money
     free = MASK if hidden else number(preview.available) if quote else exact(preview.available)
     word = "Costs" if preview.side is OrderSide.BUY else "Brings"
@@ -80,7 +102,7 @@ def preview_lines(preview: OrderPreview | None, error: str, *, hidden: bool = Fa
         last,
     ]
     if preview.passed:
-        verdict: list[Line] = [[("✓ The risk gate lets it pass.", "ok")]]
+        verdict: list[Line] = [[("✓ The risk gate lets it pass.", "ok")], *wrap(preview.advice, WIDTH, "warn")]
     else:
         verdict = []
         for refusal in preview.refusals:
@@ -107,7 +129,8 @@ class TicketDialog(Dialog[Any]):
     BINDINGS: ClassVar[list[BindingType]] = bindings("focus", "dialog", "ticket")
     SCOPE: ClassVar[str] = "ticket"
     HELP: ClassVar[str | None] = (
-        "The amount is in base units, or a share of the free funds such as 5%. Enter shows exactly what would be "
+        "The amount is in base units, or a share of the free funds such as 5%; ctrl+t takes the suggested size. "
+        "Enter shows exactly what would be "
         "sent; nothing is sent before."
     )
     AUTO_FOCUS = "#quantity"
@@ -146,6 +169,8 @@ class TicketDialog(Dialog[Any]):
         self._preview: OrderPreview | None = None
         self._preview_of: dict[str, Any] = {}
         self._error = ""
+        self._suggested: SizeSuggestion | None = None
+        self._suggested_of: dict[str, Any] = {}
         self._review_wanted = False
         self._reviewing = False
         # Before there is anything in it a class costs nothing; later it restyles the whole ticket.
@@ -186,6 +211,7 @@ class TicketDialog(Dialog[Any]):
         """Show the fields of the type, and judge again while the market moves."""
         self.query_one("#verdict", Sheet).can_focus = False
         self._shape()
+        self._ask_size()
         self.set_interval(AGAIN_S, self._ask, name="preview again")
 
     def _shape(self) -> None:
@@ -270,6 +296,7 @@ class TicketDialog(Dialog[Any]):
             # What the person is reading above the ticket must not change below it.
             return
         asked = self.asked()
+        self._ask_size()
         if isinstance(asked, str):
             self._show(None, asked, {})
             return
@@ -280,6 +307,28 @@ class TicketDialog(Dialog[Any]):
 
         task: WorkType[None] = work
         self.run_worker(task, name="preview", group="preview", exclusive=True, exit_on_error=False)
+
+    def _ask_size(self) -> None:
+        """Ask for the size of an entry where it is not known for this side and account."""
+        wanted: dict[str, Any] = {"instrument": self._instrument.id, "side": self._value("side")}
+        if self.query("#account"):
+            wanted["account"] = self._value("account")
+        if wanted == self._suggested_of:
+            return
+        self._suggested, self._suggested_of = None, wanted
+
+        async def work() -> None:
+            try:
+                found = await self._link.call("orders.suggest_size", wanted)
+            except QuarterdeckError:
+                # The ticket does without; what is wrong with the market its preview says.
+                return
+            if wanted == self._suggested_of:
+                self._suggested = found
+                self._show(self._preview, self._error, self._preview_of)
+
+        task: WorkType[None] = work
+        self.run_worker(task, name="size", group="size", exclusive=True, exit_on_error=False)
 
     async def _ask_engine(self, asked: dict[str, Any]) -> None:
         self._asked += 1
@@ -298,7 +347,7 @@ class TicketDialog(Dialog[Any]):
         self._preview, self._error, self._preview_of = preview, error, asked
         if self.is_mounted:
             sheet = self.query_one("#verdict", Sheet)
-            sheet.show(preview_lines(preview, error, hidden=self.deck.privacy))
+            sheet.show(preview_lines(preview, error, hidden=self.deck.privacy, suggested=self._suggested))
             sheet.drain()
 
     # --- keys
@@ -333,6 +382,13 @@ class TicketDialog(Dialog[Any]):
     def action_flip(self) -> None:
         """Change between buying and selling."""
         self.query_one("#side", ChoiceField).action_turn(1)
+
+    def action_suggest(self) -> None:
+        """Take the suggested size for the amount."""
+        if self._suggested is None or not self._suggested.quantity:
+            self.notify("No size is suggested now.", severity="warning", markup=False)
+            return
+        self.query_one("#quantity", Input).value = f"{self._suggested.quantity:f}"
 
     def action_accept(self) -> None:
         """Review, from a field in which nothing is typed as well."""

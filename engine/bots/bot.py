@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from engine import events as ev
+from engine.bots.allowance import Allowance
+from engine.bots.isolation.runner import IsolatedRunner
 from engine.bots.protection import BotMemory, Protection
 from engine.errors import ConflictError, OrderRejectionError, StrategyError
 from engine.logs import get_logger
@@ -20,7 +22,7 @@ from engine.model.signal import Signal, SignalAction, SignalDirection
 from engine.strategy.contract import Holding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from engine.execution.desk import Desk
     from engine.ledger import Ledger
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from engine.model.risk import Quotes
     from engine.strategy.runner import StrategyRunner
 
-__all__ = ["Bot", "BotMemory", "Sizer"]
+__all__ = ["Bot", "BotMemory", "Sizer", "is_sound"]
 
 log = get_logger(__name__)
 
@@ -60,13 +62,14 @@ class Bot:
         owner: Owner,
         account: AccountId,
         instrument: Instrument,
-        runner: StrategyRunner,
+        runner: StrategyRunner | IsolatedRunner,
         desk: Desk,
         ledger: Ledger,
         quotes: Quotes,
         sizer: Sizer,
         params_hash: str = "",
         enter: Callable[[OrderRequest], object] | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
         self.owner = owner
         self.account = account
@@ -77,6 +80,10 @@ class Bot:
         self.last_signal = ""
         self.last_signal_ts = 0
         self.last_bar_ts = 0
+        self.busy_ns = 0
+        """Time that its strategy has taken for bars so far, in the engine's own process."""
+        self.allowance = allowance or Allowance()
+        """What it may use."""
         self._desk = desk
         self._send_entry = enter or desk.submit
         self._ledger = ledger
@@ -97,6 +104,41 @@ class Bot:
     def memory(self) -> BotMemory:
         """What it must remember over a restart."""
         return self._position.memory
+
+    @property
+    def protection(self) -> Protection:
+        """What looks after its position, with or without its strategy."""
+        return self._position
+
+    @property
+    def alive(self) -> bool:
+        """Whether its strategy can be asked: always here, else as long as its process is there."""
+        return not isinstance(self.runner, IsolatedRunner) or bool(self.runner.pid)
+
+    @property
+    def answers_later(self) -> bool:
+        """Whether what its strategy wants comes after the bar, from a process of its own."""
+        return isinstance(self.runner, IsolatedRunner)
+
+    def listen(self, answer: Callable[[list[Signal]], None], failure: Callable[[StrategyError], None]) -> None:
+        """Name who hears what its strategy wants, where that comes later, and why it decides nothing more."""
+        if isinstance(self.runner, IsolatedRunner):
+            self.runner.on_answer, self.runner.on_failure = answer, failure
+
+    def end(self) -> None:
+        """Let go of its strategy."""
+        if isinstance(self.runner, IsolatedRunner):
+            self.runner.end()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing runs for it any more."""
+        return not isinstance(self.runner, IsolatedRunner) or self.runner.has_ended
+
+    async def ended(self) -> None:
+        """Wait until nothing runs for it any more; `end` comes first."""
+        if isinstance(self.runner, IsolatedRunner):
+            await self.runner.ended()
 
     @property
     def quantity(self) -> Decimal:
@@ -124,10 +166,22 @@ class Bot:
         """
         self.runner.strategy.regime = self._sizer.regime(self.instrument.id)
         signals = self.runner.on_bars(bars, self.holding())
+        self.busy_ns += self.runner.latency_ns
         self.last_bar_ts = int(bars.ts[-1])
         self._position.heal()
         for signal in signals:
             self.act(signal)
+
+    def carry_out(self, signals: Sequence[Signal]) -> None:
+        """Act on what its strategy wanted in its own process."""
+        for signal in signals:
+            self.act(signal)
+
+    def take_levels(self, other: Bot) -> None:
+        """Want what another instance of this bot wanted of its position."""
+        memory = other.memory
+        self.memory.stop, self.memory.target, self.memory.closing = memory.stop, memory.target, memory.closing
+        self.last_signal, self.last_signal_ts = other.last_signal, other.last_signal_ts
 
     def miss(self, bars: Bars) -> None:
         """Take in bars that closed too long ago to be acted upon.
@@ -325,3 +379,14 @@ class Bot:
 
 
 _FLAT = Holding()
+
+
+def is_sound(body: bytes) -> bool:
+    """Whether a saved memory can be read, as far as can be told without its strategy."""
+    try:
+        memory = msgspec.msgpack.decode(body, type=BotMemory)
+        if memory.runner:
+            msgspec.msgpack.decode(memory.runner, type=dict)
+    except msgspec.MsgspecError:
+        return False
+    return True

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from engine.bots.bot import Bot, Sizer
+import msgspec
+
+from engine.bots.allowance import Allowance
+from engine.bots.bot import Bot, Sizer, is_sound
 from engine.bots.config import BotConfig
+from engine.bots.isolation.runner import IsolatedRunner, WorkerLimits
 from engine.errors import ConfigurationError, StrategyError
 from engine.logs import get_logger
 from engine.model.candle import Bars, timeframe_ns
-from engine.model.ids import AccountId, InstrumentId
+from engine.model.ids import AccountId, InstrumentId, Owner
 from engine.strategy.runner import STATE_MISMATCH, StrategyRunner
 
 if TYPE_CHECKING:
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 
     from engine.bots.execution import Execution
     from engine.clock import Clock
+    from engine.execution.algos.planner import Planner
     from engine.execution.algos.supervisor import Algos
     from engine.execution.desk import Desk
     from engine.ledger import Ledger
@@ -28,11 +33,13 @@ if TYPE_CHECKING:
     from engine.model.order import OrderRequest
     from engine.strategy.contract import Strategy
 
-__all__ = ["AccountOf", "BotBuilder", "Library"]
+__all__ = ["AccountOf", "BotBuilder", "Library", "MemoryCopies"]
 
 log = get_logger(__name__)
 
 
+MemoryCopies = Callable[[Owner], "Awaitable[Sequence[bytes]]"]
+"""Gives what was saved of a bot's memory before, the newest first."""
 AccountOf = Callable[[BotConfig], AccountId]
 """Tells the account in which a bot of a configuration trades; raises NotFoundError where there is none."""
 
@@ -60,6 +67,7 @@ class BotBuilder:
         history: Gives the newest closed candles of an instrument and timeframe, oldest first.
         heard: Gives the bars that an engine before this one has heard to the last, oldest first; none after a restart.
         algos: Takes entries that are traded in parts; None where every entry is one order.
+        planner: Lays out how; None likewise.
         clock: Measures how long strategies take.
     """
 
@@ -75,8 +83,13 @@ class BotBuilder:
         clock: Clock,
         heard: Callable[[InstrumentId, str], Sequence[Candle]] = lambda instrument, timeframe: (),
         algos: Algos | None = None,
+        planner: Planner | None = None,
     ) -> None:
-        self._algos = algos
+        self._algos, self._planner = algos, planner
+        self.admit: Callable[[str, Allowance], None] = lambda name, wanted: None
+        """Raises ConflictError where the machine has no room for a bot."""
+        self.copies: MemoryCopies = _no_copies
+        """Where older copies of a memory are looked for when the newest cannot be read."""
         self._account_of = account_of
         self._ledger = ledger
         self._desk = desk
@@ -109,7 +122,10 @@ class BotBuilder:
             ExchangeError: The history cannot be had.
         """
         instrument = self.instrument(config)
+        if self._planner is not None and not config.execution.at_once:
+            self._planner.look_soon(instrument.id)
         await self._library.prepare(config.strategy, config.strategy_file)
+        entry = await self._with_sound_memory(entry)
         bot = self._make(entry, config, instrument)
         candles = self._go_on(entry, config, bot)
         if candles is None:
@@ -124,7 +140,27 @@ class BotBuilder:
             candles += [candle for candle in series.closed if candle.ts > last]
             bot.runner.warm_up(Bars.from_candles(config.timeframe, candles))
             bot.last_bar_ts = candles[-1].ts
+        self.admit(entry.name, bot.allowance)
+        if isinstance(bot.runner, IsolatedRunner):
+            await bot.runner.begin()
+            missed = [candle for candle in series.closed if candle.ts > bot.runner.last_ts]
+            if missed:
+                # Closed while its process was starting.
+                bot.runner.warm_up(Bars.from_candles(config.timeframe, missed))
+                bot.last_bar_ts = missed[-1].ts
         return bot
+
+    async def _with_sound_memory(self, entry: BotEntry) -> BotEntry:
+        """The bot as it is, or with the newest copy of its memory that can be read; without one where none can."""
+        if not entry.memory or is_sound(entry.memory):
+            return entry
+        copies = [copy for copy in await self.copies(entry.id) if is_sound(copy)]
+        if copies:
+            log.warning("a bot's memory cannot be read; its last good copy is taken", bot=entry.id)
+        else:
+            log.error("a bot's memory cannot be read, and no copy of it; it starts without", bot=entry.id)
+        # A copy: what is booked is changed by facts alone.
+        return msgspec.structs.replace(entry, memory=copies[0] if copies else b"")
 
     def _go_on(self, entry: BotEntry, config: BotConfig, bot: Bot) -> list[Candle] | None:
         """The bars with which a bot goes on where it stood; None when its memory and what was heard do not meet."""
@@ -149,7 +185,15 @@ class BotBuilder:
     def _make(self, entry: BotEntry, config: BotConfig, instrument: Instrument) -> Bot:
         strategy = self._library.make(config.strategy, config.strategy_file, dict(config.params))
         account = self._account_of(config)
-        runner = StrategyRunner(strategy, instrument.id, timeframe=config.timeframe, timer=self._clock.monotonic)
+        allowance = Allowance.of(config, strategy.kind)
+        runner: StrategyRunner | IsolatedRunner
+        if config.isolation == "process":
+            limits = WorkerLimits(
+                memory_mb=allowance.memory_mb, storage_mb=allowance.storage_mb, bar_seconds=config.bar_seconds
+            )
+            runner = IsolatedRunner(strategy, instrument.id, timeframe=config.timeframe, limits=limits)
+        else:
+            runner = StrategyRunner(strategy, instrument.id, timeframe=config.timeframe, timer=self._clock.monotonic)
         return Bot(
             entry.id,
             account,
@@ -161,14 +205,20 @@ class BotBuilder:
             self._sizers(account),
             runner.params_hash,
             self._entry(config.execution),
+            allowance,
         )
 
     def _entry(self, execution: Execution) -> Callable[[OrderRequest], object] | None:
         """What takes the entries of a bot; None where each is one order."""
-        plan, algos = execution.plan(), self._algos
-        if plan is None or algos is None:
+        algos, planner = self._algos, self._planner
+        if execution.at_once or algos is None or planner is None:
             return None
-        return lambda request: algos.open(request, plan, max_slippage=execution.max_slippage)
+
+        def enter(request: OrderRequest) -> object:
+            planner.look_soon(request.instrument)
+            return algos.open(request, execution.plan(request, planner), max_slippage=execution.max_slippage)
+
+        return enter
 
     def _restore(self, entry: BotEntry, bot: Bot, *, memory_only: bool = False) -> None:
         try:
@@ -181,3 +231,7 @@ class BotBuilder:
             if not memory_only:
                 # Other parameters or a new version may still understand what was remembered of the position.
                 self._restore(entry, bot, memory_only=True)
+
+
+async def _no_copies(_: Owner) -> Sequence[bytes]:
+    return ()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from decimal import Decimal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from engine.bots.execution import Execution
 from engine.errors import ConfigurationError
 from engine.model.candle import timeframe_ns
+from engine.model.owner_limits import DEFAULT_PRIORITY, OwnerLimits, owner_limits
 
 __all__ = ["BotConfig"]
 
@@ -30,6 +33,26 @@ class BotConfig(BaseModel):
     capital: Decimal = Field(Decimal(2000), gt=0, description="What the bot may use, in the account's base currency.")
     params: dict[str, bool | int | float | str] = Field(default_factory=dict, description="The strategy's parameters.")
     autostart: bool = Field(default=False, description="Start together with the engine.")
+    mode: Literal["paper", "live"] = Field(
+        "paper", description="paper: it never trades in an account with real money; live: it may."
+    )
+    auto_resume: bool | None = Field(
+        None,
+        description="Whether it may enter again by itself after a restart or a failure; none: on paper yes, live no.",
+    )
+    priority: int = Field(DEFAULT_PRIORITY, ge=1, le=10, description="1 to 10; higher goes first where bots compete.")
+    risk: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="Risk limits of its own by name; only stricter than the global ones."
+    )
+    isolation: Literal["task", "process"] = Field(
+        "task", description="task: in the engine's process; process: its strategy runs in one of its own."
+    )
+    memory_mb: int | None = Field(
+        None, ge=64, le=65_536, description="Memory limit in MB; none for that of the strategy's class."
+    )
+    cpu_share: float = Field(1.0, gt=0, le=1, description="Most of one processor core, over a minute.")
+    storage_mb: int = Field(1024, ge=1, le=1_048_576, description="Most it may keep on disk, in MB.")
+    bar_seconds: float = Field(5.0, gt=0, le=300, description="Longest time its strategy may take for one bar.")
     execution: Execution = Field(default_factory=Execution, description="How its entries are executed.")
 
     @field_validator("name")
@@ -49,6 +72,20 @@ class BotConfig(BaseModel):
             raise ValueError(str(error)) from error
         return value
 
+    @field_validator("risk")
+    @classmethod
+    def _some_limits(cls, value: dict[str, Any]) -> dict[str, Any]:
+        # As text, so that what is journalled is the decimal that was meant.
+        return {
+            name: limit if isinstance(limit, bool | int | float) else str(limit)
+            for name, limit in owner_limits(value).named().items()
+        }
+
+    @property
+    def own_limits(self) -> OwnerLimits:
+        """Its risk limits."""
+        return owner_limits(self.risk)
+
     def encode(self) -> bytes:
         """The JSON that is journalled."""
         return self.model_dump_json().encode()
@@ -57,10 +94,13 @@ class BotConfig(BaseModel):
     def decode(cls, body: bytes) -> BotConfig:
         """Read a journalled configuration.
 
+        One of a release that knew no modes goes on trading wherever its account is.
+
         Raises:
             ConfigurationError: It does not fit this release.
         """
         try:
-            return cls.model_validate_json(body)
+            values = json.loads(body)
+            return cls.model_validate({"mode": "live", **values} if isinstance(values, dict) else values)
         except ValueError as error:
             raise ConfigurationError(f"A stored bot configuration cannot be read: {error}") from error

@@ -1,43 +1,47 @@
-"""The bot manager: creates, starts, pauses, stops and deletes bots, feeds them, and contains their failures."""
+"""The bot manager: starts, pauses and stops bots, feeds them, and contains their failures."""
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
 from engine import events as ev
+from engine.bots.allowance import Admission, Machine
 from engine.bots.backlog import Backlog
-from engine.bots.builder import AccountOf, BotBuilder, Library
-from engine.bots.config import BotConfig
+from engine.bots.builder import AccountOf, BotBuilder, Library, MemoryCopies
+from engine.bots.caretaker import Caretakers
+from engine.bots.resources import ResourceWatch
 from engine.bots.revival import Revival
-from engine.capital.allocation import check_allocation
+from engine.bots.roster import ACTIVE, RESERVED_NAMES, Roster, holds
+from engine.bots.stopping import CANCEL, Stopping, StopPolicy
+from engine.bots.supervisor import Supervision, Supervisor
 from engine.errors import (
-    ConfigurationError,
     ConflictError,
     HandoverError,
     JournalError,
-    NotFoundError,
     QuarterdeckError,
     StrategyError,
 )
 from engine.logs import get_logger
 from engine.model.candle import Bars, timeframe_ns
-from engine.model.dust import too_small
 from engine.model.entries import BotEntry, BotState
-from engine.model.ids import AccountId, InstrumentId, Owner
 from engine.resilience.handler import ErrorHandler
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from decimal import Decimal
 
+    from engine.bots.allowance import Allowance
     from engine.bots.bot import Bot, Sizer
+    from engine.bots.config import BotConfig
     from engine.clock import Clock
+    from engine.execution.algos.planner import Planner
     from engine.execution.algos.supervisor import Algos
     from engine.execution.desk import Desk
     from engine.ledger import Ledger
     from engine.market.hub import BarListener, MarketHub
     from engine.model.candle import Candle
+    from engine.model.ids import AccountId, InstrumentId, Owner
+    from engine.model.signal import Signal
     from engine.state import EngineState
 
 __all__ = ["MAX_RUNNING", "RESERVED_NAMES", "BotManager", "Library", "StopPolicy"]
@@ -46,17 +50,9 @@ log = get_logger(__name__)
 
 MAX_RUNNING = 10
 """Bots that may run at once, unless the settings say otherwise."""
-RESERVED_NAMES = frozenset({"manual", "external", "unknown", "engine"})
-"""Owners that are no bots."""
-
-LEAVE, CANCEL, CLOSE = "leave", "cancel_orders", "close"
-StopPolicy = str
-"""What a stop does: `leave` everything, `cancel_orders` (protective ones too), or `close` positions."""
-
-_ACTIVE = frozenset({BotState.STARTING, BotState.RUNNING, BotState.PAUSED, BotState.STOPPING, BotState.RECOVERING})
 
 
-class BotManager:
+class BotManager(Roster):
     """All bots of an engine. Methods that change something book it; failures of one bot never reach another."""
 
     def __init__(
@@ -74,92 +70,49 @@ class BotManager:
         errors: ErrorHandler | None = None,
         heard: Callable[[InstrumentId, str], Sequence[Candle]] = lambda instrument, timeframe: (),
         algos: Algos | None = None,
+        planner: Planner | None = None,
+        rules: Supervision | None = None,
+        machine: Machine | None = None,
     ) -> None:
         self.errors = errors or ErrorHandler(clock)
         """Hears of every failure of a bot."""
         self.running: dict[Owner, Bot] = {}
-        self._account_of = account_of
-        self._ledger = ledger
-        self._desk = desk
+        makers = (sizers, library, history, clock, heard, algos, planner)
+        builder = BotBuilder(account_of, ledger, desk, hub, *makers)
+        super().__init__(account_of, ledger, builder, library, free_capital)
         self._hub = hub
-        self._library = library
-        self._builder = BotBuilder(account_of, ledger, desk, hub, sizers, library, history, clock, heard, algos)
         self._clock = clock
-        self._free_capital = free_capital
         self.max_running = max_running
         self._listeners: dict[Owner, BarListener] = {}
-        self._stopping: dict[Owner, StopPolicy] = {}
-        self._revival = Revival(self, ledger)
+        self._ending: list[Bot] = []
+        """Those whose processes have been ended and are not gone yet."""
+        self.revival = Revival(self, ledger)
+        self.stopping = Stopping(self, ledger, desk)
         self.heartbeats: dict[Owner, int] = {}
-        """UTC nanoseconds at which each bot last did something."""
+        """UTC nanoseconds at which each bot last did something, or was found alive."""
+        self.asleep = False
+        """Whether all bots were let go of, because the engine is about to end."""
         self.backlog = Backlog()
+        self.caretakers = Caretakers(ledger, desk, hub, self.errors)
+        """Look after the positions of bots that are not up."""
+        self.watch = ResourceWatch(self)
+        self.supervisor = Supervisor(self, ledger, rules or Supervision())
+        self._admission = Admission(machine or Machine.here(), self._allowances)
+        builder.admit = self._admission.admit
         self.admit: Callable[[BotEntry], None] = lambda entry: None
         """Asked before a bot starts; raises what speaks against it."""
         ledger.subscribe(self._on_record)
 
-    # --- looking up --------------------------------------------------------------------------------------------------
+    @property
+    def now(self) -> int:
+        """UTC nanoseconds."""
+        return self._clock.now()
 
-    def find(self, name: str) -> BotEntry:
-        """A bot by id or name.
-
-        Raises:
-            NotFoundError: There is none; the message names those there are.
-        """
-        for entry in self._ledger.state.bots.values():
-            if name in (entry.id, entry.name):
-                return entry
-        known = ", ".join(sorted(e.name for e in self._ledger.state.bots.values())) or "none yet"
-        raise NotFoundError(f"There is no bot {name!r}; the bots are: {known}.")
-
-    def config(self, entry: BotEntry) -> BotConfig:
-        """A bot's validated configuration, with the capital that it has now."""
-        return BotConfig.decode(entry.config).model_copy(update={"capital": entry.capital})
-
-    def account_of(self, entry: BotEntry) -> AccountId | None:
-        """Where a bot trades; None when its configuration or its venue is not known here."""
-        try:
-            return self._account_of(self.config(entry))
-        except (ConfigurationError, NotFoundError):
-            return None
+    def look_for_copies(self, copies: MemoryCopies) -> None:
+        """Name where older copies of bots' memories are found."""
+        self._builder.copies = copies
 
     # --- life --------------------------------------------------------------------------------------------------------
-
-    def create(self, config: BotConfig) -> BotEntry:
-        """Check a configuration and book a new, stopped bot.
-
-        Raises:
-            ConfigurationError: The name is taken or the instrument unknown.
-            CapitalManagementError: The capital is not free, or nobody knows what is.
-            StrategyLoadError, NotFoundError: The strategy cannot be had.
-        """
-        state = self._ledger.state
-        name = config.name.lower()
-        if name in RESERVED_NAMES or any(name in (entry.name.lower(), entry.id) for entry in state.bots.values()):
-            raise ConfigurationError(f"A bot named {config.name!r} exists already; choose another name.")
-        self._check(config)
-        account = state.accounts[self._account_of(config)]
-        owner = Owner(f"bot-{secrets.token_hex(4)}")
-        self._ledger.record(
-            ev.BotCreated(
-                bot=owner,
-                name=config.name,
-                config=config.encode(),
-                capital=config.capital,
-                currency=account.base_currency,
-            )
-        )
-        return state.bots[owner]
-
-    def _check(self, config: BotConfig, replacing: BotEntry | None = None) -> None:
-        self._builder.instrument(config)
-        account = self._account_of(config)
-        if account not in self._ledger.state.accounts:
-            raise ConfigurationError(f"The account {account} is not open yet; wait until its venue has been reached.")
-        free = self._free_capital(account)
-        if free is not None and replacing is not None:
-            free += replacing.capital
-        check_allocation(config.capital, free)
-        self._library.make(config.strategy, config.strategy_file, dict(config.params))
 
     async def start(self, entry: BotEntry) -> None:
         """Warm a bot up from history and let it trade. What it holds is protected first of all.
@@ -169,35 +122,68 @@ class BotManager:
             CapitalManagementError: It has not the capital that its kind needs.
             StrategyError, ConfigurationError, ExchangeError: It cannot start; it is then in state ERROR and says why.
         """
-        if entry.state in _ACTIVE:
+        if entry.state in ACTIVE:
             raise ConflictError(f"The bot {entry.name} is already {entry.state}.")
         self.check_room()
         self.admit(entry)
+        self.supervisor.forget(entry.id)
         self.move(entry, BotState.STARTING)
+        await self._bring_up(entry, entries=True)
+
+    async def bring_back(self, entry: BotEntry, *, entries: bool) -> None:
+        """Start a failed bot again; without `entries` it comes back paused. Raises as `start`."""
+        self.check_room()
+        self.admit(entry)
+        self.move(entry, BotState.STARTING, "it is restarted after a failure")
+        await self._bring_up(entry, entries=entries)
+
+    async def _bring_up(self, entry: BotEntry, *, entries: bool) -> None:
         try:
             bot = await self.build(entry)
         except JournalError:
             raise
         except QuarterdeckError as error:
             self.move(entry, BotState.ERROR, error.message)
+            self.look_after(entry)
             raise
+        bot.entries_allowed = entries
         self.attach(entry, bot)
-        self.move(entry, BotState.RUNNING)
+        if entries:
+            self.move(entry, BotState.RUNNING)
+        else:
+            self.move(entry, BotState.PAUSED, "it failed and was restarted; it enters nothing until it is resumed")
         # What the position needs now may differ from what rests at the venue after a restart.
         self.guarded(entry.id, bot.protect)
 
+    def _allowances(self) -> dict[str, Allowance]:
+        state = self._ledger.state
+        return {state.bots[owner].name: bot.allowance for owner, bot in self.running.items() if owner in state.bots}
+
+    def look_after(self, entry: BotEntry) -> None:
+        """Keep the protection of a bot that is not up in step with its position."""
+        place = self.place_of(entry)
+        if place is not None and entry.id not in self.running and holds(self._ledger.state, entry.id):
+            self.caretakers.take(entry, *place)
+
     def check_room(self) -> None:
         """Raise ConflictError when as many bots run as may."""
-        if sum(bot.state in _ACTIVE for bot in self._ledger.state.bots.values()) >= self.max_running:
+        if sum(bot.state in ACTIVE for bot in self._ledger.state.bots.values()) >= self.max_running:
             raise ConflictError(
                 f"{self.max_running} bots are running, the most allowed; stop one first, or raise "
                 "strategies.max_concurrent_strategies."
             )
 
-    async def build(self, entry: BotEntry) -> Bot:
-        """A bot that is warmed up and not attached. Raises as `start`, and books nothing."""
+    async def build(self, entry: BotEntry, config: BotConfig | None = None) -> Bot:
+        """A bot that is warmed up and not attached. Raises as `start`, and books nothing.
+
+        Args:
+            entry: The bot.
+            config: Its configuration; None for the one that is booked.
+        """
         try:
-            return await self._builder.build(entry, self.config(entry))
+            config = config or self.config(entry)
+            self.check_mode(config)
+            return await self._builder.build(entry, config)
         except QuarterdeckError:
             raise
         except Exception as error:
@@ -207,6 +193,8 @@ class BotManager:
             raise StrategyError(
                 f"It could not be started ({type(error).__name__}: {error}). The log has the details."
             ) from error
+        finally:
+            self._admission.leave(entry.name)
 
     def attach(self, entry: BotEntry, bot: Bot) -> None:
         """Let a bot hear its bars and its orders' reports."""
@@ -214,19 +202,37 @@ class BotManager:
         def listener(candle: Candle, owner: Owner = entry.id) -> None:
             self._on_bar(owner, candle)
 
+        self.caretakers.release(entry.id)
         self.running[entry.id] = bot
+        bot.listen(
+            lambda signals: self._on_answer(entry.id, bot, signals), lambda error: self._on_lost(entry.id, bot, error)
+        )
         self._listeners[entry.id] = listener
         self._hub.series(bot.instrument.id, bot.runner.timeframe).listeners.append(listener)
         self.heartbeats[entry.id] = self._clock.now()
 
-    def _detach(self, owner: Owner) -> None:
+    def detach(self, owner: Owner) -> None:
+        """Let a bot hear nothing more, and end what runs for it."""
         bot = self.running.pop(owner, None)
         listener = self._listeners.pop(owner, None)
-        self._stopping.pop(owner, None)
+        self.stopping.policies.pop(owner, None)
         if bot is not None and listener is not None:
             self._hub.series(bot.instrument.id, bot.runner.timeframe).listeners.remove(listener)
+        if bot is not None:
+            bot.end()
+            self._ending = [one for one in self._ending if not one.has_ended]
+            self._ending += [bot] if not bot.has_ended else []
 
-    def pause(self, entry: BotEntry) -> None:
+    def replace(self, entry: BotEntry, fresh: Bot) -> None:
+        """Let another instance of a running bot go on in its place, with the same levels."""
+        old = self.running[entry.id]
+        fresh.entries_allowed = old.entries_allowed
+        fresh.take_levels(old)
+        self.detach(entry.id)
+        self.attach(entry, fresh)
+        self.guarded(entry.id, fresh.protect)
+
+    def pause(self, entry: BotEntry, reason: str = "") -> None:
         """No new entries; positions stay protected and exits go on.
 
         Raises:
@@ -237,7 +243,7 @@ class BotManager:
         bot = self.running[entry.id]
         bot.entries_allowed = False
         bot.cancel_entries("the bot is paused")
-        self.move(entry, BotState.PAUSED)
+        self.move(entry, BotState.PAUSED, reason)
 
     def resume(self, entry: BotEntry) -> None:
         """Allow entries again.
@@ -254,36 +260,8 @@ class BotManager:
         self.move(entry, BotState.RUNNING)
 
     def stop(self, entry: BotEntry, policy: StopPolicy = CANCEL, reason: str = "") -> None:
-        """Stop a bot; with `close` it stays STOPPING until its position is closed.
-
-        Raises:
-            ConflictError: It is not running.
-        """
-        bot = self.running.get(entry.id)
-        if bot is None:
-            if entry.state is BotState.ERROR or entry.id in self._revival.waiting:
-                self._stop_failed(entry, policy, reason)
-                return
-            raise ConflictError(f"The bot {entry.name} is {entry.state}; there is nothing to stop.")
-        bot.entries_allowed = False
-        self._stopping[entry.id] = policy
-        self.move(entry, BotState.STOPPING, reason)
-        if policy == CLOSE:
-            self._close(entry, bot, "the bot is stopped")
-        elif policy == CANCEL:
-            bot.cancel_all("the bot is stopped")
-        self._finish_stopping(entry.id)
-
-    def _stop_failed(self, entry: BotEntry, policy: StopPolicy, reason: str) -> None:
-        if policy == CLOSE and _holds(self._ledger.state, entry.id):
-            raise ConflictError(
-                f"The bot {entry.name} is not up and cannot close its position; close it on Portfolio, or let the bot "
-                "run again first."
-            )
-        self._revival.waiting.discard(entry.id)
-        if policy == CANCEL:
-            self._desk.cancel_matching(lambda order: order.owner == entry.id, "the bot is stopped")
-        self.move(entry, BotState.STOPPED, reason)
+        """Stop a bot; with `close` it stays STOPPING until its position is closed. Raises as `Stopping.stop`."""
+        self.stopping.stop(entry, policy, reason)
 
     def close_position(self, entry: BotEntry, reason: str) -> None:
         """Let a running bot close its position and go on.
@@ -291,67 +269,7 @@ class BotManager:
         Raises:
             ConflictError: It is not running.
         """
-        bot = self.running.get(entry.id)
-        if bot is None:
-            raise ConflictError(f"The bot {entry.name} is {entry.state} and closes nothing by itself.")
-        self._close(entry, bot, reason)
-
-    def _close(self, entry: BotEntry, bot: Bot, reason: str) -> None:
-        # Saved at once: a restart in between goes on closing.
-        if self.guarded(entry.id, lambda: bot.close(reason)) and bot.memory.closing:
-            self._save(entry, bot)
-
-    def _finish_stopping(self, owner: Owner) -> None:
-        policy, bot = self._stopping.get(owner), self.running.get(owner)
-        if policy is None or bot is None:
-            return
-        if policy == CLOSE and bot.quantity:
-            if not bot.memory.closing:
-                # An entry that was being cancelled has filled after all.
-                self.guarded(owner, lambda: bot.close("the bot is stopped"))
-            return
-        if policy != LEAVE and bot.orders():
-            return
-        entry = self._ledger.state.bots[owner]
-        self._save(entry, bot)
-        if owner not in self.running:
-            return
-        self._detach(owner)
-        self.move(entry, BotState.STOPPED, entry.reason)
-
-    def delete(self, entry: BotEntry) -> None:
-        """Remove a stopped bot; its history stays.
-
-        Raises:
-            ConflictError: It runs, or still holds a position or orders.
-        """
-        if entry.state in _ACTIVE:
-            raise ConflictError(f"The bot {entry.name} is {entry.state}; stop it before deleting it.")
-        if _holds(self._ledger.state, entry.id):
-            raise ConflictError(
-                f"The bot {entry.name} still has a position or orders; start it and stop it with `close`, or close the "
-                "position on Portfolio."
-            )
-        self._ledger.record(ev.BotDeleted(bot=entry.id))
-
-    def configure(self, entry: BotEntry, config: BotConfig) -> None:
-        """Replace a stopped bot's configuration as a whole.
-
-        Raises:
-            ConflictError: It runs.
-            ConfigurationError: The new one is not acceptable; the old one stays.
-        """
-        if entry.state in _ACTIVE:
-            raise ConflictError(f"The bot {entry.name} is {entry.state}; stop it before changing its configuration.")
-        if config.name != entry.name:
-            raise ConfigurationError("A bot keeps its name; create a new one under the other name.")
-        if config.instrument != self.config(entry).instrument and _holds(self._ledger.state, entry.id):
-            raise ConflictError(
-                f"The bot {entry.name} still has a position or orders in {self.config(entry).instrument}, which nobody "
-                "would look after any more; close them first."
-            )
-        self._check(config, entry)
-        self._ledger.record(ev.BotConfigured(bot=entry.id, config=config.encode(), capital=config.capital))
+        self.stopping.close(entry, reason)
 
     # --- being fed ---------------------------------------------------------------------------------------------------
 
@@ -366,17 +284,38 @@ class BotManager:
         length = timeframe_ns(candle.timeframe)
         # A bar that ended more than a bar ago came late, after a gap: it is history, not a reason to trade now.
         late = self._clock.now() - (candle.ts + length) > length
-        if self.guarded(owner, lambda: bot.miss(bars) if late else bot.on_bars(bars)):
-            self._save(entry, bot)
+        if self.guarded(owner, lambda: bot.miss(bars) if late else bot.on_bars(bars)) and not bot.answers_later:
+            self.keep(entry, bot)
 
-    def _save(self, entry: BotEntry, bot: Bot) -> None:
+    def _on_answer(self, owner: Owner, bot: Bot, signals: list[Signal]) -> None:
+        """What a strategy in its own process wants, after its bar."""
+        if self.backlog.keeps(lambda: self._on_answer(owner, bot, signals)):
+            return
+        entry = self._ledger.state.bots.get(owner)
+        if self.running.get(owner) is not bot or entry is None:
+            return
+        self.heartbeats[owner] = self._clock.now()
+        if self.guarded(owner, lambda: bot.carry_out(signals)):
+            self.keep(entry, bot)
+
+    def _on_lost(self, owner: Owner, bot: Bot, error: StrategyError) -> None:
+        """The process of a strategy is gone."""
+        if self.running.get(owner) is bot and not self.backlog.keeps(lambda: self._on_lost(owner, bot, error)):
+            self.guarded(owner, lambda: _raise(error))
+
+    def keep(self, entry: BotEntry, bot: Bot, *, changed: bool = False) -> None:
+        """Book what a bot remembers; with `changed` only if that is not what is booked."""
+
         def save() -> None:
+            memory = bot.save()
+            if changed and memory == entry.memory:
+                return
             self._ledger.record(
                 ev.BotMemorySaved(
                     bot=entry.id,
                     strategy=bot.runner.strategy.name,
                     schema=bot.runner.strategy.Memory.schema,
-                    memory=bot.save(),
+                    memory=memory,
                     bar_ts=bot.last_bar_ts,
                 )
             )
@@ -388,14 +327,16 @@ class BotManager:
             return
         event = record.event
         owner = _concerned(self._ledger.state, event)
-        bot = self.running.get(owner) if owner is not None else None
+        if owner is None:
+            return
+        bot = self.running.get(owner)
         if bot is None:
+            self.caretakers.hear(owner, record)
             return
         self.heartbeats[bot.owner] = self._clock.now()
-        policy = self._stopping.get(bot.owner)
-        if policy is None or policy == CLOSE:
+        if self.stopping.hears(bot.owner):
             self.guarded(bot.owner, lambda: bot.on_record(record))
-        self._finish_stopping(bot.owner)
+        self.stopping.finish(bot.owner)
 
     def guarded(self, owner: Owner, call: Callable[[], None]) -> bool:
         """Run a bot's code; whatever it raises ends this bot and nothing else."""
@@ -420,13 +361,18 @@ class BotManager:
     def _fail(self, owner: Owner, reason: str) -> None:
         """End a bot that failed: no more entries, its protective orders stay where they are."""
         bot, entry = self.running.get(owner), self._ledger.state.bots.get(owner)
-        self._detach(owner)
+        self.detach(owner)
         if self._ledger.failed is not None:
             return
         if bot is not None:
             bot.cancel_entries("the bot failed")
+            self.caretakers.take_over(owner, bot.protection)
         if entry is not None:
+            was = entry.state
             self.move(entry, BotState.ERROR, reason)
+            if was in (BotState.RUNNING, BotState.PAUSED):
+                entries = was is BotState.RUNNING and self.resumes(self.config(entry))
+                self.supervisor.failed(entry, entries=entries, now=self._clock.now())
 
     def move(self, entry: BotEntry, state: BotState, reason: str = "") -> None:
         """Book a bot's new state."""
@@ -436,18 +382,35 @@ class BotManager:
 
     def suspend(self) -> None:
         """Let go of all bots as they are: the engine is about to end, and they go on at its next start."""
-        self._revival.waiting.clear()
+        self.asleep = True
+        self.revival.waiting.clear()
+        self.caretakers.clear()
         for owner, bot in tuple(self.running.items()):
-            self._save(self._ledger.state.bots[owner], bot)
-            self._detach(owner)
+            self.keep(self._ledger.state.bots[owner], bot)
+            self.detach(owner)
+
+    async def let_go(self) -> None:
+        """End the processes of strategies and wait until they are gone; nothing is booked."""
+        for bot in self.running.values():
+            bot.end()
+        for bot in (*self.running.values(), *self._ending):
+            await bot.ended()
+
+    def save_changed(self) -> None:
+        """Book what those bots remember whose memory has changed since it was last booked."""
+        for owner, bot in tuple(self.running.items()):
+            self.keep(self._ledger.state.bots[owner], bot, changed=True)
 
     def save(self) -> None:
         """Book what every bot remembers now, so that another process goes on from here."""
         for owner, bot in tuple(self.running.items()):
-            self._save(self._ledger.state.bots[owner], bot)
+            self.keep(self._ledger.state.bots[owner], bot)
 
-    async def recover(self) -> None:
+    async def recover(self, *, handed_over: bool = False) -> None:
         """After a restart: bots that ran run again (paused ones stay paused), those with autostart start.
+
+        Those that do not resume by themselves come back paused: exits and protection go on, nothing is entered. After a
+        hand-over from another process nothing has been interrupted, and all go on.
 
         One that was being stopped is stopped for good, its position closed if that had begun. One whose history cannot
         be had stays RECOVERING until `retry`. Never raises for a bot.
@@ -455,11 +418,16 @@ class BotManager:
         Raises:
             JournalError: Nothing can be booked any more.
         """
-        await self._revival.recover(_ACTIVE)
+        self.asleep = False
+        await self.revival.recover(ACTIVE, handed_over=handed_over)
 
     async def retry(self) -> None:
         """Try those again that could not be brought back after the restart. Raises as `recover`."""
-        await self._revival.retry()
+        await self.revival.retry()
+
+
+def _raise(error: StrategyError) -> None:
+    raise error
 
 
 def _concerned(state: EngineState, event: ev.Event) -> Owner | None:
@@ -469,16 +437,3 @@ def _concerned(state: EngineState, event: ev.Event) -> Owner | None:
     client_id = event.fill.client_id if isinstance(event, ev.OrderFilled) else getattr(event, "client_id", None)
     order = state.order(client_id) if client_id is not None else None
     return order.owner if order is not None else None
-
-
-def _holds(state: EngineState, owner: Owner) -> bool:
-    """Whether a bot has orders, or a position that is large enough to be traded."""
-    if any(order.owner == owner for order in state.orders.values()):
-        return True
-    for (holder, _, instrument), position in state.owned.items():
-        if holder == owner and position.lots:
-            entry = state.marks.get(instrument)
-            mark = None if entry is None else entry.price
-            if not too_small(state.instruments[instrument], position.quantity, mark):
-                return True
-    return False

@@ -22,6 +22,7 @@ log = get_logger(__name__)
 RETRY_S = 5.0
 """Pause before a bot whose history could not be had is tried again."""
 _BACK = "the engine restarted"
+_HELD = "the engine restarted; exits and protection go on, it enters nothing until it is resumed"
 
 
 class Revival:
@@ -38,15 +39,18 @@ class Revival:
     def __init__(self, manager: BotManager, ledger: Ledger) -> None:
         self._manager = manager
         self._ledger = ledger
+        self._handed_over = False
+        self._autostarting: set[Owner] = set()
         self.waiting: set[Owner] = set()
         """Bots that shall come back and are not back yet; taken out, one does not come back."""
 
-    async def recover(self, active: frozenset[BotState]) -> None:
+    async def recover(self, active: frozenset[BotState], *, handed_over: bool = False) -> None:
         """Try every bot once that was active, or that starts with the engine. Never raises for a bot.
 
         Raises:
             JournalError: Nothing can be booked any more.
         """
+        self._handed_over = handed_over
         bots = list(self._ledger.state.bots.values())
         for entry in bots:
             if entry.id in self._manager.running:
@@ -59,9 +63,14 @@ class Revival:
         for entry in bots:
             if entry.id in self.waiting:
                 await self._revive(entry)
+        for entry in self._in_state(BotState.ERROR):
+            self._manager.look_after(entry)
         for entry in bots:
             if entry.state is BotState.STOPPED and entry.id in self._ledger.state.bots and self._autostarts(entry):
                 await self._autostart(entry)
+
+    def _in_state(self, state: BotState) -> list[BotEntry]:
+        return [entry for entry in self._ledger.state.bots.values() if entry.state is state]
 
     async def retry(self) -> None:
         """Try those again that could not be brought back yet. Raises as `recover`."""
@@ -79,6 +88,7 @@ class Revival:
             log.warning("a bot could not be started with the engine", bot=entry.id, problem=error.message)
             return
         self.waiting.add(entry.id)
+        self._autostarting.add(entry.id)
         self._manager.move(entry, BotState.RECOVERING, "it starts with the engine")
         await self._revive(entry)
 
@@ -90,16 +100,21 @@ class Revival:
         except ExchangeError as error:
             log.warning("a bot waits for its history", bot=entry.id, problem=error.message)
             self._manager.errors.report(error, component="bots", operation="revive", bot=entry.id)
+            self._manager.look_after(entry)
             return
         except QuarterdeckError as error:
             log.warning("a bot could not be restarted", bot=entry.id, problem=error.message)
             self._manager.errors.report(error, component="bots", operation="revive", bot=entry.id)
             if entry.id in self.waiting:
                 self.waiting.discard(entry.id)
+                entries = entry.state is BotState.RECOVERING and self._enters(entry)
                 self._manager.move(entry, BotState.ERROR, error.message)
+                self._manager.look_after(entry)
+                self._manager.supervisor.failed(entry, entries=entries, now=self._manager.now)
             return
         if entry.id not in self.waiting or self._manager.backlog.held:
             # It was stopped while it warmed up, or nothing may be booked just now; then `retry` comes to it.
+            bot.end()
             return
         self.waiting.discard(entry.id)
         self._go_on(entry, bot)
@@ -107,15 +122,19 @@ class Revival:
     def _go_on(self, entry: BotEntry, bot: Bot) -> None:
         manager = self._manager
         # Before it hears its first bar: only one that shall run may enter.
-        bot.entries_allowed = entry.state is BotState.RECOVERING
+        enters = entry.state is BotState.RECOVERING and self._enters(entry)
+        bot.entries_allowed = enters
         manager.attach(entry, bot)
         if entry.state is BotState.STOPPING:
             self._finish(entry, bot)
             return
         if entry.state is BotState.PAUSED:
             manager.guarded(entry.id, lambda: bot.cancel_entries("the bot is paused"))
-        else:
+        elif enters:
             manager.move(entry, BotState.RUNNING)
+        else:
+            manager.guarded(entry.id, lambda: bot.cancel_entries("the bot does not resume by itself"))
+            manager.move(entry, BotState.PAUSED, _HELD)
         if entry.id in manager.running:
             # What the position needs now may differ from what rests at the venue after a restart.
             manager.guarded(entry.id, bot.protect)
@@ -131,6 +150,15 @@ class Revival:
             raise
         except QuarterdeckError as error:
             log.warning("a bot could not be stopped after the restart", bot=entry.id, problem=error.message)
+
+    def _enters(self, entry: BotEntry) -> bool:
+        """Whether a bot that ran may enter again without a person."""
+        if self._handed_over or entry.id in self._autostarting:
+            return True
+        try:
+            return self._manager.resumes(self._manager.config(entry))
+        except QuarterdeckError:
+            return False
 
     def _autostarts(self, entry: BotEntry) -> bool:
         try:

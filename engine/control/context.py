@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from engine.control.handover.door import HandoverDoor
     from engine.control.jobs import Jobs
     from engine.control.projector import Projector
+    from engine.control.quality_book import QualityBook
     from engine.control.recording import RecordingKeeper
     from engine.control.replay.player import Player
     from engine.control.reports import Reports
@@ -53,6 +54,7 @@ class Context:
     reader: AsyncReader | None = None
     jobs: Jobs | None = None
     projector: Projector | None = None
+    quality_book: QualityBook | None = None
     recording: RecordingKeeper | None = None
     """What looks after the recorder."""
     backups: BackupSchedule | None = None

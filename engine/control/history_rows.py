@@ -241,6 +241,10 @@ def _lock(event: ev.LockPlaced) -> _Told | None:
     return None if event.reduces else ("lock", Severity.MEDIUM, f"{event.scope} is locked for bots", event.reason)
 
 
+def _exceeded(event: ev.LimitBreached) -> _Told:
+    return "limit", Severity.HIGH, f"The limit {event.limit} is exceeded", event.reason
+
+
 def _liquidated(event: ev.PositionLiquidated) -> _Told:
     return "liquidation", Severity.CRITICAL, f"{symbol_of(event.instrument)} was liquidated", event.reason
 
@@ -297,9 +301,18 @@ def _stressed(event: ev.StressTested) -> _Told | None:
     return "stress", Severity.MEDIUM, "The daily stress test would break limits", " ".join(lines)
 
 
+def _poor(event: ev.PoorExecution) -> _Told:
+    message = (
+        f"{event.subject} was executed {event.slippage:.2%} worse than {event.price.normalize():f}, which cost "
+        f"{event.cost.normalize():f} {event.currency}; {event.limit:.2%} is accepted."
+    )
+    return "execution", Severity.MEDIUM, f"A poor execution in {symbol_of(event.instrument)}", message
+
+
 ALERTS: dict[type[Any], Callable[[Any], _Told | None]] = {
     ev.BreakerTripped: _breaker,
     ev.LockPlaced: _lock,
+    ev.LimitBreached: _exceeded,
     ev.PositionLiquidated: _liquidated,
     ev.PositionAdopted: _adopted,
     ev.TradingStateChanged: _trading,
@@ -309,6 +322,7 @@ ALERTS: dict[type[Any], Callable[[Any], _Told | None]] = {
     ev.RecoveryVerified: _differs,
     ev.RegimeChanged: _regime,
     ev.StressTested: _stressed,
+    ev.PoorExecution: _poor,
 }
 """Facts that a person should find again later."""
 

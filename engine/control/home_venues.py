@@ -125,7 +125,7 @@ def _at_the_exchange(
     home: Path, wanted: VenueSettings, clock: Clock, credentials: CredentialSource, coordinator: Coordinator
 ) -> Venue:
     venue = exchange_adapter(wanted, clock, ConsentedKeys(credentials, home, wanted), coordinator)
-    closed = refusal(wanted)
+    closed = refusal(home, wanted)
     return cast("Venue", ReadOnlyVenue(venue, closed)) if closed else venue
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.clock import SystemClock
-from engine.config import JournalSettings, Settings, changes, load_settings, shown
+from engine.config import Settings, changes, load_settings, shown
 from engine.control.backend import EngineBackend
 from engine.control.backup_schedule import BackupSchedule
 from engine.control.build import build_id
@@ -23,12 +23,15 @@ from engine.control.handover.door import HandoverDoor
 from engine.control.handover.giving import Giver
 from engine.control.home_venues import SETTINGS_SEEN, exchange_plans
 from engine.control.jobs import Jobs
+from engine.control.journal_options import journal_options
 from engine.control.live.arming import Arming
 from engine.control.local import LocalLink
+from engine.control.memory_copies import older_memories
 from engine.control.messenger import make_sender
 from engine.control.mirror import DatabaseMirror
 from engine.control.paper_venue import home_venue, make_venue, simulated_plan
 from engine.control.projector import Projector
+from engine.control.quality_book import QualityBook
 from engine.control.recording import RecordingKeeper
 from engine.control.reload import merged, take_over, waiting
 from engine.control.reports import Reports
@@ -48,7 +51,7 @@ from engine.strategy.loader import StrategyRegistry
 from engine.venues.limits.coordinator import Coordinator
 from engine.venues.markets.sim_profile import scene as find_scene
 from storage.candles import CandleStore
-from storage.journal import AsyncReader, Journal, JournalOptions, MoveRules
+from storage.journal import AsyncReader, Journal, JournalOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -291,11 +294,10 @@ class EngineHost:
             recording=RecordingKeeper(engine, self._registry, self.home) if self.scene is None else None,
             on_keys=lambda: _try_venues(engine),
         )
+        engine.bots.look_for_copies(older_memories(context.reader))
         if context.projector is not None:
-            mirror = DatabaseMirror(reports, context.projector, self.journal_file)
-            for unit in engine.venues.values():
-                for keep in unit.upkeep.values():
-                    keep.monitor.mirror = mirror
+            context.quality_book = QualityBook.beside(context.projector)
+            DatabaseMirror(reports, context.projector, self.journal_file).serve(engine)
         self.engine, self.context = engine, context
         self.service, self.topics = Service(context), Topics(context)
         self.sender = context.sender = make_sender(self.settings.alerts, engine)
@@ -397,7 +399,7 @@ class EngineHost:
 
     def journal_options(self) -> JournalOptions:
         """How the settings want the journal to work."""
-        return _journal_options(self.settings.journal)
+        return journal_options(self.settings.journal)
 
     def _open_journal(self) -> Journal:
         journal = Journal.open(self.journal_file, self.journal_options())
@@ -438,8 +440,7 @@ class EngineHost:
     async def _project(self, context: Context) -> None:
         """Reports live in SQL; the engine trades without them, so they come up beside it, once the start is over."""
         await self.clock.sleep(PROJECTION_AFTER_S)
-        if context.projector is not None:
-            await context.projector.run()
+        await asyncio.gather(*(view.run() for view in (context.projector, context.quality_book) if view is not None))
 
     async def stop(self) -> None:
         """End in order; returns when everything booked is durable."""
@@ -582,15 +583,6 @@ def _try_venues(engine: Engine) -> None:
     """Keys were unlocked, added or agreed to: a venue that waits for them tries at once."""
     for unit in engine.venues.values():
         unit.connection.try_soon()
-
-
-def _journal_options(wanted: JournalSettings) -> JournalOptions:
-    return JournalOptions(
-        snapshot_every=wanted.snapshot_events,
-        snapshot_seconds=wanted.snapshot_seconds,
-        snapshots_kept=wanted.snapshots_kept,
-        moves=MoveRules(hot_days=wanted.hot_days, budget_bytes=wanted.budget_megabytes * 1_000_000),
-    )
 
 
 def _compare_all(engine: Engine) -> None:

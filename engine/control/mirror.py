@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from engine.control.projector import Projector
     from engine.control.reports import Reports
+    from engine.engine import Engine
     from storage.database import Database
     from storage.tables import Record
 
@@ -39,6 +40,12 @@ class DatabaseMirror:
         self._reports = reports
         self._projector = projector
         self._journal = journal
+
+    def serve(self, engine: Engine) -> None:
+        """Let the checks of every account of an engine ask here."""
+        for unit in engine.venues.values():
+            for keep in unit.upkeep.values():
+                keep.monitor.mirror = self
 
     async def stored(self, wanted: Sequence[ClientOrderId]) -> dict[ClientOrderId, Known] | str:
         """What the tables have of these orders; a sentence when they do not follow the journal now.

@@ -48,11 +48,13 @@ KINDS = (
     "OrderFilled", "OrderAmended", "OrderCanceled", "OrderExpired", "OrderRejected", "ExternalFillSeen",
     "OperatorActed", "BreakerTripped", "TradingStateChanged", "BotStateChanged", "PositionLiquidated", "ScenarioEnded",
     "RecoveryVerified", "StateChecked", "PositionAdopted", "LockPlaced", "RegimeChanged", "StressTested",
+    "PoorExecution",
+    "LimitBreached",
 )  # fmt: skip
 
 
 class Projector:
-    """Keeps the history tables of one home folder.
+    """Keeps the history tables of one home folder. Another view of the journal overrides what it keeps.
 
     Args:
         reports: The database, and the thread in which everything is done.
@@ -61,6 +63,10 @@ class Projector:
         newest: Gives the number of the last durable fact, so that nothing is asked while there is nothing new.
         errors: Hears why it cannot follow, and gives the pauses.
     """
+
+    view = VIEW
+    kinds: tuple[str, ...] = KINDS
+    """Facts that it looks at."""
 
     def __init__(
         self,
@@ -130,16 +136,15 @@ class Projector:
         self._pacer.begin()
         with closing(Reader(self._journal, self._pacer.pause)) as reader:
             if self.cursor is None:
-                self.cursor = self._stored = await self._begin(database, reader)
-            page = reader.since(self.cursor, self._page, Query(kinds=KINDS))
-            rows = _rows(reader, page.records)
+                self.cursor = self._stored = await self.begin(database, reader)
+            page = reader.since(self.cursor, self._page, Query(kinds=self.kinds))
+            rows = self.rows_of(reader, page.records)
         if rows or page.cursor - self._stored >= QUIET_FACTS:
             try:
                 async with database.session() as session:
-                    await _write(session, rows)
-                    await _move_cursor(session, page.cursor)
+                    await self.keep(session, rows, page.cursor)
             except DataError as error:
-                if not _refused(error) or not self._step_aside(page.records, error):
+                if not _refused(error) or not self.step_aside(page.records, error):
                     raise
                 return True
             self._stored = page.cursor
@@ -148,7 +153,20 @@ class Projector:
         self.cursor = page.cursor
         return page.cursor < page.last
 
-    def _step_aside(self, records: list[ev.Record], error: DataError) -> bool:
+    def rows_of(self, reader: Reader, records: list[ev.Record]) -> dict[Any, Record]:
+        """The rows that a page of facts makes or changes, by key."""
+        return _rows(reader, records)
+
+    async def keep(self, session: AsyncSession, rows: dict[Any, Record], seq: int) -> None:
+        """Write rows and the cursor behind them."""
+        await _write(session, rows)
+        await _move_cursor(session, seq, self.view)
+
+    async def clear(self, session: AsyncSession) -> None:
+        """Empty what can be told again."""
+        await _clear(session)
+
+    def step_aside(self, records: list[ev.Record], error: DataError) -> bool:
         """A fact that a table refuses must not keep the others out: find it alone, note it, go on behind it."""
         if len(records) > 1:
             self._page = max(1, len(records) // 2)
@@ -159,7 +177,7 @@ class Projector:
         self.cursor = records[0].seq
         return True
 
-    async def _begin(self, database: Database, reader: Reader) -> int:
+    async def begin(self, database: Database, reader: Reader) -> int:
         """Find the cursor; begin anew when it belongs to another instance of the journal or lies beyond its end."""
         from storage.repositories.repository import Repository
         from storage.tables import ProjectionCursorRow
@@ -168,14 +186,14 @@ class Projector:
             meta = read_meta(connection)
         async with database.session() as session:
             table = Repository(session, ProjectionCursorRow)
-            found = await table.first(table.query().equal(view=VIEW))
+            found = await table.first(table.query().equal(view=self.view))
             if found is not None and found.instance == meta.instance and found.seq <= reader.last_seq():
                 return found.seq
             if found is None:
-                await table.add(ProjectionCursorRow(view=VIEW, instance=meta.instance, epoch=meta.epoch, seq=0))
+                await table.add(ProjectionCursorRow(view=self.view, instance=meta.instance, epoch=meta.epoch, seq=0))
             else:
-                log.warning("the history is made anew from the journal", instance=meta.instance)
-                await _clear(session)
+                log.warning("a view is made anew from the journal", view=self.view, instance=meta.instance)
+                await self.clear(session)
                 _point(found, 0, meta.instance, meta.epoch)
             return 0
 
@@ -199,14 +217,14 @@ async def _clear(session: AsyncSession) -> None:
         await session.execute(sa.delete(model))
 
 
-async def _move_cursor(session: AsyncSession, seq: int) -> None:
+async def _move_cursor(session: AsyncSession, seq: int, name: str) -> None:
     import sqlalchemy as sa
 
     from storage.repositories.query import column_of
     from storage.tables import ProjectionCursorRow
 
     view = column_of(ProjectionCursorRow, "view")
-    await session.execute(sa.update(ProjectionCursorRow).where(view == VIEW).values(seq=seq))
+    await session.execute(sa.update(ProjectionCursorRow).where(view == name).values(seq=seq))
 
 
 def _rows(reader: Reader, records: list[ev.Record]) -> dict[Any, Record]:

@@ -32,6 +32,7 @@ __all__ = [
     "PreviewOrder",
     "Reason",
     "ReplaceOrder",
+    "SuggestSize",
     "Request",
     "SCOPE_WORDS",
     "Scoped",
@@ -136,13 +137,29 @@ class PreviewOrder(Request):
         return exact_amount(value)
 
 
+class SuggestSize(Request):
+    """An entry of which only the size is open."""
+
+    instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
+    side: OrderSide = Field(OrderSide.BUY, description="buy or sell.")
+    account: str = Field("", description="Account; none for the first one of the instrument's venue.")
+
+
 class PlaceOrder(PreviewOrder):
     """An order to be placed; the quantity is required."""
 
     quantity: Amount = Field(gt=0, description="Base units; contracts of a derivative.")
     percent: None = Field(None, description="Not used: the quantity says it.")
+    max_slippage: Amount | None = Field(
+        None, gt=0, le=1, description="Refuse what is expected to cost more against the middle, as a fraction."
+    )
     reason: str = Field("manual order", max_length=200, description="Why, for the record.")
     live: str = Field("", max_length=64, description=LIVE_ORDER)
+
+    @field_validator("max_slippage", mode="before")
+    @classmethod
+    def _exact_slippage(cls, value: Any) -> Any:
+        return exact_amount(value)
 
 
 class CancelOrder(Request):
@@ -232,6 +249,19 @@ class CreateBot(Request):
     capital: Amount = Field(Decimal(2000), gt=0, description="What it may use, in base currency.")
     params: dict[str, bool | int | float | str] = Field(default_factory=dict, description="Strategy parameters.")
     autostart: bool = Field(default=False, description="Start together with the engine.")
+    mode: Literal["paper", "live"] = Field("paper", description="paper: never with real money; live: it may.")
+    auto_resume: bool | None = Field(
+        None, description="Enter again by itself after a restart or failure; none: on paper yes, live no."
+    )
+    priority: int = Field(5, ge=1, le=10, description="1 to 10; higher goes first where bots compete.")
+    risk: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="Risk limits of its own; only stricter than the global ones."
+    )
+    isolation: Literal["task", "process"] = Field("task", description="process: its strategy runs in one of its own.")
+    memory_mb: int | None = Field(None, ge=64, le=65_536, description="Memory limit; none for that of its class.")
+    cpu_share: float = Field(1.0, gt=0, le=1, description="Most of one processor core, over a minute.")
+    storage_mb: int = Field(1024, ge=1, le=1_048_576, description="Most it may keep on disk.")
+    bar_seconds: float = Field(5.0, gt=0, le=300, description="Longest time its strategy may take for one bar.")
     execution: dict[str, bool | int | float | str] = Field(
         default_factory=dict,
         description="How its entries are executed: algorithm (market, chase, peg, twap, pov)"
@@ -245,7 +275,7 @@ class CreateBot(Request):
 
 
 class ConfigureBot(CreateBot):
-    """A stopped bot's new configuration, whole."""
+    """A bot's new configuration, whole."""
 
     bot: str = Field(description="Its name or id.")
 

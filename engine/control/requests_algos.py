@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, field_validator
 
@@ -12,8 +12,20 @@ from engine.model.order import OrderSide
 
 __all__ = ["ALGORITHMS", "AccelerateAlgo", "AlgoName", "CancelAlgo", "ListAlgos", "PauseAlgo", "StartAlgo"]
 
-ALGORITHMS = ("market", "chase", "peg", "twap", "pov", "iceberg", "bracket", "trailing")
-Algorithm = Literal["market", "chase", "peg", "twap", "pov", "iceberg", "bracket", "trailing"]
+Algorithm = Literal[
+    "auto",
+    "market",
+    "chase",
+    "peg",
+    "twap",
+    "vwap",
+    "implementation_shortfall",
+    "pov",
+    "iceberg",
+    "bracket",
+    "trailing",
+]
+ALGORITHMS: tuple[str, ...] = get_args(Algorithm)
 
 
 class StartAlgo(Request):
@@ -39,8 +51,9 @@ class StartAlgo(Request):
         Decimal("0.1"), ge=0, le=Decimal("0.4"), description="Fraction by which sizes and times are varied."
     )
     participation: Amount | None = Field(
-        None, gt=0, le=1, description="Share of the market's volume: most for schedules, none for no cap; pov: 0.1."
+        None, gt=0, le=1, description="Share of the market's volume: most for schedules; vwap and pov: 0.1."
     )
+    urgency: float = Field(0.5, ge=0, le=1, description="0 is patient, 1 is now (auto, implementation_shortfall).")
     passive: bool = Field(default=False, description="Let each slice rest until the next one is due, then take it.")
     display: Amount | None = Field(None, gt=0, description="Quantity an iceberg shows; none for a tenth of it.")
     stop_price: Amount | None = Field(None, gt=0, description="Trigger of a bracket's stop.")

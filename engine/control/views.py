@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from engine.control.views_bots import BotHealth, BotSetup
 from engine.control.views_emergency import HaltRow, StopRow
 from engine.control.views_guards import BreakerRow, LockRow
 from engine.control.views_margin import StandingView
@@ -394,6 +395,8 @@ class BotRow(View, frozen=True, kw_only=True):
     """In which it trades."""
     execution: dict[str, str | float | int | bool | None] = {}
     """How its entries are executed: what differs from one market order."""
+    setup: BotSetup = BotSetup()
+    health: BotHealth = BotHealth()
 
 
 class LimitRow(View, frozen=True, kw_only=True):

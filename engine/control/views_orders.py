@@ -7,10 +7,11 @@ from decimal import Decimal
 import msgspec
 
 from engine.model.ids import AccountId, Currency, InstrumentId
+from engine.model.impact import ImpactEstimate
 from engine.model.order import OrderSide, OrderType
 from engine.model.risk import Refusal
 
-__all__ = ["ExitsPreview", "OrderPreview"]
+__all__ = ["ExitsPreview", "OrderPreview", "SizeSuggestion"]
 
 
 class OrderPreview(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +44,10 @@ class OrderPreview(msgspec.Struct, frozen=True, kw_only=True):
     """Needed for what opens or enlarges a position."""
     liquidation_price: Decimal | None = None
     """Estimated, once the order has filled; None where no price liquidates the position."""
+    impact: ImpactEstimate | None = None
+    """Of what would take at once: what it is expected to cost against the middle; None for what rests."""
+    advice: str = ""
+    """How it would better be traded where its impact is large; empty where it is small."""
 
 
 class ExitsPreview(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,3 +68,18 @@ class ExitsPreview(msgspec.Struct, frozen=True, kw_only=True):
     """Why risk would refuse one of them; empty where both pass."""
     sentence: str
     """Exactly what would be sent, in words."""
+
+
+class SizeSuggestion(msgspec.Struct, frozen=True, kw_only=True):
+    """How large an entry is meant to be, by the method that the limits name."""
+
+    instrument: InstrumentId
+    account: AccountId
+    side: OrderSide
+    quantity: Decimal
+    """Base units, or contracts; 0 where nothing can be had."""
+    method: str
+    words: str
+    """The method and its base, in words."""
+    reason: str = ""
+    """Why the quantity is 0; empty when it is not."""

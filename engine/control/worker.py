@@ -7,16 +7,15 @@ prints goes to standard error. It yields the processor to the engine and dies wi
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import ctypes.util
+import io
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import orjson
 
+from engine.bots.isolation.owned import claim_output, die_with
 from engine.clock import SystemClock
 from engine.errors import QuarterdeckError
 
@@ -33,7 +32,6 @@ __all__ = ["KINDS", "Channel", "main", "settings_for_worker"]
 NICE = 10
 PROGRESS_NS = 100_000_000
 """Shortest time between two reports of progress."""
-_PR_SET_PDEATHSIG = 1
 
 Outcome = tuple[str, str, dict[str, Any]]
 """Result, the sentence about it, and its report."""
@@ -202,28 +200,12 @@ def settings_for_worker(settings: Settings) -> dict[str, Any]:
 # --- the process -----------------------------------------------------------------------------------------------------
 
 
-def _die_with(parent: int) -> None:
-    """Let the kernel kill this process when its parent ends; at once when that has happened already."""
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(ctypes.util.find_library("c") or None, use_errno=True)
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def _claim_output() -> TextIO:
-    """Keep standard output for messages alone; what is printed goes to standard error."""
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return channel
-
-
 def main(arguments: Sequence[str]) -> int:
     """Do one job and return the exit status: 0 also when the job failed and said why."""
     kind, home, parent = arguments[0], Path(arguments[1]), int(arguments[2])
-    _die_with(parent)
+    die_with(parent)
     os.nice(NICE)
-    channel = Channel(_claim_output())
+    channel = Channel(io.TextIOWrapper(claim_output(), encoding="utf-8"))
     task = orjson.loads(sys.stdin.buffer.read())
     _keep_logs(home, task)
     from engine.logs import get_logger

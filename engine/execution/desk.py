@@ -12,7 +12,7 @@ import msgspec
 
 from engine import events as ev
 from engine.crash_points import crash_point
-from engine.errors import ConflictError, IllegalTransitionError, NotFoundError, OrderRejectionError
+from engine.errors import ConflictError, IllegalTransitionError, NotFoundError
 from engine.execution.effects import AmendEffect, CancelEffect, Outbox, PlaceEffect
 from engine.logs import current_operation, get_logger
 from engine.model.decimals import ZERO
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from engine.ledger import Ledger
     from engine.model.fill import Fill
     from engine.model.ids import AccountId, ClientOrderId
+    from engine.model.impact import ImpactEstimate
     from engine.model.risk import Gate, Quotes, RefusalCode
 
 __all__ = ["Desk"]
@@ -48,6 +49,8 @@ class Desk:
         self._quotes = quotes
         self._ids = ids
         self._outbox = outbox
+        self.estimate: Callable[[OrderRequest], ImpactEstimate | None] = lambda _: None
+        """Tells what an order is expected to cost; stored with its decision."""
 
     # --- wishes ------------------------------------------------------------------------------------------------------
 
@@ -87,7 +90,8 @@ class Desk:
             The booked order, in status PENDING.
 
         Raises:
-            OrderRejectionError: The gate refused; the refusal is booked, details carry `codes`.
+            OrderRejectionError: The gate refused; the refusal is booked, and its type and details tell why, see
+                `engine.model.risk.Verdict.error`.
             JournalError: Nothing can be booked any more.
         """
         ledger = self._ledger
@@ -240,9 +244,18 @@ class Desk:
 
     # --- reports -----------------------------------------------------------------------------------------------------
 
-    def submitted(self, client_id: ClientOrderId) -> None:
-        """The request is leaving for the venue."""
-        self._ledger.record(ev.OrderSubmitted(client_id=client_id))
+    def submitted(self, client_id: ClientOrderId, durable: int = 0) -> None:
+        """The request is leaving for the venue; `durable` is when its intent was found to be durable, 0 for unknown."""
+        order = self._ledger.state.orders.get(client_id)
+        quote = None if order is None else self._quotes.quote(order.instrument)
+        self._ledger.record(
+            ev.OrderSubmitted(
+                client_id=client_id,
+                durable=durable,
+                best_bid=None if quote is None else quote.bid,
+                best_ask=None if quote is None else quote.ask,
+            )
+        )
 
     def unknown(self, client_id: ClientOrderId, reason: str) -> None:
         """The venue's answer was lost."""
@@ -335,7 +348,17 @@ class Desk:
         return order
 
     def _refuse(self, request: OrderRequest, verdict: Verdict, correlation: str) -> None:
-        codes = tuple(str(refusal.code) for refusal in verdict.refusals)
+        codes, error = tuple(str(refusal.code) for refusal in verdict.refusals), verdict.error()
+        log.info(
+            "order refused",
+            instrument=request.instrument,
+            account=request.account,
+            owner=request.owner,
+            side=str(request.side),
+            quantity=str(request.quantity),
+            kind=error.kind,
+            refusals=error.details["refusals"],
+        )
         self._ledger.record(
             ev.OrderRefused(
                 account=request.account,
@@ -350,13 +373,19 @@ class Desk:
             ),
             correlation,
         )
-        raise OrderRejectionError(verdict.message, error_code=codes[0], details={"codes": list(codes)})
+        raise error
 
     def _with_market(self, request: OrderRequest) -> Decision:
         quote = self._quotes.quote(request.instrument)
         if quote is None:
             return request.decision
-        return msgspec.structs.replace(request.decision, best_bid=quote.bid, best_ask=quote.ask, mark=quote.mark)
+        return msgspec.structs.replace(
+            request.decision,
+            best_bid=quote.bid,
+            best_ask=quote.ask,
+            mark=quote.mark,
+            impact=request.decision.impact or self.estimate(request),
+        )
 
     def _with_reserve(self, order: Order, event: ev.OrderAmended) -> ev.OrderAmended:
         request = self._as_request(order, event.quantity, event.price, event.stop_price)

@@ -30,6 +30,8 @@ from engine.execution.rounds import Rounds
 from engine.logs import get_logger, operation
 from engine.model.ids import ClientOrderId, VenueId, venue_of
 from engine.model.order import OrderStatus
+from engine.model.owner_limits import weight_of
+from engine.model.requester import REQUESTER, Requester
 from engine.resilience.breaker import BreakerStanding
 from engine.resilience.handler import ErrorHandler
 
@@ -191,9 +193,7 @@ class Dispatcher:
         """Send until cancelled, or until the journal has failed: then nothing more leaves."""
         async with asyncio.TaskGroup() as tasks:
             comparing = [
-                tasks.create_task(
-                    _compare_now_and_then(self, self._venues[key], rounds), name=f"compare orders at {key}"
-                )
+                tasks.create_task(_compare_now_and_then(self, self._venues[key], rounds), name=f"compare at {key}")
                 for key, rounds in self._comparisons.items()
             ]
             try:
@@ -213,7 +213,7 @@ class Dispatcher:
                 # Taken out only now: a wait that is cancelled loses nothing.
                 queue.popleft()
                 self._starting += 1
-                tasks.create_task(self._carry(effect), name=f"send {type(effect).__name__}")
+                tasks.create_task(self._carry(effect, self._clock.now()), name=f"send {type(effect).__name__}")
             while self._doubtful:
                 self._ask_later(tasks, self._doubtful.popleft())
             self._wake.clear()
@@ -234,8 +234,8 @@ class Dispatcher:
 
     # --- sending -----------------------------------------------------------------------------------------------------
 
-    async def _carry(self, effect: Effect) -> None:
-        """Root of one request's task: nothing that happens here may end the others."""
+    async def _carry(self, effect: Effect, durable: int) -> None:
+        """Root of one request's task, durable since a time: nothing that happens here may end the others."""
         client_id = effect.command.client_id if isinstance(effect, PlaceEffect) else effect.client_id
         try:
             await self._allowed.wait()
@@ -246,12 +246,13 @@ class Dispatcher:
             self._unanswered_cancels.discard(client_id)
             return
         venue = self._venues[venue_of(order.instrument)]
+        REQUESTER.set(Requester(order.owner, weight_of(self._ledger.state, order.owner)))
         try:
             # What follows from a request, in the log and in the journal, belongs to what led to it.
             with operation(effect.correlation):
                 match effect:
                     case PlaceEffect():
-                        await self._place(venue, effect, order)
+                        await self._place(venue, effect, order, durable)
                     case CancelEffect():
                         await self._cancel(venue, order)
                     case AmendEffect():
@@ -264,7 +265,7 @@ class Dispatcher:
         if not order.is_open:
             self._unanswered_cancels.discard(client_id)
 
-    async def _place(self, venue: VenueGuard, effect: PlaceEffect, order: Order) -> None:
+    async def _place(self, venue: VenueGuard, effect: PlaceEffect, order: Order, durable: int) -> None:
         try:
             await venue.turn(effect.command)
             await self._check_footing(venue, effect, order)
@@ -280,7 +281,7 @@ class Dispatcher:
         if order.status is not OrderStatus.PENDING:
             return
         client_id, done = order.client_id, asyncio.Event()
-        self._need_desk().submitted(client_id)
+        self._need_desk().submitted(client_id, durable)
         self._placing[client_id] = done
         known = True
         try:

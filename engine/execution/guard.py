@@ -8,6 +8,8 @@ once each: they only let it know how they fared. So a panic always gets through,
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from decimal import Decimal
 from typing import TYPE_CHECKING, TypeVar
 
 from engine.errors import (
@@ -18,6 +20,7 @@ from engine.errors import (
     NotVisibleYetError,
     VenueCircuitOpenError,
 )
+from engine.model.decimals import ONE
 from engine.model.faults import BreakerState, Severity
 from engine.model.scenario import ScenarioKind
 from engine.resilience.breaker import BreakerStanding, CircuitBreaker
@@ -28,7 +31,6 @@ from engine.resilience.throttle import RequestThrottle
 if TYPE_CHECKING:
     import random
     from collections.abc import Awaitable, Callable, Sequence
-    from decimal import Decimal
 
     from engine.clock import Clock
     from engine.model.candle import Candle
@@ -61,6 +63,8 @@ _T = TypeVar("_T")
 
 ANSWER_S = 5.0
 """Seconds of real time that a venue has for the answer to one question that can wait."""
+OUTCOMES = 100
+"""Requests that the venue's reliability is reckoned from."""
 _ANSWERS = (ExchangeRateLimitError, ExchangeInsufficientFundsError, NotVisibleYetError, CircuitOpenError)
 
 
@@ -107,6 +111,7 @@ class VenueGuard:
         self._scenarios = scenarios
         self._limited: Scenario | None = None
         self._waited = 0
+        self._outcomes: deque[bool] = deque(maxlen=OUTCOMES)
         self.let_go = False
         """The engine has given the venue up, for another process to take: that nothing answers any more is no fault."""
 
@@ -120,6 +125,12 @@ class VenueGuard:
     @capabilities.setter
     def capabilities(self, value: Capabilities) -> None:
         self.inner.capabilities = value
+
+    @property
+    def reliability(self) -> Decimal:
+        """Share of the last requests that the venue answered, 0 to 1; 1 before the first."""
+        known = len(self._outcomes)
+        return Decimal(sum(self._outcomes)) / known if known else ONE
 
     @property
     def status(self) -> VenueStatus:
@@ -265,10 +276,14 @@ class VenueGuard:
         async def once() -> _T:
             await self.throttle.turn()
             try:
-                return await self.breaker.run(timed, counts=speaks_against)
-            except ExchangeRateLimitError as error:
-                self._limit(error)
+                result = await self.breaker.run(timed, counts=speaks_against)
+            except Exception as error:
+                self._failed(error)
+                if isinstance(error, ExchangeRateLimitError):
+                    self._limit(error)
                 raise
+            self._outcomes.append(True)
+            return result
 
         async def through_errors() -> _T:
             return await self._network.run(once, again=_may_ask_again)
@@ -284,9 +299,16 @@ class VenueGuard:
                 self._limit(error)
             if not self.let_go:
                 self.breaker.note(error, counts=speaks_against)
+                self._failed(error)
             raise
         self.breaker.succeeded()
+        self._outcomes.append(True)
         return result
+
+    def _failed(self, error: Exception) -> None:
+        # What the breaker held back never reached the venue.
+        if not isinstance(error, CircuitOpenError):
+            self._outcomes.append(not speaks_against(error))
 
     def _limit(self, error: ExchangeRateLimitError) -> None:
         """Everything that can wait waits as long as the venue says, or as long as the first pause is."""

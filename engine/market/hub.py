@@ -26,6 +26,7 @@ from engine.model.market import (
     OrderBook,
     Ticker,
 )
+from engine.model.order import OrderSide
 from engine.model.risk import Quote
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ __all__ = ["BarListener", "CandleSeries", "Market", "MarketHub"]
 log = get_logger(__name__)
 
 TAPE = 200
+DEPTH = 200
+"""Levels of a side that are looked at for its depth."""
 """Public trades kept per instrument."""
 SERIES = 2_000
 """Closed candles kept per instrument and timeframe."""
@@ -236,7 +239,8 @@ class Market:
         """UTC nanoseconds (engine clock) at which something was last heard to have traded; 0 for never."""
         self.told: tuple[str, int, float] = ("", 0, 0.0)
         """Timeframe, begin and volume of the last candle of the venue."""
-        """Sum of their scaled quantities."""
+        self.volume = 0
+        """Scaled quantity of all public trades."""
         self.broken = False
         """True while the book has a gap and is not to be trusted."""
         self.missed: deque[BookUpdate] = deque(maxlen=MISSED)
@@ -322,7 +326,19 @@ class MarketHub:
     def volume(self, instrument: InstrumentId) -> Decimal:
         """Everything heard to be traded of an instrument since its market is kept, in its own units."""
         market = self.markets.get(instrument)
-        return ZERO if market is None else market.instrument.quantity_from_int(market.traded)
+        return ZERO if market is None else market.instrument.quantity_from_int(market.volume)
+
+    def depth(self, instrument: InstrumentId, side: OrderSide, worst: Decimal | None) -> Decimal | None:
+        """Quantity that an order of a side could take at no worse than a price; None without a book to be trusted."""
+        market = self.markets.get(instrument)
+        if market is None or market.broken or market.book.best_bid is None or market.book.best_ask is None:
+            return None
+        buys = side is OrderSide.BUY
+        levels = market.book.top_asks(DEPTH) if buys else market.book.top_bids(DEPTH)
+        if worst is not None:
+            bound = market.instrument.price_to_int(market.instrument.round_price(worst, up=not buys))
+            levels = [(price, size) for price, size in levels if side.sign * (price - bound) <= 0]
+        return market.instrument.quantity_from_int(sum(size for _, size in levels))
 
     def series(self, instrument: InstrumentId, timeframe: str) -> CandleSeries:
         """The candles of a timeframe, built from now on when nobody asked before.
@@ -378,7 +394,7 @@ class MarketHub:
         market.tape.append(trade)
         market.trades += 1
         market.traded = now
-        market.traded += trade.quantity
+        market.volume += trade.quantity
         bid, ask = market.top
         if bid is not None and ask is not None and not bid <= trade.price <= ask:
             market.outside += 1

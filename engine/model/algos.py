@@ -79,6 +79,8 @@ class SchedulePlan(_Plan, frozen=True, kw_only=True, tag="schedule"):
     """Whether each slice rests at the own side's best price until the next one is due; else it is taken at once."""
     price: Decimal | None = None
     """Worst price; None for no bound."""
+    urgency: float = 0.5
+    """0 is patient, 1 is now: below 0.5 a restless market lets the next slice wait, above it brings it forward."""
 
 
 class ParticipationPlan(_Plan, frozen=True, kw_only=True, tag="pov"):

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
+from engine.model.decimals import ZERO
 from engine.model.ids import AccountId, InstrumentId, Owner
 
 __all__ = [
@@ -120,6 +121,8 @@ class TradeEnded(_Fact, frozen=True, kw_only=True):
     stopped: bool
     """Whether a stop order ended it."""
     ts: int
+    cost: Decimal = ZERO
+    """Largest cost of the position while it was open, in the quote currency; 0 where nobody saw it open."""
 
 
 class LockPlaced(_Fact, frozen=True, kw_only=True):

@@ -12,9 +12,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine import events as ev
-from engine.model.decimals import ZERO
-from engine.model.instrument import InstrumentKind
+from engine.model.decimals import ONE, ZERO
+from engine.model.instrument import CASH_KINDS, Instrument, InstrumentKind
 from engine.model.order import Order, OrderRequest, OrderSide
+from engine.model.reserve import worst_unit
 from engine.model.valuation import VIEW
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner
     from engine.state import EngineState
 
-__all__ = ["Commitments", "Line"]
+__all__ = ["Commitments", "Line", "Overlay", "Working"]
 
 _ORDER_FACTS = (
     ev.OrderIntended,
@@ -41,7 +42,7 @@ _ORDER_FACTS = (
 class Line:
     """Quantity held and open orders of one account, or of one owner, in one instrument."""
 
-    __slots__ = ("buys", "cost", "quantity", "reserved", "sells")
+    __slots__ = ("buys", "cost", "quantity", "reserved", "sells", "version", "working_units")
 
     def __init__(self) -> None:
         self.quantity = ZERO
@@ -54,6 +55,10 @@ class Line:
         """Base units that open sell orders could still take."""
         self.reserved: dict[Currency, Decimal] = {}
         """Funds held by open orders; units of a spot base offered for sale are not funds and do not count."""
+        self.working_units: dict[_Unit, Working] = {}
+        """What is open, and what one unit of it can come to."""
+        self.version = 0
+        """Counts every change."""
 
     def working(self, side: OrderSide) -> Decimal:
         """Open quantity of one side."""
@@ -70,10 +75,23 @@ class _Unit(NamedTuple):
     name: str
 
 
+class Working(NamedTuple):
+    """Open quantity of one side, and what one unit can come to at most in quote currency, fee included."""
+
+    side: OrderSide
+    quantity: Decimal
+    worst: Decimal
+
+
+Overlay = dict[_Unit, Working | None]
+"""What another order would change of a line: the new values of the units it touches; None for what would be gone."""
+
+
 class _Counted(NamedTuple):
     quantity: Decimal
     reserved: Decimal
     currency: Currency
+    worst: Decimal
 
 
 class Commitments:
@@ -85,6 +103,8 @@ class Commitments:
         self._flat = Line()
         self.lines: dict[tuple[AccountId, InstrumentId], Line] = {}
         """Whole accounts, by account and instrument."""
+        self.by_account: dict[AccountId, dict[InstrumentId, Line]] = {}
+        """The same lines by account."""
         self.owned: dict[tuple[Owner, AccountId, InstrumentId], Line] = {}
         """Owners' parts."""
         self._parts: dict[tuple[AccountId, InstrumentId], dict[Owner, Line]] = {}
@@ -132,7 +152,15 @@ class Commitments:
         self._dirty_positions.clear()
 
     def _rebuild(self) -> None:
-        for index in (self.lines, self.owned, self._parts, self._unit_of, self._members, self._counted):
+        for index in (
+            self.lines,
+            self.by_account,
+            self.owned,
+            self._parts,
+            self._unit_of,
+            self._members,
+            self._counted,
+        ):
             index.clear()
         self._dirty_orders.clear()
         self._dirty_positions.clear()
@@ -153,6 +181,7 @@ class Commitments:
         ):
             line.quantity = position.quantity
             line.cost = position.cost(instrument.multiplier)
+            line.version += 1
 
     def _count(self, client_id: ClientOrderId) -> None:
         order = self._state.orders.get(client_id)
@@ -176,7 +205,22 @@ class Commitments:
         if not members:
             return None
         reserved = ZERO if self._offers_base(members[0]) else max(order.reserved for order in members)
-        return _Counted(max(order.working for order in members), reserved, members[0].reserve_currency)
+        instrument = self._state.instruments[unit.instrument]
+        worst = max(self._worst(order, instrument) for order in members)
+        return _Counted(max(order.working for order in members), reserved, members[0].reserve_currency, worst)
+
+    def _worst(self, order: Order, instrument: Instrument) -> Decimal:
+        """What one unit can come to, with a change of the order that is not answered yet."""
+        worst, held = worst_unit(order, instrument), order.pending_reserve_unit
+        if held is None or self._offers_base(order):
+            return worst
+        rules = instrument.current_rules
+        fee = max(rules.maker_fee, rules.taker_fee, ZERO)
+        if instrument.kind not in CASH_KINDS:
+            # What is held is margin and fee: together they tell the value that was asked for.
+            leverage = self._state.margin(order.account, order.instrument).leverage
+            held = held / (ONE / leverage + fee) * (ONE + fee)
+        return max(worst, held)
 
     def _offers_base(self, order: Order) -> bool:
         kind = self._state.instruments[order.instrument].kind
@@ -192,6 +236,11 @@ class Commitments:
             self._whole(unit.account, unit.instrument),
             self._own((unit.owner, unit.account, unit.instrument)),
         ):
+            line.version += 1
+            if now is None:
+                line.working_units.pop(unit, None)
+            else:
+                line.working_units[unit] = Working(unit.side, now.quantity, now.worst)
             for counted, sign in ((before, -1), (now, 1)):
                 if counted is None:
                     continue
@@ -206,6 +255,7 @@ class Commitments:
         line = self.lines.get((account, instrument))
         if line is None:
             line = self.lines[account, instrument] = Line()
+            self.by_account.setdefault(account, {})[instrument] = line
         return line
 
     def _own(self, key: tuple[Owner, AccountId, InstrumentId]) -> Line:
@@ -219,6 +269,18 @@ class Commitments:
     def line(self, account: AccountId, instrument: InstrumentId) -> Line:
         """The account's sums in one instrument; all zero when there is nothing. Call `fresh` first."""
         return self.lines.get((account, instrument), self._flat)
+
+    def in_play(self, account: AccountId, instrument: InstrumentId, line: Line) -> bool:
+        """Whether anything of a line is held or ordered, also where owners stand against each other and it sums to 0.
+
+        Args:
+            account: Whose line it is.
+            instrument: In what.
+            line: The account's whole.
+        """
+        if line.quantity or line.buys or line.sells:
+            return True
+        return any(part.quantity for part in self._parts.get((account, instrument), {}).values())
 
     def own(self, owner: Owner, account: AccountId, instrument: InstrumentId) -> Line:
         """One owner's sums in one instrument; all zero when there is nothing. Call `fresh` first."""
@@ -241,3 +303,20 @@ class Commitments:
         peers = self._weight(unit, without=replaces)
         before = peers.quantity if peers is not None else ZERO
         return change + max(before, request.quantity) - before
+
+    def overlay(self, request: OrderRequest, worst: Decimal, changes: ClientOrderId | None = None) -> Overlay:
+        """What booking a request would change of its line.
+
+        Args:
+            request: The order.
+            worst: What one unit of it can come to at most, see `worst_unit`.
+            changes: The order that the request is a change of: until the venue has answered, both count.
+        """
+        unit = self._unit_of.get(changes) if changes is not None else None
+        if unit is None:
+            name = "" if request.oco_group is None else f"oco {request.oco_group}"
+            unit = _Unit(request.account, request.instrument, request.owner, request.side, name)
+        known = self._weight(unit)
+        if known is None:
+            return {unit: Working(request.side, request.quantity, worst)}
+        return {unit: Working(request.side, max(known.quantity, request.quantity), max(known.worst, worst))}

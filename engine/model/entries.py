@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.model.decimals import ZERO
 from engine.model.ids import AccountId, Currency, InstrumentId, Owner
 
 if TYPE_CHECKING:
@@ -155,6 +156,8 @@ class ExitEntry(msgspec.Struct):
     """After fees and funding, in the settle currency."""
     stopped: bool
     ts: int
+    cost: Decimal = ZERO
+    """Largest cost of the position while it was open, in the quote currency; 0 where it is not known."""
 
 
 class LockEntry(msgspec.Struct):

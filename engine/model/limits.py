@@ -14,7 +14,7 @@ from engine.model.adaptation import RiskMode
 
 __all__ = ["RiskLimits", "SizeMethod"]
 
-SizeMethod = Literal["fixed_percentage", "confidence_weighted", "volatility_adjusted"]
+SizeMethod = Literal["fixed_percentage", "confidence_weighted", "volatility_adjusted", "kelly", "risk_parity"]
 """How large one entry is; see `engine.risk.sizing`."""
 
 
@@ -34,8 +34,44 @@ class RiskLimits(BaseModel):
     max_positions_per_symbol: int = Field(
         1, ge=1, le=100, description="Most positions that one owner holds in the same symbol, over all accounts."
     )
+    max_positions_per_strategy: int = Field(
+        5,
+        ge=1,
+        le=1000,
+        description="Most positions that one bot holds or is opening at once; orders by hand are free.",
+    )
     max_portfolio_exposure: Decimal = Field(
         Decimal("0.95"), gt=0, le=1, description="Sum of all position values as a fraction of equity times leverage."
+    )
+    max_account_exposure: Decimal = Field(
+        Decimal(1),
+        gt=0,
+        le=10,
+        description="Position values of one account as a fraction of its equity times leverage.",
+    )
+    max_venue_exposure: Decimal = Field(
+        Decimal(1), gt=0, le=10, description="Position values at one venue as a fraction of equity times leverage."
+    )
+    max_strategy_exposure: Decimal = Field(
+        Decimal(1), gt=0, le=10, description="Position values of one bot as a fraction of equity; by hand it is free."
+    )
+    max_class_exposure: Decimal = Field(
+        Decimal("0.25"), gt=0, le=10, description="Position values in one class of assets as a fraction of equity."
+    )
+    max_currency_exposure: Decimal = Field(
+        Decimal("0.5"),
+        gt=0,
+        le=10,
+        description="What depends on one currency beside the base, as a fraction of equity.",
+    )
+    max_correlated_exposure: Decimal = Field(
+        Decimal("0.5"), gt=0, le=10, description="Values of positions that move together, as a fraction of equity."
+    )
+    correlation_threshold: Decimal = Field(
+        Decimal("0.7"), gt=0, le=1, description="Correlation over 30 days from which positions move together."
+    )
+    max_concentration: Decimal = Field(
+        Decimal(1), gt=0, le=10, description="Value of the three largest positions together as a fraction of equity."
     )
     max_leverage: Decimal = Field(
         Decimal("1.0"), ge=1, le=10, description="Factor on equity that exposure may use; 1 means none is borrowed."
@@ -85,7 +121,7 @@ class RiskLimits(BaseModel):
     def loosened_by(self, after: RiskLimits) -> tuple[str, ...]:
         """Names of the limits of which others would allow more; another way to find sizes counts as one.
 
-        Of every figure here the larger one allows more.
+        Of every figure here the larger one allows more; a higher correlation threshold leaves more pairs out.
         """
         before, then = self.model_dump(), after.model_dump()
         ways = {"position_size_method", "risk_mode"}

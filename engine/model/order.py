@@ -8,6 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, ParentId, VenueOrderId
+from engine.model.impact import ImpactEstimate
 
 __all__ = [
     "OPEN_STATUSES",
@@ -126,6 +127,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     strategy: str | None = None
     """`name@version` of the strategy; None for a manual order."""
     params_hash: str | None = None
+    impact: ImpactEstimate | None = None
+    """Of an order that takes at once: what it was expected to cost."""
 
 
 class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):

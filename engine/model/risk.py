@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import enum
 from decimal import Decimal
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from engine.errors import DrawdownLimitError, OrderRejectionError, PositionLimitError, RiskRefusalError
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from engine.model.ids import ClientOrderId, InstrumentId
     from engine.model.order import OrderRequest
 
-__all__ = ["Correlations", "Gate", "Quote", "Quotes", "Refusal", "RefusalCode", "Verdict"]
+__all__ = [
+    "BREAKER_FIELDS",
+    "Correlations",
+    "Gate",
+    "Quote",
+    "Quotes",
+    "Refusal",
+    "RefusalCode",
+    "Verdict",
+    "Volatilities",
+]
 
 
 class RefusalCode(enum.StrEnum):
@@ -42,11 +57,20 @@ class RefusalCode(enum.StrEnum):
     INSUFFICIENT_CAPITAL = "insufficient_capital"
     POSITION_SIZE = "position_size"
     EXPOSURE = "exposure"
+    ACCOUNT_EXPOSURE = "account_exposure"
+    VENUE_EXPOSURE = "venue_exposure"
+    STRATEGY_EXPOSURE = "strategy_exposure"
+    CLASS_EXPOSURE = "class_exposure"
+    CURRENCY_EXPOSURE = "currency_exposure"
+    CORRELATED_EXPOSURE = "correlated_exposure"
+    CONCENTRATION = "concentration"
     POSITIONS = "positions"
     SHORT = "short"
     LEVERAGE = "leverage"
     OPPOSED = "opposed"
-    """Somebody else holds the other side of a derivative in the same account."""
+    """Somebody else holds the other side in the same account."""
+    CROSSING = "crossing"
+    """The order would execute against one of another bot in the same account."""
     ORDER_RATE = "order_rate"
     REDUCE_ONLY = "reduce_only"
     EVALUATION_FAILED = "evaluation_failed"
@@ -59,7 +83,36 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     """A sentence with the limit, the value and what would be possible."""
     limit: str = ""
+    """What is allowed."""
     value: str = ""
+    """What the order would have come to."""
+    name: str = ""
+    """Field of the risk limits that it is about; empty where it is about none."""
+
+
+_BOUNDS = frozenset(
+    {
+        RefusalCode.POSITION_SIZE, RefusalCode.EXPOSURE, RefusalCode.ACCOUNT_EXPOSURE, RefusalCode.VENUE_EXPOSURE,
+        RefusalCode.STRATEGY_EXPOSURE, RefusalCode.CLASS_EXPOSURE, RefusalCode.CURRENCY_EXPOSURE,
+        RefusalCode.CORRELATED_EXPOSURE, RefusalCode.CONCENTRATION, RefusalCode.POSITIONS, RefusalCode.LEVERAGE,
+        RefusalCode.SHORT,
+    }
+)  # fmt: skip
+BREAKER_FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "daily_loss": "max_daily_loss_pct",
+        "weekly_loss": "max_weekly_loss_pct",
+        "monthly_loss": "max_monthly_loss_pct",
+        "drawdown": "breaker_drawdown_pct",
+        "max_drawdown": "max_drawdown_pct",
+    }
+)
+"""Breaker -> field of the risk limits, for those on losses."""
+_LOSSES = frozenset(BREAKER_FIELDS.values())
+_FORMAL = frozenset(
+    {RefusalCode.BAD_ORDER, RefusalCode.UNKNOWN_INSTRUMENT, RefusalCode.UNKNOWN_ACCOUNT, RefusalCode.KIND}
+)
+"""Reasons that have nothing to do with risk."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +131,32 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     def message(self) -> str:
         """All reasons in one line; empty when the order passes."""
         return " ".join(refusal.message for refusal in self.refusals)
+
+    def error(self) -> OrderRejectionError:
+        """The exception for an order that does not pass: by the gravest reason, with all of them in its details.
+
+        `DrawdownLimitError` while a limit of losses holds, else `PositionLimitError` for a limit of positions or
+        exposure, else `RiskRefusalError`; an order that is no order at all is an `OrderRejectionError`.
+        """
+        codes = [refusal.code for refusal in self.refusals]
+        kind: type[OrderRejectionError] = RiskRefusalError
+        if any(refusal.name in _LOSSES for refusal in self.refusals):
+            kind = DrawdownLimitError
+        elif not _BOUNDS.isdisjoint(codes):
+            kind = PositionLimitError
+        elif _FORMAL.issuperset(codes):
+            kind = OrderRejectionError
+        return kind(
+            self.message,
+            error_code=str(codes[0]),
+            details={
+                "codes": [str(code) for code in codes],
+                "refusals": [
+                    {"code": str(one.code), "name": one.name, "limit": one.limit, "value": one.value}
+                    for one in self.refusals
+                ],
+            },
+        )
 
 
 class Quote(msgspec.Struct, frozen=True, gc=False):
@@ -113,6 +192,13 @@ class Correlations(Protocol):
 
     def between(self, one: InstrumentId, other: InstrumentId) -> float | None:
         """Correlation of the daily returns of the last 30 days, -1 to 1; None where there is too little history."""
+
+
+class Volatilities(Protocol):
+    """How much instruments move."""
+
+    def volatility(self, instrument: InstrumentId) -> float | None:
+        """Standard deviation of the daily returns of the last 30 days; None where there is too little history."""
 
 
 class Gate(Protocol):

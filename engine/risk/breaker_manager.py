@@ -29,6 +29,7 @@ from engine.risk.watches import ConfidenceWatch, ErrorWatch, instrument_scope, m
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from engine.model.candle import Candle
     from engine.model.entries import BreakerEntry
     from engine.model.risk import Quotes
     from engine.risk.breakers import Breakers
@@ -98,6 +99,19 @@ class BreakerManager:
         self._memory = memory
         self._settings = settings
         self._clear_since: dict[tuple[str, str], int] = {}
+
+    # --- the past of markets -----------------------------------------------------------------------------------------
+
+    def wants_past(self, instrument: InstrumentId) -> int:
+        """How many closed bars of one volatility period are missing of a market that is heard; 0 for none."""
+        known = None if self._memory is None else self._memory.known.get(instrument)
+        return 2 * self._settings.volatility_periods + 2 if known is not None and known.short else 0
+
+    def take_past(self, instrument: InstrumentId, bars: Sequence[Candle], now: int) -> None:
+        """Let a market's volatility be told from these bars and what is heard after them."""
+        known = None if self._memory is None else self._memory.known.get(instrument)
+        if known is not None and known.warm(bars, now):
+            log.info("the volatility of a market is known from its past", instrument=instrument)
 
     # --- judging -----------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import msgspec
 from engine import events as ev
 from engine.errors import ConflictError, ValidationError
 from engine.logs import get_logger
+from engine.model.asset_classes import AssetClasses
 from engine.model.budget import BotBudgets
 from engine.model.commitments import Commitments
 from engine.model.entries import TradingState
@@ -22,7 +23,9 @@ from engine.resilience.caution import Caution
 from engine.risk.adaptation import Adaptation
 from engine.risk.breaker_manager import ManagerCarried, RiskInputs, manage
 from engine.risk.breakers import BREAKER_ACTOR, Breakers
+from engine.risk.clusters import Clusters
 from engine.risk.emergency import EMERGENCY_ACTOR, EmergencyStop
+from engine.risk.exposure import Grouping
 from engine.risk.gate import RiskGate
 from engine.risk.limits import StateLimits
 from engine.risk.locks import LockKeeper
@@ -33,6 +36,7 @@ from engine.risk.scopes import Scope
 from engine.risk.sizing import PositionSizer
 from engine.risk.stop_progress import Progress, StopTimers
 from engine.risk.uses import limit_uses
+from engine.risk.watch import LimitWatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +47,7 @@ if TYPE_CHECKING:
     from engine.model.ids import AccountId, InstrumentId
     from engine.model.limits import RiskLimits
     from engine.model.regime import Regimes
-    from engine.model.risk import Correlations, Quotes
+    from engine.model.risk import Correlations, Quotes, Volatilities
     from engine.risk.breakers import BreakerStanding
     from engine.risk.emergency import OrderPort
     from engine.risk.uses import LimitUse
@@ -83,6 +87,8 @@ class RiskDepartment:
         correlations: How markets move together; None where nobody knows.
         adaptive: Figures of adaptive risk; None for the built-in ones.
         regimes: Who knows market regimes; None where nobody does, so that everything is static.
+        volatilities: How much markets move; None where nobody knows.
+        classes: Classes of assets; None for the usual ones.
     """
 
     def __init__(
@@ -98,6 +104,8 @@ class RiskDepartment:
         correlations: Correlations | None = None,
         adaptive: AdaptiveSettings | None = None,
         regimes: Regimes | None = None,
+        volatilities: Volatilities | None = None,
+        classes: AssetClasses | None = None,
     ) -> None:
         state, self.caution = ledger.state, caution or Caution()
         self.limits = StateLimits(state, limits)
@@ -106,8 +114,11 @@ class RiskDepartment:
         self.commitments = Commitments(state)
         ledger.subscribe(self._hear)
         self.budgets = BotBudgets(state, self.commitments, quotes)
-        self.gate = RiskGate(state, quotes, self.adaptation.limits, self.commitments, self.budgets, self.caution)
+        self.grouping = Grouping.by(classes or AssetClasses(), Clusters(correlations))
+        in_force = self.adaptation.limits
+        self.gate = RiskGate(state, quotes, in_force, self.commitments, self.budgets, self.caution, self.grouping)
         self._quotes = quotes
+        self._volatilities = volatilities
         self._sizers: dict[AccountId, PositionSizer] = {}
         self.picture = Picture(state, quotes, self.commitments)
         self._inputs = inputs or RiskInputs()
@@ -126,6 +137,7 @@ class RiskDepartment:
         self.locks = LockKeeper(state, settings, self._rate, self.breakers.equities.last)
         self.caution.reductions = StateReductions(state)
         self.recovery_check = RecoveryCheck(state, self.picture, self.limits, self.uses)
+        self.watch = LimitWatch(state, self.picture, in_force, self.grouping, self.caution, account)
         self._ledger = ledger
         self._state = state
         self._account = account
@@ -151,6 +163,8 @@ class RiskDepartment:
                 self.budgets,
                 self.caution,
                 self.adaptation,
+                grouping=self.grouping,
+                volatilities=self._volatilities,
             )
         return sizer
 
@@ -167,10 +181,12 @@ class RiskDepartment:
             self.locks.on_money(event.account)
         elif isinstance(event, ev.Transferred):
             self.locks.on_money(event.source, event.target)
-        if isinstance(event, ev.OrderFilled) and self._inputs.markets is not None:
+        if isinstance(event, ev.OrderFilled):
             with decimal.localcontext(VIEW):
                 self.picture.look()
-                self._book(self.locks.on_fill(event.fill, record.ts))
+                facts = self.locks.on_fill(event.fill, record.ts)
+            # Where nobody listens to markets nothing is locked; what a trade came to is known all the same.
+            self._book(fact for fact in facts if self._inputs.markets is not None or isinstance(fact, ev.TradeEnded))
 
     def _book(self, facts: Iterable[ev.Event]) -> None:
         for fact in facts:
@@ -183,13 +199,14 @@ class RiskDepartment:
     # --- time --------------------------------------------------------------------------------------------------------
 
     def tick(self, now: int) -> None:
-        """Judge the breakers and carry emergency stops on; books what follows from it."""
+        """Judge breakers and limits and carry emergency stops on; books what follows from it."""
         if self._ledger.failed is not None:
             return
         self._book(self.manager.evaluate(now))
         if self._inputs.markets is not None or self._state.locks:
             with decimal.localcontext(VIEW):
                 self._book(self.locks.tick(now))
+        self._book(self.watch.evaluate(now))
         if self._port is None or not (self._stops or self._state.halts or self._state.breakers):
             return
         self._follow_halts(now)
@@ -200,6 +217,12 @@ class RiskDepartment:
                 self.gate.closing.discard(stop.scope)
             else:
                 self.gate.closing.add(stop.scope)
+
+    def heard(self, instrument: InstrumentId, now: int) -> None:
+        """A market has moved: look at the limits again where its price counts, at most every few milliseconds."""
+        if self._ledger.failed is None and self.watch.due(instrument, now):
+            for fact in self.watch.evaluate(now):
+                self._ledger.record(fact)
 
     def _follow_halts(self, now: int) -> None:
         """Begin what the state demands and nobody is doing: after a restart, or when a breaker asks for it."""
@@ -391,6 +414,7 @@ class RiskDepartment:
             self._account if account is None else account,
             self._ledger.clock.now(),
             self.standings(),
+            self.grouping,
         )
 
     def standings(self) -> tuple[BreakerStanding, ...]:

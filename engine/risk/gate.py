@@ -14,13 +14,18 @@ import decimal
 from typing import TYPE_CHECKING
 
 from engine.logs import get_logger
+from engine.model.asset_classes import AssetClasses
 from engine.model.instrument import CASH_KINDS, InstrumentKind
+from engine.model.owner_limits import limits_of_owner
 from engine.model.risk import Refusal, RefusalCode, Verdict
 from engine.model.valuation import VIEW
 from engine.resilience.caution import Caution
+from engine.risk.case import Case
+from engine.risk.clusters import Clusters
 from engine.risk.emergency import Closers
+from engine.risk.exposure import Grouping
 from engine.risk.picture import Picture
-from engine.risk.rules import ENTRY_RULES, Case
+from engine.risk.rules import ENTRY_RULES
 from engine.risk.shape import shape_refusals
 from engine.risk.throttle import Throttle
 from engine.risk.words import plain
@@ -58,6 +63,7 @@ class RiskGate:
         commitments: The running sums; subscribe its `hear` to the ledger to make checks cheap.
         budgets: Owners' capital; None where owners have no capital of their own.
         caution: What is impaired; None where nothing ever is.
+        grouping: Classes of assets and what moves together; None for the usual classes and no known correlation.
     """
 
     def __init__(
@@ -68,6 +74,7 @@ class RiskGate:
         commitments: Commitments,
         budgets: BotBudgets | None = None,
         caution: Caution | None = None,
+        grouping: Grouping | None = None,
     ) -> None:
         self.picture = Picture(state, quotes, commitments)
         self.throttle = Throttle()
@@ -79,6 +86,7 @@ class RiskGate:
         self._limits = limits
         self._budgets = budgets
         self._caution = caution or Caution()
+        self._grouping = grouping or Grouping.by(AssetClasses(), Clusters())
 
     def check(self, request: OrderRequest, now: int, replaces: ClientOrderId | None = None) -> Verdict:
         """Judge a request without side effects, as if the order `replaces` were already gone.
@@ -116,17 +124,20 @@ class RiskGate:
                 refusals.append(self._not_reducing(request, instrument))
         # A request without usable numbers cannot be measured; whether trading is halted can still be said.
         rules = ENTRY_RULES[:1] if malformed else ENTRY_RULES
+        limits = self._limits()
         case = Case(
             request=request,
             replaces=replaces,
             instrument=instrument,
             now=now,
-            limits=self._limits(),
+            limits=limits,
+            own=limits_of_owner(self._state, request.owner, limits),
             state=self._state,
             picture=self.picture,
             throttle=self.throttle,
             budgets=self._budgets,
             caution=self._caution,
+            grouping=self._grouping,
         )
         for rule in rules:
             refusals.extend(rule(case))

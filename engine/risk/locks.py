@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from engine.model.ids import AccountId, InstrumentId, Owner
     from engine.model.position import Position
     from engine.model.protections import ProtectionSettings
-    from engine.risk.rules import Case
+    from engine.risk.case import Case
     from engine.state import EngineState
 
 __all__ = ["LockKeeper", "locked"]
@@ -79,6 +79,9 @@ class LockKeeper:
         self._base: dict[tuple[Owner, AccountId, InstrumentId], Decimal] = {
             key: _net(position) for key, position in state.owned.items() if key not in state.trade_totals
         }
+        self._costs: dict[tuple[Owner, AccountId, InstrumentId], Decimal] = {}
+        for key, position in state.owned.items():
+            self._note_cost(key, position)
         self._high: dict[AccountId, Decimal] = {}
         self._caught_up = False
 
@@ -91,7 +94,10 @@ class LockKeeper:
             return []
         key = (order.owner, fill.account, fill.instrument)
         position = self._state.owned.get(key)
-        if position is None or not self._ended(position, fill):
+        if position is None:
+            return []
+        if not self._ended(position, fill):
+            self._note_cost(key, position)
             return []
         return self._trade(key, position, now, stopped=order.type is OrderType.STOP_LOSS)
 
@@ -124,8 +130,16 @@ class LockKeeper:
             total=total,
             stopped=stopped,
             ts=now,
+            cost=self._costs.pop(key, ZERO),
         )
+        self._note_cost(key, position)
         return [ended, *self._after(ended, now)]
+
+    def _note_cost(self, key: tuple[Owner, AccountId, InstrumentId], position: Position) -> None:
+        """What is held costs so much now: the largest sum is what the trade's result is measured by."""
+        if position.lots and key[0] not in (MANUAL, EXTERNAL):
+            cost = abs(position.cost(self._state.instruments[key[2]].multiplier))
+            self._costs[key] = max(cost, self._costs.get(key, ZERO))
 
     def _after(self, ended: ev.TradeEnded, now: int) -> list[ev.Event]:
         settings, facts = self._settings, list[ev.Event]()

@@ -14,7 +14,10 @@ import msgspec
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.model.breaker_inputs import Markets
+    from engine.model.candle import Candle
     from engine.model.ids import InstrumentId
     from engine.model.protections import ProtectionSettings
     from engine.model.risk import Quote, Quotes
@@ -139,6 +142,40 @@ class MarketMemory:
         if now < floor:
             return min(now / average, 1.0) if average > 0 else 0.0
         return now / average if average > 0 else math.inf
+
+    @property
+    def short(self) -> bool:
+        """Whether too few periods are known to tell volatility."""
+        return len(self.closes) < 2 * self._settings.volatility_periods + 1
+
+    def warm(self, bars: Sequence[Candle], now: int) -> bool:
+        """Put the past before what was heard, as after a start; bars of one period each, the oldest first.
+
+        Args:
+            bars: Closed ones. They count for volatility where they reach without a gap up to the first period that
+                was heard, and for the window as far as it reaches back.
+            now: UTC nanoseconds.
+
+        Returns:
+            Whether volatility can be told now.
+        """
+        if self.period < 0 or not self.short:
+            return not self.short
+        length = self._settings.ns("volatility_period_s")
+        wanted, older = self.period - len(self.closes) - 1, []
+        for bar in reversed(bars):
+            if bar.ts // length > wanted:
+                continue
+            if bar.ts // length < wanted or bar.close <= 0:
+                break
+            older.append(float(bar.close))
+            wanted -= 1
+        self.closes = deque([*reversed(older), *self.closes], maxlen=self.closes.maxlen)
+        first = self.window[0][0] if self.window else now
+        reach = now - self._settings.ns("price_shock_window_s")
+        past = [(bar.ts, float(bar.low), float(bar.high)) for bar in bars if reach <= bar.ts <= first - length]
+        self.window.extendleft(reversed([step for step in past if step[1] > 0]))
+        return not self.short
 
     def forget_volatility(self) -> None:
         """Begin its periods anew."""

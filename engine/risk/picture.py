@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.model.decimals import ONE, ZERO
@@ -11,20 +12,54 @@ from engine.model.instrument import InstrumentKind
 from engine.model.order import OrderSide
 from engine.model.standing import free_funds
 from engine.model.valuation import Rates, Valuation, account_equity, together
+from engine.risk.lines import HeldLine, HeldLines
 from engine.state import EXTERNAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from decimal import Decimal
 
-    from engine.model.commitments import Commitments, Line
-    from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner
+    from engine.model.commitments import Commitments, Line, Overlay
+    from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueId
     from engine.model.instrument import Instrument
     from engine.model.order import OrderRequest
     from engine.model.risk import Quote, Quotes
+    from engine.model.valuation import MarkOf
     from engine.state import EngineState
 
 __all__ = ["Picture"]
+
+
+class _RatesOfAMoment(Rates):
+    """Rates that are found once."""
+
+    def __init__(self, instruments: Mapping[InstrumentId, Instrument], mark_of: MarkOf) -> None:
+        super().__init__(instruments, mark_of)
+        self._direct: dict[tuple[Currency, Currency, VenueId | None], InstrumentId] = {}
+        self.found: dict[tuple[Currency, Currency, VenueId | None], Decimal | None] = {}
+
+    def rate(self, source: Currency, target: Currency, venue: VenueId | None = None) -> Decimal | None:
+        """As in `Rates`."""
+        if source == target:
+            return ONE
+        key = (source, target, venue)
+        direct = self._direct.get(key)
+        if direct is not None and self._known == len(self._instruments):
+            mark = self._mark_of(direct)
+            if mark is not None and mark > ZERO:
+                return mark
+        if key not in self.found:
+            self.found[key] = super().rate(source, target, venue)
+            self._note_direct(key)
+        return self.found[key]
+
+    def _note_direct(self, key: tuple[Currency, Currency, VenueId | None]) -> None:
+        """Of most currencies the first route is one market's price as it is."""
+        first = next(iter(self._routes.get(key, ())), ())
+        if len(first) == 1 and not first[0][1]:
+            self._direct[key] = first[0][0]
+        else:
+            self._direct.pop(key, None)
 
 
 class Picture:
@@ -33,17 +68,23 @@ class Picture:
     def __init__(self, state: EngineState, quotes: Quotes, commitments: Commitments) -> None:
         self.state = state
         self.commitments = commitments
-        self.rates = Rates(state.instruments, self.mark)
+        self.rates = _RatesOfAMoment(state.instruments, self.mark)
+        self.holdings = HeldLines(state, commitments, self.mark, self.rates)
         self.doubtful: set[AccountId] = set()
         """Accounts of which nobody knows whether what is booked is what their venue says."""
         self.absent: set[AccountId] = set()
         """Accounts whose venue is not in this engine; they count for nothing."""
         self._quotes = quotes
         self._seen: dict[InstrumentId, Quote | None] = {}
+        self._marks: dict[InstrumentId, Decimal | None] = {}
+        self._equities: dict[AccountId, Valuation] = {}
+        self._priced: dict[InstrumentId, tuple[Quote, Decimal | None]] = {}
+        self._small: dict[tuple[AccountId, InstrumentId], tuple[Line, int, Decimal | None, bool]] = {}
 
     def look(self) -> None:
         """Begin a new moment: forget quotes, bring the sums up to the state."""
-        self._seen.clear()
+        for known in (self._seen, self._marks, self._equities, self.rates.found):
+            known.clear()
         self.commitments.fresh()
 
     def quote(self, instrument: InstrumentId) -> Quote | None:
@@ -56,14 +97,27 @@ class Picture:
 
     def mark(self, instrument: InstrumentId) -> Decimal | None:
         """The present mark price; None while nothing is known."""
-        quote = self.quote(instrument)
-        return quote.mark if quote is not None else None
+        try:
+            return self._marks[instrument]
+        except KeyError:
+            pass
+        quote, mark = self.quote(instrument), None
+        if quote is not None:
+            priced = self._priced.get(instrument)
+            if priced is None or priced[0] is not quote:
+                priced = self._priced[instrument] = (quote, quote.mark)
+            mark = priced[1]
+        self._marks[instrument] = mark
+        return mark
 
     def equity(self, account: AccountId) -> Valuation:
         """The account's value in its base currency; not known while nobody knows what is in it."""
         if account in self.doubtful:
             return Valuation(value=ZERO, missing=(f"the account {account}",))
-        return account_equity(self.state, account, self.rates, self.mark)
+        known = self._equities.get(account)
+        if known is None:
+            known = self._equities[account] = account_equity(self.state, account, self.rates, self.mark)
+        return known
 
     def free_funds(self, account: AccountId, currency: Currency) -> Decimal:
         """What of a currency neither orders hold nor positions in derivatives use."""
@@ -107,40 +161,41 @@ class Picture:
             longs, shorts = longs + buys, shorts + sells
         return max(longs, shorts)
 
-    def exposure(self, account: AccountId, without: InstrumentId | None = None, *, at_last: bool = False) -> Valuation:
+    def exposure(self, account: AccountId, *, at_last: bool = False) -> Valuation:
         """Sum of what all positions of an account can come to with its open orders, in its base currency.
 
         Args:
             account: Whose.
-            without: Instrument that is left out.
             at_last: Where no present price is known, take the last that is; also where the account is in doubt.
         """
-        base = self.state.accounts[account].base_currency
-        total, missing = ZERO, []
-        for holder, instrument_id in self.commitments.lines:
-            if holder != account or instrument_id == without:
-                continue
-            instrument = self.state.instruments[instrument_id]
-            units = self.most(account, instrument)
-            if not units:
-                continue
-            value = self.unit_value(instrument, base)
-            if value is None and (at_last or account in self.doubtful):
-                value = self._last_value(account, instrument, base)
-            if value is None:
-                missing.append(instrument_id)
-            else:
-                total += units * value
-        return Valuation(value=total, missing=tuple(missing))
+        held, missing = self.held(account, at_last=at_last)
+        return Valuation(value=sum((one.value for one in held), ZERO), missing=tuple(missing))
 
-    def _last_value(self, account: AccountId, instrument: Instrument, base: Currency) -> Decimal | None:
-        """As `unit_value`, at the mark that was journalled last: of a venue that is away nothing newer is known.
+    def held(
+        self,
+        account: AccountId,
+        base: Currency | None = None,
+        *,
+        at_last: bool = False,
+    ) -> tuple[list[HeldLine], list[str]]:
+        """What an account can come to hold, line by line, and the instruments that have no price.
+
+        Args:
+            account: Whose.
+            base: In what it is valued; None for the account's own currency.
+            at_last: As in `exposure`.
+        """
+        last = partial(self._last_price, account) if at_last or account in self.doubtful else None
+        currency = base or self.state.accounts[account].base_currency
+        return self.holdings.lines(account, currency, last=last)
+
+    def _last_price(self, account: AccountId, instrument: Instrument) -> Decimal | None:
+        """The mark that was journalled last: of a venue that is away nothing newer is known.
 
         Marks are journalled of what is held for some time; before, its orders and its cost tell the highest price.
         """
-        entry, rate = self.state.marks.get(instrument.id), self.rates.rate(instrument.quote, base, instrument.venue)
-        price = max(self._told(account, instrument), default=None) if entry is None else entry.price
-        return None if price is None or rate is None else price * instrument.multiplier * rate
+        entry = self.state.marks.get(instrument.id)
+        return entry.price if entry is not None else max(self._told(account, instrument), default=None)
 
     def _told(self, account: AccountId, instrument: Instrument) -> Iterator[Decimal]:
         """Prices at which something was bought or is ordered."""
@@ -152,30 +207,95 @@ class Picture:
                 known = (order.decision.mark, order.price, order.stop_price)
                 yield from (price for price in known if price is not None)
 
-    def portfolio(self, account: AccountId, without: InstrumentId | None = None) -> tuple[Valuation, Valuation]:
-        """Equity and exposure of all accounts together, in the base currency of one of them.
+    def held_with(self, account: AccountId, instrument: Instrument, overlay: Overlay) -> HeldLine | None:
+        """What an account can come to hold in an instrument with one more order, in its base currency.
+
+        None while a price is missing.
+        """
+        base = self.state.accounts[account].base_currency
+        mark, rate = self.mark(instrument.id), self.rates.rate(instrument.quote, base, instrument.venue)
+        if mark is None or rate is None:
+            return None
+        return HeldLine.of(account, instrument, self.holdings.sides(account, instrument, mark, overlay)).times(rate)
+
+    def whole(self, account: AccountId) -> tuple[Valuation, list[HeldLine], list[str]]:
+        """Equity of all accounts together, and everything they can come to hold, in the base currency of one of them.
 
         An account that cannot be valued adds no equity, so that limits are the tighter for it; what its positions can
         come to counts all the same, at the last price that is known of them.
 
         Args:
             account: Whose currency; its own equity must be known for the first value to be.
-            without: Instrument of that account whose position is left out of the exposure.
         """
-        equity, exposure = self.equity(account), self.exposure(account, without)
+        equity = self.equity(account)
+        held, missing = self.held(account)
         others = [
             other for other in self.state.accounts.values() if other.id != account and other.id not in self.absent
         ]
         if not others:
-            return equity, exposure
+            return equity, held, missing
         base = self.state.accounts[account].base_currency
-        equities, exposures = [(equity, base)], [(exposure, base)]
+        equities = [(equity, base)]
         for other in others:
-            value = self.equity(other.id)
-            if value.known and self.rates.rate(other.base_currency, base) is not None:
+            value, rate = self.equity(other.id), self.rates.rate(other.base_currency, base)
+            if value.known and rate is not None:
                 equities.append((value, other.base_currency))
-            exposures.append((self.exposure(other.id, at_last=True), other.base_currency))
-        return together(equities, self.rates, base), together(exposures, self.rates, base)
+            theirs, unknown = self.held(other.id, at_last=True)
+            missing += unknown
+            if theirs and rate is None:
+                missing.append(other.base_currency)
+            elif rate is not None:
+                held += [one.times(rate) for one in theirs]
+        return together(equities, self.rates, base), held, missing
+
+    def own_values(self, owner: Owner, account: AccountId) -> dict[tuple[AccountId, InstrumentId], Decimal]:
+        """What one owner's positions can come to, by line, in the base currency of an account.
+
+        What has no price at all is left out: where that matters, the whole portfolio has none either.
+        """
+        found = {}
+        for (who, holder, key), line in self.commitments.owned.items():
+            if who == owner and holder not in self.absent and (line.quantity or line.buys or line.sells):
+                value = self._own_value(owner, account, holder, self.state.instruments[key])
+                if value is not None:
+                    found[holder, key] = value
+        return found
+
+    def own_values_with(
+        self,
+        known: Mapping[tuple[AccountId, InstrumentId], Decimal],
+        owner: Owner,
+        account: AccountId,
+        instrument: Instrument,
+        overlay: Overlay,
+    ) -> dict[tuple[AccountId, InstrumentId], Decimal]:
+        """The same with one more order of the owner's in that account.
+
+        Args:
+            known: What `own_values` gives.
+            owner: Whose.
+            account: Where the order is.
+            instrument: In what.
+            overlay: What it changes of its line.
+        """
+        value = self._own_value(owner, account, account, instrument, overlay)
+        return {**known} if value is None else {**known, (account, instrument.id): value}
+
+    def _own_value(
+        self,
+        owner: Owner,
+        account: AccountId,
+        holder: AccountId,
+        instrument: Instrument,
+        overlay: Overlay | None = None,
+    ) -> Decimal | None:
+        base = self.state.accounts[account].base_currency
+        mark, rate = self.mark(instrument.id), self.rates.rate(instrument.quote, base, instrument.venue)
+        if mark is None:
+            mark = self._last_price(holder, instrument)
+        if mark is None or rate is None:
+            return None
+        return self.holdings.own(owner, holder, instrument, mark, overlay).value * rate
 
     @staticmethod
     def is_spot(instrument: Instrument) -> bool:
@@ -185,13 +305,30 @@ class Picture:
     def positions(self) -> set[tuple[AccountId, InstrumentId]]:
         """Where something is held or being opened; what is too small to be closed is dust and counts as nothing."""
         found = set()
-        for key in self.commitments.lines:
+        for key, line in self.commitments.lines.items():
             if key[0] in self.absent:
                 continue
-            instrument = self.state.instruments[key[1]]
-            most = self.most(key[0], instrument)
-            if most and not too_small(instrument, most, self.mark(instrument.id)):
+            mark, known = self.mark(key[1]), self._small.get(key)
+            if known is None or known[0] is not line or known[1] != line.version or known[2] != mark:
+                instrument = self.state.instruments[key[1]]
+                most = self.most(key[0], instrument)
+                counts = bool(most) and not too_small(instrument, most, mark)
+                known = self._small[key] = line, line.version, mark, counts
+            if known[3]:
                 found.add(key)
+        return found
+
+    def positions_of(self, owner: Owner) -> set[tuple[AccountId, InstrumentId]]:
+        """Where one owner itself holds or opens something; less than a lot counts as nothing."""
+        found = set()
+        for (who, account, key), line in self.commitments.owned.items():
+            if who != owner or account in self.absent:
+                continue
+            most = max(line.quantity + line.buys, line.sells - line.quantity)
+            if self.is_spot(self.state.instruments[key]):
+                most = line.quantity + line.buys
+            if most >= self.state.instruments[key].current_rules.lot:
+                found.add((account, key))
         return found
 
     def scope_line(self, owner: Owner, account: AccountId, instrument: InstrumentId) -> Line:

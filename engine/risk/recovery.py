@@ -9,9 +9,9 @@ import msgspec
 
 from engine.errors import QuarterdeckError
 from engine.model.order import OrderStatus
+from engine.model.risk import BREAKER_FIELDS
 from engine.model.valuation import VIEW
 from engine.risk.scopes import Scope
-from engine.risk.uses import BREAKER_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

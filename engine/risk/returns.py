@@ -30,7 +30,7 @@ _FLAT = 1e-15
 
 
 class DailyReturns:
-    """Daily closes by instrument. Implements `engine.model.risk.Correlations`.
+    """Daily closes by instrument. Implements `engine.model.risk.Correlations` and `Volatilities`.
 
     Correlations are kept until the closes change, so that whoever asks again and again is answered at once. Reading is
     safe from another thread than that which takes candles in.
@@ -169,6 +169,15 @@ class DailyReturns:
         if len(both) < LEAST_CORRELATED or float(both.std(axis=0).min()) < _FLAT:
             return None
         return 1.0 if one == other else float(np.corrcoef(both[:, 0], both[:, 1])[0, 1])
+
+    def volatility(self, instrument: InstrumentId) -> float | None:
+        """Standard deviation of a market's daily returns over the last 30 days; None with fewer than 20 of them."""
+        last = self.last_day(instrument)
+        if last is None:
+            return None
+        column = self.matrix((instrument,), last + 1, CORRELATION_DAYS)[:, 0]
+        column = column[~np.isnan(column)]
+        return float(column.std(ddof=1)) if len(column) >= LEAST_CORRELATED else None
 
     def mean_correlation(self, instruments: Sequence[InstrumentId]) -> float | None:
         """Mean correlation of all pairs of different markets; None while no pair is known."""

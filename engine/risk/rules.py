@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cached_property
-from typing import TYPE_CHECKING
 
 from engine.model.decimals import ONE, ZERO
 from engine.model.entries import TradingState
@@ -12,128 +10,20 @@ from engine.model.ids import MANUAL, symbol_of
 from engine.model.instrument import CASH_KINDS, InstrumentKind
 from engine.model.margin import most_leverage
 from engine.model.order import OrderSide
-from engine.model.reserve import expected_price, reservation
-from engine.model.risk import Refusal, RefusalCode
+from engine.model.reserve import reservation
+from engine.model.risk import BREAKER_FIELDS, Refusal, RefusalCode
+from engine.risk.bot_rules import BOT_RULES
+from engine.risk.case import Case
+from engine.risk.exposure import is_strategy
 from engine.risk.locks import locked
+from engine.risk.rules_exposure import exposure, own_limits
 from engine.risk.scopes import Scope
 from engine.risk.words import amount, percent, plain
 
-if TYPE_CHECKING:
-    from decimal import Decimal
-
-    from engine.model.budget import BotBudgets
-    from engine.model.ids import ClientOrderId, Currency
-    from engine.model.instrument import Instrument
-    from engine.model.limits import RiskLimits
-    from engine.model.margin import MarginSetting
-    from engine.model.order import OrderRequest
-    from engine.model.risk import Quote
-    from engine.model.valuation import Valuation
-    from engine.resilience.caution import Caution
-    from engine.risk.picture import Picture
-    from engine.risk.throttle import Throttle
-    from engine.state import EngineState
-
-__all__ = ["BREAKER_FAILED", "ENTRY_RULES", "Case", "Rule"]
+__all__ = ["BREAKER_FAILED", "ENTRY_RULES", "Rule"]
 
 BREAKER_FAILED = "failed"
 """Value with which a breaker is tripped that could not be evaluated."""
-
-
-class Case:
-    """One entry under judgement, with what several rules look at."""
-
-    def __init__(
-        self,
-        *,
-        request: OrderRequest,
-        replaces: ClientOrderId | None,
-        instrument: Instrument,
-        now: int,
-        limits: RiskLimits,
-        state: EngineState,
-        picture: Picture,
-        throttle: Throttle,
-        budgets: BotBudgets | None,
-        caution: Caution,
-    ) -> None:
-        self.request = request
-        self.replaces = replaces
-        self.instrument = instrument
-        self.now = now
-        self.limits = limits
-        self.state = state
-        self.picture = picture
-        self.throttle = throttle
-        self.budgets = budgets
-        self.caution = caution
-        self.base = state.accounts[request.account].base_currency
-        self.rules = instrument.rules_at(now)
-
-    @cached_property
-    def quote(self) -> Quote | None:
-        """The instrument's market."""
-        return self.picture.quote(self.instrument.id)
-
-    @cached_property
-    def mark(self) -> Decimal | None:
-        """The instrument's mark."""
-        return self.picture.mark(self.instrument.id)
-
-    @cached_property
-    def expected(self) -> Decimal | None:
-        """The price at which the order is likely to execute."""
-        return expected_price(self.request, self.quote)
-
-    @cached_property
-    def equity(self) -> Valuation:
-        """The account's value."""
-        return self.picture.equity(self.request.account)
-
-    @cached_property
-    def hold(self) -> tuple[Currency, Decimal]:
-        """Currency and amount that booking the order would additionally hold."""
-        leverage = self.setting.leverage
-        currency, unit = reservation(self.request, self.instrument, self.quote, leverage)
-        return currency, self.picture.hold_change(self.request, currency, unit, self.replaces)
-
-    @cached_property
-    def setting(self) -> MarginSetting:
-        """Leverage and margin mode of the account in the instrument."""
-        return self.state.margin(self.request.account, self.instrument.id)
-
-    @cached_property
-    def added(self) -> Decimal:
-        """Open quantity that the order adds on its side."""
-        return self.picture.commitments.added(self.request, self.replaces)
-
-    @cached_property
-    def units(self) -> tuple[Decimal, Decimal]:
-        """Largest position in this instrument that fills can lead to: without and with the order."""
-        account, owner = self.request.account, self.request.owner
-        buys = self.added if self.request.side is OrderSide.BUY else ZERO
-        most = self.picture.most
-        return most(account, self.instrument), most(account, self.instrument, owner, buys, self.added - buys)
-
-    @cached_property
-    def values(self) -> tuple[Decimal, Decimal, Decimal] | None:
-        """In base currency: that position without the order, with it, and one added unit; None while unpriced."""
-        mark, rate = self.mark, self.picture.rates.rate(self.instrument.quote, self.base, self.instrument.venue)
-        if mark is None or rate is None:
-            return None
-        before, after = self.units
-        # What is added is valued at the dearer of mark and order price: that is what it will be worth when it fills.
-        price = mark if self.expected is None else max(mark, self.expected)
-        per_unit = price * self.instrument.multiplier * rate
-        held = before * mark * self.instrument.multiplier * rate
-        return held, held + (after - before) * per_unit, per_unit
-
-    def more(self, room: Decimal, per_unit: Decimal) -> str:
-        """How much of the order would still be possible, as the end of a sentence."""
-        most = self.instrument.floor_quantity(max(room, ZERO) / per_unit) if per_unit else ZERO
-        if most < max(self.rules.lot, self.rules.min_quantity):
-            return "nothing can be added"
-        return f"at most {plain(most)} {self.instrument.base} can be added"
 
 
 Rule = Callable[[Case], Iterator[Refusal]]
@@ -167,6 +57,7 @@ def trading_state(case: Case) -> Iterator[Refusal]:
             message=f"The breaker {name.replace('_', ' ')} is open ({breaker.reason.rstrip('.')}); reset it first.",
             limit=breaker.threshold,
             value=breaker.value,
+            name=BREAKER_FIELDS.get(name, ""),
         )
 
 
@@ -180,15 +71,16 @@ def market(case: Case) -> Iterator[Refusal]:
         )
         return
     age = case.now - quote.ts
-    if age > case.limits.stale_market_ns:
+    if age > case.own.stale_market_ns:
         yield Refusal(
             code=RefusalCode.STALE_MARKET,
             message=f"The market of {case.instrument.id} was last heard {age / 1e9:.1f} s ago, longer than "
-            f"{case.limits.stale_market_s:g} s; wait for fresh prices.",
-            limit=f"{case.limits.stale_market_s:g} s",
+            f"{case.own.stale_market_s:g} s; wait for fresh prices.",
+            limit=f"{case.own.stale_market_s:g} s",
             value=f"{age / 1e9:.1f} s",
+            name="stale_market_s",
         )
-    band = case.limits.price_band_pct
+    band = case.own.price_band_pct
     for name, price in (("price", case.request.price), ("stop price", case.request.stop_price)):
         if price is None or abs(price - mark) <= band * mark:
             continue
@@ -199,6 +91,7 @@ def market(case: Case) -> Iterator[Refusal]:
             f"{plain(mark)}, more than {percent(band)}; allowed is {plain(low)} to {plain(high)}.",
             limit=str(band),
             value=str(price),
+            name="price_band_pct",
         )
 
 
@@ -282,62 +175,22 @@ def capital(case: Case) -> Iterator[Refusal]:
         )
 
 
-def size(case: Case) -> Iterator[Refusal]:
-    """Value of the resulting position, and of all positions together, against equity."""
-    before, after = case.units
-    if after <= before or case.mark is None:
-        return
-    values, equity = case.values, case.equity
-    whole, others = case.picture.portfolio(case.request.account, without=case.instrument.id)
-    missing = (*equity.missing, *others.missing, *(() if values is not None else (case.instrument.quote,)))
-    if missing or values is None:
-        yield Refusal(
-            code=RefusalCode.EVALUATION_FAILED,
-            message=f"The portfolio cannot be valued: no price is known for {', '.join(dict.fromkeys(missing))}; "
-            f"until then nothing new is opened.",
-        )
-        return
-    held, value, per_unit = values
-    factor = case.caution.factor_of(case.instrument.id, case.request.account, case.request.owner)
-    share = case.limits.max_position_size_pct * factor
-    most = share * equity.value
-    if value > most:
-        care = ", while trading with care" if factor < ONE else ""
-        yield Refusal(
-            code=RefusalCode.POSITION_SIZE,
-            message=f"The position in {case.instrument.id} could come to {amount(value, case.base)}, more than "
-            f"{percent(share)} of equity ({amount(most, case.base)}{care}); "
-            f"{case.more(most - held, per_unit)}.",
-            limit=str(most),
-            value=str(value),
-        )
-    most = case.limits.max_portfolio_exposure * case.limits.max_leverage * whole.value
-    total = others.value + value
-    if total > most:
-        yield Refusal(
-            code=RefusalCode.EXPOSURE,
-            message=f"All positions together could come to {amount(total, case.base)}, more than the allowed exposure "
-            f"of {amount(most, case.base)}; {case.more(most - others.value - held, per_unit)}.",
-            limit=str(most),
-            value=str(total),
-        )
-
-
 def positions(case: Case) -> Iterator[Refusal]:
     """How many positions there may be in all, and of one owner in one symbol."""
-    before, after = case.units
-    if after <= before:
+    grows, own_grows = (after > before for before, after in (case.units, case.own_units))
+    if not (grows or own_grows):
         return
     here = (case.request.account, case.instrument.id)
     taken = case.picture.positions() - {here}
     most = case.limits.max_total_positions
-    if len(taken) >= most:
+    if grows and len(taken) >= most:
         yield Refusal(
             code=RefusalCode.POSITIONS,
             message=f"{len(taken)} positions are open or being opened, the limit is {most} (max_total_positions "
             "on Risk); close one first.",
             limit=str(most),
             value=str(len(taken) + 1),
+            name="max_total_positions",
         )
     symbol, owner, most = symbol_of(case.instrument.id), case.request.owner, case.limits.max_positions_per_symbol
     same = sum(
@@ -348,11 +201,31 @@ def positions(case: Case) -> Iterator[Refusal]:
     if same >= most:
         yield Refusal(
             code=RefusalCode.POSITIONS,
-            message=f"{owner} already has {same} position{'s' if same > 1 else ''} in {symbol} elsewhere, the limit "
+            message=f"{case.who} already has {same} position{'s' if same > 1 else ''} in {symbol} elsewhere, the limit "
             f"per symbol is {most}; close that one, or raise max_positions_per_symbol on Risk (`quarterdeck risk "
             "set-limits`).",
             limit=str(most),
             value=str(same + 1),
+            name="max_positions_per_symbol",
+        )
+    yield from _own_positions(case)
+
+
+def _own_positions(case: Case) -> Iterator[Refusal]:
+    """How many positions one bot may have: the limit of strategies, or its own stricter one."""
+    owner, here = case.request.owner, (case.request.account, case.instrument.id)
+    if not is_strategy(owner):
+        return
+    most = min(case.own.max_positions_per_strategy, case.own.max_total_positions)
+    held = len(case.picture.positions_of(owner) - {here})
+    if held >= most:
+        yield Refusal(
+            code=RefusalCode.POSITIONS,
+            message=f"{case.who} already has {held} position{'s' if held > 1 else ''}, the limit of one bot is {most} "
+            "(max_positions_per_strategy on Risk, or its own); close one first.",
+            limit=str(most),
+            value=str(held + 1),
+            name="max_positions_per_strategy",
         )
 
 
@@ -360,14 +233,14 @@ def short(case: Case) -> Iterator[Refusal]:
     """Nobody sells what they do not have, unless the instrument and the limits allow shorts."""
     request, instrument = case.request, case.instrument
     spot = instrument.kind is InstrumentKind.SPOT
-    if request.side is OrderSide.BUY or (not spot and case.limits.allow_short) or (spot and request.owner == MANUAL):
+    if request.side is OrderSide.BUY or (not spot and case.own.allow_short) or (spot and request.owner == MANUAL):
         return
     line = case.picture.scope_line(request.owner, request.account, instrument.id)
     if line.quantity - line.sells - case.added >= ZERO:
         return
     yield Refusal(
         code=RefusalCode.SHORT,
-        message=f"{request.owner} holds {plain(max(line.quantity, ZERO))} {instrument.base} in {instrument.id} and "
+        message=f"{case.who} holds {plain(max(line.quantity, ZERO))} {instrument.base} in {instrument.id} and "
         f"already offers {plain(line.sells)}; selling {plain(request.quantity)} more would be a short"
         + (
             ", which spot does not have."
@@ -376,12 +249,13 @@ def short(case: Case) -> Iterator[Refusal]:
         ),
         limit=str(line.quantity - line.sells),
         value=str(request.quantity),
+        name="" if spot else "allow_short",
     )
 
 
 def leverage(case: Case) -> Iterator[Refusal]:
     """Leverage within the limits and within what the venue allows for a position of this size."""
-    setting, most = case.setting, case.limits.max_leverage
+    setting, most = case.setting, case.own.max_leverage
     if setting.leverage > most:
         yield Refusal(
             code=RefusalCode.LEVERAGE,
@@ -389,6 +263,7 @@ def leverage(case: Case) -> Iterator[Refusal]:
             f"{plain(most)}x; set it lower, or raise max_leverage on Risk.",
             limit=str(most),
             value=str(setting.leverage),
+            name="max_leverage",
         )
     tiers = case.rules.margin
     if case.instrument.kind in CASH_KINDS or case.mark is None or not tiers:
@@ -427,7 +302,7 @@ def one_way(case: Case) -> Iterator[Refusal]:
 
 def rate(case: Case) -> Iterator[Refusal]:
     """How fast an owner sends orders."""
-    refusal = case.throttle.refusal(case.request.owner, case.now, case.limits)
+    refusal = case.throttle.refusal(case.request.owner, case.now, case.own)
     if refusal is not None:
         yield refusal
 
@@ -466,11 +341,13 @@ ENTRY_RULES: tuple[Rule, ...] = (
     balance,
     others_coins,
     capital,
-    size,
+    exposure,
+    own_limits,
     positions,
     short,
     leverage,
     one_way,
+    *BOT_RULES,
     rate,
 )
 """All rules, in the order in which their reasons are listed."""

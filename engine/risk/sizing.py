@@ -1,21 +1,27 @@
-"""How large one entry is: three methods, one set of caps, whole lots."""
+"""Sizes of entries for everybody: a method says how large one is meant to be, every limit says how large it may be."""
 
 from __future__ import annotations
 
 import decimal
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
 from engine.errors import QuarterdeckError
 from engine.model.decimals import ONE, ZERO, parse_decimal
+from engine.model.limits import SizeMethod
 from engine.model.order import OrderRequest, OrderSide, OrderType
+from engine.model.owner_limits import limits_of_owner
 from engine.model.reserve import expected_price, reservation
 from engine.model.signal import SignalDirection
 from engine.model.valuation import VIEW
 from engine.resilience.caution import Caution
+from engine.risk.case import Case
 from engine.risk.picture import Picture
+from engine.risk.rules_exposure import room_left
+from engine.risk.sizing_methods import heat_factor, kelly_fraction, parity_factor, wanted_value
+from engine.risk.throttle import Throttle
 from engine.risk.words import amount, plain
 
 if TYPE_CHECKING:
@@ -25,60 +31,34 @@ if TYPE_CHECKING:
     from engine.model.commitments import Commitments
     from engine.model.ids import AccountId, InstrumentId, Owner
     from engine.model.instrument import Instrument
-    from engine.model.limits import RiskLimits, SizeMethod
+    from engine.model.limits import RiskLimits
     from engine.model.regime import MarketRegime
-    from engine.model.risk import Quotes
+    from engine.model.risk import Quotes, Volatilities
     from engine.model.signal import Signal
     from engine.risk.adaptation import Adaptation
+    from engine.risk.exposure import Grouping
     from engine.state import EngineState
 
-__all__ = ["DAILY_VOLATILITY_TARGET", "PositionSizer", "Room", "fit", "wanted_value"]
+__all__ = ["PositionSizer", "Room", "fit"]
 
-DAILY_VOLATILITY_TARGET = Decimal("0.02")
-"""Fraction of the price that a position is meant to move in a period."""
+_NO_ORDERS = Throttle()
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
     """How much an entry may be worth at most; money in the instrument's quote currency."""
 
     price: Decimal
-    """What one base unit counts for: the dearer of mark and likely price, as in the gate."""
-    position: Decimal
-    """Left of the largest position."""
-    exposure: Decimal
-    """Left of the exposure of the whole portfolio."""
+    """Likely price of one unit, by which a wanted value becomes a quantity."""
+    worst: Decimal
+    """What one unit counts for in the gate: the dearer of mark and worst price, fee included."""
+    left: Decimal
+    """Left of the tightest limit of values."""
+    why: str
+    """Which one that is, in words."""
     funds: Decimal
     """Free funds and free capital of the owner, whichever is less."""
     funds_per_unit: Decimal
     """What one unit holds while its order works, worst price and fee included."""
-
-
-def wanted_value(
-    method: SizeMethod,
-    equity: Decimal,
-    pct: Decimal,
-    *,
-    confidence: Decimal = ONE,
-    atr: Decimal | None = None,
-    price: Decimal = ONE,
-) -> Decimal:
-    """Value of one entry before caps, in the currency of `equity`; run it in the `VIEW` context.
-
-    Args:
-        method: fixed_percentage: equity x pct. confidence_weighted: that x confidence. volatility_adjusted: that x
-            DAILY_VOLATILITY_TARGET / (ATR / price), so that calm markets get more and wild ones less.
-        equity: The account's value.
-        pct: Base size as a fraction of equity.
-        confidence: The signal's, 0 to 1.
-        atr: Average true range over 20 periods in price units; without it the fixed percentage is used.
-        price: Present price, in the same units as `atr`.
-    """
-    base = equity * pct
-    if method == "confidence_weighted":
-        return base * min(max(confidence, ZERO), ONE)
-    if method == "volatility_adjusted" and atr is not None and atr > ZERO:
-        return base * DAILY_VOLATILITY_TARGET * price / atr
-    return base
 
 
 def fit(value: Decimal, room: Room, instrument: Instrument) -> tuple[Decimal, str]:
@@ -92,12 +72,7 @@ def fit(value: Decimal, room: Room, instrument: Instrument) -> tuple[Decimal, st
     Returns:
         Quantity and, when it is 0, why.
     """
-    unit = room.price * instrument.multiplier
-    caps = [
-        (value / unit, "the wanted size"),
-        (room.position / unit, "what is left of the largest position"),
-        (room.exposure / unit, "what is left of the allowed exposure"),
-    ]
+    caps = [(value / (room.price * instrument.multiplier), "the wanted size"), (room.left / room.worst, room.why)]
     if room.funds_per_unit > ZERO:
         caps.append((room.funds / room.funds_per_unit, "the free capital"))
     most, why = min(caps, key=lambda cap: cap[0])
@@ -108,16 +83,29 @@ def fit(value: Decimal, room: Room, instrument: Instrument) -> tuple[Decimal, st
     least = max(rules.min_quantity, rules.lot)
     if quantity < least:
         return ZERO, f"{why} ({plain(max(most, ZERO))} {instrument.base}) is below the smallest order of {plain(least)}"
-    if quantity * unit < rules.min_notional:
+    notional = quantity * room.price * instrument.multiplier
+    if notional < rules.min_notional:
         return ZERO, (
-            f"{why} ({amount(quantity * unit, instrument.quote)}) is below the smallest order value of "
+            f"{why} ({amount(notional, instrument.quote)}) is below the smallest order value of "
             f"{amount(rules.min_notional, instrument.quote)}"
         )
     return quantity, ""
 
 
 class PositionSizer:
-    """Sizes entries of one account from the state, so that they pass the gate. Implements the bots' `Sizer`."""
+    """Sizes entries of one account from the state, so that they pass the gate. Implements the bots' `Sizer`.
+
+    Args:
+        account: In which is traded.
+        state: What the engine knows.
+        quotes: Present markets.
+        limits: Gives the limits in force.
+        commitments: The running sums.
+        budgets: Owners' capital.
+        caution: What is impaired; None where nothing ever is.
+        grouping: Classes and clusters, as in the gate.
+        volatilities: How much instruments move; None where nobody knows.
+    """
 
     def __init__(
         self,
@@ -129,6 +117,9 @@ class PositionSizer:
         budgets: BotBudgets,
         caution: Caution | None = None,
         adaptation: Adaptation | None = None,
+        *,
+        grouping: Grouping,
+        volatilities: Volatilities | None = None,
     ) -> None:
         self._caution = caution or Caution()
         self._adaptation = adaptation
@@ -136,19 +127,24 @@ class PositionSizer:
         self._state = state
         self._limits = limits
         self._budgets = budgets
+        self._grouping = grouping
+        self._volatilities = volatilities
         self._picture = Picture(state, quotes, commitments)
 
-    def size(self, signal: Signal, instrument: Instrument, owner: Owner, price: Decimal) -> tuple[Decimal, str]:
+    def size(
+        self, signal: Signal, instrument: Instrument, owner: Owner, price: Decimal, now: int | None = None
+    ) -> tuple[Decimal, str]:
         """Quantity of one market entry in whole lots and, when it is 0, the reason in words.
 
-        The signal's metadata may carry `position_size_pct` (fraction of equity) and `atr` (price units); without them
-        the limits' own size and the fixed percentage are used.
+        The signal's metadata may carry `size_method`, `position_size_pct` (fraction of equity) and `atr` (price units);
+        without them the limits' own method and size are used, and the volatility of daily returns for the range.
 
         Args:
             signal: The wish to enter.
             instrument: What is bought or sold.
             owner: Whose capital is used.
             price: Present price in quote currency.
+            now: UTC nanoseconds; None for the signal's own time.
         """
         with decimal.localcontext(VIEW):
             self._picture.look()
@@ -158,22 +154,15 @@ class PositionSizer:
             if not equity.known or not rate:
                 missing = ", ".join(equity.missing) or instrument.quote
                 return ZERO, f"the account cannot be valued: no price is known for {missing}"
-            limits = self._limits()
-            side = OrderSide.BUY if signal.direction is SignalDirection.BUY else OrderSide.SELL
-            room, reason = self._room(instrument, owner, side, equity.value, rate)
+            case = self._case(signal, instrument, owner, signal.ts if now is None else now)
+            room, reason = self._room(case, rate)
             if room is None:
                 return ZERO, reason
-            value = wanted_value(
-                limits.position_size_method,
-                equity.value / rate,
-                _number(signal, "position_size_pct", limits.position_size_pct) or limits.position_size_pct,
-                confidence=Decimal(repr(float(signal.confidence))),
-                atr=_number(signal, "atr", None),
-                price=price,
-            )
-            care = self._caution.factor_of(instrument.id, self._account, owner)
+            value = self._wanted(signal, case, equity.value / rate, price) * self._heat(case)
+            caution = self._caution
             adapted = self._adaptation.size_factor(instrument.id) if self._adaptation is not None else ONE
-            return fit(value * care * adapted, room, instrument)
+            value *= caution.factor_of(instrument.id, self._account, owner) * adapted
+            return fit(value, room, instrument)
 
     def stop_distance(self, instrument: InstrumentId, side: OrderSide, base: float) -> float:
         """Distance of a new position's stop as a fraction of its price, adapted to momentum where that is wanted."""
@@ -183,27 +172,80 @@ class PositionSizer:
         """The market's regimes; None while they are not known."""
         return None if self._adaptation is None else self._adaptation.regime(instrument)
 
-    def _room(
-        self, instrument: Instrument, owner: Owner, side: OrderSide, equity: Decimal, rate: Decimal
-    ) -> tuple[Room | None, str]:
-        """What is possible, as the gate will see it; None with the reason where it cannot be told."""
-        limits, picture = self._limits(), self._picture
-        everything, others = picture.portfolio(self._account, without=instrument.id)
-        mark = picture.mark(instrument.id)
-        if not others.known or mark is None:
-            missing = ", ".join(others.missing) or instrument.id
-            return None, f"the portfolio cannot be valued: no price is known for {missing}"
-        held = picture.most(self._account, instrument) * mark * instrument.multiplier
+    def _case(self, signal: Signal, instrument: Instrument, owner: Owner, now: int) -> Case:
+        """The smallest such entry, as the gate would judge it."""
+        limits = self._limits()
         request = OrderRequest(
             account=self._account,
             instrument=instrument.id,
             owner=owner,
-            side=side,
+            side=OrderSide.BUY if signal.direction is SignalDirection.BUY else OrderSide.SELL,
             type=OrderType.MARKET,
-            quantity=ONE,
+            quantity=instrument.current_rules.lot,
         )
-        quote = picture.quote(instrument.id)
-        currency, per_unit = reservation(request, instrument, quote)
+        return Case(
+            request=request,
+            replaces=None,
+            instrument=instrument,
+            now=now,
+            limits=limits,
+            own=limits_of_owner(self._state, owner, limits),
+            state=self._state,
+            picture=self._picture,
+            throttle=_NO_ORDERS,
+            budgets=self._budgets,
+            caution=self._caution,
+            grouping=self._grouping,
+        )
+
+    def _wanted(self, signal: Signal, case: Case, equity: Decimal, price: Decimal) -> Decimal:
+        method = signal.metadata.get("size_method", case.own.position_size_method)
+        chosen: SizeMethod = method if method in get_args(SizeMethod) else case.own.position_size_method  # type: ignore[assignment]
+        trades = [one for one in self._state.exits.values() if one.owner == case.request.owner]
+        return wanted_value(
+            chosen,
+            equity,
+            min(_number(signal, "position_size_pct") or case.own.position_size_pct, ONE),
+            confidence=Decimal(repr(float(signal.confidence))),
+            atr=_number(signal, "atr") or self._range(case.instrument, price),
+            price=price,
+            kelly=kelly_fraction(trades, case.now) if chosen == "kelly" else None,
+            parity=self._parity(case) if chosen == "risk_parity" else None,
+        )
+
+    def _volatility(self, instrument: Instrument) -> float | None:
+        return None if self._volatilities is None else self._volatilities.volatility(instrument.id)
+
+    def _range(self, instrument: Instrument, price: Decimal) -> Decimal | None:
+        """What a day moves, by its returns, where no average true range is told."""
+        volatility = self._volatility(instrument)
+        return None if not volatility else price * Decimal(repr(volatility))
+
+    def _parity(self, case: Case) -> Decimal | None:
+        new = self._volatility(case.instrument)
+        held = {one.instrument.id: one.instrument for one in case.exposure.held if one.value}
+        held.pop(case.instrument.id, None)
+        known = [volatility for one in held.values() if (volatility := self._volatility(one)) is not None]
+        return None if new is None else parity_factor(new, known)
+
+    def _heat(self, case: Case) -> Decimal:
+        """By how much an entry is reduced because of what is known to move with it."""
+        correlated = self._grouping.clusters.known_with(
+            case.exposure.held,
+            case.instrument,
+            short=case.request.side is OrderSide.SELL,
+            threshold=case.limits.correlation_threshold,
+        )
+        return heat_factor(correlated, case.limits.max_correlated_exposure * case.exposure.whole.value)
+
+    def _room(self, case: Case, rate: Decimal) -> tuple[Room | None, str]:
+        """What is possible, as the gate will see it; None with the reason where it cannot be told."""
+        instrument, picture, owner = case.instrument, self._picture, case.request.owner
+        mark, missing = case.mark, case.exposure.missing
+        if missing or mark is None or case.after is None:
+            names = ", ".join(missing) or instrument.id
+            return None, f"the portfolio cannot be valued: no price is known for {names}"
+        currency, per_unit = reservation(case.request, instrument, case.quote)
         # Sizes are not stretched by leverage: one unit takes its whole value of what is free.
         funds = picture.free_funds(self._account, currency)
         budget = self._budgets.budget(owner)
@@ -212,25 +254,25 @@ class PositionSizer:
             if budget.missing or into is None:
                 return None, f"the capital of {owner} cannot be valued: no price is known"
             funds = min(funds, budget.free * into)
-        whole = limits.max_portfolio_exposure * limits.max_leverage * everything.value
-        care = self._caution.factor_of(instrument.id, self._account, owner)
+        left, why = room_left(case)
         room = Room(
-            price=max(mark, expected_price(request, quote) or mark),
-            position=limits.max_position_size_pct * care * equity / rate - held,
-            exposure=(whole - others.value) / rate - held,
+            price=max(mark, expected_price(case.request, case.quote) or mark),
+            worst=max(case.worst, mark * instrument.multiplier),
+            left=left / rate,
+            why=why,
             funds=funds,
             funds_per_unit=per_unit,
         )
         return room, ""
 
 
-def _number(signal: Signal, name: str, default: Decimal | None) -> Decimal | None:
-    """A positive number of the signal's metadata; the default where it is missing or not usable."""
+def _number(signal: Signal, name: str) -> Decimal | None:
+    """A positive number of the signal's metadata; None where it is missing or not usable."""
     raw = signal.metadata.get(name)
     if raw is None:
-        return default
+        return None
     try:
         value = parse_decimal(repr(raw) if isinstance(raw, float) else raw, name)
     except QuarterdeckError:
-        return default
-    return value if value > ZERO else default
+        return None
+    return value if value > ZERO else None

@@ -77,5 +77,6 @@ class Throttle:
                     f"the next may go in {free_in:.1f} s.",
                     limit=f"{most} per {word}",
                     value=str(most),
+                    name=f"max_orders_per_{word}",
                 )
         return None

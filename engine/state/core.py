@@ -19,6 +19,7 @@ from engine.errors import StateConsistencyError, StateCorruptionError
 from engine.model.account import Account, Balance
 from engine.model.adaptation import AdaptedEntry
 from engine.model.algos import Parent
+from engine.model.bot_facts import RestartEntry
 from engine.model.capital import CapitalEntry, TransferEntry
 from engine.model.decimals import EXACT
 from engine.model.entries import (
@@ -39,12 +40,25 @@ from engine.model.entries import (
 )
 from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, ParentId
 from engine.model.instrument import Instrument
+from engine.model.limit_facts import BreachEntry
 from engine.model.margin import UNLEVERED, MarginSetting
 from engine.model.order import Order
 from engine.model.position import Position
 from engine.model.regime import RegimeEntry
 from engine.model.risk_metrics import DayEquity
-from engine.state import capital, derivatives, guards, measured, money, orders, parents, registers
+from engine.state import (
+    breaches,
+    capital,
+    derivatives,
+    guards,
+    measured,
+    money,
+    orders,
+    parents,
+    quality,
+    registers,
+    supervision,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -64,6 +78,9 @@ _HANDLERS = {
     **measured.HANDLERS,
     **capital.HANDLERS,
     **parents.HANDLERS,
+    **quality.HANDLERS,
+    **breaches.HANDLERS,
+    **supervision.HANDLERS,
 }
 
 _encode = msgspec.msgpack.Encoder(decimal_format="string", order="deterministic").encode
@@ -104,6 +121,8 @@ class EngineState:
         self.sums: dict[tuple[AccountId, Currency], Sums] = {}
         self.owner_sums: dict[tuple[Owner, Currency], Sums] = {}
         self.bots: dict[Owner, BotEntry] = {}
+        self.restarts: dict[Owner, RestartEntry] = {}
+        """Failed bots that are to be brought back, or were too often."""
         self.halts: dict[str, HaltEntry] = {}
         """Trading state by scope; a missing scope is ACTIVE."""
         self.breakers: dict[tuple[str, str], BreakerEntry] = {}
@@ -155,12 +174,15 @@ class EngineState:
         """Reserve, locked profit and the course of the pools of each account; missing before anything is kept."""
         self.transfers: dict[str, TransferEntry] = {}
         """Planned transfers that have not arrived, by id."""
+        self.breaches: dict[tuple[str, str], BreachEntry] = {}
+        """Limits that are exceeded, by (limit, what of)."""
         self.oco: dict[str, list[ClientOrderId]] = {}
         """Open members of each OCO group; derived from `orders`."""
         self.parents: dict[ParentId, Parent] = {}
         """Parent orders that have not ended."""
         self.ended_parents: dict[ParentId, Parent] = {}
         """The last ended ones, oldest first."""
+        self.mark_outs: dict[str, quality.AwaitedMark] = {}
         self.families: dict[ParentId, list[ClientOrderId]] = {}
         """Open orders of each parent, oldest first; derived from `orders`."""
 
@@ -336,6 +358,7 @@ _MAPS: dict[str, Any] = {
     "sums": list[tuple[tuple[AccountId, Currency], Sums]],
     "owner_sums": list[tuple[tuple[Owner, Currency], Sums]],
     "bots": list[tuple[Owner, BotEntry]],
+    "restarts": list[tuple[Owner, RestartEntry]],
     "halts": list[tuple[str, HaltEntry]],
     "breakers": list[tuple[tuple[str, str], BreakerEntry]],
     "periods": list[tuple[tuple[AccountId, str], PeriodEntry]],
@@ -356,6 +379,7 @@ _MAPS: dict[str, Any] = {
     "moved": list[tuple[tuple[AccountId, InstrumentId], list[Moved]]],
     "payments": list[tuple[str, int]],
     "funding_cursors": list[tuple[AccountId, str]],
+    "breaches": list[tuple[tuple[str, str], BreachEntry]],
     "regimes": list[tuple[tuple[str, str], RegimeEntry]],
     "adapted": list[tuple[tuple[str, str], AdaptedEntry]],
     "equity_days": list[tuple[int, DayEquity]],
@@ -365,4 +389,5 @@ _MAPS: dict[str, Any] = {
     "transfers": list[tuple[str, TransferEntry]],
     "parents": list[tuple[ParentId, Parent]],
     "ended_parents": list[tuple[ParentId, Parent]],
+    "mark_outs": list[tuple[str, quality.AwaitedMark]],
 }

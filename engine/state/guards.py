@@ -75,7 +75,7 @@ def _peak(state: EngineState, event: ev.PeakRecorded, _ts: int) -> None:
 def _trade_ended(state: EngineState, event: ev.TradeEnded, _ts: int) -> None:
     state.trade_totals[event.owner, event.account, event.instrument] = event.total
     state.exits[state.meta.seq] = ExitEntry(
-        event.owner, event.account, event.instrument, event.profit, event.stopped, event.ts
+        event.owner, event.account, event.instrument, event.profit, event.stopped, event.ts, event.cost
     )
     if len(state.exits) > RECENT_EXITS:
         del state.exits[next(iter(state.exits))]

@@ -11,6 +11,7 @@ from engine.model.entries import Forgotten
 from engine.model.order import Decision, Order, OrderStatus, TimeInForce, can_move
 from engine.state import parents
 from engine.state.money import book_fill, money
+from engine.state.quality import await_marks
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -234,6 +235,7 @@ def _order_filled(state: EngineState, event: ev.OrderFilled, ts: int) -> None:
     if not can_move(order.status, to):
         raise IllegalTransitionError(f"The order {order.client_id} is {order.status} and cannot become {to}.")
     book_fill(state, fill, order.owner)
+    await_marks(state, fill, ts)
     order.fill_keys.add(key)
     order.venue_order_id = fill.venue_order_id
     order.filled = filled

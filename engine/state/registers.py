@@ -93,6 +93,7 @@ def _bot_deleted(state: EngineState, event: ev.BotDeleted, _ts: int) -> None:
     _bot(state, event.bot)
     del state.bots[event.bot]
     forget_pool(state, event.bot)
+    state.restarts.pop(event.bot, None)
 
 
 def _signal(state: EngineState, event: ev.SignalRaised, _ts: int) -> None:

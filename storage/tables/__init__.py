@@ -20,6 +20,7 @@ from storage.tables.incidents import (
     StateAuditRow,
 )
 from storage.tables.people import LOCAL_OPERATOR_ID, AlertRow, AuditLogRow, UserRow
+from storage.tables.quality import OrderQualityRow, TradeQualityRow
 from storage.tables.trading import BalanceSnapshotRow, PositionRow, TradeRow
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "FundFlowRow",
     "MLModelRow",
     "OrderHistoryRow",
+    "OrderQualityRow",
     "PendingOperationRow",
     "PerformanceMetricsRow",
     "PositionRow",
@@ -52,6 +54,7 @@ __all__ = [
     "StampedRecord",
     "StateAuditRow",
     "StrategyConfigRow",
+    "TradeQualityRow",
     "TradeRow",
     "UserRow",
     "WithdrawalRequestRow",
@@ -85,4 +88,6 @@ ALL_TABLES: tuple[type[Record], ...] = (
     WithdrawalRequestRow,
     BreakerEventRow,
     EmergencyStopRow,
+    OrderQualityRow,
+    TradeQualityRow,
 )

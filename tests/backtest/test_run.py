@@ -192,7 +192,7 @@ GOLDEN: list[tuple[str, Sequence[Row], Mapping[int, Wish], dict[str, Any], list[
         [FLAT] * 4,
         {0: enter()},
         {"limits": GENEROUS.model_copy(update={"max_position_size_pct": D("0.1")})},
-        ["buy 10 100.06→100 at 1→4 h, fees 2.0006, -2.6006: end of data"],
+        ["buy 9.794 100.06→100 at 1→4 h, fees 1.95938764, -2.54702764: end of data"],
     ),
     (
         "a market that opens beyond what the funds cover is bought as far as they go",

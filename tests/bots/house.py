@@ -14,7 +14,6 @@ from engine.execution.ids import ClientIds
 from engine.ledger import Ledger
 from engine.model.account import Account, TradingMode
 from engine.model.ids import MANUAL, AccountId, Currency, InstrumentId, Owner, VenueId
-from engine.model.limits import RiskLimits
 from engine.model.order import Decision, Order, OrderRequest, OrderSide, OrderType
 from engine.model.risk import Quote
 from engine.model.signal import Signal, SignalAction, SignalDirection
@@ -27,12 +26,14 @@ from engine.venues.paper.exchange import PaperExchange
 from engine.venues.paper.fill_model import FillKind
 from engine.venues.paper.settings import BarFillSettings, FeeCurrency, PaperSettings, SlippageModel
 from storage.journal import MemoryJournal
+from tests.kit.limits import loose
 from tests.venues.paper.helpers import make_instrument
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.model.candle import Bars, FloatArray
+    from engine.model.limits import RiskLimits
     from engine.model.regime import MarketRegime
     from engine.strategy.toolkit import Toolkit
 
@@ -41,7 +42,7 @@ MARKET = InstrumentId("SIM:BTC/USDT")
 BOT = Owner("bot1")
 MINUTE = 60_000_000_000
 BUY, SELL = SignalDirection.BUY, SignalDirection.SELL
-LOOSE = RiskLimits(
+LOOSE = loose(
     max_position_size_pct=D(1),
     position_size_pct=D("0.1"),
     max_portfolio_exposure=D(1),

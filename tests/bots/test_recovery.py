@@ -6,10 +6,11 @@ import asyncio
 from decimal import Decimal as D
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from engine import events as ev
-from engine.errors import ConflictError, ExchangeConnectionError, StrategyError
+from engine.errors import ConflictError, ExchangeConnectionError
 from engine.model.entries import BotState
 from engine.strategy.contract import Wish
 from tests.bots.house import MINUTE
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from engine.model.candle import Candle
     from engine.model.entries import BotEntry
-    from engine.model.ids import InstrumentId
+    from engine.model.ids import InstrumentId, Owner
 
 
 @pytest.fixture
@@ -240,11 +241,33 @@ async def test_other_parameters_keep_the_levels_of_the_position(yard: Yard) -> N
     assert [order.stop_price for order in yard.orders(entry)] == [D(95)]
 
 
-async def test_a_memory_that_cannot_be_read_keeps_the_bot_from_starting(yard: Yard) -> None:
+def _spoil(yard: Yard, entry: BotEntry, memory: bytes = b"?") -> None:
+    yard.ledger.record(ev.BotMemorySaved(bot=entry.id, strategy="told", schema=1, memory=memory, bar_ts=0))
+
+
+@pytest.mark.parametrize("spoilt", [b"?", msgspec.msgpack.encode({"runner": b"\xc1", "stop": "95"})])
+async def test_a_memory_that_cannot_be_read_gives_way_to_its_last_good_copy(yard: Yard, spoilt: bytes) -> None:
+    entry = await yard.holding()
+    good = entry.memory
+    asked = yard.manager.running[entry.id].runner.memory.asked  # type: ignore[attr-defined]
+    _spoil(yard, entry, spoilt)
+
+    async def copies(owner: Owner) -> Sequence[bytes]:
+        assert owner == entry.id
+        return [spoilt, b"", good]
+
+    manager = yard.restarted()
+    manager.look_for_copies(copies)
+    await manager.recover()
+    assert entry.state is BotState.RUNNING
+    assert manager.running[entry.id].memory.stop == D(95)
+    assert manager.running[entry.id].runner.memory.asked == asked  # type: ignore[attr-defined]
+
+
+async def test_without_any_good_copy_a_bot_starts_without_a_memory_and_with_its_stop(yard: Yard) -> None:
     entry = await yard.holding()
     yard.manager.stop(entry, "leave")
-    yard.ledger.record(ev.BotMemorySaved(bot=entry.id, strategy="told", schema=1, memory=b"?", bar_ts=0))
-    with pytest.raises(StrategyError, match="cannot be read"):
-        await yard.manager.start(entry)
-    assert entry.state is BotState.ERROR
-    assert len(yard.orders(entry)) == 1, "its stop stays where it is"
+    _spoil(yard, entry)
+    await yard.manager.start(entry)
+    assert entry.state is BotState.RUNNING
+    assert [order.stop_price for order in yard.orders(entry)] == [D(95)], "a stop that rests tells its level"

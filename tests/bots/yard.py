@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal as D
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine import events as ev
@@ -15,6 +16,7 @@ from engine.market.hub import MarketHub
 from engine.model.candle import Candle
 from engine.model.order import OrderType
 from engine.strategy.contract import Holding, Strategy, Wish
+from engine.strategy.loader import read_strategy_file
 from tests.bots.house import MARKET, MINUTE, PAPER, Fixed, House, Quiet
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ class Library:
         """Everything is at hand."""
 
     def make(self, name: str, file: str | None, params: Mapping[str, bool | int | float | str]) -> Strategy:
+        if file is not None:
+            return read_strategy_file(Path(file)).build(params)
         found = self.known.get(name)
         if found is None:
             raise NotFoundError(f"There is no strategy named {name!r}.")

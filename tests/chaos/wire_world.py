@@ -36,6 +36,7 @@ from engine.venues.coinbase import private as coinbase_private
 from engine.venues.limits.rules import BINANCE_USDM_LIMITS, Limit, lowered
 from engine.venues.native import maintenance, proof, search, transport, witness
 from engine.venues.native.connection import StreamConnection
+from tests.kit.limits import WIDE
 from tests.wire.accounts import StaticCredentials
 from tests.wire.coinbase.keys import ec_fields
 from tests.wire.venues import make_simulator
@@ -75,6 +76,7 @@ IN_FLIGHT = 8
 turns and not seconds, for a busy machine may stand still."""
 UNANSWERED = (OrderStatus.PENDING, OrderStatus.SUBMITTED, OrderStatus.UNKNOWN)
 LIMITS = {
+    **{name: str(figure) for name, figure in WIDE.items()},
     "max_orders_per_second": 1000,
     "max_orders_per_minute": 60_000,
     "max_total_positions": 100,

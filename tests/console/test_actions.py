@@ -14,6 +14,7 @@ import console
 import screens
 import widgets
 from console.actions import (
+    ALL_SCREENS,
     SCREENS,
     Tier,
     actions_of,
@@ -83,7 +84,7 @@ def test_what_destroys_asks_first() -> None:
     assert [action.id for action in registry().values() if action.danger and action.tier is Tier.FREE] == []
 
 
-@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("screen", ALL_SCREENS)
 def test_on_a_screen_a_key_does_one_thing(screen: str) -> None:
     seen: dict[str, str] = {}
     for scope in ("app", "focus", screen):
@@ -109,6 +110,7 @@ def test_within_a_pane_a_key_does_one_thing() -> None:
 
 def test_each_screen_has_a_number_key_in_the_order_of_the_bar() -> None:
     assert [find_action(f"app.{name}").keys for name in SCREENS] == ["1", "2", "3", "4", "5", "6", "7"]
+    assert find_action("app.quality").keys == "8"
 
 
 def test_bindings_carry_the_actions_id_so_that_a_keymap_can_change_them() -> None:

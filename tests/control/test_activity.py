@@ -13,8 +13,9 @@ from engine.state import EngineState
 from tests.kit.histories import PROPERTY_MIX, HistoryMaker
 
 SILENT = {
-    "AccountOpened", "BotConfigured", "BotMemorySaved", "EpochOpened", "EquityRecorded", "FillsCaughtUp",
-    "FundingCaughtUp", "InstrumentDefined", "MarkRecorded", "OrderAmendRequested", "OrderAmended",
+    "AccountOpened", "BotConfigured", "BotMemorySaved", "BotRestartPlanned", "EpochOpened", "EquityRecorded",
+    "FillsCaughtUp", "FundingCaughtUp", "InstrumentDefined", "MarkOutRecorded", "MarkRecorded",
+    "OrderAmendRequested", "OrderAmended",
     "OrderCancelRequested", "OrderSubmitted", "PeakRecorded", "PeriodBegan", "PoolsMeasured", "RiskMeasured",
     "TradeEnded", "Transferred",
 }  # fmt: skip

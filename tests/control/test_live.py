@@ -124,14 +124,20 @@ def test_what_cannot_be_read_is_no_consent(tmp_path: Path) -> None:
     assert not Consents(tmp_path).holds(venue(), MAIN)
 
 
-def test_only_testnets_and_this_machine_are_open() -> None:
-    assert refusal(venue()) == ""
-    assert refusal(venue(testnet=False, addresses={"rest": "https://127.0.0.1:8443"})) == ""
-    assert "read only" in refusal(venue(testnet=False))
-    assert "read only" in refusal(venue(testnet=False, addresses={"rest": "https://api.binance.example"}))
-    assert "Leave out" in refusal(venue(addresses={"rest": "https://api.binance.example"}))
-    assert "read only" in refusal(venue(testnet=False, addresses={"public": "ws://127.0.0.1:9"}))
+def test_real_money_is_closed_until_a_check_has_passed_and_testnets_and_this_machine_are_open(tmp_path: Path) -> None:
+    assert refusal(tmp_path, venue()) == ""
+    assert refusal(tmp_path, venue(testnet=False, addresses={"rest": "https://127.0.0.1:8443"})) == ""
+    real = venue(testnet=False)
+    for closed in (
+        real,
+        venue(testnet=False, addresses={"rest": "https://api.binance.example"}),
+        venue(addresses={"rest": "https://api.binance.example"}),
+        venue(testnet=False, addresses={"public": "ws://127.0.0.1:9"}),
+    ):
+        assert "`quarterdeck venue check binance`" in refusal(tmp_path, closed)
     assert target_of(venue()) == "binance testnet"
+    write_report(tmp_path, checked(real, traded=False))
+    assert refusal(tmp_path, real) == ""
 
 
 # --- through the doors -----------------------------------------------------------------------------------------------
@@ -181,7 +187,7 @@ async def test_one_order_can_be_confirmed_by_name(on: Deck) -> None:
 
 
 async def test_a_change_and_a_bot_can_be_confirmed_by_name(on: Deck) -> None:
-    await on.call("bots.create", name="one", strategy="trend_following", instrument=MARKET)
+    await on.call("bots.create", name="one", strategy="trend_following", instrument=MARKET, mode="live")
     for typed, words in (("", "not armed"), ("paper", WORDS)):
         with pytest.raises(AuthorizationError, match=words):
             await on.call("bots.start", bot="one", live=typed)
@@ -265,11 +271,34 @@ async def test_an_exchange_without_a_testnet_is_opened_step_by_step(on: Deck) ->
     await on.call("orders.place", **{**ORDER, "quantity": "0.01"})
 
 
-def test_where_there_is_a_testnet_nothing_is_held_to_steps(tmp_path: Path) -> None:
-    assert stage_of(tmp_path, venue(testnet=False)) is Stage.OPEN
-    assert stage_of(tmp_path, VenueSettings(name="coinbase", kind="coinbase")) is Stage.OPEN
+def test_orders_tried_on_the_testnet_and_an_account_that_was_read_open_the_exchange_itself(tmp_path: Path) -> None:
+    real = venue(testnet=False)
+    assert stage_of(tmp_path, venue()) is Stage.OPEN
+    assert stage_of(tmp_path, real) is Stage.READ_ONLY
+    write_report(tmp_path, checked(venue(), traded=True))
+    assert stage_of(tmp_path, real) is Stage.READ_ONLY
+    write_report(tmp_path, checked(real, traded=False))
+    assert stage_of(tmp_path, real) is Stage.OPEN
+    # What is said of the testnet says nothing of an address of one's own.
+    moved = real.model_copy(update={"addresses": {"rest": "https://elsewhere.example"}})
+    write_report(tmp_path, checked(moved, traded=False))
+    assert stage_of(tmp_path, moved) is Stage.LEAST
+
+
+def test_an_exchange_whose_account_alone_was_read_takes_orders_of_the_least_size(tmp_path: Path) -> None:
+    real = venue(testnet=False)
+    write_report(tmp_path, checked(real, traded=False))
+    assert stage_of(tmp_path, real) is Stage.LEAST
+    write_report(tmp_path, checked(real, traded=True))
+    assert stage_of(tmp_path, real) is Stage.OPEN
+
+
+def test_a_testnet_that_nobody_can_tell_opens_nothing(tmp_path: Path) -> None:
     some = VenueSettings(name="kraken", kind="ccxt", exchange="kraken", mode="live", testnet=False)
     assert stage_of(tmp_path, some) is Stage.READ_ONLY
+    write_report(tmp_path, checked(some.model_copy(update={"testnet": True}), traded=True))
+    write_report(tmp_path, checked(some, traded=False))
+    assert stage_of(tmp_path, some) is Stage.LEAST
     here = {"rest": "https://127.0.0.1:8443"}
     assert stage_of(tmp_path, some.model_copy(update={"addresses": here})) is Stage.OPEN
 

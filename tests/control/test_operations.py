@@ -50,7 +50,7 @@ PROMISED_OPERATIONS = [
     "risk.alerts", "trades.list", "alerts.list", "alerts.acknowledge", "config.get", "config.set", "logs.tail",
     "errors.list", "errors.patterns", "errors.reports", "errors.recoveries", "risk.metrics", "risk.metrics_history",
     "risk.regimes", "risk.stress", "algos.start", "algos.pause", "algos.resume", "algos.accelerate", "algos.cancel",
-    "algos.list",
+    "algos.list", "bots.report", "bots.suggest", "bots.export", "bots.import",
 ]
 PROMISED_TOPICS = [
     "engine.status", "market.book", "market.trades", "market.candles", "market.tickers", "orders.open",
@@ -335,13 +335,22 @@ async def test_an_emergency_stop_may_leave_positions(on: Deck) -> None:
 
 
 async def test_limits_change_what_passes_and_faults_change_nothing(on: Deck) -> None:
-    view = await on.call("risk.set_limits", limits={"max_position_size_pct": "0.5"})
+    view = await on.call("risk.set_limits", limits={"max_position_size_pct": "0.5", "max_class_exposure": "1"})
     assert any(row.name == "max_position_size_pct" or "50" in row.limit for row in view.limits)
     await on.market(quantity="0.05")
     with pytest.raises(ConfigurationError, match="Nothing was changed"):
         await on.call("risk.set_limits", limits={"max_position_size_pct": "7", "nonsense": 1})
     with pytest.raises((ConflictError, NotFoundError)):
         await on.call("risk.reset_breaker", breaker="daily_loss", reason="why not")
+
+
+async def test_a_size_is_suggested_by_the_method_of_the_limits(on: Deck) -> None:
+    found = await on.call("orders.suggest_size", instrument=BTC)
+    assert (found.method, found.words, found.reason) == ("fixed_percentage", "fixed percentage, base 2 % of equity", "")
+    assert (await on.call("orders.preview", instrument=BTC, side="buy", quantity=found.quantity)).passed
+    await on.call("risk.set_limits", limits={"position_size_method": "kelly"})
+    again = await on.call("orders.suggest_size", instrument=BTC)
+    assert (again.method, again.quantity) == ("kelly", found.quantity)
 
 
 # --- bots ------------------------------------------------------------------------------------------------------------
@@ -357,7 +366,7 @@ async def test_a_bot_lives_its_life_through_the_table(on: Deck) -> None:
     assert (await on.call("bots.pause", bot=row.id)).state is BotState.PAUSED
     assert (await on.call("bots.resume", bot="trend")).state is BotState.RUNNING
     with pytest.raises(ConflictError):
-        await on.call("bots.configure", bot="trend", **NEW)
+        await on.call("bots.configure", bot="trend", **{**NEW, "timeframe": "5m"})
     assert (await on.call("bots.stop", bot="trend")).state is BotState.STOPPED
     changed = await on.call("bots.configure", bot="trend", **{**NEW, "params": {"fast_ma": 5}, "capital": "500"})
     assert (changed.capital, changed.params["fast_ma"]) == (D(500), 5)

@@ -18,6 +18,7 @@ from engine.model.market import MarkPrice
 from engine.model.venue import VenuePosition
 from engine.venues.paper.venue import PaperVenue
 from tests.control.house import BTC, Deck, deck
+from tests.kit.limits import WIDE
 from tests.kit.waiting import eventually
 
 if TYPE_CHECKING:
@@ -28,7 +29,13 @@ if TYPE_CHECKING:
 
 PERP = InstrumentId("SIM:BTC/USDT:USDT")
 PAPER = AccountId("paper")
-FREE = {"max_leverage": "5", "allow_short": "true", "max_position_size_pct": "1", "position_size_pct": "0.5"}
+FREE = {
+    **{name: str(figure) for name, figure in WIDE.items()},
+    "max_leverage": "5",
+    "allow_short": "true",
+    "max_position_size_pct": "1",
+    "position_size_pct": "0.5",
+}
 
 
 class Ship:

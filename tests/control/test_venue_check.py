@@ -323,7 +323,7 @@ async def test_what_a_person_has_not_agreed_to_is_not_done(tmp_path: Path) -> No
         await check_at_home(home, Wanted(name="kraken"))
     with pytest.raises(NotFoundError, match="no account 'other'"):
         await check_at_home(home, Wanted(name="binance", account="other"))
-    with pytest.raises(ValidationError, match="read only"):
+    with pytest.raises(AuthorizationError, match="Nobody has agreed"):
         await check_at_home(home, Wanted(name="okx", trade=True, typed="OKX/okx"))
     with pytest.raises(ValidationError, match="on paper"):
         await check_at_home(home, Wanted(name="coinbase", trade=True))

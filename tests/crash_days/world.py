@@ -28,7 +28,6 @@ from engine.model.candle import Bars, Candle, timeframe_ns
 from engine.model.faults import BreakerState
 from engine.model.ids import AccountId, Currency, InstrumentId, Owner, VenueId
 from engine.model.instrument import Instrument, InstrumentKind, InstrumentRules
-from engine.model.limits import RiskLimits
 from engine.model.order import OrderStatus
 from engine.model.protections import ProtectionSettings
 from engine.resilience.breaker import CircuitBreaker
@@ -45,6 +44,7 @@ from engine.venues.paper.exchange import PaperExchange
 from engine.venues.paper.fill_model import FillKind
 from engine.venues.paper.settings import PaperSettings
 from storage.journal import MemoryJournal
+from tests.kit.limits import loose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,7 @@ SHARE = D("0.3")
 """Of equity that each entry is worth; far more than the default, so that a crash hurts."""
 HALF_SPREAD = 1e-4
 OFF = D(1)
-LIMITS = RiskLimits(
+LIMITS = loose(
     position_size_pct=SHARE, max_position_size_pct=D("0.8"), max_portfolio_exposure=D("0.95"), price_band_pct=D("0.5")
 )
 UNGUARDED = LIMITS.changed(
@@ -341,7 +341,7 @@ class World:
         self.clock.set(now)
         before = set(self.feeds.silent)
         self.feeds.tick(now)
-        for key in set(self.feeds.silent) ^ before:
+        for key in sorted(set(self.feeds.silent) ^ before):
             word = "is silent: nothing is opened there" if key in self.feeds.silent else "is heard again"
             self.moments.append((now, f"feed watch: {key} {word}"))
         self._ask()

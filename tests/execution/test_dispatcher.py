@@ -491,10 +491,10 @@ async def test_a_fault_of_ours_about_one_order_does_not_stop_the_others(
         real, bad = house.desk.submitted, house.submit()
         good = house.submit(SELL, price="110")
 
-        def breaks(client_id: object) -> None:
+        def breaks(client_id: object, durable: int = 0) -> None:
             if client_id == bad.client_id:
                 raise ZeroDivisionError
-            real(client_id)  # type: ignore[arg-type]
+            real(client_id, durable)  # type: ignore[arg-type]
 
         monkeypatch.setattr(house.desk, "submitted", breaks)
         await turns()

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from engine.control import views, views_emergency, views_errors
+from engine.control.views_bots import BotHealth, BotSetup
 from engine.control.views_guards import BreakerRow
 from engine.model.account import TradingMode
 from engine.model.entries import BotState, TradingState
@@ -300,6 +301,11 @@ def bots() -> tuple[views.BotRow, ...]:
             TREND, "trend-btc", "trend_following", "BTC/USDT", running, position=D("0.02"), realised=D("21.40"),
             unrealised=D("10.82"), fees=D("4.11"), fills=14, signals=9, heartbeat=alive, last_signal="enter long",
             last_signal_ts=NOW - 95 * MINUTE,
+            setup=BotSetup(isolation="process", priority=7, risk={"max_position_size_pct": "0.05"}),
+            health=BotHealth(
+                alive=True, memory_mb=812.0, memory_limit_mb=1024, cpu_share=0.042, cpu_limit=1.0, storage_mb=0.2,
+                storage_limit_mb=1024,
+            ),
         ),
         row(
             REVERT, "revert-eth", "mean_reversion", "ETH/USDT", running, position=D("0.8"), realised=D("-3.20"),
@@ -309,6 +315,7 @@ def bots() -> tuple[views.BotRow, ...]:
         row(
             BROKEN, "breakout-sol", "my_breakout", "SOL/USDT", BotState.ERROR, heartbeat=NOW - 12 * MINUTE,
             reason="ZeroDivisionError in on_bar: float division by zero", since=NOW - 12 * MINUTE,
+            health=BotHealth(tries=2, next_try=NOW + 40 * NS, looked_after=True),
         ),
         row(IDLE, "revert-bnb", "mean_reversion", "BNB/USDT", BotState.STOPPED, since=NOW - DAY),
     )  # fmt: skip
@@ -548,6 +555,7 @@ def dataset(kind: str = "full") -> dict[str, Any]:
         "instruments.list": instrument_rows(),
         "market.tickers": tickers(),
         "orders.open": tuple(open_orders()),
+        "algos.state": (),
         "orders.fills": fills(),
         "orders.place_exits": [open_orders()[2]],
         "orders.preview_exits": preview_exits,

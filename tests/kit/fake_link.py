@@ -27,8 +27,9 @@ from engine.model.entries import BotState, TradingState
 from engine.model.ids import ClientOrderId, InstrumentId, Owner
 from engine.model.order import OrderSide, OrderStatus, OrderType
 from tests.kit import fake_data, fake_keys, fake_market
+from tests.kit.fake_bots import bot_report
 from tests.kit.fake_market import MINUTE, NOW
-from tests.kit.fake_ticket import preview_order
+from tests.kit.fake_ticket import preview_order, suggest_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -231,6 +232,7 @@ class FakeLink:
             "market.trades": lambda asked: self._snapshot("market.trades", asked),
             "market.tickers": lambda _: list(self.data["market.tickers"]),
             "orders.preview": preview_order,
+            "orders.suggest_size": suggest_size,
             "orders.place": self._place,
             "orders.cancel": self._cancel,
             "orders.replace": self._replace,
@@ -239,6 +241,8 @@ class FakeLink:
             "portfolio.close": lambda _: [],
             "bots.list": lambda _: list(self.data["bots.list"]),
             "bots.create": self._create,
+            "bots.report": lambda asked: bot_report(self._row("bots.list", asked["bot"])),
+            "bots.suggest": lambda _: [],
             "strategies.load": self._load,
             "orders.fill_history": lambda _: self.data.get(
                 "orders.fill_history", views.FillHistoryView(rows=(), page=1, pages=0, total=0)

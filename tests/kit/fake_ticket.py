@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from engine.control import views
-from engine.model.ids import Currency, InstrumentId, symbol_of
+from engine.control import views, views_orders
+from engine.model.ids import AccountId, Currency, InstrumentId, symbol_of
 from engine.model.order import OrderSide, OrderType
 from engine.model.risk import Refusal, RefusalCode
 from tests.kit import fake_market
@@ -14,9 +14,21 @@ from tests.kit import fake_market
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["preview_order"]
+__all__ = ["preview_order", "suggest_size"]
 
 D = Decimal
+
+
+def suggest_size(asked: Mapping[str, Any]) -> views_orders.SizeSuggestion:
+    """The size that the engine would suggest."""
+    return views_orders.SizeSuggestion(
+        instrument=InstrumentId(asked["instrument"]),
+        account=AccountId(asked.get("account") or "paper"),
+        side=OrderSide(asked["side"]),
+        quantity=D("0.00296"),
+        method="fixed_percentage",
+        words="fixed percentage, base 2 % of equity",
+    )
 
 
 def preview_order(asked: Mapping[str, Any]) -> views.OrderPreview:

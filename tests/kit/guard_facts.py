@@ -46,7 +46,7 @@ def guard(maker: HistoryMaker) -> None:
         period = rng.choice(("day", "week", "month"))
         maker.book(ev.PeriodBegan(account=PAPER, period=period, start=now, end=now + 24 * HOUR, equity=equity))
         maker.book(ev.PeakRecorded(account=PAPER, equity=equity, ts=now))
-    elif choice == 5:
+    elif choice == 5 and maker.state.bots:
         owner, instrument = rng.choice(list(maker.state.bots)), maker.pick_instrument()
         profit = Decimal(rng.randrange(-10_000, 10_000)) / 100
         before = maker.state.trade_totals.get((owner, PAPER, instrument.id), Decimal(0))

@@ -46,7 +46,7 @@ PROPERTY_MIX: Mapping[str, int] = {
     "signal": 2, "memory": 2, "bot": 3, "refused": 2, "risk": 3, "deposit": 3, "withdraw": 2, "transfer": 2,
     "adjust": 2, "funding": 3, "interest": 2, "external": 4, "engine": 2,
     "hand_over": 1, "adopt": 2, "check": 2, "scenario": 2, "perpetual": 6, "guard": 4, "measured": 2, "capital": 5,
-    "parent": 5,
+    "parent": 5, "quality": 5, "limit": 2, "restart": 2,
 }  # fmt: skip
 """Everything that can happen, the rare things often."""
 

@@ -30,6 +30,7 @@ from engine.model.verification import BALANCES, CHECKS, Finding, Grade
 from tests.kit.capital_facts import capital
 from tests.kit.guard_facts import guard
 from tests.kit.measured_facts import measured
+from tests.kit.quality_facts import quality
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -234,6 +235,34 @@ def perpetual(maker: HistoryMaker) -> None:
         maker.close_by_force(instrument)
 
 
+def limit(maker: HistoryMaker) -> None:
+    """A limit is exceeded or kept again."""
+    rng = maker.rng
+    name, scope = rng.choice((("max_class_exposure", "bitcoin"), ("max_portfolio_exposure", "")))
+    used, most = Decimal(rng.randrange(100, 9_000)), Decimal(2_500)
+    if rng.randrange(2) == 0:
+        maker.book(ev.LimitBreached(limit=name, scope=scope, used=used, most=most, reason="a price has moved"))
+    else:
+        maker.book(ev.LimitHealed(limit=name, scope=scope, used=used, most=most, reason="it came back"))
+
+
+def restart(maker: HistoryMaker) -> None:
+    """A failed bot shall be brought back, was tried, is given up, or is forgotten."""
+    rng, ts, bots = maker.rng, maker.records[-1].ts, list(maker.state.bots)
+    if not bots:
+        return
+    tries = tuple(sorted(ts - rng.randrange(3600) * 10**9 for _ in range(rng.randrange(3))))
+    maker.book(
+        ev.BotRestartPlanned(
+            bot=rng.choice(bots),
+            tries=tries,
+            due=ts + 60 * 10**9 if rng.random() < 0.5 else 0,
+            entries=rng.random() < 0.5,
+            gave_up=rng.random() < 0.1,
+        )
+    )
+
+
 RARE: Mapping[str, Callable[[HistoryMaker], None]] = {
     "capital": capital,
     "risk": risk,
@@ -246,5 +275,8 @@ RARE: Mapping[str, Callable[[HistoryMaker], None]] = {
     "guard": guard,
     "measured": measured,
     "parent": parent,
+    "quality": quality,
+    "limit": limit,
+    "restart": restart,
 }
 """By name of the action."""

@@ -12,8 +12,8 @@ import numpy as np
 from pydantic import Field
 
 from engine.backtest.spec import BacktestSpec
-from engine.model.limits import RiskLimits
 from engine.strategy.contract import Holding, Strategy, StrategyMemory, StrategyParams, Wish
+from tests.kit.limits import loose
 
 if TYPE_CHECKING:
     from engine.model.candle import Bars, FloatArray
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GENEROUS", "Band", "Crossing", "PlainTrade", "plain_band", "plain_crossing", "workload_spec"]
 
-GENEROUS = RiskLimits(
+GENEROUS = loose(
     max_position_size_pct=Decimal(1),
     max_portfolio_exposure=Decimal(1),
     max_daily_loss_pct=Decimal(1),

@@ -80,13 +80,13 @@ def test_balances_without_a_rate_are_named_and_not_counted_as_zero() -> None:
 
 def test_equity_follows_prices_and_is_moved_by_fees_only_when_trading_at_the_mark() -> None:
     house = House()
-    house.fill(house.submit(BUY, "0.02", price="50000"), fee="1")
+    house.fill(house.submit(BUY, "0.019", price="50000"), fee="1")
     picture = house.risk.picture
     picture.look()
     assert picture.equity(PAPER).value == 9999
     house.price(BTC, "51000")
     picture.look()
-    assert picture.equity(PAPER).value == 10019
+    assert picture.equity(PAPER).value == 10018
 
 
 def test_open_profit_of_derivatives_is_part_of_equity() -> None:

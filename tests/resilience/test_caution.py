@@ -8,14 +8,14 @@ import pytest
 
 from engine.errors import OrderRejectionError
 from engine.model.ids import VenueId
-from engine.model.limits import RiskLimits
 from engine.model.order import OrderType
 from engine.model.risk import RefusalCode
 from engine.model.signal import Signal, SignalAction, SignalDirection
 from engine.resilience.caution import Caution
+from tests.kit.limits import loose
 from tests.risk.house import BOT, BTC, BUY, ETH, SELL, VENUE, House
 
-LIMITS = RiskLimits(position_size_pct=D("0.04"), max_position_size_pct=D("0.1"))
+LIMITS = loose(position_size_pct=D("0.04"), max_position_size_pct=D("0.1"))
 
 
 def entry(house: House) -> Signal:

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine import events as ev
-from engine.model.limits import RiskLimits
 from engine.model.protections import ProtectionSettings
 from engine.risk.breaker_manager import RiskInputs
 from engine.risk.department import RiskDepartment
 from engine.state import EngineState
+from tests.kit.limits import loose
 from tests.risk.house import PAPER, House
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from engine.model.ids import InstrumentId
+    from engine.model.limits import RiskLimits
 
 __all__ = ["Errors", "Guarded", "Model", "shown"]
 
@@ -58,10 +59,10 @@ class Guarded(House):
     def __init__(self, model: Model | None = None, limits: RiskLimits | None = None, **protections: Any) -> None:
         self.traded_at: dict[InstrumentId, int] = {}
         self.errors = Errors()
-        super().__init__(limits)
+        self.chosen = limits or loose()
+        super().__init__(self.chosen)
         self.settings = ProtectionSettings(**protections)
         self.inputs = RiskInputs(settings=self.settings, markets=self, errors=self.errors, model=model)
-        self.chosen = limits or RiskLimits()
         self.begin_anew()
 
     def begin_anew(self, *, from_journal: bool = False) -> None:

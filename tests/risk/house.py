@@ -16,15 +16,16 @@ from engine.model.account import Account, TradingMode
 from engine.model.fill import Fill
 from engine.model.ids import MANUAL, AccountId, Currency, InstrumentId, Owner, TradeId, VenueId, VenueOrderId
 from engine.model.instrument import Instrument, InstrumentKind, InstrumentRules
-from engine.model.limits import RiskLimits
 from engine.model.order import Decision, Liquidity, Order, OrderRequest, OrderSide, OrderType
 from engine.model.risk import Quote, RefusalCode
 from engine.risk.department import RiskDepartment
 from engine.state import EngineState
 from storage.journal import MemoryJournal
+from tests.kit.limits import loose
 
 if TYPE_CHECKING:
     from engine.execution.effects import Effect
+    from engine.model.limits import RiskLimits
     from engine.model.risk import Verdict
 
 VENUE = VenueId("SIM")
@@ -75,7 +76,7 @@ class House:
         self.markets: dict[InstrumentId, Quote] = {}
         self.outbox: list[Effect] = []
         self.trades = 0
-        self.risk = RiskDepartment(self.ledger, self, limits or RiskLimits(), PAPER)
+        self.risk = RiskDepartment(self.ledger, self, limits or loose(), PAPER)
         self.gate = self.risk.gate
         self.desk = Desk(self.ledger, self.gate, self, ClientIds("abcdefgh", 1), self)
         self.risk.attach(self.desk)

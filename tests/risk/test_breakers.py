@@ -11,17 +11,18 @@ import pytest
 from engine import events as ev
 from engine.errors import ConflictError, NotFoundError, ValidationError
 from engine.model.entries import TradingState
-from engine.model.limits import RiskLimits
 from engine.model.risk import RefusalCode
 from engine.risk.breakers import BREAKERS, Breakers
 from engine.state import EngineState
+from tests.kit.limits import loose
 from tests.risk.house import BTC, BUY, PAPER, SELL, USDT, House
 
 if TYPE_CHECKING:
+    from engine.model.limits import RiskLimits
     from engine.risk.breakers import Measured
 
 DAY = 86_400
-WIDE = RiskLimits(max_position_size_pct=D(1))
+WIDE = loose(max_position_size_pct=D(1))
 
 
 def exposed(limits: RiskLimits = WIDE) -> House:
@@ -82,7 +83,7 @@ def test_a_breaker_trips_once() -> None:
 
 @pytest.mark.parametrize(("price", "trips"), [("40000.01", False), ("40000", True)])
 def test_ten_percent_below_the_peak_stop_entries(price: str, trips: bool) -> None:
-    house = exposed(RiskLimits(max_position_size_pct=D(1), max_daily_loss_pct=D(1), max_weekly_loss_pct=D(1)))
+    house = exposed(loose(max_position_size_pct=D(1), max_daily_loss_pct=D(1), max_weekly_loss_pct=D(1)))
     move(house, "47000", DAY)
     move(house, price, DAY)
     assert tripped(house) == (["drawdown"] if trips else [])
@@ -238,7 +239,7 @@ def test_a_failure_outside_any_breaker_halts_trading_too() -> None:
     assert house.state.trading_state() is TradingState.HALTED
     with pytest.raises(ConflictError, match="still cannot be evaluated"):
         house.risk.reset_breaker("anna", "try", "evaluation", "engine", force=True)
-    house.ledger.record(ev.LimitsChanged(limits=RiskLimits().encode(), actor="test"))
+    house.ledger.record(ev.LimitsChanged(limits=loose().encode(), actor="test"))
     house.risk.reset_breaker("anna", "limits repaired", "evaluation")
     assert house.state.trading_state() is TradingState.ACTIVE
     assert house.codes(BUY, "0.001", price="50000") == [RefusalCode.POSITION_SIZE]
@@ -281,7 +282,7 @@ def test_a_daily_loss_pauses_trading_for_24_hours() -> None:
 
 
 def test_forcing_begins_the_comparison_anew() -> None:
-    house = exposed(RiskLimits(max_position_size_pct=D(1), max_weekly_loss_pct=D(1), max_monthly_loss_pct=D(1)))
+    house = exposed(loose(max_position_size_pct=D(1), max_weekly_loss_pct=D(1), max_monthly_loss_pct=D(1)))
     move(house, "39000")
     assert tripped(house) == ["daily_loss", "drawdown"]
     house.risk.reset_breaker("anna", "accepted", "daily_loss", force=True)

@@ -12,7 +12,6 @@ from engine.bots.bot import Bot
 from engine.errors import ConflictError, OrderRejectionError, ValidationError
 from engine.execution.effects import CancelEffect, PlaceEffect
 from engine.model.entries import TradingState
-from engine.model.limits import RiskLimits
 from engine.model.order import OrderStatus, OrderType
 from engine.model.risk import RefusalCode
 from engine.model.signal import Signal, SignalAction, SignalDirection
@@ -20,12 +19,13 @@ from engine.risk.department import RiskDepartment
 from engine.risk.scopes import Scope
 from engine.strategy.runner import StrategyRunner
 from strategies.static.trend_following import TrendFollowing
+from tests.kit.limits import loose
 from tests.risk.house import BOT, BTC, BUY, ETH, OTHER_BOT, PAPER, PERP, SELL, SOL, VENUE, House
 
 if TYPE_CHECKING:
     from engine.model.order import Order
 
-WIDE = RiskLimits(max_position_size_pct=D(1), allow_short=True)
+WIDE = loose(max_position_size_pct=D(1), allow_short=True)
 
 
 def busy() -> House:
@@ -323,7 +323,7 @@ def test_the_closing_orders_leave_as_placed_effects() -> None:
 
 def test_before_the_desk_is_there_it_says_so() -> None:
     house = House()
-    alone = RiskDepartment(house.ledger, house, RiskLimits(), PAPER)
+    alone = RiskDepartment(house.ledger, house, loose(), PAPER)
     with pytest.raises(ConflictError, match="still starting"):
         alone.emergency("anna", "stop")
 

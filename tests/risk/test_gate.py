@@ -12,17 +12,17 @@ from engine import events as ev
 from engine.errors import OrderRejectionError
 from engine.model.entries import TradingState
 from engine.model.ids import MANUAL, AccountId, Currency, InstrumentId
-from engine.model.limits import RiskLimits
 from engine.model.order import OrderType, TimeInForce
 from engine.model.risk import Quote, RefusalCode
 from engine.risk.scopes import Scope
+from tests.kit.limits import loose
 from tests.risk.house import BOT, BTC, BUY, ETH, ETHBTC, OTHER_BOT, PAPER, PERP, SELL, SOL, USDT, VENUE, House
 
 if TYPE_CHECKING:
     from engine.model.order import OrderSide
 
 C = RefusalCode
-WIDE = RiskLimits(max_position_size_pct=D(1), max_portfolio_exposure=D(1))
+WIDE = loose(max_position_size_pct=D(1), max_portfolio_exposure=D(1))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_unknown_names_are_refused() -> None:
 @pytest.mark.parametrize(("quantity", "refused"), [("0.19588", False), ("0.19589", True)])
 def test_a_market_buy_must_be_payable_with_collar_and_fee(quantity: str, refused: bool) -> None:
     house = House(WIDE)
-    assert house.codes(BUY, quantity) == ([C.INSUFFICIENT_BALANCE] if refused else [])
+    assert (C.INSUFFICIENT_BALANCE in house.codes(BUY, quantity)) is refused
 
 
 def test_funds_of_open_orders_are_not_spent_twice_and_a_replaced_order_gives_its_own_back() -> None:
@@ -133,9 +133,34 @@ def test_funds_of_open_orders_are_not_spent_twice_and_a_replaced_order_gives_its
     assert C.INSUFFICIENT_BALANCE in house.codes(BUY, "0.25", price="50000", replaces=first.client_id)
 
 
-@pytest.mark.parametrize(("quantity", "refused"), [("0.02", False), ("0.02001", True)])
-def test_a_position_may_be_worth_a_tenth_of_equity(quantity: str, refused: bool) -> None:
-    assert House().codes(BUY, quantity, price="50000") == ([C.POSITION_SIZE] if refused else [])
+@pytest.mark.parametrize(
+    ("key", "quantity", "more", "refused"),
+    [
+        (SOL, "10", {"price": "100"}, False),
+        (SOL, "10.01", {"price": "100"}, True),
+        # below the market it is still worth the mark
+        (SOL, "10", {"price": "99"}, False),
+        (SOL, "10.01", {"price": "99"}, True),
+        # above it, it may be worth its price
+        (SOL, "9.52", {"price": "105"}, False),
+        (SOL, "9.53", {"price": "105"}, True),
+        # a market order may go to its collar, 2 % beyond the best price
+        (SOL, "9.8", {}, False),
+        (SOL, "9.81", {}, True),
+        # a triggered order may go further beyond its stop
+        (SOL, "9.25", {"type": OrderType.STOP_LOSS, "stop_price": "102.9"}, False),
+        (SOL, "9.26", {"type": OrderType.STOP_LOSS, "stop_price": "102.9"}, True),
+        (SOL, "9.7", {"type": OrderType.STOP_LOSS, "stop_price": "102.9", "price": "103"}, False),
+        (SOL, "9.71", {"type": OrderType.STOP_LOSS, "stop_price": "102.9", "price": "103"}, True),
+        # and a fee of a thousandth is paid on top
+        (BTC, "0.01998", {"price": "50000"}, False),
+        (BTC, "0.01999", {"price": "50000"}, True),
+    ],
+)
+def test_a_position_may_come_to_a_tenth_of_equity_at_its_worst_price(
+    key: InstrumentId, quantity: str, more: dict[str, Any], refused: bool
+) -> None:
+    assert House().codes(BUY, quantity, key, **more) == ([C.POSITION_SIZE] if refused else [])
 
 
 def test_position_size_counts_what_is_held_and_what_is_worked() -> None:
@@ -158,13 +183,13 @@ def test_a_dearer_order_counts_at_its_own_price() -> None:
 def test_all_owners_share_the_accounts_position_limit() -> None:
     house = House()
     house.trade(BUY, "0.012", price="50000", owner=BOT)
-    assert house.codes(BUY, "0.008", price="50000", owner=OTHER_BOT) == []
+    assert house.codes(BUY, "0.0079", price="50000", owner=OTHER_BOT) == []
     assert house.codes(BUY, "0.009", price="50000", owner=OTHER_BOT) == [C.POSITION_SIZE]
 
 
 @pytest.mark.parametrize(("quantity", "refused"), [("11", False), ("11.01", True)])
 def test_exposure_of_all_positions_and_orders_is_limited(quantity: str, refused: bool) -> None:
-    house = House(RiskLimits(max_position_size_pct=D("0.5")))
+    house = House(loose(max_position_size_pct=D("0.5")))
     house.trade(BUY, "0.08", price="50000")
     house.submit(BUY, "1.76", ETH, price="2500")
     # 4,000 held and 4,400 in an order leave 1,100 of the 9,500 allowed
@@ -172,15 +197,15 @@ def test_exposure_of_all_positions_and_orders_is_limited(quantity: str, refused:
 
 
 def test_leverage_widens_exposure_only() -> None:
-    house = House(RiskLimits(max_position_size_pct=D(1), max_leverage=D(2), allow_short=True))
+    house = House(loose(max_position_size_pct=D(1), max_leverage=D(2), allow_short=True))
     assert C.EXPOSURE not in house.codes(SELL, "0.2", PERP, price="50000")
-    assert House(RiskLimits(max_position_size_pct=D(1), allow_short=True)).codes(SELL, "0.2", PERP, price="50000") == [
+    assert House(loose(max_position_size_pct=D(1), allow_short=True)).codes(SELL, "0.2", PERP, price="50000") == [
         C.EXPOSURE
     ]
 
 
 def test_the_number_of_positions_counts_entries_under_way_but_no_dust() -> None:
-    house = House(RiskLimits(max_total_positions=2))
+    house = House(loose(max_total_positions=2))
     house.trade(BUY, "0.01")
     house.submit(BUY, "0.1", ETH, price="2500")
     assert house.codes(BUY, "1", SOL) == [C.POSITIONS]
@@ -190,7 +215,7 @@ def test_the_number_of_positions_counts_entries_under_way_but_no_dust() -> None:
 
 
 def test_an_owner_holds_a_symbol_once() -> None:
-    house = House(RiskLimits(max_position_size_pct=D(1)))
+    house = House(loose(max_position_size_pct=D(1)))
     second = AccountId("spare")
     book = house.ledger.record
     book(ev.AccountOpened(account=msgspec.structs.replace(house.state.accounts[PAPER], id=second)))
@@ -224,7 +249,7 @@ def test_a_bots_profits_and_losses_and_fees_change_what_it_may_spend() -> None:
 
 
 def test_spot_is_never_sold_short() -> None:
-    house = House(RiskLimits(allow_short=True))
+    house = House(loose(allow_short=True))
     house.trade(BUY, "0.01", owner=BOT)
     assert house.codes(SELL, "0.01", owner=BOT) == []
     assert house.codes(SELL, "0.01001", owner=BOT) == [C.INSUFFICIENT_BALANCE, C.SHORT]
@@ -234,7 +259,7 @@ def test_spot_is_never_sold_short() -> None:
 
 def test_shorts_need_a_kind_and_limits_that_allow_them() -> None:
     assert House().codes(SELL, "0.01", PERP) == [C.SHORT]
-    house = House(RiskLimits(allow_short=True))
+    house = House(loose(allow_short=True))
     assert house.codes(SELL, "0.01", PERP) == []
     assert house.codes(SELL, "0.021", PERP) == [C.POSITION_SIZE]
     house.trade(SELL, "0.01", PERP)
@@ -244,13 +269,13 @@ def test_shorts_need_a_kind_and_limits_that_allow_them() -> None:
 
 def test_a_refusal_names_the_limit_that_says_so() -> None:
     assert "set allow_short = true on Risk" in House().check(SELL, "0.01", PERP).message
-    house = House(RiskLimits(max_total_positions=1))
+    house = House(loose(max_total_positions=1))
     house.trade(BUY, "0.001")
     assert "(max_total_positions on Risk)" in house.check(BUY, "1", SOL).message
 
 
 def test_the_throttle_counts_orders_of_an_owner_in_sliding_windows() -> None:
-    house = House(RiskLimits(max_orders_per_second=3, max_orders_per_minute=5))
+    house = House(loose(max_orders_per_second=3, max_orders_per_minute=5))
     for _ in range(3):
         house.submit(BUY, "0.0002", price="50000")
     assert house.codes(BUY, "0.0002", price="50000") == [C.ORDER_RATE]
@@ -302,11 +327,11 @@ def test_an_open_breaker_refuses_entries_even_when_the_trading_state_is_active()
 
 
 def test_all_reasons_are_listed() -> None:
-    house = House(RiskLimits(max_orders_per_second=1))
+    house = House(loose(max_orders_per_second=1))
     house.submit(BUY, "0.0002", price="50000")
     house.risk.hold("anna", "lunch", TradingState.HALTED)
     house.later(0.5)
-    codes = house.codes(BUY, "5.000001", price="60000.001")
+    codes = house.codes(BUY, "0.500001", price="60000.001")
     assert codes == [
         C.TICK,
         C.LOT,
@@ -328,8 +353,8 @@ def test_reasons_are_sentences_with_limit_value_and_what_is_possible() -> None:
         assert refusal.value
     verdict = house.check(BUY, "0.1", price="50000")
     assert verdict.message == (
-        "The position in SIM:BTC/USDT could come to 5,000.00 USDT, more than 10 % of equity (1,000.00 USDT); "
-        "at most 0.02 BTC can be added."
+        "The position in SIM:BTC/USDT could come to 5,005.00 USDT, more than 10 % of equity (1,000.00 USDT); "
+        "at most 0.01998 BTC can be added."
     )
 
 
@@ -337,7 +362,7 @@ def test_reasons_are_sentences_with_limit_value_and_what_is_possible() -> None:
 
 
 def test_a_reduction_is_held_up_by_nothing() -> None:
-    house = House(RiskLimits(max_orders_per_second=1))
+    house = House(loose(max_orders_per_second=1))
     house.trade(BUY, "0.01")
     house.risk.hold("anna", "lunch", TradingState.HALTED)
     house.ledger.record(
@@ -513,7 +538,7 @@ def test_a_manual_spot_sell_leaves_the_coins_of_bots_alone() -> None:
 
 
 def test_changes_under_way_count_as_if_they_were_in_force() -> None:
-    house = House(RiskLimits(max_position_size_pct=D("0.5")))
+    house = House(loose(max_position_size_pct=D("0.5")))
     orders = [house.accept(house.submit(BUY, "0.001", price="49000")) for _ in range(2)]
     house.desk.amend(orders[0].client_id, quantity=D("0.09"))
     assert orders[0].quantity == D("0.001")

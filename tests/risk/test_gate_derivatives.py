@@ -11,15 +11,15 @@ from engine import events as ev
 from engine.errors import OrderRejectionError
 from engine.model.ids import MANUAL, InstrumentId
 from engine.model.instrument import InstrumentKind
-from engine.model.limits import RiskLimits
 from engine.model.margin import MarginMode, MarginTier
 from engine.model.order import OrderSide
 from engine.model.signal import Signal, SignalAction, SignalDirection
 from engine.state import EngineState
+from tests.kit.limits import loose
 from tests.risk.house import BOT, OTHER_BOT, PAPER, PERP, USDT, House
 
 BUY, SELL = OrderSide.BUY, OrderSide.SELL
-FREE = RiskLimits(max_position_size_pct=D(1), allow_short=True, max_leverage=D(5), max_portfolio_exposure=D(1))
+FREE = loose(max_position_size_pct=D(1), allow_short=True, max_leverage=D(5), max_portfolio_exposure=D(1))
 
 
 def lever(house: House, leverage: str, mode: MarginMode = MarginMode.ISOLATED) -> None:

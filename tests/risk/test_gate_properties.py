@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from decimal import Decimal as D
+from typing import TYPE_CHECKING
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -12,15 +13,18 @@ from engine.errors import OrderRejectionError
 from engine.model.entries import TradingState
 from engine.model.ids import MANUAL
 from engine.model.instrument import InstrumentKind
-from engine.model.limits import RiskLimits
 from engine.model.order import OrderSide, OrderType
 from engine.model.risk import RefusalCode
+from tests.kit.limits import loose
 from tests.risk.house import BOT, BTC, BUY, ETH, OTHER_BOT, PAPER, PERP, SELL, SOL, House
+
+if TYPE_CHECKING:
+    from engine.model.limits import RiskLimits
 
 KEYS = (BTC, ETH, SOL, PERP)
 OWNERS = (MANUAL, BOT, OTHER_BOT)
 PRICES = {BTC: D(50000), ETH: D(2500), SOL: D(100), PERP: D(50000)}
-LIMITS = RiskLimits(allow_short=True, max_portfolio_exposure=D("0.3"), max_total_positions=3)
+LIMITS = loose(allow_short=True, max_portfolio_exposure=D("0.3"), max_total_positions=3)
 
 
 class Session:

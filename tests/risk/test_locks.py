@@ -13,6 +13,7 @@ from engine.model.ids import MANUAL, InstrumentId, Owner
 from engine.model.order import OrderType
 from engine.model.risk import RefusalCode
 from engine.risk.scopes import Scope
+from tests.kit.limits import loose
 from tests.risk.guarded import Guarded
 from tests.risk.house import BOT, BTC, BUY, ETH, OTHER_BOT, PAPER, SECOND, SELL
 
@@ -192,7 +193,7 @@ def test_what_is_required_is_a_share_of_equity() -> None:
 
 def holding() -> Guarded:
     """A house that holds 0.02 BTC at 50,000: 5,000 in the price are 1 % of equity."""
-    house = Guarded(equity_lock_pct="0.01", volatility_spike=100, **OFF)
+    house = Guarded(limits=loose(max_position_size_pct="0.11"), equity_lock_pct="0.01", volatility_spike=100, **OFF)
     house.step()
     house.trade(BUY, "0.02")
     house.step()

@@ -10,10 +10,10 @@ import pytest
 from engine import events as ev
 from engine.errors import ConflictError
 from engine.model.entries import TradingState
-from engine.model.limits import RiskLimits
 from engine.model.protections import ProtectionSettings
 from engine.model.risk import RefusalCode
 from engine.risk.periods import Period, bounds
+from tests.kit.limits import loose
 from tests.risk.guarded import Guarded, shown
 from tests.risk.house import BTC, BUY, PAPER, SECOND, SELL, USDT, House
 
@@ -59,7 +59,7 @@ def test_a_zone_that_is_none_is_refused() -> None:
         ProtectionSettings(day_zone="Middle/Earth")
 
 
-LIMITS = RiskLimits(max_position_size_pct=D(1), breaker_drawdown_pct=D(1), max_drawdown_pct=D(1), stale_market_s=86_400)
+LIMITS = loose(max_position_size_pct=D(1), breaker_drawdown_pct=D(1), max_drawdown_pct=D(1), stale_market_s=86_400)
 
 
 def begun(at: int = ns(2024, 5, 8, 12), **limits: object) -> House:

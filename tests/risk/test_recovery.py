@@ -9,9 +9,9 @@ import pytest
 from engine import events as ev
 from engine.errors import ConflictError
 from engine.model.entries import TradingState
-from engine.model.limits import RiskLimits
 from engine.model.risk import RefusalCode
 from engine.risk.scopes import Scope
+from tests.kit.limits import loose
 from tests.risk.guarded import Guarded
 from tests.risk.house import BTC, BUY, ETH, ETHBTC, PAPER, PERP, House
 
@@ -46,7 +46,7 @@ def test_each_step_names_what_it_found() -> None:
 
 
 def test_an_unpriced_position_fails_the_balances_and_an_exceeded_limit_its_step() -> None:
-    house = House(RiskLimits(stale_market_s=86_400))
+    house = House(loose(stale_market_s=86_400, max_position_size_pct=D("0.103")))
     house.trade(BUY, "0.02")
     for gone in (BTC, ETHBTC, PERP):
         house.markets.pop(gone)
@@ -75,15 +75,16 @@ def test_after_a_halt_that_nobody_chose_entries_are_smaller_for_a_quarter_of_an_
     house.risk.release("anna", "all checked")
     (lock,) = house.facts(ev.LockPlaced)
     assert (lock.kind, lock.reduces, lock.actor) == ("recovery", True, "anna")
-    assert house.codes(BUY, "0.01") == []
-    assert house.codes(BUY, "0.011") == [RefusalCode.POSITION_SIZE]
+    # Half of 10 % of 10,000 USDT, where one BTC may cost 50,000 x 1.02 x 1.001.
+    assert house.codes(BUY, "0.0097") == []
+    assert house.codes(BUY, "0.0098") == [RefusalCode.POSITION_SIZE]
     house.begin_anew(from_journal=True)
     house.refresh()
-    assert house.codes(BUY, "0.011") == [RefusalCode.POSITION_SIZE]
+    assert house.codes(BUY, "0.0098") == [RefusalCode.POSITION_SIZE]
     house.run(890)
-    assert house.codes(BUY, "0.011") == [RefusalCode.POSITION_SIZE]
+    assert house.codes(BUY, "0.0098") == [RefusalCode.POSITION_SIZE]
     house.run(20)
-    assert house.codes(BUY, "0.011") == []
+    assert house.codes(BUY, "0.0098") == []
 
 
 def test_after_a_hold_of_the_operator_everything_is_as_before() -> None:

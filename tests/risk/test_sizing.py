@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from engine import events as ev
 from engine.model.ids import MANUAL, Currency, InstrumentId
-from engine.model.limits import RiskLimits
 from engine.model.risk import Quote
 from engine.model.signal import Signal, SignalAction, SignalDirection
-from engine.risk.sizing import Room, fit, wanted_value
+from engine.risk.sizing import Room, fit
+from engine.risk.sizing_methods import wanted_value
+from tests.kit.limits import loose
 from tests.risk.house import BOT, BTC, BUY, ETH, ETHBTC, OTHER_BOT, PAPER, PERP, SELL, SOL, House, instrument
 
 if TYPE_CHECKING:
@@ -44,9 +45,10 @@ def test_methods(method: Any, more: dict[str, Any], expected: str) -> None:
     assert wanted_value(method, D(10000), D("0.02"), **more) == D(expected)
 
 
-def room(**more: str) -> Room:
-    values = {"price": "100", "position": "1000", "exposure": "1000", "funds": "1000", "funds_per_unit": "102"}
-    return Room(**{name: D(value) for name, value in {**values, **more}.items()})
+def room(why: str = "what is left of the largest position", **more: str) -> Room:
+    values = {"price": "100", "worst": "102", "left": "1000", "funds": "1000", "funds_per_unit": "102"}
+    figures = {name: D(value) for name, value in {**values, **more}.items()}
+    return Room(why=why, **figures)
 
 
 @pytest.mark.parametrize(
@@ -56,16 +58,17 @@ def room(**more: str) -> Room:
         ("200.99", {}, "2", ""),
         ("201", {}, "2.01", ""),
         ("5000", {}, "9.80", ""),
-        ("5000", {"funds": "1100"}, "10", ""),
-        ("5000", {"exposure": "300"}, "3", ""),
-        ("5000", {"position": "300"}, "3", ""),
-        ("90000", {"position": "90000", "exposure": "90000", "funds": "90000"}, "50", ""),
+        ("5000", {"funds": "1020", "left": "1100"}, "10", ""),
+        ("5000", {"left": "300"}, "2.94", ""),
+        ("5000", {"left": "306"}, "3", ""),
+        ("5000", {"left": "305.99"}, "2.99", ""),
+        ("90000", {"left": "90000", "funds": "90000"}, "50", ""),
         ("5", {}, "0.05", ""),
         ("4.99", {}, "0", "the wanted size (0.0499 SOL) is below the smallest order of 0.05"),
         ("5", {"price": "99"}, "0", "the wanted size (4.95 USDT) is below the smallest order value of 5.00 USDT"),
         ("200", {"funds": "0"}, "0", "the free capital (0 SOL) is below the smallest order of 0.05"),
         ("200", {"funds": "-7"}, "0", "the free capital (0 SOL) is below the smallest order of 0.05"),
-        ("200", {"position": "-1"}, "0", "what is left of the largest position (0 SOL) is below the smallest order"),
+        ("200", {"left": "-1"}, "0", "what is left of the largest position (0 SOL) is below the smallest order"),
     ],
 )
 def test_caps_and_lots(value: str, more: dict[str, str], quantity: str, reason: str) -> None:
@@ -103,7 +106,7 @@ def test_the_default_is_two_percent_of_equity() -> None:
 
 
 def test_a_signal_may_name_its_own_size_and_volatility() -> None:
-    house = House(RiskLimits(position_size_method="volatility_adjusted"))
+    house = House(loose(position_size_method="volatility_adjusted"))
     assert size(house, SOL, position_size_pct=0.05)[0] == 5
     assert size(house, SOL, position_size_pct=0.05, atr=4.0)[0] == D("2.5")
     assert size(house, SOL, position_size_pct="nonsense", atr=-1.0)[0] == 2
@@ -113,10 +116,11 @@ def test_a_signal_may_name_its_own_size_and_volatility() -> None:
 
 def test_nothing_is_larger_than_a_tenth_of_equity_with_what_is_held() -> None:
     house = House()
-    assert size(house, SOL, position_size_pct=0.5)[0] == 10
+    # at the collar of 2 % that is what 1,000 USDT buy
+    assert size(house, SOL, position_size_pct=0.5)[0] == D("9.80")
     house.trade(BUY, "7", SOL, owner=OTHER_BOT)
-    assert size(house, SOL, position_size_pct=0.5)[0] == 3
-    house.trade(BUY, "3", SOL, owner=OTHER_BOT)
+    assert size(house, SOL, position_size_pct=0.5)[0] == D("2.94")
+    house.trade(BUY, "3", SOL, owner=OTHER_BOT, price="100")
     assert size(house, SOL) == (
         D(0),
         "what is left of the largest position (0 SOL) is below the smallest order of 0.01",
@@ -124,7 +128,7 @@ def test_nothing_is_larger_than_a_tenth_of_equity_with_what_is_held() -> None:
 
 
 def test_a_bots_capital_caps_the_size_with_collar_and_fee() -> None:
-    house = House(RiskLimits(max_position_size_pct=D(1)))
+    house = House(loose(max_position_size_pct=D(1)))
     quantity, _ = size(house, BTC, position_size_pct=1.0)
     assert quantity == D("0.03917")
     assert house.codes(BUY, quantity, owner=BOT) == []
@@ -135,7 +139,7 @@ def test_the_spread_is_paid_for() -> None:
     house = House()
     house.markets[SOL] = Quote(bid=D(98), ask=D(102), last=D(100), ts=house.now)
     quantity, _ = size(house, SOL, position_size_pct=0.5)
-    assert quantity == D("9.80")
+    assert quantity == D("9.61")
     assert house.codes(BUY, quantity, SOL, owner=BOT) == []
 
 
@@ -147,7 +151,7 @@ def test_what_cannot_be_valued_is_not_sized() -> None:
 
 
 def test_derivatives_are_sized_in_both_directions() -> None:
-    house = House(RiskLimits(allow_short=True))
+    house = House(loose(allow_short=True))
     key = house.state.instruments[PERP]
     quantity, why = house.risk.sizer.size(signal(PERP, SignalDirection.SELL), key, MANUAL, D(50000))
     assert (quantity, why) == (D("0.004"), "")
@@ -163,7 +167,7 @@ def test_derivatives_are_sized_in_both_directions() -> None:
 )
 def test_every_size_is_taken_by_the_gate(seed: int, pct: float, cap: float, exposure: float) -> None:
     rng = random.Random(seed)
-    limits = RiskLimits(
+    limits = loose(
         max_position_size_pct=D(repr(cap)), max_portfolio_exposure=D(repr(exposure)), max_orders_per_second=1000
     )
     house = House(limits)

@@ -6,8 +6,8 @@ from decimal import Decimal as D
 
 import pytest
 
-from engine.model.limits import RiskLimits
 from engine.risk.uses import RiskLevel, level_of
+from tests.kit.limits import loose
 from tests.risk.house import BTC, BUY, ETH, House
 
 
@@ -33,8 +33,17 @@ def test_an_idle_account_uses_nothing() -> None:
     rows = {row.name: row for row in House().risk.uses()}
     assert list(rows) == [
         "max_position_size_pct",
+        "max_account_exposure",
         "max_portfolio_exposure",
+        "max_venue_exposure",
+        "max_strategy_exposure",
+        "max_class_exposure",
+        "max_currency_exposure",
+        "max_correlated_exposure",
+        "max_concentration",
         "max_total_positions",
+        "max_positions_per_strategy",
+        "max_leverage",
         "max_daily_loss_pct",
         "max_weekly_loss_pct",
         "max_monthly_loss_pct",
@@ -47,7 +56,7 @@ def test_an_idle_account_uses_nothing() -> None:
 
 
 def test_positions_orders_losses_and_order_rate_are_counted() -> None:
-    house = House(RiskLimits(max_position_size_pct=D("0.5"), max_total_positions=4, max_orders_per_second=4))
+    house = House(loose(max_position_size_pct=D("0.5"), max_total_positions=4, max_orders_per_second=4))
     house.risk.tick(house.now)
     house.trade(BUY, "0.05", price="50000")
     house.submit(BUY, "0.5", ETH, price="2500")

@@ -10,11 +10,12 @@ import pytest
 from engine import events as ev
 from engine.errors import ConflictError, NotFoundError, ValidationError
 from engine.model.adaptation import Assessment
+from engine.model.candle import Candle
 from engine.model.entries import TradingState
-from engine.model.limits import RiskLimits
 from engine.model.risk import RefusalCode
 from engine.risk.breakers import MANUAL_TRIP
 from engine.risk.department import RiskCarried
+from tests.kit.limits import loose
 from tests.risk.guarded import Guarded, Model, shown
 from tests.risk.house import BTC, BUY, ETH, SECOND, SELL
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 FROZEN_OFF: dict[str, Any] = {"frozen_price_s": 604_800}
 MARKET = f"instrument:{BTC}"
+MINUTE = 60_000_000_000
 
 
 class Unsure:
@@ -41,6 +43,56 @@ def waving(house: Guarded, bars: int, size: float, price: float = 50_000.0) -> N
         house.refresh()
         house.price(BTC, f"{price * (1 + size * (-1) ** number):.2f}")
         house.risk.tick(house.now)
+
+
+# --- the past of a market ------------------------------------------------------------------------------------------
+
+
+def past(house: Guarded, count: int, size: float, *, gap: int = 0) -> list[Candle]:
+    """Closed minutes that end with the last whole one before now, `gap` of them left out before the newest."""
+    last = house.now // MINUTE - 1
+    bars = []
+    for back in range(count, 0, -1):
+        close = 50_000 * (1 + size * (-1) ** back)
+        if back != gap:
+            bars.append(Candle(BTC, "1m", (last - back + 1) * MINUTE, close, close, close, close, 1.0))
+    return bars
+
+
+def test_after_a_start_volatility_is_known_from_the_past_of_the_market() -> None:
+    house = Guarded(**FROZEN_OFF)
+    house.step()
+    manager = house.risk.manager
+    assert manager.wants_past(BTC) == 42
+    manager.take_past(BTC, past(house, 42, 0.0004), house.now)
+    assert manager.wants_past(BTC) == 0
+    # Twenty-five times as much as before, for three minutes.
+    waving(house, 4, 0.01)
+    assert ("Tripped", "volatility_spike") in house.told()
+
+
+@pytest.mark.parametrize(("count", "gap"), [(39, 0), (42, 1), (42, 20)])
+def test_a_past_that_is_too_short_or_has_a_gap_says_nothing(count: int, gap: int) -> None:
+    house = Guarded(**FROZEN_OFF)
+    house.step()
+    house.risk.manager.take_past(BTC, past(house, count, 0.0004, gap=gap), house.now)
+    assert house.risk.manager.wants_past(BTC) == 42
+
+
+def test_a_fall_before_a_start_counts_within_its_window() -> None:
+    house = Guarded()
+    house.step()
+    high = 55_000.0
+    bars = [Candle(BTC, "1m", (house.now // MINUTE - 2) * MINUTE, high, high, high, high, 1.0)]
+    house.risk.manager.take_past(BTC, bars, house.now)
+    house.step()
+    assert house.told() == [("Tripped", "price_shock")]
+
+
+def test_a_market_that_is_not_heard_wants_no_past() -> None:
+    house = Guarded()
+    assert house.risk.manager.wants_past(BTC) == 0
+    house.risk.manager.take_past(BTC, [], house.now)
 
 
 # --- price shock ---------------------------------------------------------------------------------------------------
@@ -204,7 +256,7 @@ def test_too_few_predictions_and_no_model_are_said_and_stop_nothing() -> None:
 
 
 def test_the_model_that_sizes_follow_is_the_one_that_is_judged() -> None:
-    house = Guarded(limits=RiskLimits().changed({"risk_mode": "ai"}), model_predictions=2)
+    house = Guarded(limits=loose().changed({"risk_mode": "ai"}), model_predictions=2)
     house.risk.adaptation.model = Unsure()
     for _ in range(2):
         assert shown(house, "model_confidence").words == "fewer than 2"
@@ -253,10 +305,10 @@ def test_entries_on_trial_are_half_as_large_in_that_market_only() -> None:
     house.run(400)
     assert house.told()[-1] == ("HalfOpened", "price_shock")
     # 10 % of 10,000 USDT is 1,000: half of it on trial.
-    assert house.codes(BUY, "0.011") == []
-    assert house.codes(BUY, "0.0112") == [RefusalCode.POSITION_SIZE]
+    assert house.codes(BUY, "0.0108") == []
+    assert house.codes(BUY, "0.0109") == [RefusalCode.POSITION_SIZE]
     assert house.codes(BUY, "0.39", ETH) == []
-    assert "trading with care" in house.check(BUY, "0.0112").message
+    assert "trading with care" in house.check(BUY, "0.0109").message
 
 
 def test_a_relapse_on_trial_opens_it_again() -> None:
@@ -294,7 +346,7 @@ def test_an_open_breaker_and_a_trial_survive_a_restart() -> None:
     assert house.told()[-1] == ("HalfOpened", "price_shock")
     house.begin_anew(from_journal=True)
     house.refresh()
-    assert house.codes(BUY, "0.0112") == [RefusalCode.POSITION_SIZE]
+    assert house.codes(BUY, "0.0109") == [RefusalCode.POSITION_SIZE]
     house.run(920)
     assert house.told()[-1] == ("Reset", "price_shock")
 

@@ -80,7 +80,7 @@ async def test_pages_turn_where_not_all_fit() -> None:
         await deck.press("v")
         assert "fast_ma" in deck.text()
         assert "Open orders" not in deck.text()
-        await deck.press("v", "v")
+        await deck.press("v", "v", "v")
         assert "Open orders" in deck.text()
 
 
@@ -269,12 +269,39 @@ async def test_enter_on_the_stop_never_closes_a_position_by_itself() -> None:
         assert call.params["positions"] == "cancel_orders"
 
 
-async def test_a_running_bot_is_neither_edited_nor_deleted() -> None:
+async def test_a_running_bot_is_not_deleted_and_keeps_its_market_when_it_is_changed() -> None:
     async with console(screen="bots") as deck:
         await choose_bot(deck, "trend-btc")
-        await deck.press("e", "D", "s")
+        await deck.press("D", "s")
         assert not deck.dialog()
         assert "stop it before" in deck.text()
+        form = await open_form(deck, "e")
+        assert not {"instrument", "timeframe", "account"} & set(form.texts)
+        assert (form.texts["priority"], form.texts["process"]) == ("7", "yes")
+        await write(deck, form, "priority", "9")
+        await deck.press("enter")
+        await deck.settle()
+        (call,) = deck.link.called("bots.configure")
+        assert call.params["instrument"] == "SIM:BTC/USDT"
+        assert (call.params["priority"], call.params["isolation"]) == (9, "process")
+        assert call.params["risk"] == {"max_position_size_pct": "0.05"}, "what the form does not ask for stays"
+
+
+async def test_health_shows_what_a_bot_uses_its_restarts_and_its_report() -> None:
+    async with console(size=(100, 40), screen="bots") as deck:
+        await choose_bot(deck, "trend-btc")
+        await deck.press("v", "v", "v")
+        await deck.settle()
+        page = deck.text()
+        for words in ("a process of its own", "812 of 1,024 MB", "57 % won", "Sharpe 1.42", "max_position_size_pct"):
+            assert words in page
+        await choose_bot(deck, "breakout-sol")
+        await deck.settle()
+        page = deck.text()
+        assert "2 in the last hour" in page
+        assert "next in 40 s" in page
+        assert "protected without the bot" in page
+        assert len(deck.link.called("bots.report")) == 2
 
 
 async def test_a_stopped_bot_is_edited_with_what_it_has_and_keeps_the_rest() -> None:

@@ -44,6 +44,21 @@ async def test_a_ticket_begins_at_the_best_price_of_its_own_side() -> None:
         assert deck.link.called("orders.preview")[-1].params["price"] == Decimal("67431.1")
 
 
+async def test_the_suggested_size_is_named_with_its_method_and_taken_by_a_key() -> None:
+    async with console(screen="market") as deck:
+        await deck.press("b")
+        await preview(deck)
+        await deck.until(lambda: "Suggested 0.00296" in deck.words())
+        assert "By fixed percentage, base 2 % of equity." in deck.words()
+        assert deck.link.called("orders.suggest_size")[-1].params == {"instrument": "SIM:BTC/USDT", "side": "buy"}
+        await deck.press("ctrl+t")
+        await preview(deck)
+        assert deck.link.called("orders.preview")[-1].params["quantity"] == Decimal("0.00296")
+        await deck.press("ctrl+b")
+        await preview(deck)
+        assert deck.link.called("orders.suggest_size")[-1].params["side"] == "sell"
+
+
 async def test_the_ladders_cursor_gives_the_price() -> None:
     async with console(screen="market") as deck:
         await deck.press("j", "j", "j")

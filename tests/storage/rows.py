@@ -122,7 +122,7 @@ def balance(**changes: Any) -> t.BalanceSnapshotRow:
 
 def examples(bot_id: UUID, run_id: UUID) -> list[t.Record]:
     """A valid row of every table but bots and runs, which these refer to."""
-    return [*_of_bots(bot_id), *_of_history(bot_id, run_id), *_of_incidents(), *_of_capital(bot_id)]
+    return [*_of_bots(bot_id), *_of_history(bot_id, run_id), *_of_incidents(), *_of_capital(bot_id), *_of_quality()]
 
 
 def _of_bots(bot_id: UUID) -> list[t.Record]:
@@ -256,4 +256,30 @@ def _of_capital(bot_id: UUID) -> list[t.Record]:
             t.BreakerEventRow, kind="drawdown", state="open", cause="c", details={"drawdown": "0.11"}, occurred_at=NOON
         ),
         make(t.EmergencyStopRow, scope="global", cause="c", triggered_by="operator", details={}, occurred_at=NOON),
+    ]
+
+
+def _of_quality() -> list[t.Record]:
+    return [
+        make(
+            t.OrderQualityRow,
+            client_order_id="q1",
+            account="paper",
+            instrument="SIM:BTC/USDT",
+            owner="manual",
+            trade="trade-7",
+            created_ns=NS,
+            ended_ns=0,
+            record={"filled": "1.25"},
+        ),
+        make(
+            t.TradeQualityRow,
+            trade="trade-7",
+            account="paper",
+            instrument="SIM:BTC/USDT",
+            owner="manual",
+            opened_ns=NS,
+            closed_ns=NS,
+            record={"position": "0"},
+        ),
     ]

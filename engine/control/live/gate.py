@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.control.live.consent import Consents, target_of, words_for
+from engine.control.live.stages import Stage, next_check, stage_of
 from engine.errors import AuthenticationError, ValidationError
-from engine.venue_settings import is_loopback
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -18,27 +18,22 @@ if TYPE_CHECKING:
     from engine.model.venue import Capabilities, MarginMode, OrderCommand, Venue
     from engine.venue_settings import VenueSettings
 
-__all__ = ["CLOSED", "ConsentedKeys", "ReadOnlyVenue", "refusal"]
-
-CLOSED = "Live trading opens with the risk department complete"
+__all__ = ["ConsentedKeys", "ReadOnlyVenue", "refusal"]
 
 
-def refusal(venue: VenueSettings) -> str:
-    """Why orders may not go to a venue in live mode as it is set, as a sentence; empty when they may."""
-    if venue.on_loopback:
+def refusal(home: Path, venue: VenueSettings) -> str:
+    """Why no order may go to a venue in live mode as it is set, as a sentence; empty when some may. Reads a small file.
+
+    Args:
+        home: The home folder, which remembers the checks that were passed.
+        venue: The venue as it is set.
+    """
+    if stage_of(home, venue) is not Stage.READ_ONLY:
         return ""
-    elsewhere = sorted(name for name, address in venue.addresses.items() if not is_loopback(address))
-    if not venue.testnet:
-        return (
-            f"{CLOSED}; until then {venue.id} is read only. Trade it on its testnet (venues.{venue.name}.testnet = "
-            f"true) or on paper at its live prices (venues.{venue.name}.mode = 'paper')."
-        )
-    if elsewhere:
-        return (
-            f"{CLOSED}; until then addresses of {venue.id} may only be on this machine. Leave out "
-            f"{', '.join(f'venues.{venue.name}.addresses.{name}' for name in elsewhere)}, so that its testnet is used."
-        )
-    return ""
+    return (
+        f"{venue.id} is read only until its check has passed at {target_of(venue)}: stop the engine, run "
+        f"`{next_check(venue, Stage.READ_ONLY)}` and start it again."
+    )
 
 
 class ConsentedKeys:

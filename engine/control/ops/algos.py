@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.control.live.admission import live_order
-from engine.control.present.algos import needs_range, parent_request, parent_row, plan_of, true_range
+from engine.control.present.algos import PLANNED, needs_range, parent_request, parent_row, plan_of, planned, true_range
 from engine.control.registry import Role, Tier, operation
 from engine.control.requests_algos import AccelerateAlgo, AlgoName, CancelAlgo, ListAlgos, PauseAlgo, StartAlgo
 from engine.execution.algos.plans import whole_request
@@ -24,8 +24,12 @@ async def start(context: Context, request: StartAlgo) -> ParentRow:
     engine.unit(instrument)
     market = engine.hub.market(instrument)
     distance = await true_range(engine, instrument) if needs_range(request) else None
-    plan = plan_of(request, market.instrument, distance)
     wanted = parent_request(engine, request)
+    if request.algorithm in PLANNED:
+        await engine.impact.look(instrument)
+        plan = planned(engine, request, wanted)
+    else:
+        plan = plan_of(request, market.instrument, distance)
     with live_order(context, whole_request(wanted, plan), request.live):
         parent = engine.algos.open(wanted, plan, max_slippage=request.max_slippage)
     return parent_row(engine, parent)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError as PydanticError
 
+from engine.bots.changing import change
 from engine.bots.config import BotConfig
 from engine.control.live.admission import require_armed
 from engine.control.present.bots import bot_row
@@ -73,13 +74,13 @@ async def create(context: Context, request: CreateBot) -> BotRow:
 
 @operation("bots.configure", ConfigureBot, Role.TRADER, mutates=True)
 async def configure(context: Context, request: ConfigureBot) -> BotRow:
-    """Replace a stopped bot's configuration as a whole."""
+    """Replace a bot's configuration as a whole, also while it runs; one that is not acceptable changes nothing."""
     engine = context.need_engine()
     config = await _config(context, request)
     entry = engine.bots.find(request.bot)
     await _bring_market(engine, config)
     before = _configuration(engine, entry)
-    engine.bots.configure(entry, config)
+    await change(engine.bots, engine.ledger, entry, config)
     after = config.model_dump(mode="json")
     changed = [name for name, value in after.items() if before.get(name) != value]
     context.audit_change(

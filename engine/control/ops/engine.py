@@ -62,7 +62,7 @@ async def stop(context: Context, request: StopEngine) -> str:
             await _wait_until_quiet(context, positions=request.positions == "close")
         except ConflictError:
             if request.positions == "cancel_orders":
-                await engine.bots.recover()
+                await engine.bots.recover(handed_over=True)
             raise
     context.request_stop(f"asked by {context.actor}")
     return "The engine is stopping."

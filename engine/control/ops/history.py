@@ -75,7 +75,7 @@ async def fill_history(context: Context, request: HistoryPage) -> FillHistoryVie
             if request.instrument is not None:
                 query = query.equal(instrument=request.instrument)
             page = await table.page(query, number=request.page, size=request.size)
-        rows = tuple(_fill(row, name) for row in page.items)
+        rows = tuple(fill_of(row, name) for row in page.items)
         return FillHistoryView(rows=rows, page=page.number, pages=page.pages, total=page.total)
 
     return await context.need_reports().run(work)
@@ -155,7 +155,8 @@ def _order(row: OrderHistoryRow, name: Callable[[str], str]) -> OrderRow:
     )
 
 
-def _fill(row: FillHistoryRow, name: Callable[[str], str]) -> FillRow:
+def fill_of(row: FillHistoryRow, name: Callable[[str], str]) -> FillRow:
+    """An execution out of the report database; `name` gives an owner's name."""
     return FillRow(
         seq=0,
         ts=row.ts_ns,

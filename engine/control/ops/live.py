@@ -112,7 +112,7 @@ async def _view(context: Context) -> LiveView:
                     words=words_for(venue.id, account),
                     currency=Currency(venue.valued_in),
                     consented=await asyncio.to_thread(consents.holds, venue, account),
-                    refused=refusal(venue),
+                    refused=await asyncio.to_thread(refusal, context.home, venue),
                 )
             )
     armed = tuple(

@@ -11,6 +11,7 @@ from engine.control.live.admission import live_change, live_order
 from engine.control.present.listing import listed
 from engine.control.present.orders import fill_row, order_row, preview, to_request
 from engine.control.present.portfolio import balance_rows, overview, position_rows
+from engine.control.present.sizes import suggestion
 from engine.control.registry import Role, Tier, operation
 from engine.control.requests import (
     CancelAll,
@@ -23,8 +24,10 @@ from engine.control.requests import (
     PlaceOrder,
     PreviewOrder,
     ReplaceOrder,
+    SuggestSize,
 )
 from engine.control.requests_listing import ListPositions, ListRows
+from engine.control.slippage import bounded
 from engine.control.views import EquityPoint
 from engine.errors import ConflictError, ValidationError
 from engine.model.ids import MANUAL, ClientOrderId, InstrumentId, Owner
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
     from engine.control.context import Context
     from engine.control.views import BalanceRow, FillRow, OrderPreview, OrderRow, PortfolioOverview, PositionRow
+    from engine.control.views_orders import SizeSuggestion
     from engine.model.ids import AccountId
     from engine.model.order import Order
 
@@ -50,6 +54,12 @@ async def preview_order(context: Context, request: PreviewOrder) -> OrderPreview
     return preview(context.need_engine(), request)
 
 
+@operation("orders.suggest_size", SuggestSize)
+async def suggest_size(context: Context, request: SuggestSize) -> SizeSuggestion:
+    """The size of an entry by the method of the limits, as a bot's would be, capped by every limit."""
+    return suggestion(context.need_engine(), request)
+
+
 @operation("orders.place", PlaceOrder, Role.TRADER, mutates=True, tier=Tier.CONFIRM)
 async def place(context: Context, request: PlaceOrder) -> OrderRow:
     """Place an order by hand, through the same gate as every other."""
@@ -57,6 +67,8 @@ async def place(context: Context, request: PlaceOrder) -> OrderRow:
     engine.unit(InstrumentId(request.instrument))
     engine.hub.market(InstrumentId(request.instrument))
     wanted = to_request(engine, request, request.quantity, request.reason)
+    if request.max_slippage is not None:
+        wanted = bounded(engine, wanted, request.max_slippage)
     with live_order(context, wanted, request.live):
         order = engine.desk.submit(wanted)
     return order_row(engine, order)

@@ -307,6 +307,14 @@ TOLD: dict[type[Any], Callable[[EngineState, Any], Words | None]] = {
     ev.ParentAccelerated: lambda s, e: _parent(f"Algorithm at {e.pace}% of its pace")(s, e),
     ev.ParentCancelRequested: _parent("Algorithm is ending"),
     ev.ParentEnded: _parent_ended,
+    ev.PoorExecution: lambda s, e: (
+        WARNING,
+        f"Poor execution: {e.subject} was {e.slippage:.2%} worse than {_n(e.price)}, {_n(e.cost)} {e.currency}",
+        _who(s, e.owner),
+        e.instrument,
+    ),
+    ev.LimitBreached: lambda _s, e: (WARNING, f"Limit exceeded: {e.reason}", "", ""),
+    ev.LimitHealed: lambda _s, e: (GOOD, f"Limit kept again: {e.reason}", "", ""),
     ev.LimitsChanged: lambda _s, e: (INFO, f"Risk limits changed by {e.actor}", "", ""),
 }
 """How each fact worth telling is said; what is missing (marks, memories, amendments) is not told."""

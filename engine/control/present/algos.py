@@ -10,7 +10,8 @@ import numpy as np
 from engine.control.present.orders import owner_name, plain
 from engine.control.views_algos import ParentRow
 from engine.errors import ConflictError, ValidationError
-from engine.execution.algos.plans import even_slices
+from engine.execution.algos.planner import SCHEDULES, Wish
+from engine.execution.selection import Algorithm
 from engine.model.algos import (
     BracketPlan,
     IcebergPlan,
@@ -36,11 +37,14 @@ if TYPE_CHECKING:
     from engine.model.algos import Parent
     from engine.model.instrument import Instrument
 
-__all__ = ["needs_range", "parent_row", "parent_request", "plan_of", "true_range"]
+__all__ = ["PLANNED", "needs_range", "parent_row", "parent_request", "plan_of", "planned", "true_range"]
 
 NS_PER_S = 1_000_000_000
 DISPLAYED = Decimal("0.1")
 PARTICIPATION = Decimal("0.1")
+AUTO = "auto"
+PLANNED = (AUTO, *map(str, SCHEDULES))
+"""Algorithms whose plan follows from the market: volume and volatility are looked at first."""
 ATR_BARS, ATR_TIMEFRAME = 14, "1h"
 
 
@@ -86,6 +90,30 @@ async def true_range(engine: Engine, instrument: InstrumentId) -> Decimal:
     return Decimal(repr(float(np.mean(np.maximum(high, before) - np.minimum(low, before)))))
 
 
+def planned(engine: Engine, asked: StartAlgo, request: OrderRequest) -> Plan:
+    """The plan of a request for a schedule, or for what fits it best.
+
+    Raises:
+        ConflictError: Too little is known of the market for it.
+        ValidationError: Its window is not possible.
+    """
+    if asked.algorithm == AUTO:
+        return engine.planner.automatic(request, asked.urgency, asked.price).plan
+    algorithm = Algorithm(asked.algorithm)
+    cap = PARTICIPATION if algorithm is Algorithm.VWAP else None
+    wish = Wish(
+        algorithm=algorithm,
+        duration_ns=int(asked.duration_s * NS_PER_S),
+        slices=asked.slices,
+        urgency=asked.urgency,
+        jitter=asked.jitter,
+        participation=asked.participation or cap,
+        passive=asked.passive,
+        price=asked.price,
+    )
+    return engine.planner.schedule(wish, request)
+
+
 def plan_of(asked: StartAlgo, instrument: Instrument, true_range: Decimal | None = None) -> Plan:
     """The plan of a request.
 
@@ -103,15 +131,6 @@ def plan_of(asked: StartAlgo, instrument: Instrument, true_range: Decimal | None
                 post_only=asked.post_only,
                 every_ns=every_ns,
                 steps=asked.steps,
-            )
-        case "twap":
-            return SchedulePlan(
-                name=asked.algorithm,
-                slices=even_slices(int(asked.duration_s * NS_PER_S), asked.slices),
-                jitter=asked.jitter,
-                participation=asked.participation,
-                passive=asked.passive,
-                price=asked.price,
             )
         case "pov":
             return ParticipationPlan(rate=asked.participation or PARTICIPATION, every_ns=every_ns, price=asked.price)
@@ -131,6 +150,8 @@ def plan_of(asked: StartAlgo, instrument: Instrument, true_range: Decimal | None
                 target=asked.target_price,
                 trail=_trail(asked, instrument, true_range),
             )
+        case _:
+            raise ValidationError(f"{asked.algorithm} is planned with its market.")
 
 
 def _need_trail(asked: StartAlgo, instrument: Instrument, true_range: Decimal | None) -> Trail:

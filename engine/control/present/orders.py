@@ -10,6 +10,7 @@ from engine.control.present.derivatives import standing_after
 from engine.control.views import FillRow, OrderPreview, OrderRow
 from engine.errors import ValidationError
 from engine.execution.emulation import is_held
+from engine.execution.selection import choose
 from engine.model.decimals import ONE, ZERO
 from engine.model.ids import MANUAL, InstrumentId, Owner
 from engine.model.instrument import CASH_KINDS, InstrumentKind
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from engine.control.requests import PreviewOrder
     from engine.engine import Engine
     from engine.events import OrderFilled
+    from engine.model.impact import ImpactEstimate
     from engine.model.instrument import Instrument
     from engine.model.market import BookView
     from engine.model.order import Order
@@ -131,6 +133,8 @@ def preview(engine: Engine, asked: PreviewOrder) -> OrderPreview:
     request = to_request(engine, asked, quantity, "preview")
     verdict = engine.desk.judge(request)
     price, slippage = _likely_price(request, instrument, market.book, quote)
+    engine.impact.look_soon(instrument.id)
+    impact = engine.impact.of_request(request)
     notional = fee = total = None
     if price is not None:
         rules = instrument.current_rules
@@ -156,8 +160,19 @@ def preview(engine: Engine, asked: PreviewOrder) -> OrderPreview:
         passed=verdict.passed,
         refusals=verdict.refusals,
         sentence=_sentence(request, instrument),
+        impact=impact,
+        advice=_advice(impact),
         **_derivative(engine, request, instrument, price),
     )
+
+
+def _advice(impact: ImpactEstimate | None) -> str:
+    """How an order with a large impact would better be traded."""
+    choice = choose(impact) if impact is not None else None
+    if choice is None or not choice.duration_ns:
+        return ""
+    way = str(choice.algorithm).replace("_", " ")
+    return f"Better over {choice.duration_ns / 60e9:.0f} min by {way}."
 
 
 def _derivative(

@@ -11,9 +11,9 @@ from engine.control.views import LimitRow, RiskView
 from engine.control.views_guards import BreakerRow, LockRow, RecoveryStepRow
 from engine.model.faults import BreakerState
 from engine.model.places import place_name
+from engine.model.risk import BREAKER_FIELDS
 from engine.risk.reductions import WEEKLY
 from engine.risk.scopes import Scope
-from engine.risk.uses import BREAKER_FIELDS, LimitUse
 from engine.state import ENGINE_SCOPE
 
 if TYPE_CHECKING:
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from engine.resilience.breaker import BreakerStanding as CircuitStanding
     from engine.resilience.settings import BreakerSettings
     from engine.risk.breakers import BreakerStanding
+    from engine.risk.uses import LimitUse
 
 __all__ = ["lock_rows", "recovery_rows", "risk_view"]
 
-OF_ACCOUNTS = frozenset({"max_position_size_pct", *BREAKER_FIELDS.values()})
+OF_ACCOUNTS = frozenset({"max_position_size_pct", "max_account_exposure", *BREAKER_FIELDS.values()})
 """Limits of which each account has its own use; that of the others is the engine's."""
 _ORDER = ("low", "medium", "high", "critical")
 

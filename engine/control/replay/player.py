@@ -60,6 +60,8 @@ KINDS: dict[str, tuple[str, ...]] = {
         "OrderRefused",
         "LockPlaced",
         "LockEnded",
+        "LimitBreached",
+        "LimitHealed",
     ),
     "operators": ("OperatorActed",),
     "sessions": ("EngineStarted", "EngineStopped"),

@@ -12,7 +12,6 @@ from engine.clock import SystemClock
 from engine.config import load_settings
 from engine.control.home_venues import exchange_adapter
 from engine.control.live.consent import Consents, target_of, words_for
-from engine.control.live.gate import refusal
 from engine.control.lock import EngineLock
 from engine.control.vault import Vault
 from engine.control.venue_check.report import CheckReport, write_report
@@ -88,14 +87,11 @@ def planned(settings: Settings, wanted: Wanted) -> Plan:
             f"the adapters {', '.join(name for name in KINDS if name != 'ccxt')} can be checked without settings."
         )
     account = _account(venue, wanted.account)
-    if wanted.trade:
-        if account is None:
-            raise ValidationError(
-                f"{venue.id} is on paper in the settings: no order can be placed. Set venues.{venue.name}.mode = 'live'"
-                " and add its key, or check without --trade."
-            )
-        if closed := refusal(venue):
-            raise ValidationError(closed, error_code="read_only")
+    if wanted.trade and account is None:
+        raise ValidationError(
+            f"{venue.id} is on paper in the settings: no order can be placed. Set venues.{venue.name}.mode = 'live' and"
+            " add its key, or check without --trade."
+        )
     # Prices on paper are the real ones, whatever the settings say of a testnet.
     reached = venue if account is not None else venue.model_copy(update={"testnet": False})
     return Plan(

@@ -17,7 +17,7 @@ from engine.model.risk import Quote
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Action", "Amend", "Cancel", "End", "Place", "View"]
+__all__ = ["Action", "Amend", "Cancel", "End", "Place", "View", "Wait", "worst_price"]
 
 _UNANSWERED = frozenset({OrderStatus.PENDING, OrderStatus.SUBMITTED, OrderStatus.UNKNOWN})
 
@@ -59,7 +59,24 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-Action = Place | Amend | Cancel | End
+class Wait(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing now, though something is due."""
+
+    why: str
+
+
+Action = Place | Amend | Cancel | End | Wait
+
+
+def worst_price(parent: Parent) -> Decimal | None:
+    """The worst price at which a parent order may trade: its plan's own or that of its slippage limit; None for any."""
+    own: Decimal | None = getattr(parent.plan, "price", None)
+    if parent.max_slippage is None or parent.arrival is None:
+        return own
+    slipped = parent.arrival * (ONE + parent.side.sign * parent.max_slippage)
+    if own is None:
+        return slipped
+    return min(own, slipped) if parent.side is OrderSide.BUY else max(own, slipped)
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +98,12 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """Why nothing may be entered now, as a sentence; empty when it may. What protects goes on."""
     refusals: int = 0
     """Its last orders that the risk gate refused."""
+    offset: Decimal = ZERO
+    """Spreads by which a slice rests away from the own side's best price; below 0 towards the other side's."""
+    visible: Decimal | None = None
+    """What can be seen in the book to be taken at no worse than its worst price; None where that is not known."""
+    sigma: float | None = None
+    """Volatility of the last minutes, as that of a day; None while it is not known."""
 
     # --- children ----------------------------------------------------------------------------------------------------
 
@@ -159,6 +182,27 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
             held -= parent.fees.get(instrument.base, ZERO)
         return instrument.floor_quantity(max(held, ZERO))
 
+    # --- conditions --------------------------------------------------------------------------------------------------
+
+    @property
+    def spread(self) -> float | None:
+        """Distance between the best prices as a fraction of the price; None without both."""
+        quote = self.quote
+        return None if quote is None else _spread(quote.bid, quote.ask)
+
+    @property
+    def usual_spread(self) -> float | None:
+        """The same when the parent order was decided."""
+        return _spread(self.parent.decision.best_bid, self.parent.decision.best_ask)
+
+    @property
+    def restlessness(self) -> float | None:
+        """Volatility of the last minutes as a multiple of what it was taken to be; None where either is not known."""
+        told = self.parent.decision.impact
+        if self.sigma is None or told is None or not told.sigma:
+            return None
+        return self.sigma / told.sigma
+
     # --- prices ------------------------------------------------------------------------------------------------------
 
     def best(self, side: OrderSide) -> Decimal | None:
@@ -182,3 +226,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         next_price = self.best(parent.side.opposite)
         if next_price is not None:
             yield next_price
+
+
+def _spread(bid: Decimal | None, ask: Decimal | None) -> float | None:
+    return None if bid is None or ask is None else float((ask - bid) / (ask + bid) * 2)

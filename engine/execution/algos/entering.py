@@ -10,20 +10,24 @@ import hashlib
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from engine.execution.algos.contract import Action, Amend, Cancel, Place
+from engine.execution.algos.contract import Action, Amend, Cancel, Place, Wait, worst_price
+from engine.execution.selection import RESTLESS, affordable_part, should_wait
 from engine.model.algos import LimitMode
 from engine.model.decimals import ONE, ZERO
 from engine.model.order import OrderSide, OrderType
-from engine.model.schedule import quantity_due
+from engine.model.schedule import Slice, quantity_due
 
 if TYPE_CHECKING:
     from engine.execution.algos.contract import View
     from engine.model.algos import IcebergPlan, LimitPlan, MarketPlan, ParticipationPlan, SchedulePlan
-    from engine.model.order import Order
 
 __all__ = ["iceberg", "limit", "market", "participation", "schedule", "spread_of_seed"]
 
 _SEEDS = 1 << 32
+CAPPED_EVERY_NS = 5_000_000_000
+"""Nanoseconds between two orders that a cap on participation keeps small."""
+NEUTRAL = 0.5
+"""Urgency at which volatility changes nothing."""
 
 
 def spread_of_seed(seed: str) -> Decimal:
@@ -33,9 +37,10 @@ def spread_of_seed(seed: str) -> Decimal:
 
 
 def market(view: View, _plan: MarketPlan) -> list[Action]:
-    """Everything that is left, at once."""
-    quantity = ZERO if view.entries else view.sized(view.room)
-    return [Place(type=OrderType.MARKET, quantity=quantity, why="market")] if quantity else []
+    """Everything that is left, at once, at no worse than its slippage limit."""
+    if view.entries:
+        return _left_behind(view)
+    return _order(view, view.sized(view.room), "market")
 
 
 # --- limit -----------------------------------------------------------------------------------------------------------
@@ -67,7 +72,7 @@ def _limit_price(view: View, plan: LimitPlan) -> Decimal | None:
     if plan.mode is LimitMode.CHASE:
         step = min(view.parent.elapsed_ns(view.now) // plan.every_ns, plan.steps)
         price = own + (other - own) * step / plan.steps
-    price = _bounded(side, price, plan.price)
+    price = _bounded(side, price, worst_price(view.parent))
     if plan.post_only:
         tick = instrument.current_rules.price_tick
         price = _bounded(side, price, other - side.sign * tick)
@@ -85,33 +90,78 @@ def _bounded(side: OrderSide, price: Decimal, worst: Decimal | None) -> Decimal:
 
 
 def schedule(view: View, plan: SchedulePlan) -> list[Action]:
-    """What is due and not executed; a slice that rested and was not executed is taken when the next one is due."""
+    """What is due and not executed; a slice that rested and was not executed is taken when the next one is due.
+
+    The slice that is due last may wait for a better market until the next one is due, and one that is not due yet may
+    be brought forward: never by more than one slice.
+    """
     parent, elapsed = view.parent, view.parent.elapsed_ns(view.now)
+    begun = [step for step in plan.slices if step.offset_ns <= elapsed]
     due = quantity_due(plan.slices, elapsed, parent.quantity)
+    late = _late(view, plan, elapsed, begun, due)
     cap = None if plan.participation is None else max(view.allowance(plan.participation), ZERO)
     if plan.passive:
-        return _passively(view, plan, elapsed, due, cap)
+        return _passively(view, plan, len(begun), due, late, cap)
     if view.entries:
-        return _left_behind(view.entries, plan.price)
-    return _take(view, due - parent.executed, plan.price, cap)
+        return _left_behind(view)
+    if cap is not None and cap < due - parent.executed and _just_placed(view, CAPPED_EVERY_NS):
+        return []
+    if _hurries(view, plan) and begun and len(begun) < len(plan.slices):
+        due = quantity_due(plan.slices, plan.slices[len(begun)].offset_ns, parent.quantity)
+    elif due > parent.executed and late < view.least and (why := _waits(view, plan)):
+        return [Wait(why=why)]
+    return _take(view, due - parent.executed, cap)
 
 
-def _passively(view: View, plan: SchedulePlan, elapsed: int, due: Decimal, cap: Decimal | None) -> list[Action]:
+def _late(view: View, plan: SchedulePlan, elapsed: int, begun: list[Slice], due: Decimal) -> Decimal:
+    """What was due before the slice that is due last, and once that one is over, everything that is due."""
+    executed = view.parent.executed
+    if not begun:
+        return ZERO
+    over = len(begun) == len(plan.slices) and elapsed - begun[-1].offset_ns >= _length(plan)
+    return (
+        due - executed if over else quantity_due(plan.slices, begun[-1].offset_ns - 1, view.parent.quantity) - executed
+    )
+
+
+def _waits(view: View, plan: SchedulePlan) -> str:
+    """Why a slice that is not late had better wait; empty when it had not."""
+    if view.spread is not None and view.usual_spread is not None and should_wait(view.spread, view.usual_spread):
+        return f"its slice waits: the spread of {view.spread:.3%} is wide"
+    restless = view.restlessness
+    if restless is not None and restless > RESTLESS and plan.urgency < NEUTRAL:
+        return f"its slice waits: the market moves {restless:.1f} times as much as usual"
+    return ""
+
+
+def _hurries(view: View, plan: SchedulePlan) -> bool:
+    """Whether waiting has become so risky that the next slice is brought forward."""
+    restless = view.restlessness
+    return restless is not None and restless > RESTLESS and plan.urgency > NEUTRAL
+
+
+def _passively(
+    view: View, plan: SchedulePlan, number: int, due: Decimal, late: Decimal, cap: Decimal | None
+) -> list[Action]:
     side, executed = view.parent.side, view.parent.executed
-    # The slice that is due last may rest until the next one is; what was due before is late.
-    begun = [step.offset_ns for step in plan.slices if step.offset_ns <= elapsed]
-    late = ZERO if not begun else quantity_due(plan.slices, begun[-1] - 1, view.parent.quantity) - executed
-    over = len(begun) == len(plan.slices) and elapsed - begun[-1] >= _length(plan)
-    late = due - executed if over else late
     if view.entries:
         return [Cancel(client_id=order.client_id, why="its slice is over") for order in view.entries if late > ZERO]
     if late > ZERO:
-        return _take(view, late, plan.price, cap)
-    price, quantity = view.best(side), view.sized(due - executed, cap) if due > executed else ZERO
+        return _take(view, late, cap)
+    price, quantity = _resting(view), view.sized(due - executed, cap) if due > executed else ZERO
     if price is None or not quantity:
         return []
-    price = view.instrument.round_price(_bounded(side, price, plan.price), up=side is OrderSide.SELL)
-    return [Place(type=OrderType.LIMIT, quantity=quantity, price=price, why=f"{plan.name} slice {len(begun)}")]
+    price = view.instrument.round_price(_bounded(side, price, worst_price(view.parent)), up=side is OrderSide.SELL)
+    return [Place(type=OrderType.LIMIT, quantity=quantity, price=price, why=f"{plan.name} slice {number}")]
+
+
+def _resting(view: View) -> Decimal | None:
+    """Where a slice rests: as far from the own side's best price as lets enough of them be executed in time."""
+    side = view.parent.side
+    own, other = view.best(side), view.best(side.opposite)
+    if own is None or other is None or not view.offset:
+        return own
+    return own - view.offset * (other - own)
 
 
 def _length(plan: SchedulePlan) -> int:
@@ -120,36 +170,49 @@ def _length(plan: SchedulePlan) -> int:
     return offsets[-1] - offsets[-2] if len(offsets) > 1 else 0
 
 
-def _take(view: View, wanted: Decimal, worst: Decimal | None, cap: Decimal | None) -> list[Action]:
-    """Take a quantity from the book, at no worse than a price."""
+def _take(view: View, wanted: Decimal, cap: Decimal | None) -> list[Action]:
+    """Take a quantity from the book, at no worse than the worst price, and not all of what is visible there."""
     if wanted <= ZERO:
         return []
-    quantity = view.sized(wanted, cap)
+    if view.visible is not None:
+        shown = affordable_part(view.visible, view.least)
+        cap = shown if cap is None else min(cap, shown)
+    return _order(view, view.sized(wanted, cap), "slice")
+
+
+def _order(view: View, quantity: Decimal, why: str) -> list[Action]:
+    """An order that takes now: at the market, or as a limit order at the worst price."""
     if not quantity:
         return []
+    worst = worst_price(view.parent)
     if worst is None:
-        return [Place(type=OrderType.MARKET, quantity=quantity, why="slice")]
+        return [Place(type=OrderType.MARKET, quantity=quantity, why=why)]
     side, other = view.parent.side, view.best(view.parent.side.opposite)
     if other is None or side.sign * (other - worst) > ZERO:
         return []
-    return [Place(type=OrderType.LIMIT, quantity=quantity, price=worst, why="slice")]
+    price = view.instrument.round_price(worst, up=side is OrderSide.SELL)
+    return [Place(type=OrderType.LIMIT, quantity=quantity, price=price, why=why)]
 
 
-def _left_behind(entries: list[Order], worst: Decimal | None) -> list[Action]:
+def _left_behind(view: View) -> list[Action]:
     """A limit order that was to be executed at once and still works has lost the book it was meant for."""
-    if worst is None:
+    if worst_price(view.parent) is None:
         return []
-    return [Cancel(client_id=order.client_id, why="its price is gone") for order in entries]
+    return [Cancel(client_id=order.client_id, why="its price is gone") for order in view.entries]
+
+
+def _just_placed(view: View, every_ns: int) -> bool:
+    return bool(view.parent.placed) and view.now - view.parent.last_placed < every_ns
 
 
 def participation(view: View, plan: ParticipationPlan) -> list[Action]:
     """A share of what was traded since the last order."""
     if view.entries:
-        return _left_behind(view.entries, plan.price)
-    if view.parent.placed and view.now - view.parent.last_placed < plan.every_ns:
+        return _left_behind(view)
+    if _just_placed(view, plan.every_ns):
         return []
     allowance = view.allowance(plan.rate)
-    return _take(view, allowance, plan.price, max(allowance, ZERO))
+    return _take(view, allowance, max(allowance, ZERO))
 
 
 def iceberg(view: View, plan: IcebergPlan) -> list[Action]:

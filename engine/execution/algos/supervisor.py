@@ -21,25 +21,27 @@ from engine.errors import (
     QuarterdeckError,
     SlippageError,
 )
-from engine.execution.algos.contract import Amend, Cancel, End, Place, View
+from engine.execution.algos.contract import Amend, Cancel, End, Place, View, Wait, worst_price
 from engine.execution.algos.machine import SLIPPED, decide, pause_ns
 from engine.execution.algos.plans import fitted_plan, whole_request
+from engine.execution.algos.weather import Weather
 from engine.logs import get_logger
-from engine.model.algos import ParentStatus, TrailingPlan, plan_name
+from engine.model.algos import ParentStatus, ParticipationPlan, SchedulePlan, TrailingPlan, plan_name
 from engine.model.decimals import ZERO
 from engine.model.ids import ClientOrderId, ParentId
-from engine.model.order import OrderRequest
+from engine.model.order import OrderRequest, OrderType
 from engine.model.risk import RefusalCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine.execution.algos.contract import Action
+    from engine.execution.algos.offsets import Offsets
     from engine.execution.desk import Desk
     from engine.ledger import Ledger
     from engine.model.algos import Parent, Plan
     from engine.model.ids import InstrumentId, Owner
-    from engine.model.order import Order
+    from engine.model.order import Order, OrderSide
     from engine.model.risk import Quotes
 
 __all__ = ["Algos", "Standing", "Tape"]
@@ -57,6 +59,9 @@ class Tape(Protocol):
 
     def volume(self, instrument: InstrumentId) -> Decimal:
         """Everything that this process has heard to be traded of an instrument, in its own units; never falls."""
+
+    def depth(self, instrument: InstrumentId, side: OrderSide, worst: Decimal | None) -> Decimal | None:
+        """Quantity that an order of a side could take at no worse than a price; None where that is not known."""
 
 
 class Standing(NamedTuple):
@@ -80,6 +85,7 @@ class _Watch(msgspec.Struct):
     """UTC nanoseconds; nothing is submitted earlier, after a refusal."""
     words: str = ""
     """Why nothing happens at present."""
+    weather: Weather = msgspec.field(default_factory=Weather)
 
 
 class Algos:
@@ -93,6 +99,7 @@ class Algos:
         standing: Whether a parent may act now.
         can_amend: Whether an order is changed in place where it works.
         on_stop: Hears of the error of a parent that stopped itself.
+        offsets: How far from the market slices rest; None for at the best price.
     """
 
     def __init__(
@@ -105,6 +112,7 @@ class Algos:
         standing: Callable[[Parent, int], Standing] = lambda parent, now: Standing(),
         can_amend: Callable[[Order], bool] = lambda order: True,
         on_stop: Callable[[Parent, QuarterdeckError], None] = lambda parent, error: None,
+        offsets: Offsets | None = None,
     ) -> None:
         self._ledger = ledger
         self._desk = desk
@@ -113,6 +121,7 @@ class Algos:
         self._standing = standing
         self._can_amend = can_amend
         self._on_stop = on_stop
+        self.offsets = offsets
         self._watched: dict[ParentId, _Watch] = {}
         self._asked: set[ClientOrderId] = set()
         """Orders of which this very object is asking for the end."""
@@ -146,7 +155,14 @@ class Algos:
         plan = fitted_plan(plan, request, ledger.state.instruments[request.instrument], quote, seed=parent_id)
         decision = request.decision
         if quote is not None:
-            decision = msgspec.structs.replace(decision, best_bid=quote.bid, best_ask=quote.ask, mark=quote.mark)
+            at_once = msgspec.structs.replace(request, type=OrderType.MARKET, price=None, stop_price=None)
+            decision = msgspec.structs.replace(
+                decision,
+                best_bid=quote.bid,
+                best_ask=quote.ask,
+                mark=quote.mark,
+                impact=self._desk.estimate(at_once),
+            )
         ledger.record(
             ev.ParentOpened(
                 parent=parent_id,
@@ -282,6 +298,11 @@ class Algos:
         """A parent and its market at one moment."""
         watch, state = self._watch(parent), self._ledger.state
         quote = self._quotes.quote(parent.instrument)
+        if quote is not None and quote.mark is not None:
+            watch.weather.look(now, float(quote.mark))
+        visible = None
+        if isinstance(parent.plan, SchedulePlan | ParticipationPlan):
+            visible = self._tape.depth(parent.instrument, parent.side, worst_price(parent))
         return View(
             parent=parent,
             children=tuple(state.children(parent.id)),
@@ -292,6 +313,9 @@ class Algos:
             before=watch.before,
             blocked=blocked,
             refusals=watch.refusals,
+            offset=ZERO if self.offsets is None else self.offsets.of(parent.instrument),
+            visible=visible,
+            sigma=watch.weather.sigma,
         )
 
     def _watch(self, parent: Parent) -> _Watch:
@@ -316,6 +340,8 @@ class Algos:
                     self._cancel(order, action.why)
             case End():
                 self._end(parent, action)
+            case Wait():
+                watch.words = action.why
 
     def _place(self, parent: Parent, watch: _Watch, place: Place, now: int) -> None:
         state = self._ledger.state
@@ -334,7 +360,8 @@ class Algos:
             post_only=place.post_only,
             reduce_only=parent.reduce_only or place.exits,
             oco_group=place.oco_group,
-            decision=msgspec.structs.replace(parent.decision, reason=f"{place.why} ({parent.id})"),
+            # Each order has an estimate of its own; that of the whole stays with the parent.
+            decision=msgspec.structs.replace(parent.decision, reason=f"{place.why} ({parent.id})", impact=None),
             parent=parent.id,
         )
         try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.errors import ExchangeBannedError, ExchangeConnectionError, ExchangeRateLimitError, ValidationError
+from engine.model.requester import REQUESTER
 from engine.venues.limits.rules import Limit, Meter, Reading
 from engine.venues.limits.window import NEVER, NS, Spent, Window
 from engine.venues.native.request import Priority
@@ -34,8 +35,13 @@ PACED = frozenset({Priority.QUERY, Priority.DATA})
 """Priorities that are spaced out evenly once half of their part went in one burst."""
 PACED_FROM_S = 10.0
 """Shorter stretches are not worth spacing out."""
+TURN = 2520
+"""Length of a turn of the least weight; divided by every weight from 1 to 10 without a rest."""
 WINDOWS = 4096
 """Counts of a lane above which those that hold nothing are forgotten."""
+
+
+_Group = tuple[tuple[int, str] | int, ...]
 
 
 class LaneCarried(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +94,7 @@ class Pass:
 class _Waiting:
     """A request in the line."""
 
-    __slots__ = ("deadline", "future", "group", "number", "priority", "wants")
+    __slots__ = ("deadline", "future", "group", "number", "priority", "turn", "wants")
 
     def __init__(
         self,
@@ -97,14 +103,22 @@ class _Waiting:
         wants: list[tuple[Window, float]],
         deadline: int,
         future: asyncio.Future[Pass],
+        owner: str,
+        turn: int,
     ) -> None:
+        self.turn = turn
+        """Where it stands among equals: see `Lane._turn`."""
         self.number = number
         self.priority = priority
         self.wants = wants
         self.deadline = deadline
         self.future = future
-        self.group = (int(priority), *(id(window) for window, _ in wants))
+        self.group: _Group = ((int(priority), owner), *(id(window) for window, _ in wants))
         """Requests of one group want the same things as urgently, so the first of them speaks for all."""
+
+
+def _place(waiting: _Waiting) -> tuple[Priority, int, int, _Waiting]:
+    return waiting.priority, waiting.turn, waiting.number, waiting
 
 
 class Host:
@@ -129,9 +143,12 @@ class Lane:
         self._limits: dict[str, Limit] = {}
         self._by_unit: dict[str, list[Limit]] = {}
         self._windows: dict[tuple[str, ...], Window] = {}
-        self._line: dict[tuple[int, ...], deque[_Waiting]] = {}
+        self._line: dict[_Group, deque[_Waiting]] = {}
         self._deadlines: list[tuple[int, int, _Waiting]] = []
         self._count = 0
+        self._turns: dict[str, int] = {}
+        """Last turn of every owner that has somebody in the line."""
+        self._turn_now = 0
         self._timer: asyncio.Task[None] | None = None
         self._timer_at = NEVER
         self._closed = False
@@ -167,6 +184,8 @@ class Lane:
     ) -> Pass:
         """Wait until a request may leave; the more urgent go first, and equals in the order they came.
 
+        Of several owners' orders those with the same weight take turns, one with twice the weight has two turns.
+
         Cancelling takes the request out of the line and costs nothing.
 
         Args:
@@ -200,7 +219,8 @@ class Lane:
             raise self._no_room(ready - now)
         self._count += 1
         future: asyncio.Future[Pass] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(self._count, priority, wants, deadline, future)
+        owner, turn = self._turn(priority)
+        waiting = _Waiting(self._count, priority, wants, deadline, future, owner, turn)
         self._line.setdefault(waiting.group, deque()).append(waiting)
         if deadline < NEVER:
             heappush(self._deadlines, (deadline, waiting.number, waiting))
@@ -213,6 +233,19 @@ class Lane:
             else:
                 self.pump()
             raise
+
+    def _turn(self, priority: Priority) -> tuple[str, int]:
+        """Whose request this is and when its turn comes.
+
+        Start-time fair queueing: an owner's requests follow one another at a distance of one over its weight, from
+        where the line stands now (Goyal, Vin, Cheng 1996).
+        """
+        requester = REQUESTER.get()
+        if requester is None or priority is not Priority.ORDER:
+            return "", self._turn_now
+        turn = max(self._turn_now, self._turns.get(requester.owner, 0))
+        self._turns[requester.owner] = turn + TURN // max(requester.weight, 1)
+        return requester.owner, turn
 
     def _wants(self, cost: Mapping[str, float], scope: Mapping[str, str], now: int) -> list[tuple[Window, float]]:
         wants = []
@@ -275,10 +308,10 @@ class Lane:
         self._end_late(now)
         wake = self._deadlines[0][0] if self._deadlines else NEVER
         claimed: set[int] = set()
-        heads = [(head.priority, head.number, head) for group in tuple(self._line) if (head := self._head(group))]
+        heads = [_place(head) for group in tuple(self._line) if (head := self._head(group))]
         heapify(heads)
         while heads:
-            _, _, waiting = heappop(heads)
+            *_, waiting = heappop(heads)
             # Nobody takes from a limit that somebody before him waits for, however little he wants.
             if not claimed.isdisjoint(waiting.group[1:]):
                 continue
@@ -287,12 +320,15 @@ class Lane:
                 wake = min(wake, ready)
                 claimed.update(self._lacking(waiting, now))
                 continue
+            self._turn_now = max(self._turn_now, waiting.turn)
             waiting.future.set_result(self._grant(waiting.wants, waiting.priority, now))
             if following := self._head(waiting.group):
-                heappush(heads, (following.priority, following.number, following))
+                heappush(heads, _place(following))
+        if not self._line:
+            self._turns.clear()
         self._wake_at(wake if self._line else NEVER, now)
 
-    def _head(self, group: tuple[int, ...]) -> _Waiting | None:
+    def _head(self, group: _Group) -> _Waiting | None:
         """The first of a group that still waits."""
         line = self._line[group]
         while line and line[0].future.done():

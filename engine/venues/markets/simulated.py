@@ -25,7 +25,7 @@ from engine.venues.markets.sim_history import SavedMinutes, SimulatedHistory
 from engine.venues.markets.sim_impact import ImpactModel
 from engine.venues.markets.sim_pair import PairState, SimulatedPair
 from engine.venues.markets.sim_path import FairPath
-from engine.venues.markets.sim_profile import ASSETS, PAIRS, SimulatedSettings, make_instrument
+from engine.venues.markets.sim_profile import ASSETS, PAIRS, PairProfile, SimulatedSettings, make_instrument
 
 if TYPE_CHECKING:
     from engine.model.candle import Candle
@@ -72,17 +72,19 @@ class SimulatedMarket:
     Args:
         settings: Seed, rate and volatility.
         start: UTC nanoseconds at which it begins; a market that is restored keeps its own beginning.
+        pairs: The instruments; fewer of them cost less time.
     """
 
-    def __init__(self, settings: SimulatedSettings, start: int) -> None:
+    def __init__(self, settings: SimulatedSettings, start: int, pairs: tuple[PairProfile, ...] = PAIRS) -> None:
         self.settings = settings
+        self._profiles = pairs
         # Fair prices have their own stream, so that the trader's impact on books leaves them as they would have been.
         self._rng = random.Random(f"{settings.seed}/books")
         self._fair_rng = random.Random(f"{settings.seed}/fair")
-        self._instruments = tuple(make_instrument(pair, settings.venue) for pair in PAIRS)
+        self._instruments = tuple(make_instrument(pair, settings.venue) for pair in pairs)
         self._index = {instrument.id: i for i, instrument in enumerate(self._instruments)}
         codes = [a.code for a in ASSETS]
-        self._legs = [(codes.index(p.base), codes.index(p.quote) if p.quote in codes else -1) for p in PAIRS]
+        self._legs = [(codes.index(p.base), codes.index(p.quote) if p.quote in codes else -1) for p in pairs]
         self._start = self._now = self._born = start
         self._serial = 0
         self._agenda: list[tuple[int, int, int]] = []
@@ -241,7 +243,7 @@ class SimulatedMarket:
             raise StateCorruptionError(
                 f"The saved state of the simulated market cannot be read ({error}); start the paper venue anew."
             ) from error
-        if saved.format != _FORMAT or saved.seed != self.settings.seed or len(saved.pairs) != len(PAIRS):
+        if saved.format != _FORMAT or saved.seed != self.settings.seed or len(saved.pairs) != len(self._profiles):
             raise StateCorruptionError(
                 f"The saved state belongs to another simulated market (seed {saved.seed}, format {saved.format}), not "
                 f"to seed {self.settings.seed}, format {_FORMAT}; set that seed again or start the paper venue anew."
@@ -255,14 +257,14 @@ class SimulatedMarket:
 
     def _begin(self, genesis: int) -> None:
         """Lay everything that hangs on the first minute."""
-        self._path = FairPath(self.settings, genesis, ASSETS, PAIRS)
-        self._history = SimulatedHistory(self._path, PAIRS, self._instruments)
+        self._path = FairPath(self.settings, genesis, ASSETS, self._profiles)
+        self._history = SimulatedHistory(self._path, self._profiles, self._instruments)
         self._fair = FairPrices(self._path, [a.beta for a in ASSETS], self._fair_rng, self._now)
         self._impact = ImpactModel(ASSETS, self.settings.volatility)
         self._pressure = [0.0] * len(ASSETS)
         self._pairs = [
             SimulatedPair(profile, instrument, self._rng, self.settings.rate)
-            for profile, instrument in zip(PAIRS, self._instruments, strict=True)
+            for profile, instrument in zip(self._profiles, self._instruments, strict=True)
         ]
 
     def _open_books(self, ts: int) -> None:

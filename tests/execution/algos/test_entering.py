@@ -191,7 +191,7 @@ def test_a_schedule_takes_nothing_beyond_its_price_and_catches_up_when_it_comes_
     for _ in range(70):
         yard.step(1)
     assert parent.executed == D("2.5")
-    yard.market("100", "100.2")
+    yard.market("100.18", "100.2")
     yard.step(1)
     assert parent.executed == 5
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import events as ev
 from engine.clock import SimulatedClock
+from engine.execution.algos.offsets import Offsets
 from engine.execution.algos.supervisor import Algos, Standing
 from engine.execution.desk import Desk
 from engine.execution.effects import CancelEffect, PlaceEffect
@@ -15,12 +16,12 @@ from engine.ledger import Ledger
 from engine.market.hub import MarketHub
 from engine.model.account import Account, TradingMode
 from engine.model.ids import MANUAL, AccountId, Currency
-from engine.model.limits import RiskLimits
 from engine.model.order import Decision, OrderRequest, OrderSide, OrderType
 from engine.risk.department import RiskDepartment
 from engine.state import EngineState
 from engine.venues.paper.fill_model import FillKind
 from storage.journal import MemoryJournal
+from tests.kit.limits import loose
 from tests.venues.paper.helpers import BTC, PAPER, SIM, START, make_exchange, make_instrument, snapshot, trade
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from engine.execution.effects import Effect
     from engine.model.algos import Parent, Plan
     from engine.model.instrument import Instrument
+    from engine.model.limits import RiskLimits
     from engine.model.order import Order
     from engine.venues.paper.exchange import PaperExchange
 
@@ -37,7 +39,7 @@ __all__ = ["BUY", "SELL", "Yard"]
 
 BUY, SELL = OrderSide.BUY, OrderSide.SELL
 NS = 1_000_000_000
-LIMITS = RiskLimits(
+LIMITS = loose(
     max_position_size_pct=D("0.9"), max_orders_per_second=1000, max_orders_per_minute=60_000, price_band_pct=D("0.5")
 )
 
@@ -102,6 +104,7 @@ class Yard:
         instrument: Instrument | None = None,
         limits: RiskLimits = LIMITS,
         can_amend: bool = True,
+        adapts: bool = False,
         records: Sequence[ev.Record] = (),
         exchange: PaperExchange | None = None,
         clock: SimulatedClock | None = None,
@@ -132,6 +135,7 @@ class Yard:
             standing=lambda parent, now: Standing(self.blocked, self.over),
             can_amend=lambda order: can_amend,
             on_stop=lambda parent, error: self.stopped.append(error),
+            offsets=Offsets(self.ledger, 0.95) if adapts else None,
         )
         self._seq = 0
         if not records:
@@ -142,10 +146,16 @@ class Yard:
             self.ledger.record(ev.Deposited(account=PAPER, currency=Currency("BTC"), amount=D(1_000)))
             self.market("99.99", "100.01")
 
-    def again(self) -> Yard:
+    def again(self, *, adapts: bool = False) -> Yard:
         """Another process after this one was killed: the same exchange, nothing but the journal."""
         self.ledger.failed = "killed"
-        other = Yard(instrument=self.instrument, records=self.journal.records, exchange=self.exchange, clock=self.clock)
+        other = Yard(
+            instrument=self.instrument,
+            records=self.journal.records,
+            exchange=self.exchange,
+            clock=self.clock,
+            adapts=adapts,
+        )
         book = self.hub.market(BTC).book
         other.hub.on_market(book.to_snapshot(), self.clock.now())
         assert other.state.state_hash() == self.state.state_hash()

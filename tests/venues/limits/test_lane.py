@@ -19,6 +19,7 @@ from engine.errors import (
     ExchangeRateLimitError,
     ValidationError,
 )
+from engine.model.requester import REQUESTER, Requester
 from engine.venues.limits.coordinator import Coordinator, CoordinatorCarried
 from engine.venues.limits.rules import BINANCE_LIMITS, COINBASE_LIMITS, OKX_LIMITS, Limit, Meter, Reading, lowered
 from engine.venues.native.request import Priority
@@ -166,6 +167,26 @@ async def test_the_urgent_go_first_and_equals_in_their_order() -> None:
         await clock.advance(0.5)
     await asyncio.gather(*tasks)
     assert went == ["e", "o", "d1", "d2"]
+
+
+async def test_of_several_owners_none_has_more_turns_than_its_weight() -> None:
+    clock, lane = made(Limit(name="weight", unit="weight", capacity=10, per_s=1))
+    await fill(lane, "weight", 10)
+    went: list[str] = []
+
+    async def go(owner: str, weight: int) -> None:
+        REQUESTER.set(Requester(owner, weight))
+        with await lane.acquire({"weight": 6}, priority=Priority.ORDER):
+            went.append(owner)
+
+    # One floods the line before the others come; c has twice the weight of b.
+    wanted = [("a", 5)] * 6 + [("b", 5)] * 3 + [("c", 10)] * 4
+    tasks = [asyncio.ensure_future(go(*one)) for one in wanted]
+    await settle()
+    for _ in range(40):
+        await clock.advance(0.5)
+    await asyncio.gather(*tasks)
+    assert went == ["a", "b", "c", "c", "a", "b", "c", "c", "a", "b", "a", "a", "a"]
 
 
 async def test_a_small_request_does_not_overtake_a_large_one_that_waits_for_the_same_limit() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from engine.control import views, views_emergency, views_errors
+from engine.control import views, views_errors
 from engine.control.views_bots import BotHealth, BotSetup
 from engine.control.views_guards import BreakerRow
 from engine.model.account import TradingMode
@@ -16,7 +16,7 @@ from engine.model.entries import BotState, TradingState
 from engine.model.ids import MANUAL, AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueId
 from engine.model.limits import RiskLimits
 from engine.model.order import Liquidity, OrderSide, OrderStatus, OrderType, TimeInForce
-from tests.kit import fake_keys, fake_risk
+from tests.kit import fake_dust, fake_keys, fake_risk
 from tests.kit.fake_exits import preview_exits
 from tests.kit.fake_market import DAY, HOUR, MINUTE, NOW, NS, SIM, SYMBOLS, instrument, instrument_rows, tickers
 from tests.kit.fake_venues import venues
@@ -137,30 +137,6 @@ def positions() -> tuple[views.PositionRow, ...]:
         row("BTC/USDT", TREND, "trend-btc", "0.02", "66890.00", "67431.05", stop="66100.00", minutes=95),
         row("ETH/USDT", REVERT, "revert-eth", "0.8", "3528.10", "3512.42", minutes=38),
     )
-
-
-def dust() -> list[views_emergency.DustRow]:
-    """Two rests that are too small."""
-    row = views_emergency.DustRow(
-        account=AccountId("paper"),
-        venue=VenueId("SIM"),
-        currency=Currency("ETH"),
-        quantity=Decimal("0.0008"),
-        instrument=InstrumentId("SIM:ETH/USDT"),
-        owner_name="revert-eth",
-        value=Decimal("2.81"),
-        reason="worth less than the smallest order of 5 USDT",
-    )
-    rest = msgspec.structs.replace(
-        row,
-        currency=Currency("BTC"),
-        quantity=Decimal("0.000004"),
-        instrument=InstrumentId("SIM:BTC/USDT"),
-        owner_name="",
-        value=None,
-        reason="below the smallest order of 0.00001",
-    )
-    return [row, rest]
 
 
 def balances() -> tuple[views.BalanceRow, ...]:
@@ -562,7 +538,7 @@ def dataset(kind: str = "full") -> dict[str, Any]:
         "portfolio.overview": overview(),
         "portfolio.positions": positions(),
         "portfolio.balances": balances(),
-        "portfolio.dust": dust(),
+        "portfolio.dust": fake_dust.dust(),
         "portfolio.history": history(),
         "strategies.list": strategies(),
         "bots.list": bots(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from screens.dust import dust_lines
-from tests.kit import fake_data
+from tests.kit import fake_dust
 from tests.kit.deck import console
 
 
@@ -22,7 +22,7 @@ async def test_dust_is_shown_with_value_and_reason() -> None:
 
 
 def test_hidden_amounts_stay_hidden_and_nothing_is_said_to_be_nothing() -> None:
-    hidden = "".join(text for line in dust_lines(fake_data.dust(), hidden=True) for text, _ in line)
+    hidden = "".join(text for line in dust_lines(fake_dust.dust(), hidden=True) for text, _ in line)
     assert "0.0008" not in hidden
     assert "2.81" not in hidden
     assert dust_lines([]) == [[("Everything that is held can be sold.", "muted")]]

@@ -214,9 +214,10 @@ class Clusters:
         if known is None:
             matrix = self._matrix[np.ix_(order, order)]
             parts = (matrix >= threshold, matrix <= -threshold, np.isnan(matrix))
+            with_, against, unknown = (part.astype(float) for part in parts)
             while len(self._matrices) >= _REMEMBERED:
                 del self._matrices[next(iter(self._matrices))]
-            known = self._matrices[key] = tuple(part.astype(float) for part in parts)  # type: ignore[assignment]
+            known = self._matrices[key] = (with_, against, unknown)
         return known
 
     def _exact(self, sums: _Sums, place: int) -> Cluster:

@@ -65,9 +65,10 @@ def _strategy(task: Begin) -> Strategy:
 
 def _limit(task: Begin) -> None:
     """Let the kernel refuse memory and files beyond the limits. What the program itself maps is left out."""
-    size, resident = (int(part) for part in Path("/proc/self/statm").read_text(encoding="ascii").split()[:2])
-    own = (size - resident) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (task.memory_bytes + own, task.memory_bytes + own))
+    if sys.platform == "linux":
+        size, resident = (int(part) for part in Path("/proc/self/statm").read_text(encoding="ascii").split()[:2])
+        own = (size - resident) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (task.memory_bytes + own, task.memory_bytes + own))
     resource.setrlimit(resource.RLIMIT_FSIZE, (task.storage_bytes, task.storage_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if task.core >= 0:

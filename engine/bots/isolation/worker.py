@@ -125,7 +125,7 @@ def _serve(source: BinaryIO, sink: BinaryIO) -> None:
             signals: list[Signal] = []
             if isinstance(request, Decide):
                 holding = Holding(request.quantity, request.entry_price)
-                runner.strategy.regime = request.regime
+                runner.strategy.regime, runner.strategy.peers = request.regime, request.peers
                 signals = runner.on_bars(request.bars.unpacked(), holding)
             elif not isinstance(request, Begin):
                 runner.warm_up(request.bars.unpacked())

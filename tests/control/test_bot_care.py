@@ -22,7 +22,7 @@ from engine.errors import (
 )
 from engine.model.capital import NS_PER_DAY, PoolMeasure
 from engine.model.entries import BotState
-from engine.model.order import OrderType
+from engine.model.order import OrderStatus, OrderType
 from engine.model.signal import Signal, SignalAction, SignalDirection
 from tests.control.house import BTC, Deck, deck
 from tests.kit.waiting import eventually
@@ -280,7 +280,11 @@ async def test_a_bot_that_does_not_resume_by_itself_keeps_its_stop_and_enters_no
             stop=float(price) * 0.9,
         )
         bot.act(wish)
-        await eventually(lambda: any(order.type is OrderType.STOP_LOSS for order in bot.orders()))
+        # As after every answer of its strategy.
+        on.engine.bots.save_changed()
+        await eventually(
+            lambda: any(o.type is OrderType.STOP_LOSS and o.status is OrderStatus.ACCEPTED for o in bot.orders())
+        )
         held, stop = bot.quantity, bot.memory.stop
     async with deck(tmp_path) as on:
         entry = on.engine.state.bots[row.id]

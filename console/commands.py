@@ -35,6 +35,7 @@ COMMANDS: dict[str, CommandEntry] = {
         "console.engine_commands:engine", "Start, stop, restart and look at an engine without a console.", "engine"
     ),
     "orders": CommandEntry("", "Place, change, cancel and list orders.", "orders"),
+    "algos": CommandEntry("", "Trade an order in parts: start, pause, hasten, end and list algorithms.", "algos"),
     "portfolio": CommandEntry("", "Positions, balances and equity of the account.", "portfolio"),
     "bots": CommandEntry("", "Create, start, stop and list bots.", "bots"),
     "capital": CommandEntry("", "Pools, rebalancing, profit, money in and out, the ledger.", "capital"),
@@ -52,6 +53,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "clients": CommandEntry("", "Who is connected to the engine.", "clients"),
     "api": CommandEntry("", "Describe every operation, topic and error.", "api"),
     "trades": CommandEntry("", "List round trips.", "trades"),
+    "quality": CommandEntry("", "What executions cost, how fast they were, why trades made what they made.", "quality"),
     "errors": CommandEntry("", "What went wrong, what repeats, what was done about it.", "errors"),
     "alerts": CommandEntry("", "List and acknowledge alerts.", "alerts"),
     "logs": CommandEntry("", "Read the newest lines of the logs.", "logs"),

@@ -182,6 +182,7 @@ REPLIES: dict[str, Any] = {
     "risk.metrics": views_risk.MetricsView,
     "risk.metrics_history": list[views_risk.MetricsPoint],
     "risk.overview": views.RiskView,
+    "risk.timings": list[views_guards.StepTimeRow],
     "risk.recovery": list[views_guards.RecoveryStepRow],
     "risk.regimes": views_risk.RegimesView,
     "risk.reset_breaker": views.RiskView,

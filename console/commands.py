@@ -35,7 +35,7 @@ COMMANDS: dict[str, CommandEntry] = {
         "console.engine_commands:engine", "Start, stop, restart and look at an engine without a console.", "engine"
     ),
     "orders": CommandEntry("", "Place, change, cancel and list orders.", "orders"),
-    "algos": CommandEntry("", "Trade orders in parts by an algorithm: start, pause, speed up, cancel, list.", "algos"),
+    "algos": CommandEntry("", "Trade an order in parts: start, pause, hasten, end and list algorithms.", "algos"),
     "portfolio": CommandEntry("", "Positions, balances and equity of the account.", "portfolio"),
     "bots": CommandEntry("", "Create, start, stop and list bots.", "bots"),
     "capital": CommandEntry("", "Pools, rebalancing, profit, money in and out, the ledger.", "capital"),

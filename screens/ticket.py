@@ -24,9 +24,12 @@ from screens.formats import MASK, decimals_of, exact, number, percent
 from screens.mode import is_live, mode_word
 from screens.order_dialogs import amount_field, decimal_of, nudge
 from screens.sheet import Line, Sheet, wrap
+from screens.ticket_algo import ALGO_FIELDS, WAYS, algo_params, algo_sentence, estimate_asked, estimate_words, fields_of
 from widgets.text import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from textual.app import ComposeResult
     from textual.binding import BindingType
     from textual.timer import Timer
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
     from console.app import QuarterdeckApp
     from engine.control.views import BookView, EngineStatus, InstrumentRow, OrderPreview, Place
+    from engine.control.views_execution import EstimateView
     from engine.control.views_orders import SizeSuggestion
 
 __all__ = ["TicketDialog", "preview_lines"]
@@ -70,9 +74,22 @@ def suggestion_lines(suggested: SizeSuggestion | None, *, hidden: bool = False) 
 
 
 def preview_lines(
-    preview: OrderPreview | None, error: str, *, hidden: bool = False, suggested: SizeSuggestion | None = None
+    preview: OrderPreview | None,
+    error: str,
+    *,
+    hidden: bool = False,
+    suggested: SizeSuggestion | None = None,
+    estimate: Sequence[str] = (),
 ) -> list[Line]:
-    """Return what the ticket says about itself: cost, fee, funds and the verdict; always the same number of lines."""
+    """Return what the ticket says about itself: cost, fee, funds and the verdict; always the same number of lines.
+
+    Args:
+        preview: As the engine judges it; None before.
+        error: What is wrong with the fields, or why it cannot be judged.
+        hidden: Whether funds are hidden.
+        suggested: The size that the configured method gives; None while it is not known.
+        estimate: What is said of the chosen algorithm; empty for one order.
+    """
     if error:
         lines: list[Line] = wrap(error, WIDTH, "warn")
         return [[], [], [], *lines, *[[]] * VERDICT_LINES][: 3 + VERDICT_LINES]
@@ -102,7 +119,11 @@ def preview_lines(
         last,
     ]
     if preview.passed:
-        verdict: list[Line] = [[("✓ The risk gate lets it pass.", "ok")], *wrap(preview.advice, WIDTH, "warn")]
+        verdict: list[Line] = [[("✓ The risk gate lets it pass.", "ok")]]
+        if estimate:
+            verdict += [line for words in estimate for line in wrap(clean(words), WIDTH, "text")]
+        else:
+            verdict += wrap(preview.advice, WIDTH, "warn")
     else:
         verdict = []
         for refusal in preview.refusals:
@@ -168,6 +189,7 @@ class TicketDialog(Dialog[Any]):
         self._asked = 0
         self._preview: OrderPreview | None = None
         self._preview_of: dict[str, Any] = {}
+        self._estimate: list[str] = []
         self._error = ""
         self._suggested: SizeSuggestion | None = None
         self._suggested_of: dict[str, Any] = {}
@@ -197,6 +219,10 @@ class TicketDialog(Dialog[Any]):
         yield from self._field("Stop price", amount_field(price, "stop_price"), quote)
         yield from self._field("In force", ChoiceField(TIFS, "GTC", id="tif"))
         yield from self._field("Only", ChoiceField(ONLY, "", id="only"))
+        yield from self._field("By", ChoiceField(WAYS, "", id="by"))
+        for name, known in ALGO_FIELDS.items():
+            field = amount_field(known.first, name, known.example)
+            yield from self._field(known.label, field, base if name == "display" else known.unit)
         yield Sheet(preview_lines(None, ""), id="verdict")
         yield Static("Enter: Review   ^↑ ^↓: Tick   Esc: Back", classes="hint", markup=False)
 
@@ -226,7 +252,11 @@ class TicketDialog(Dialog[Any]):
         stops = kind in {OrderType.STOP_LOSS, OrderType.TAKE_PROFIT}
         self.query_one("#row-price").display = kind is OrderType.LIMIT
         self.query_one("#row-stop_price").display = stops
-        self.query_one("#row-tif").display = kind is OrderType.LIMIT
+        self.query_one("#row-by").display = not stops
+        way = self._way
+        for name in ALGO_FIELDS:
+            self.query_one(f"#row-{name}").display = name in fields_of(way)
+        self.query_one("#row-tif").display = kind is OrderType.LIMIT and not way
 
     @property
     def _mode(self) -> str:
@@ -240,6 +270,11 @@ class TicketDialog(Dialog[Any]):
         return self._where.place(self._instrument.id, named) or self._status
 
     @property
+    def _way(self) -> str:
+        """The algorithm; empty for one order."""
+        return "" if self._kind in {OrderType.STOP_LOSS, OrderType.TAKE_PROFIT} else self._value("by")
+
+    @property
     def _kind(self) -> OrderType:
         return OrderType(self.query_one("#type", ChoiceField).value)
 
@@ -249,6 +284,30 @@ class TicketDialog(Dialog[Any]):
         """Return the request as the fields have it, or what is still wrong with them."""
         kind = self._kind
         fields: dict[str, Any] = {"instrument": self._instrument.id, "side": self._value("side"), "type": kind.value}
+        wrong = self._put_amount(fields)
+        if wrong is not None:
+            return wrong
+        names = {OrderType.MARKET: "", OrderType.LIMIT: "price"}
+        if name := names.get(kind, "stop_price"):
+            price = decimal_of(self.query_one(f"#{name}", Input).value)
+            if not price:
+                return f"Write a {name.replace('_', ' ')} above zero."
+            fields[name] = price
+        if way := self._way:
+            params = algo_params(way, lambda name: self.query_one(f"#{name}", Input).value)
+            if isinstance(params, str):
+                return params
+            fields["by"] = params
+        elif kind is OrderType.LIMIT:
+            fields["tif"] = self._value("tif")
+        if self.query("#account"):
+            fields["account"] = self._value("account")
+        if only := self._value("only"):
+            fields[only] = True
+        return fields
+
+    def _put_amount(self, fields: dict[str, Any]) -> str | None:
+        """Put the amount into a request; what is wrong with it, None for nothing."""
         typed = self.query_one("#quantity", Input).value.strip()
         if not typed:
             return ""
@@ -261,19 +320,7 @@ class TicketDialog(Dialog[Any]):
             fields["percent"] = amount / HUNDRED
         else:
             fields["quantity"] = amount
-        names = {OrderType.MARKET: "", OrderType.LIMIT: "price"}
-        if name := names.get(kind, "stop_price"):
-            price = decimal_of(self.query_one(f"#{name}", Input).value)
-            if not price:
-                return f"Write a {name.replace('_', ' ')} above zero."
-            fields[name] = price
-        if kind is OrderType.LIMIT:
-            fields["tif"] = self._value("tif")
-        if self.query("#account"):
-            fields["account"] = self._value("account")
-        if only := self._value("only"):
-            fields[only] = True
-        return fields
+        return None
 
     def _value(self, name: str) -> str:
         return self.query_one(f"#{name}", ChoiceField).value
@@ -325,29 +372,37 @@ class TicketDialog(Dialog[Any]):
                 return
             if wanted == self._suggested_of:
                 self._suggested = found
-                self._show(self._preview, self._error, self._preview_of)
+                self._show(self._preview, self._error, self._preview_of, self._estimate)
 
         task: WorkType[None] = work
         self.run_worker(task, name="size", group="size", exclusive=True, exit_on_error=False)
 
     async def _ask_engine(self, asked: dict[str, Any]) -> None:
         self._asked += 1
+        plain = {name: value for name, value in asked.items() if name != "by"}
+        estimate: list[str] = []
         try:
-            preview = await self._link.call("orders.preview", asked)
+            preview = await self._link.call("orders.preview", plain)
+            if "by" in asked and preview.passed:
+                view: EstimateView = await self._link.call("orders.estimate", estimate_asked(preview, asked["by"]))
+                estimate = estimate_words(view, asked["by"]["algorithm"])
         except QuarterdeckError as error:
             self._show(None, f"{error.title}: {error.message}", asked)
             return
         finally:
             self._asked -= 1
-        self._show(preview, "", asked)
+        self._show(preview, "", asked, estimate)
         if self._review_wanted and asked == self.asked():
             self._review()
 
-    def _show(self, preview: OrderPreview | None, error: str, asked: dict[str, Any]) -> None:
-        self._preview, self._error, self._preview_of = preview, error, asked
+    def _show(
+        self, preview: OrderPreview | None, error: str, asked: dict[str, Any], estimate: Sequence[str] = ()
+    ) -> None:
+        self._preview, self._error, self._preview_of, self._estimate = preview, error, asked, list(estimate)
         if self.is_mounted:
             sheet = self.query_one("#verdict", Sheet)
-            sheet.show(preview_lines(preview, error, hidden=self.deck.privacy, suggested=self._suggested))
+            hidden, suggested = self.deck.privacy, self._suggested
+            sheet.show(preview_lines(preview, error, hidden=hidden, suggested=suggested, estimate=estimate))
             sheet.drain()
 
     # --- keys
@@ -425,10 +480,16 @@ class TicketDialog(Dialog[Any]):
         asked = dict(self._preview_of)
         asked.pop("percent", None)
         asked["quantity"] = preview.quantity
+        operation, sentence = "orders.place", preview.sentence
+        if (params := asked.pop("by", None)) is not None:
+            operation, sentence = "algos.start", algo_sentence(preview, params)
+            del asked["type"]
+            asked |= params
+            details += [[(clean(words), "muted")] for words in self._estimate]
 
         async def run() -> Any:
             try:
-                return await self._link.call("orders.place", asked, request_id=self._request_id)
+                return await self._link.call(operation, asked, request_id=self._request_id)
             except (EngineNotRunningError, UnknownOutcomeError):
                 # It may have been done: the same id asks what became of it.
                 raise
@@ -437,11 +498,15 @@ class TicketDialog(Dialog[Any]):
                 raise
 
         title = f"Send this {preview.side.value} order?"
-        return ConfirmDialog(title, preview.sentence, details, run=run, verb="Send", busy="Sending…")
+        return ConfirmDialog(title, sentence, details, run=run, verb="Send", busy="Sending…")
 
     def _answered(self, order: Any) -> None:
         self._reviewing = False
-        if order is not None:
+        if order is not None and "by" in self._preview_of:
+            self.notify(f"{order.id} is at work; 3 w shows how it goes.", markup=False)
+            if self.is_current:
+                self.dismiss(None)
+        elif order is not None:
             words = self._preview.sentence if self._preview is not None else "The order was sent."
             self.deck.news.sent(order, words)
             if self.is_current:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -19,6 +19,11 @@ class EstimateOrder(Request):
     side: OrderSide = Field(description="buy or sell.")
     quantity: Amount = Field(gt=0, description="Base units; contracts of a derivative.")
     urgency: float = Field(0.5, ge=0, le=1, description="0 is patient, 1 is now.")
+    algorithm: Literal["auto", "twap", "vwap", "implementation_shortfall"] = Field(
+        "auto", description="Schedule whose cost is wanted; auto for the one that fits."
+    )
+    duration_s: float = Field(1800, gt=0, le=604_800, description="Its window; auto has its own.")
+    slices: int = Field(10, ge=1, le=1000, description="Its slices; auto has its own.")
 
     @field_validator("quantity", mode="before")
     @classmethod

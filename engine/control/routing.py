@@ -10,7 +10,7 @@ from engine.execution.connection import ConnectionState
 from engine.execution.router import Candidate
 from engine.model.decimals import ZERO
 from engine.model.faults import BreakerState
-from engine.model.ids import MANUAL, InstrumentId
+from engine.model.ids import MANUAL, InstrumentId, symbol_of
 from engine.model.instrument import CASH_KINDS
 from engine.model.order import OrderSide
 from engine.model.venue import VenueHealth
@@ -23,10 +23,22 @@ if TYPE_CHECKING:
     from engine.model.ids import AccountId
     from engine.venue_unit import VenueUnit
 
-__all__ = ["candidates_for"]
+__all__ = ["candidates_for", "followed"]
 
 DEPTH = 200
 """Levels of each book that a route is made from."""
+
+
+def followed(engine: Engine, instrument: InstrumentId, side: OrderSide) -> list[Candidate]:
+    """Every account that trades the same for cash, where its market is followed already; nothing is asked for."""
+    symbol = symbol_of(instrument)
+    return [
+        _candidate(engine, unit, market, account, side)
+        for unit in engine.venues.values()
+        if (market := engine.hub.markets.get(InstrumentId(f"{unit.id}:{symbol}"))) is not None
+        and market.instrument.kind in CASH_KINDS
+        for account in unit.accounts
+    ]
 
 
 async def candidates_for(engine: Engine, symbol: str, side: OrderSide, accounts: Sequence[str] = ()) -> list[Candidate]:

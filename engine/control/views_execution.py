@@ -9,7 +9,15 @@ from engine.model.ids import AccountId, Currency, InstrumentId
 from engine.model.impact import ImpactEstimate
 from engine.model.order import OrderSide
 
-__all__ = ["EstimateView", "PassedRow", "RouteLeg", "OrderRouteView"]
+__all__ = ["EstimateView", "OrderRouteView", "PassedRow", "RouteLeg", "RouteShare"]
+
+
+class RouteShare(View, frozen=True, kw_only=True):
+    """What of an order would go to one account."""
+
+    account: AccountId
+    share: float
+    """0 to 1."""
 
 
 class EstimateView(View, frozen=True, kw_only=True):
@@ -41,6 +49,8 @@ class EstimateView(View, frozen=True, kw_only=True):
     """Cost of the schedule that fits, as a fraction; None where nothing is scheduled or too little is known."""
     deviation: float | None
     """Its standard deviation."""
+    route: tuple[RouteShare, ...] = ()
+    """How it would be shared among the accounts whose book is followed, by price after fees; one for all of it."""
 
 
 class RouteLeg(View, frozen=True, kw_only=True):

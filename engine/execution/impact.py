@@ -110,7 +110,7 @@ PRIOR = Coefficients(permanent=0.7, temporary=1.0, deviations=(0.5, 0.5))
 """Before any own execution: the law's factor is near 1 for what is traded at once (Tóth et al., 2011), and an order
 that is spread thinly costs about a third of that."""
 _NEAR = 0.35
-"""Width of the neighbourhood of a size, in the logarithm of the scale: half or twice the quantity counts 0.6."""
+"""Width of the neighbourhood of a size, in its logarithm: half or twice the quantity counts 0.14."""
 _LEAST = 0.01
 """No calibration takes an impact for nothing."""
 
@@ -118,6 +118,8 @@ _LEAST = 0.01
 class PartSeen(NamedTuple):
     """One executed part of an own order."""
 
+    size: float
+    """Of the whole order, as a share of the daily volume."""
     scale: float
     """Of the whole order."""
     before: float
@@ -145,13 +147,13 @@ def calibrate(parts: FloatArray, at: float | None = None, prior: Coefficients = 
 
     Args:
         parts: Rows of `table_of`.
-        at: Scale of the order that is asked about; None where every size counts the same.
+        at: Size of the order that is asked about, as a share of the daily volume; None where all count the same.
         prior: Holds before the first execution.
     """
-    scale, before, share, cost, variance = parts.T
+    size, scale, before, share, cost, variance = parts.T
     weight = share / variance
     if at is not None:
-        weight = weight * np.exp(-((np.log(scale / at) / _NEAR) ** 2) / 2)
+        weight = weight * np.exp(-((np.log(size / at) / _NEAR) ** 2) / 2)
     rows = scale[:, None] * np.column_stack((before, share))
     prior_precision = np.diag([1 / d**2 for d in prior.deviations])
     precision = prior_precision + (rows * weight[:, None]).T @ rows

@@ -163,7 +163,7 @@ class ImpactDesk:
         if table is None:
             table = self._tables[instrument] = table_of(self._seen.get(instrument, ()))
         conditions = self._conditions.get(instrument)
-        at = None if conditions is None or not quantity else conditions.scale(float(quantity))
+        at = None if conditions is None or not quantity else float(quantity) / conditions.profile.daily
         return calibrate(table, at)
 
     def recall(self, orders: Iterable[Order]) -> None:
@@ -202,7 +202,7 @@ class ImpactDesk:
 def observation(order: Order) -> PartSeen | None:
     """What an ended order that took liquidity says about impact; None for one that says nothing."""
     told, decision = order.decision.impact, order.decision
-    if told is None or told.scale is None or told.sigma is None or not order.filled:
+    if told is None or not told.scale or not told.volume_share or not told.sigma or not order.filled:
         return None
     if decision.best_bid is None or decision.best_ask is None:
         return None
@@ -210,6 +210,7 @@ def observation(order: Order) -> PartSeen | None:
     cost = order.side.sign * (float(order.cost / order.filled) / middle - 1)
     seconds = max((order.updated - order.created) / 1e9, _LEAST_SECONDS)
     return PartSeen(
+        size=told.volume_share,
         scale=told.scale,
         before=0.0,
         share=1.0,
@@ -227,7 +228,9 @@ def part_of(order: Order, parent: Parent, before: Decimal) -> PartSeen | None:
         before: What of the parent was executed before.
     """
     told, decision = parent.decision.impact, parent.decision
-    if told is None or told.scale is None or told.sigma is None or not order.filled or order.side is not parent.side:
+    if told is None or not told.scale or not told.volume_share or not told.sigma:
+        return None
+    if not order.filled or order.side is not parent.side:
         return None
     # What rested has paid no impact.
     if order.decision.impact is None or decision.best_bid is None or decision.best_ask is None:
@@ -235,6 +238,7 @@ def part_of(order: Order, parent: Parent, before: Decimal) -> PartSeen | None:
     middle = float(decision.best_bid + decision.best_ask) / 2
     seconds = max((order.updated - parent.opened) / 1e9, _LEAST_SECONDS)
     return PartSeen(
+        size=told.volume_share,
         scale=told.scale,
         before=float(before / parent.quantity),
         share=float(order.filled / parent.quantity),

@@ -20,6 +20,8 @@ from tests.bench.table import Row
 from tests.kit.arena import (
     CAP,
     MINUTE,
+    Outcome,
+    Practised,
     Task,
     at_once,
     by_participation,
@@ -36,12 +38,13 @@ if TYPE_CHECKING:
 SEEDS = 200
 FIRST = 5_000
 """First seed that is measured; whatever is tuned is tuned on seeds below 1,000."""
-PRACTICE = 40
+PRACTICE = 20
 """Seeds of each of the two rounds of calibration; the second one trades as the first one has taught."""
 FIRST_PRACTICE = 1_000_000
 TASKS = tuple(Task("SOL/USDT", share, 15 * MINUTE, 15) for share in (0.05, 0.1, 0.2))
 PROCESSES = 2
 RESAMPLES = 2_000
+STRETCH = 50
 BPS = 1e4
 
 
@@ -63,7 +66,7 @@ class Trial(NamedTuple):
 def calibrated(processes: ProcessPoolExecutor, practice: int) -> FloatArray:
     """What own executions on practice seeds teach."""
     known = table_of([])
-    practised: list[list[tuple[float, float, float, float]]] = []
+    practised: list[list[Practised]] = []
     for number in range(2):
         seeds = range(FIRST_PRACTICE + number * practice, FIRST_PRACTICE + (number + 1) * practice)
         for task in TASKS:
@@ -72,15 +75,25 @@ def calibrated(processes: ProcessPoolExecutor, practice: int) -> FloatArray:
     return known
 
 
+def _off(outcomes: list[Outcome]) -> float:
+    return max(max(one.behind, one.ahead) for one in outcomes)
+
+
 def trial(seed: int, task: Task, known: FloatArray) -> Trial:
     """Trade one seed with every algorithm."""
     sides = tuple(OrderSide)
     market = [at_once(seed, side, task) for side in sides]
     even = [by_time(seed, side, task) for side in sides]
     best = [by_shortfall(seed, side, task, known) for side in sides]
-    side = sides[seed % 2]
-    volume, part = by_volume(seed, side, task), by_participation(seed, side, task)
-    off = [max(one.behind, one.ahead) for one in (max(even, key=lambda o: max(o.behind, o.ahead)), volume, part)]
+    # Whether schedules and caps are kept is looked at with each size on every third seed.
+    watched = [_off(even)]
+    over = 0.0
+    if seed % len(TASKS) == TASKS.index(task):
+        side = sides[seed % 2]
+        volume, part = by_volume(seed, side, task), by_participation(seed, side, task)
+        watched += [_off([volume]), _off([part])]
+        over = max(volume.peak / float(CAP), part.peak / float(task.rate))
+    off = (*watched, 0.0, 0.0)
     return Trial(
         market=(market[0].cost, market[1].cost),
         twap=(even[0].cost, even[1].cost),
@@ -88,7 +101,7 @@ def trial(seed: int, task: Task, known: FloatArray) -> Trial:
         expected=(best[0][1].expected + best[1][1].expected) / 2,
         unfilled=(market[0].unfilled + market[1].unfilled) / 2,
         off=(off[0], off[1], off[2]),
-        over=max(volume.peak / float(CAP), part.peak / float(task.rate)),
+        over=over,
     )
 
 
@@ -136,18 +149,20 @@ def _rows(task: Task, trials: list[Trial]) -> list[Row]:
 
 
 def measure(seeds: int, practice: int, first: int = FIRST) -> list[Row]:
-    """Calibrate, then trade every seed with orders of every size."""
+    """Calibrate, then trade every seed with orders of every size; what is known so far is told every 50 seeds."""
+    rows: list[Row] = []
     with ProcessPoolExecutor(PROCESSES) as processes:
         known = calibrated(processes, practice)
         mean = calibrate(known)
         words = f"permanent {mean.permanent:.2f}, temporary {mean.temporary:.2f}, {mean.seen} parts of own orders"
-        rows = [Row("impact coefficients by own executions", words)]
-        for task in TASKS:
-            rows += _rows(
-                task,
-                list(processes.map(partial(trial, task=task, known=known), range(first, first + seeds), chunksize=4)),
-            )
-            print("\n".join(" | ".join(map(str, row)) for row in rows[-7:]), file=sys.stderr, flush=True)
+        trials: dict[Task, list[Trial]] = {task: [] for task in TASKS}
+        for begin in range(first, first + seeds, STRETCH):
+            stretch = range(begin, min(begin + STRETCH, first + seeds))
+            for task in TASKS:
+                trials[task] += processes.map(partial(trial, task=task, known=known), stretch, chunksize=4)
+            rows = [Row("impact coefficients by own executions", words)]
+            rows += [row for task in TASKS for row in _rows(task, trials[task])]
+            print(f"{stretch.stop - first} seeds", *rows, sep="\n", file=sys.stderr, flush=True)
     return rows
 
 
@@ -159,5 +174,5 @@ def run() -> list[Row]:
 if __name__ == "__main__":
     count = int(sys.argv[1]) if len(sys.argv) > 1 else SEEDS
     begin = int(sys.argv[2]) if len(sys.argv) > 2 else FIRST
-    for line in measure(count, max(2, count // 5), begin):
+    for line in measure(count, max(2, count // 10), begin):
         print(" | ".join(map(str, line)))

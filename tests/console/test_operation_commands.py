@@ -156,6 +156,16 @@ def test_what_is_said_of_operations_is_said_of_real_ones() -> None:
         (("orders", "list", "--no-open", "--limit", "5"), "orders.list", {"open": False, "limit": 5}),
         (("bots", "start", "trend-btc", "--yes"), "bots.start", {"bot": "trend-btc"}),
         (
+            ("algos", "start", "buy", "2", BTC, "--algorithm", "vwap", "--participation", "0.05", "--yes"),
+            "algos.start",
+            {"side": "buy", "quantity": "2", "instrument": BTC, "algorithm": "vwap", "participation": "0.05"},
+        ),
+        (
+            ("orders", "estimate", "sell", "2", BTC, "--urgency", "0.2"),
+            "orders.estimate",
+            {"side": "sell", "quantity": "2", "instrument": BTC, "urgency": 0.2},
+        ),
+        (
             ("risk", "set-limits", "max_total_positions=4", "allow_short=true", "--yes"),
             "risk.set_limits",
             {"limits": {"max_total_positions": "4", "allow_short": "true"}},

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+SCHEDULED = ("twap", "vwap", "implementation_shortfall")
+
+
 @pytest.fixture
 async def on(tmp_path: Path) -> AsyncIterator[Deck]:
     async with deck(tmp_path) as found:
@@ -71,6 +74,29 @@ async def test_a_parent_can_be_paused_resumed_accelerated_and_cancelled(on: Deck
         await on.call("algos.cancel", id=row.id)
     with pytest.raises(NotFoundError):
         await on.call("algos.pause", id="twap-1")
+
+
+@pytest.mark.parametrize("algorithm", SCHEDULED)
+async def test_every_schedule_can_be_paused_resumed_accelerated_and_cancelled(on: Deck, algorithm: str) -> None:
+    row = await start(on, algorithm, duration_s=600, slices=10, jitter=0, participation=1)
+    assert (row.algorithm, row.status) == (algorithm, ParentStatus.RUNNING)
+    assert (await on.call("algos.pause", id=row.id)).status is ParentStatus.PAUSED
+    before = on.engine.state.parents[row.id].elapsed_ns(on.engine.clock.now())
+    assert on.engine.state.parents[row.id].elapsed_ns(on.engine.clock.now() + 10**9) == before
+    assert (await on.call("algos.resume", id=row.id)).status is ParentStatus.RUNNING
+    assert (await on.call("algos.accelerate", id=row.id, factor="2")).pace == 200
+    await on.call("algos.cancel", id=row.id)
+    assert (await ended(on, row.id)).status is ParentStatus.CANCELLED
+
+
+async def test_what_fits_a_small_order_is_one_limit_order_and_of_a_large_one_a_schedule(on: Deck) -> None:
+    small = await start(on, "auto")
+    assert small.algorithm == "chase"
+    large = await on.call("orders.estimate", instrument=BTC, side="buy", quantity="2000", algorithm="twap", slices=30)
+    assert (large.algorithm, large.slices) == ("twap", 30)
+    assert 0 < large.expected < large.estimate.cost
+    assert [leg.account for leg in large.route] == ["paper"]
+    assert large.route[0].share < 1
 
 
 async def test_the_distance_of_a_trailing_stop_may_be_the_average_true_range(on: Deck) -> None:
@@ -143,10 +169,19 @@ async def test_a_restart_in_the_middle_goes_on_where_it_was(tmp_path: Path) -> N
         assert on.engine.state.balance(on.engine.account, "BTC").total == D("0.004")  # type: ignore[arg-type]
 
 
-async def test_an_engine_that_is_killed_in_the_middle_doubles_nothing_and_finishes(tmp_path: Path) -> None:
-    for _ in range(3):
+@pytest.mark.parametrize("algorithm", SCHEDULED)
+async def test_an_engine_that_is_killed_in_the_middle_doubles_nothing_and_finishes(
+    tmp_path: Path, algorithm: str
+) -> None:
+    for _ in range(3 if algorithm == "twap" else 1):
         child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.engine.parent_child", str(tmp_path), cwd=ROOT, stdout=subprocess.PIPE
+            sys.executable,
+            "-m",
+            "tests.engine.parent_child",
+            str(tmp_path),
+            algorithm,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
         )
         assert child.stdout is not None
         for _ in range(2):
@@ -169,9 +204,11 @@ async def test_an_engine_that_is_killed_in_the_middle_doubles_nothing_and_finish
         assert {b.currency: b.total for b in balances}["BTC"] == D("0.015")  # type: ignore[index]
 
 
-async def test_a_hand_over_in_the_middle_goes_on_in_the_successor(tmp_path: Path) -> None:
+@pytest.mark.parametrize("algorithm", SCHEDULED)
+async def test_a_hand_over_in_the_middle_goes_on_in_the_successor(tmp_path: Path, algorithm: str) -> None:
     async with running(tmp_path) as old:
-        row = await start(old, "twap", duration_s=3, slices=6, jitter=0, quantity="0.012")
+        window = {"duration_s": 3, "slices": 6, "jitter": 0, "participation": 1}
+        row = await start(old, algorithm, quantity="0.012", **window)
         stop = await start(old, "peg", price="60000", quantity="0.001")
         await eventually(lambda: old.engine.state.parents[row.id].executed >= D("0.004"))
         before = old.engine.state.parents[row.id].placed
@@ -179,6 +216,7 @@ async def test_a_hand_over_in_the_middle_goes_on_in_the_successor(tmp_path: Path
             assert new.engine.state.parents[row.id].placed >= before
             done = await ended(new, row.id)
             assert (done.status, done.executed) == (ParentStatus.DONE, D("0.012"))
-            assert done.orders == 6
+            assert done.algorithm == algorithm
+            assert done.orders >= 3
             await new.call("algos.cancel", id=stop.id)
             await ended(new, stop.id)

@@ -30,7 +30,7 @@ AVERSION = 20 * RISK_AVERSION
 """In five minutes there is little risk: what it is worth shows at a high aversion."""
 KNOWN = table_of(
     [
-        PartSeen(scale=0.001, before=n / 10, share=0.1, cost=0.001 * (0.4 * n / 10 + 0.12), variance=1e-12)
+        PartSeen(size=0.001, scale=0.001, before=n / 10, share=0.1, cost=0.001 * (0.4 * n / 10 + 0.12), variance=1e-12)
         for n in range(10)
     ]
 )

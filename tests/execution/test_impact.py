@@ -106,6 +106,7 @@ def test_many_executions_outweigh_the_prior_and_few_do_not(count: int, near: flo
         noise = chance.normal(0, 0.01)
         parts.append(
             PartSeen(
+                size=0.01,
                 scale=0.05,
                 before=before,
                 share=share,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -84,7 +84,7 @@ class Seen:
     def shortfall(self, task: Task, known: FloatArray) -> Shortfall:
         """The market that the order is thought to meet."""
         quantity = float(self.quantity)
-        coefficients = calibrate(known, self.conditions.scale(quantity))
+        coefficients = calibrate(known, quantity / self.conditions.profile.daily)
         return coefficients.shortfall(self.conditions, quantity, self.half_spread, task.seconds, task.slices)
 
 
@@ -327,27 +327,53 @@ def by_participation(seed: int, side: OrderSide, task: Task) -> Outcome:
     return trade(arena, side, seen, task, ParticipationPlan(rate=task.rate))
 
 
-def practise(seed: int, task: Task, known: FloatArray) -> list[tuple[float, float, float, float]]:
-    """Scale, share before, own share and impact of each part of one order, as means of a buyer's and a seller's."""
+class Practised(NamedTuple):
+    """A part of a practised order, as the mean of a buyer's and a seller's; what the market did by itself is gone."""
+
+    size: float
+    scale: float
+    before: float
+    share: float
+    impact: float
+
+
+def practise(seed: int, task: Task, known: FloatArray) -> list[Practised]:
+    """The parts of one order that is traded once as a buyer and once as a seller."""
     one, other = (by_shortfall(seed, side, task, known)[0] for side in OrderSide)
-    scale = one.seen.conditions.scale(float(one.seen.quantity))
+    quantity, conditions = float(one.seen.quantity), one.seen.conditions
     found = []
     for buy, sell in zip(one.parts, other.parts, strict=False):
         before, share, cost = ((a + b) / 2 for a, b in zip(buy, sell, strict=True))
-        found.append((scale, before, share, cost - one.seen.half_spread))
+        size, scale = quantity / conditions.profile.daily, conditions.scale(quantity)
+        found.append(Practised(size, scale, before, share, cost - one.seen.half_spread))
     return found
 
 
-def learn(practised: Sequence[Sequence[tuple[float, float, float, float]]]) -> FloatArray:
+NOISE_POWER = 1.5
+"""How the variance of what an order costs grows with its scale: between 1, with which sums come out exactly, and 2,
+where it is proportional to the cost. Chosen on seeds below 1,000."""
+
+
+def learn(practised: Sequence[Sequence[Practised]]) -> FloatArray:
     """What practised orders teach; their noise is how much the costs of whole orders scatter among seeds."""
+    scales = [order[0].scale for order in practised]
+    usual = float(np.mean(scales))
     costs = [
-        sum(share * cost / scale for scale, _, share, cost in order) / sum(share for _, _, share, _ in order)
-        for order in practised
+        sum(part.share * part.impact for part in order) / sum(part.share for part in order) / scale
+        for order, scale in zip(practised, scales, strict=True)
     ]
-    scatter = float(np.var(costs, ddof=1))
-    parts = [
-        PartSeen(scale=scale, before=before, share=share, cost=cost, variance=scatter * scale**2)
-        for order in practised
-        for scale, before, share, cost in order
-    ]
-    return table_of(parts)
+    scatter = float(np.var(costs, ddof=1)) * usual**2
+    return table_of(
+        [
+            PartSeen(
+                size=part.size,
+                scale=part.scale,
+                before=part.before,
+                share=part.share,
+                cost=part.impact,
+                variance=scatter * (part.scale / usual) ** NOISE_POWER,
+            )
+            for order in practised
+            for part in order
+        ]
+    )

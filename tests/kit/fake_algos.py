@@ -6,12 +6,14 @@ from decimal import Decimal
 from typing import Any
 
 from engine.control.views_algos import ParentRow
+from engine.control.views_execution import EstimateView, RouteShare
 from engine.model.algos import ParentStatus
-from engine.model.ids import MANUAL, AccountId, InstrumentId, Owner, ParentId
+from engine.model.ids import MANUAL, AccountId, Currency, InstrumentId, Owner, ParentId
+from engine.model.impact import ImpactEstimate
 from engine.model.order import OrderSide
 from tests.kit.fake_market import MINUTE, NOW
 
-__all__ = ["parent_row", "parent_rows"]
+__all__ = ["estimate", "parent_row", "parent_rows"]
 
 D = Decimal
 
@@ -43,4 +45,16 @@ def parent_rows() -> tuple[ParentRow, ...]:
             about="14 slices, last at 26.0 min",
         ),
         parent_row("pov-870", status=ParentStatus.PAUSED, reason="lunch", due=None, progress=0.02, orders=1),
+    )  # fmt: skip
+
+
+def estimate() -> EstimateView:
+    """What the engine would say of the cost of an order."""
+    return EstimateView(
+        instrument=InstrumentId("SIM:BTC/USDT"), side=OrderSide.BUY, quantity=D("1.5"),
+        estimate=ImpactEstimate(cost=0.00123, half_spread=0.00001, walk=0.00123, model=0.0011, scale=0.001),
+        cost=124.41, currency=Currency("USDT"), permanent=0.7, temporary=1.0, seen=0, parts=2,
+        algorithm="implementation_shortfall", reason="Its estimated impact of 0.122% is over 0.100%.",
+        duration_s=1800, slices=30, expected=0.00041, deviation=0.0021,
+        route=(RouteShare(account=AccountId("paper"), share=1.0),),
     )  # fmt: skip

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.kit.deck import FakeTime, console, make_app
+from screens.ticket import TicketDialog
+from tests.kit.deck import Console, FakeTime, console, make_app
 from tests.kit.fake_algos import parent_row, parent_rows
 from tests.kit.fake_link import FakeLink
 from tests.screens.test_account_snapshots import SIZES, drawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from textual.pilot import Pilot
+
+    from console.app import QuarterdeckApp
+    from console.ending import ExitIntent
 
 
 def link() -> FakeLink:
@@ -69,3 +75,17 @@ def test_the_pane(snap_compare: Callable[..., bool], size: str) -> None:
     fake, time = link(), FakeTime()
     before = drawn(fake, time, "w")
     assert snap_compare(make_app(fake, time, screen="portfolio"), terminal_size=SIZES[size], run_before=before)
+
+
+def test_a_ticket_by_vwap(snap_compare: Callable[..., bool]) -> None:
+    fake, time = link(), FakeTime()
+
+    async def before(pilot: Pilot[ExitIntent]) -> None:
+        await drawn(fake, time, "b 0 . 0 1 5 tab tab tab tab right right right")(pilot)
+        deck = Console(cast("QuarterdeckApp", pilot.app), pilot, fake, time)
+        screen = deck.app.screen
+        assert isinstance(screen, TicketDialog)
+        await deck.until(lambda: not screen.pending)
+        await deck.settle()
+
+    assert snap_compare(make_app(fake, time, screen="market"), terminal_size=SIZES["80x24"], run_before=before)

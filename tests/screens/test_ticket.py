@@ -11,9 +11,11 @@ from textual import events
 from engine.control.live.arming import NOT_ARMED
 from engine.errors import AuthorizationError, EngineNotRunningError, OrderRejectionError
 from engine.model.account import TradingMode
+from screens.fields import ChoiceField
 from screens.form import Form
 from screens.order_dialogs import AmountInput
 from screens.ticket import TicketDialog, preview_lines
+from screens.ticket_algo import ALGO_FIELDS, WAYS, algo_params, fields_of
 from tests.kit.deck import Console, console
 from tests.kit.fake_link import FakeLink
 
@@ -178,7 +180,7 @@ async def test_keys_that_arrive_together_mean_what_they_would_one_by_one() -> No
     async with console(screen="market") as deck:
         await deck.press("b")
         burst(deck, *"0.01", "tab", *["backspace"] * 8, *"64901", "backspace", "2", "tab", "right", "tab")
-        burst(deck, "tab", "tab", "tab", "5")
+        burst(deck, *["tab"] * 4, "5")
         await deck.settle()
         await preview(deck)
         asked = deck.link.called("orders.preview")[-1].params
@@ -425,3 +427,79 @@ async def test_real_money_is_named_on_the_screen_and_on_the_ticket(testnet: bool
         assert deck.app.screen.has_class("-live")
         await deck.press("enter")
         assert f"{word} account main" in deck.words()
+
+
+# --- algorithms ------------------------------------------------------------------------------------------------------
+
+
+async def by(deck: Console, way: str) -> TicketDialog:
+    """Choose an algorithm in an open ticket."""
+    screen = deck.app.screen
+    assert isinstance(screen, TicketDialog)
+    screen.query_one("#by", ChoiceField).value = way
+    await preview(deck)
+    return screen
+
+
+async def test_a_ticket_by_an_algorithm_shows_its_expected_cost_and_starts_it_once() -> None:
+    async with console(screen="market") as deck:
+        await ticket(deck, "b", "0.015")
+        screen = await by(deck, "implementation_shortfall")
+        screen.query_one("#urgency", AmountInput).value = "0.8"
+        await deck.settle()
+        await preview(deck)
+        asked = deck.link.called("orders.estimate")[-1].params
+        assert asked == {
+            "instrument": "SIM:BTC/USDT", "side": "buy", "quantity": Decimal("0.015"), "urgency": 0.8,
+            "duration_s": 1800.0, "slices": 10, "algorithm": "implementation_shortfall",
+        }  # fmt: skip
+        assert "At once ~0.123 %, shortfall ~0.041 % ± 0.21 %" in deck.words()
+        assert "Best at paper" in deck.words()
+        await deck.press("enter")
+        assert "Buy 0.015 in SIM:BTC/USDT, by shortfall, over 30 min in 10 slices, urgency 0.8" in deck.words()
+        deck.pass_guard()
+        await deck.press("y")
+        await deck.until(lambda: bool(deck.link.called("algos.start")))
+        (call,) = deck.link.called("algos.start")
+        assert call.params == {
+            "instrument": "SIM:BTC/USDT", "side": "buy", "quantity": Decimal("0.015"), "price": Decimal("67431.0"),
+            "algorithm": "implementation_shortfall", "duration_s": 1800.0, "slices": 10, "urgency": 0.8,
+        }  # fmt: skip
+        assert call.request_id
+        assert not deck.link.called("orders.place")
+
+
+async def test_each_algorithm_has_the_fields_that_it_knows() -> None:
+    async with console(screen="market") as deck:
+        await ticket(deck, "b", "0.015")
+        for way, _, _ in WAYS:
+            screen = await by(deck, way)
+            shown = {name for name in ALGO_FIELDS if screen.query_one(f"#row-{name}").display}
+            assert shown == set(fields_of(way))
+
+
+@pytest.mark.parametrize(
+    ("way", "typed", "wrong"),
+    [
+        ("twap", {"slices": "2.5"}, "Slices: write a whole number."),
+        ("twap", {"slices": "1001"}, "Slices: write at most 1000."),
+        ("twap", {"minutes": "0"}, "Over: write a number above zero such as 30."),
+        ("auto", {"urgency": "1.1"}, "Urgency: write at most 1."),
+        ("pov", {"share": "101%"}, "Share: write at most 1."),
+        ("vwap", {"slip": "100%"}, "Slip max: write at most 0.99."),
+    ],
+)
+def test_parameters_out_of_their_range_are_said(way: str, typed: dict[str, str], wrong: str) -> None:
+    assert algo_params(way, lambda name: typed.get(name, ALGO_FIELDS[name].first)) == wrong
+
+
+def test_what_is_typed_becomes_the_request() -> None:
+    typed = {"share": "5%", "slip": "0.5%", "display": "0.2", "urgency": "0"}
+
+    def of(way: str) -> object:
+        return algo_params(way, lambda name: typed.get(name, ALGO_FIELDS[name].first))
+
+    slip = {"max_slippage": Decimal("0.005")}
+    assert of("pov") == {"algorithm": "pov", "participation": Decimal("0.05"), "every_s": 5.0, **slip}
+    assert of("iceberg") == {"algorithm": "iceberg", "display": Decimal("0.2"), **slip}
+    assert of("auto") == {"algorithm": "auto", "urgency": 0.0, **slip}

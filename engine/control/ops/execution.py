@@ -10,7 +10,7 @@ from engine.control.present.execution import estimate_view, route_view
 from engine.control.present.orders import order_row
 from engine.control.registry import Role, Tier, operation
 from engine.control.requests_execution import EstimateOrder, PlaceRoute, RouteOrder
-from engine.control.routing import candidates_for
+from engine.control.routing import candidates_for, followed
 from engine.errors import ConflictError
 from engine.execution.router import route
 from engine.logs import current_operation
@@ -33,7 +33,7 @@ async def estimate(context: Context, request: EstimateOrder) -> EstimateView:
     engine.unit(instrument)
     engine.hub.market(instrument)
     await engine.impact.look(instrument)
-    return estimate_view(engine, instrument, request)
+    return estimate_view(engine, instrument, request, followed(engine, instrument, request.side))
 
 
 @operation("orders.route", RouteOrder)

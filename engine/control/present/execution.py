@@ -5,27 +5,43 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from engine.control.views_execution import EstimateView, OrderRouteView, PassedRow, RouteLeg
+from engine.control.views_execution import EstimateView, OrderRouteView, PassedRow, RouteLeg, RouteShare
+from engine.execution.router import route
 from engine.execution.schedules.almgren_chriss import risk_aversion
-from engine.execution.selection import Algorithm, SelectionSettings, choose, parts_needed
+from engine.execution.selection import Algorithm, Choice, SelectionSettings, choose, parts_needed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.control.requests_execution import EstimateOrder, RouteOrder
     from engine.engine import Engine
-    from engine.execution.router import Route
+    from engine.execution.router import Candidate, Route
     from engine.execution.schedules.almgren_chriss import Costs
-    from engine.execution.selection import Choice
     from engine.model.ids import Currency, InstrumentId
     from engine.model.impact import ImpactEstimate
 
 __all__ = ["estimate_view", "route_view"]
 
+AUTO = "auto"
 
-def estimate_view(engine: Engine, instrument: InstrumentId, request: EstimateOrder) -> EstimateView:
-    """What an order would cost at once, and by the algorithm that fits it; candles must have been looked at before."""
+
+def estimate_view(
+    engine: Engine, instrument: InstrumentId, request: EstimateOrder, candidates: Sequence[Candidate]
+) -> EstimateView:
+    """What an order would cost at once, and by an algorithm; candles must have been looked at before.
+
+    Args:
+        engine: Whose market counts.
+        instrument: What is traded.
+        request: The order.
+        candidates: Accounts that it could be shared among.
+    """
     market = engine.hub.market(instrument)
     told = engine.impact.estimate(instrument, request.side, request.quantity)
     choice = choose(told, request.urgency)
+    if request.algorithm != AUTO:
+        algorithm, window = Algorithm(request.algorithm), int(request.duration_s * 1e9)
+        choice = Choice(algorithm=algorithm, reason="It was asked for.", duration_ns=window, slices=request.slices)
     mark, cost = engine.mark(instrument), None
     if told is not None and mark is not None:
         cost = told.cost * float(market.instrument.notional(mark, request.quantity))
@@ -48,6 +64,10 @@ def estimate_view(engine: Engine, instrument: InstrumentId, request: EstimateOrd
         slices=choice.slices,
         expected=None if costs is None else costs.expected,
         deviation=None if costs is None else costs.deviation,
+        route=tuple(
+            RouteShare(account=leg.account, share=float(leg.quantity / request.quantity))
+            for leg in route(request.side, request.quantity, candidates).legs
+        ),
     )
 
 
@@ -66,7 +86,7 @@ def _costs(
     return shortfall.costs(shortfall.weights(seconds, choice.slices, aversion), seconds)
 
 
-def route_view(request: RouteOrder, route: Route, currency: Currency) -> OrderRouteView:
+def route_view(request: RouteOrder, found: Route, currency: Currency) -> OrderRouteView:
     """A route as it is shown."""
     legs = tuple(
         RouteLeg(
@@ -77,18 +97,18 @@ def route_view(request: RouteOrder, route: Route, currency: Currency) -> OrderRo
             worst=leg.worst,
             fee=_shown(leg.fee),
         )
-        for leg in route.legs
+        for leg in found.legs
     )
-    price = route.price_after_fees(request.side)
+    price = found.price_after_fees(request.side)
     return OrderRouteView(
         symbol=request.symbol,
         side=request.side,
         quantity=request.quantity,
         legs=legs,
-        unrouted=route.unrouted,
+        unrouted=found.unrouted,
         price=None if price is None else _shown(price),
         currency=currency,
-        passed_over=tuple(PassedRow(account=one.account, reason=one.reason) for one in route.passed_over),
+        passed_over=tuple(PassedRow(account=one.account, reason=one.reason) for one in found.passed_over),
     )
 
 

@@ -34,6 +34,7 @@ PORTFOLIO = (
         "Set leverage and margin mode of the chosen position.", Tier.CONFIRM,
     ),
     A("portfolio.capital", "A", "capital", "Capital", "Show capital as it stands, and move it in or out."),
+    A("portfolio.dust", "D", "dust", "Dust", "Show what is held and is too small to be sold."),
     A(
         "portfolio.rebalance", "B", "rebalance", "Rebalance",
         "Show how capital would be shared out anew, and do it.", Tier.CONFIRM,

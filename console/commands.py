@@ -53,6 +53,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "clients": CommandEntry("", "Who is connected to the engine.", "clients"),
     "api": CommandEntry("", "Describe every operation, topic and error.", "api"),
     "trades": CommandEntry("", "List round trips.", "trades"),
+    "quality": CommandEntry("", "What executions cost, how fast they were, why trades made what they made.", "quality"),
     "errors": CommandEntry("", "What went wrong, what repeats, what was done about it.", "errors"),
     "alerts": CommandEntry("", "List and acknowledge alerts.", "alerts"),
     "logs": CommandEntry("", "Read the newest lines of the logs.", "logs"),

@@ -76,6 +76,7 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
     "instruments.watch": ("instrument",),
     "jobs.cancel": ("id",),
     "jobs.get": ("id",),
+    "quality.trade": ("id",),
     "keys.remove": ("venue", "account"),
     "keys.test": ("venue", "account"),
     "live.consent": ("account",),

@@ -34,6 +34,7 @@ TIMES = frozenset(
 FRACTIONS = frozenset(
     {
         "share", "total_return", "max_drawdown", "current_drawdown", "win_rate", "maker_fee", "taker_fee", "covered",
+        "fill_rate", "fill_rate_target",
         "largest", "largest_three", "target_share", "deviation", "exposure", "after", "utilisation", "efficiency",
     }
 )  # fmt: skip
@@ -150,6 +151,23 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "BacktestRow": (
         C("id"), C("created"), C("strategy"), C("instrument"), C("timeframe"), C("start"), C("end"), C("trades"),
         C("total_return", "return"), C("sharpe"), C("max_drawdown", "drawdown"), C("win_rate"), C("passed"),
+    ),
+    "TradeScore": (
+        C("id"), C("opened"), C("owner_name", "owner"), ACCOUNT, C("instrument"), C("side"), C("quantity", unit="base"),
+        C("entry_price", "entry", "quote"), C("exit_price", "exit", "quote"), C("pnl", unit="currency"),
+        C("attribution.signal", "signal", "currency"), C("attribution.timing", "timing", "currency"),
+        C("attribution.execution", "execution", "currency"), C("attribution.fees", "fees", "currency"),
+        C("attribution.funding", "funding", "currency", if_any=True), C("slippage_bps", "slip bps"), C("score"),
+    ),
+    "GroupQuality": (
+        C("name"), C("orders"), C("value", unit="currency"), C("shortfall", "cost", "currency"),
+        C("shortfall_bps", "bps"), C("delay_bps", "delay bps"), C("fill_rate", "filled"), C("ack_ms", "answer ms"),
+        C("fill_ms", "first fill ms"), C("poor"), C("score"),
+    ),
+    "OrderScore": (
+        C("order.client_id", "id"), C("order.side", "side"), C("order.type", "type"), C("order.filled", "filled"),
+        C("order.decision", "decision"), C("order.arrival", "arrival"), C("shortfall", "cost"),
+        C("shortfall_bps", "bps"), C("score"),
     ),
     "RoundTripRow": (
         C("entry_time", "entered"), C("exit_time", "closed"), C("owner_name", "owner"), C("instrument"), C("side"),

@@ -120,7 +120,8 @@ class RiskWatch:
         engine, settings = self._engine, self._engine.settings.metrics
         held, level = self._holdings(), self._level()
         days = dict(engine.state.equity_days)
-        metrics = await asyncio.to_thread(measure, held, self.returns, days, settings, level)
+        with engine.risk.times.step("metrics"):
+            metrics = await asyncio.to_thread(measure, held, self.returns, days, settings, level)
         self.metrics, self.problem = metrics, ""
         now = engine.clock.now()
         if now - self._recorded >= settings.record_s * 1e9 and self._may_work():

@@ -51,7 +51,7 @@ def health_lines(row: BotRow, report: BotReport | None, look: Look, width: int) 
     own, cpu = setup.isolation == "process", None if health.cpu_share is None else health.cpu_share * 100
     alive = ("alive", "gain") if health.alive else ("not up", "muted")
     lines = [
-        _line("Runs in", ("a process of its own" if own else "the engine's process", "text"), ("  ", "text"), alive),
+        _line("Runs in", ("its own process" if own else "the engine", "text"), ("  ", "text"), alive),
         _used("Memory", health.memory_mb, health.memory_limit_mb, "MB"),
         _used("Processor", cpu, health.cpu_limit * 100, "%", 1),
         _used("Storage", health.storage_mb if health.storage_limit_mb else None, health.storage_limit_mb, "MB", 1),
@@ -62,16 +62,16 @@ def health_lines(row: BotRow, report: BotReport | None, look: Look, width: int) 
         lines.append(_line("Restarts", (f"given up after {health.tries} within an hour", "breach")))
     elif health.next_try:
         wait = max(0, health.next_try - look.now) // NS
-        lines.append(_line("Restarts", (f"next in {wait} s", "warn"), (f"  {health.tries} in the last hour", "muted")))
+        lines.append(_line("Restarts", (f"next in {wait} s", "warn"), (f"  {health.tries} this hour", "muted")))
     else:
-        lines.append(_line("Restarts", (f"{health.tries} in the last hour", "text")))
+        lines.append(_line("Restarts", (f"{health.tries} this hour", "text")))
     if health.looked_after:
         lines.append(_line("Position", ("protected without the bot", "warn")))
     waits = setup.mode == "live" if setup.auto_resume is None else not setup.auto_resume
-    resumes = "waits after a restart" if waits else "resumes by itself"
+    resumes = "waits after a crash" if waits else "resumes itself"
     lines.append(_line("Priority", (str(setup.priority), "text"), (f"  {setup.mode}, {resumes}", "muted")))
     for name, value in setup.risk.items():
-        lines.append(_line("Own limit", (f"{name} {value}", "text")))
+        lines.append(_line("Limit", (f"{name} {value}", "text")))
     return [*lines, *_report_lines(report, look, width)] if report is not None else lines
 
 

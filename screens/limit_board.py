@@ -19,8 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["LimitBoard"]
 
 
+def _use(state: LimitState) -> float:
+    """Return the rank of a limit: what is not known stands beside what is nearly used up."""
+    return 0.75 if state.share is None else state.share
+
+
 class LimitBoard(VimNavigation):
-    """The limits and how much of each is used.
+    """The limits and how much of each is used; the most used first where not all of them are in sight.
 
     Args:
         title: Shown in the border.
@@ -54,8 +59,17 @@ class LimitBoard(VimNavigation):
             blank = LineBuilder(self.palette).strip(width)
             return [blank, LineBuilder(self.palette).add(fit(self._empty, width, "center"), "muted").strip(width)]
         self._top = max(0, min(self._top, len(self._states) - height))
-        shown = self._states[self._top : self._top + height]
+        self._mark_place(height)
+        ranked = self._states if len(self._states) <= height else sorted(self._states, key=_use, reverse=True)
+        shown = ranked[self._top : self._top + height]
         return [limit_rows(state, width, self.palette, self.glyphs)[0] for state in shown]
+
+    def _mark_place(self, height: int) -> None:
+        """Say in the border which of the limits are in sight, where not all of them are."""
+        first, count = self._top + 1, len(self._states)
+        words = f"{first}–{min(count, self._top + height)} of {count} by use, j/k" if count > height else ""
+        if str(self.border_subtitle or "") != words:
+            self.border_subtitle = Content(words)
 
     def move_by(self, rows: int) -> None:
         """Scroll."""

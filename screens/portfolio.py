@@ -14,6 +14,7 @@ from screens.algos_pane import AlgosPane
 from screens.capital import show_plan
 from screens.capital_sheet import CapitalSheet
 from screens.dashboard_figures import room_of
+from screens.dust import show_dust
 from screens.equity import RANGES, EquityHistory, range_words, start_label
 from screens.exits_dialog import ExitsDialog, exit_side
 from screens.margin_form import MarginForm
@@ -54,7 +55,7 @@ class PortfolioScreen(AlgosPane):
         "Positions by owner, balances with their share of equity, the equity curve, open orders and fills. x closes "
         "the chosen position, p places a stop and a target for it, c cancels the chosen order, t shows a longer range "
         "of the curve. w shows the algorithms at work: space pauses the chosen one or lets it go on, f and F change "
-        "its pace, c ends it. A shows capital and its pools, B how it would be shared out anew."
+        "its pace, c ends it. A shows capital and its pools, B how it would be shared out anew, D dust."
     )
     AUTO_FOCUS = "#positions"
     DEFAULT_CSS: ClassVar[str] = """
@@ -341,6 +342,10 @@ class PortfolioScreen(AlgosPane):
     def action_capital(self) -> None:
         """Show capital."""
         self.app.push_screen(CapitalSheet())
+
+    def action_dust(self) -> None:
+        """Show what is too small to be sold."""
+        show_dust(self.deck)
 
     def action_rebalance(self) -> None:
         """Show what rebalancing would move, and ask."""

@@ -59,7 +59,9 @@ class QualityScreen(DeckScreen):
 
     def body(self) -> ComposeResult:
         """Yield groups, trades, and the chosen trade."""
-        yield LiveTable(figures.GROUP_COLUMNS, title="Quality", empty="No orders in that time.", id="groups")
+        yield LiveTable(
+            figures.GROUP_COLUMNS, title="Quality", empty="No orders are recorded in that time.", id="groups"
+        )
         yield LiveTable(
             figures.TRADE_COLUMNS, title="Trades", empty="No trades yet; they are recorded when executed.", id="trades"
         )
@@ -77,6 +79,9 @@ class QualityScreen(DeckScreen):
 
     def _ask_all(self) -> None:
         self._asked_at = self.deck.steady()
+        if self.past:
+            # The records are those of the present.
+            return
         _, seconds = RANGES[self._range]
         asked = {"by": BY[self._by]}
         if seconds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from engine.bots.config import BotConfig
 
-__all__ = ["MEMORY_MB", "Admission", "Allowance", "Machine", "check_admission"]
+__all__ = ["MEMORY_MB", "Admission", "Allowance", "Machine", "check_admission", "strategy_cores"]
 
 _MB = 1 << 20
 _SHARE = 0.75
@@ -41,6 +42,8 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
     storage_mb: int = 1024
     own_process: bool = False
     """Whether its strategy has a process of its own, where memory is really taken and limited."""
+    core: int = -1
+    """Number of the processor core on which that process runs; -1 for any."""
 
     @classmethod
     def of(cls, config: BotConfig, kind: StrategyType) -> Allowance:
@@ -86,9 +89,27 @@ class Admission:
         check_admission(name, wanted, others, self._machine)
         self._starting[name] = wanted
 
+    def place(self, name: str, wanted: Allowance) -> Allowance:
+        """The same on the core that is promised to others the least, the first of equals."""
+        cores = strategy_cores()
+        if not wanted.own_process or not cores:
+            return wanted
+        taken = dict.fromkeys(cores, 0.0)
+        for other, allowance in {**self._starting, **self._running()}.items():
+            if other != name and allowance.own_process and allowance.core in taken:
+                taken[allowance.core] += allowance.cpu_share
+        return msgspec.structs.replace(wanted, core=min(cores, key=lambda core: taken[core]))
+
     def leave(self, name: str) -> None:
         """The bot is up, or will not be."""
         self._starting.pop(name, None)
+
+
+def strategy_cores() -> list[int]:
+    """Cores for strategies in processes of their own: all that we may use but the first, which is the engine's."""
+    if sys.platform != "linux":
+        return []
+    return sorted(os.sched_getaffinity(0))[1:]
 
 
 def check_admission(name: str, wanted: Allowance, running: Mapping[str, Allowance], machine: Machine) -> None:

@@ -88,6 +88,8 @@ class BotBuilder:
         self._algos, self._planner = algos, planner
         self.admit: Callable[[str, Allowance], None] = lambda name, wanted: None
         """Raises ConflictError where the machine has no room for a bot."""
+        self.place: Callable[[str, Allowance], Allowance] = lambda name, wanted: wanted
+        """Gives what a bot may use a processor core."""
         self.copies: MemoryCopies = _no_copies
         """Where older copies of a memory are looked for when the newest cannot be read."""
         self._account_of = account_of
@@ -185,11 +187,14 @@ class BotBuilder:
     def _make(self, entry: BotEntry, config: BotConfig, instrument: Instrument) -> Bot:
         strategy = self._library.make(config.strategy, config.strategy_file, dict(config.params))
         account = self._account_of(config)
-        allowance = Allowance.of(config, strategy.kind)
+        allowance = self.place(entry.name, Allowance.of(config, strategy.kind))
         runner: StrategyRunner | IsolatedRunner
         if config.isolation == "process":
             limits = WorkerLimits(
-                memory_mb=allowance.memory_mb, storage_mb=allowance.storage_mb, bar_seconds=config.bar_seconds
+                memory_mb=allowance.memory_mb,
+                storage_mb=allowance.storage_mb,
+                bar_seconds=config.bar_seconds,
+                core=allowance.core,
             )
             runner = IsolatedRunner(strategy, instrument.id, timeframe=config.timeframe, limits=limits)
         else:

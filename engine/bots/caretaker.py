@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine import events as ev
 from engine.bots.protection import BotMemory, Protection
 from engine.errors import JournalError, QuarterdeckError
 from engine.logs import get_logger
@@ -19,7 +20,6 @@ from engine.model.order import Decision
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine import events as ev
     from engine.execution.desk import Desk
     from engine.ledger import Ledger
     from engine.model.entries import BotEntry
@@ -88,6 +88,30 @@ class Caretakers:
             # Nothing was saved, or it cannot be read: a resting stop tells the level, else the entry price does.
             log.info("a position is protected without the memory of its bot", bot=entry.id)
         self.take_over(entry.id, protection)
+
+    def close(self, entry: BotEntry, strategy: str, reason: str) -> None:
+        """Close a position that is looked after here.
+
+        Args:
+            entry: The bot.
+            strategy: Name of its strategy.
+            reason: Why, in words.
+        """
+        protection = self._kept.get(entry.id)
+        if protection is None:
+            return
+        self._guarded(entry.id, lambda: protection.close(reason))
+        if protection.memory.closing:
+            # Saved at once: a restart in between goes on closing.
+            self._ledger.record(
+                ev.BotMemorySaved(
+                    bot=entry.id,
+                    strategy=strategy,
+                    schema=entry.memory_schema,
+                    memory=msgspec.msgpack.encode(protection.memory),
+                    bar_ts=entry.memory_bar,
+                )
+            )
 
     def release(self, owner: Owner) -> None:
         """The bot is back, or a person has decided: nothing is done here any more."""

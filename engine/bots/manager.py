@@ -98,7 +98,7 @@ class BotManager(Roster):
         self.watch = ResourceWatch(self)
         self.supervisor = Supervisor(self, ledger, rules or Supervision())
         self._admission = Admission(machine or Machine.here(), self._allowances)
-        builder.admit = self._admission.admit
+        builder.admit, builder.place = self._admission.admit, self._admission.place
         self.admit: Callable[[BotEntry], None] = lambda entry: None
         """Asked before a bot starts; raises what speaks against it."""
         ledger.subscribe(self._on_record)
@@ -332,6 +332,7 @@ class BotManager(Roster):
         bot = self.running.get(owner)
         if bot is None:
             self.caretakers.hear(owner, record)
+            self.stopping.finish(owner)
             return
         self.heartbeats[bot.owner] = self._clock.now()
         if self.stopping.hears(bot.owner):

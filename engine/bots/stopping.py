@@ -65,12 +65,21 @@ class Stopping:
         self.finish(entry.id)
 
     def _stop_failed(self, entry: BotEntry, policy: StopPolicy, reason: str) -> None:
-        if policy == CLOSE and holds(self._ledger.state, entry.id):
-            raise ConflictError(
-                f"The bot {entry.name} is not up and cannot close its position; close it on Portfolio, or let the bot "
-                "run again first."
-            )
         manager = self._manager
+        if policy == CLOSE and holds(self._ledger.state, entry.id):
+            manager.look_after(entry)
+            if entry.id not in manager.caretakers.owners:
+                raise ConflictError(
+                    f"The bot {entry.name} is not up, and what it trades is not known here; close its position on "
+                    "Portfolio."
+                )
+            manager.revival.waiting.discard(entry.id)
+            manager.supervisor.forget(entry.id)
+            self.policies[entry.id] = CLOSE
+            manager.move(entry, BotState.STOPPING, reason)
+            manager.caretakers.close(entry, manager.config(entry).strategy, "the bot is stopped")
+            self.finish(entry.id)
+            return
         manager.revival.waiting.discard(entry.id)
         manager.caretakers.release(entry.id)
         manager.supervisor.forget(entry.id)
@@ -94,11 +103,24 @@ class Stopping:
         if self._manager.guarded(entry.id, lambda: bot.close(reason)) and bot.memory.closing:
             self._manager.keep(entry, bot)
 
+    def _finish_without(self, owner: Owner) -> None:
+        """One that is not up is stopped once nothing is left of it."""
+        entry = self._ledger.state.bots.get(owner)
+        if entry is not None and holds(self._ledger.state, owner):
+            return
+        self.policies.pop(owner, None)
+        self._manager.caretakers.release(owner)
+        if entry is not None:
+            self._manager.move(entry, BotState.STOPPED, entry.reason)
+
     def finish(self, owner: Owner) -> None:
         """Book a bot as stopped if nothing is left to wait for."""
         manager = self._manager
         policy, bot = self.policies.get(owner), manager.running.get(owner)
-        if policy is None or bot is None:
+        if policy is None:
+            return
+        if bot is None:
+            self._finish_without(owner)
             return
         if policy == CLOSE and bot.quantity:
             if not bot.memory.closing:

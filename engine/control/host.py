@@ -30,6 +30,7 @@ from engine.control.memory_copies import older_memories
 from engine.control.messenger import make_sender
 from engine.control.mirror import DatabaseMirror
 from engine.control.paper_venue import home_venue, make_venue, simulated_plan
+from engine.control.presets import register_presets
 from engine.control.projector import Projector
 from engine.control.quality_book import QualityBook
 from engine.control.recording import RecordingKeeper
@@ -313,6 +314,8 @@ class EngineHost:
         assert engine is not None
         assert context is not None
         await engine.start()
+        if self.scene is None and not self._emergency and engine.inherited is None:
+            await register_presets(engine, self.home)
         await self._open_doors(context)
         await _note_settings(engine, self.home / SETTINGS_SEEN, self.settings)
         # What lives from now on for good need not be looked through by every full collection of garbage.

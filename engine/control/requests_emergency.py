@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from engine.control.requests import LIVE_WORDS, Reason, Request, Scoped, StopPolicy
+from engine.control.requests import Request, Scoped, StopPolicy
 
-__all__ = ["CloseAll", "ConvertDust", "ListDust", "PauseAll", "StopAll"]
+__all__ = ["CloseAll", "ListDust", "PauseAll", "StopAll"]
 
 
 class PauseAll(Scoped):
@@ -27,11 +27,3 @@ class ListDust(Request):
     """Whose dust."""
 
     account: str = Field("", max_length=64, description="Only this account's.")
-
-
-class ConvertDust(Reason):
-    """What to have converted."""
-
-    account: str = Field("", max_length=64, description="Account; none for the one that is meant where none is named.")
-    currencies: list[str] = Field(default_factory=list, description="Which; none for everything that is dust there.")
-    live: str = Field("", max_length=64, description=LIVE_WORDS)

@@ -9,7 +9,7 @@ import msgspec
 from engine.model.entries import TradingState
 from engine.model.ids import AccountId, Currency, InstrumentId, Owner, VenueId
 
-__all__ = ["DustConversion", "DustRow", "HaltRow", "StopRow", "UnclosableRow"]
+__all__ = ["DustRow", "HaltRow", "StopRow", "UnclosableRow"]
 
 
 class HaltRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,22 +66,9 @@ class DustRow(msgspec.Struct, frozen=True, kw_only=True):
     quantity: Decimal
     instrument: InstrumentId
     """Where it would be sold."""
-    owners: tuple[str, ...]
-    """Names of those whose position it belongs to; empty for what is nobody's."""
+    owner_name: str
+    """Whose position it is left of; empty for what is nobody's."""
     value: Decimal | None
     """In the account's base currency; None while no price is known."""
     reason: str
-    convertible: bool
-    """Whether the venue turns it into something else on demand."""
-
-
-class DustConversion(msgspec.Struct, frozen=True, kw_only=True):
-    """What a venue has made of dust."""
-
-    account: AccountId
-    currency: Currency
-    """What it became."""
-    received: Decimal
-    fee: Decimal
-    """In that currency, kept by the venue beside what was received."""
-    converted: dict[Currency, Decimal]
+    """Why no order can sell it."""

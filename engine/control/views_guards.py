@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["BreakerRow", "LockRow", "RecoveryStepRow"]
+__all__ = ["BreakerRow", "LockRow", "RecoveryStepRow", "StepTimeRow"]
 
 
 class BreakerRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,3 +54,14 @@ class RecoveryStepRow(msgspec.Struct, frozen=True, kw_only=True):
     """connectivity, positions, balances, limits or breakers."""
     passed: bool
     problems: tuple[str, ...]
+
+
+class StepTimeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """How long one kind of risk's calculations takes, since the engine began."""
+
+    step: str
+    """gate, size, breakers, limits or metrics."""
+    count: int
+    mean_ms: float
+    last_ms: float
+    longest_ms: float

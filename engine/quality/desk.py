@@ -55,24 +55,31 @@ class QualityDesk:
         self._arrivals: dict[str, Decimal] = {}
         """The middle of the book at which parts of parents were sent, as long as they are under way."""
         self._told: dict[str, None] = {}
+        self._next = 0
+        """UTC nanoseconds before which no market is due."""
         ledger.subscribe(self._hear)
 
     # --- mark-outs
 
     def tick(self, now: int) -> int:
         """Note the markets that are due; call it a few times a second. Returns how many facts that made."""
-        state, horizons = self._ledger.state, self.settings.horizons
-        due: list[ev.MarkOutRecorded] = []
-        for entry in state.mark_outs.values():
-            # By the first horizon the oldest come first, but for executions that were told late.
-            fact = self._due(entry, horizons, now)
-            if fact is not None:
-                due.append(fact)
-                if len(due) == AT_ONCE:
-                    break
-        for fact in due:
+        if now < self._next:
+            return 0
+        horizons, due = self.settings.horizons, list["AwaitedMark"]()
+        later = now + horizons[0]
+        for entry in self._ledger.state.mark_outs.values():
+            done = len(entry.done)
+            at = entry.ts + horizons[done] if done < len(horizons) else 0
+            if at <= now:
+                due.append(entry)
+            elif at < later:
+                later = at
+        facts = [fact for entry in due[:AT_ONCE] if (fact := self._due(entry, horizons, now)) is not None]
+        # What was just noted may have a next time of its own; the others that are due wait for the next step.
+        self._next = 0 if due else later
+        for fact in facts:
             self._ledger.record(fact)
-        return len(due)
+        return len(facts)
 
     def _due(self, entry: AwaitedMark, horizons: tuple[int, ...], now: int) -> ev.MarkOutRecorded | None:
         wanted = [horizon for horizon in horizons if horizon not in entry.done]
@@ -103,6 +110,8 @@ class QualityDesk:
 
     def _hear(self, record: ev.Record) -> None:
         event = record.event
+        if isinstance(event, ev.OrderFilled):
+            self._next = min(self._next, min(event.fill.ts, record.ts) + self.settings.horizons[0])
         if isinstance(event, ev.OrderSubmitted):
             self._sent(event)
         elif self._ledger.following:

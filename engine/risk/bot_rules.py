@@ -103,18 +103,19 @@ def opponents(
     """Other bots that stand, or are about to stand, against an entry of a bot: same account, base and quote."""
     if owner not in state.bots:
         return
-    here = state.instruments[instrument]
-    for (who, where, other), line in sorted(commitments.owned.items()):
-        if who == owner or where != account or who not in state.bots:
+    here, found = state.instruments[instrument], []
+    against = OrderSide.SELL if side is OrderSide.BUY else OrderSide.BUY
+    for (who, where, other), line in commitments.owned.items():
+        if where != account or who == owner or who not in state.bots:
             continue
         there = state.instruments[other]
-        if (there.base, there.quote) != (here.base, here.quote):
+        if there.base != here.base or there.quote != here.quote:
             continue
-        against = OrderSide.SELL if side is OrderSide.BUY else OrderSide.BUY
         # With a position, what works the other way takes profit or stops a loss; without one it enters.
         entering = not line.quantity and line.working(against) > ZERO and there.kind is not InstrumentKind.SPOT
         if line.quantity * side.sign < ZERO or entering:
-            yield who, other, line
+            found.append((who, other, line))
+    yield from sorted(found, key=lambda one: one[:2])
 
 
 def crossing(case: Case) -> Iterator[Refusal]:

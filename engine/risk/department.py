@@ -35,6 +35,7 @@ from engine.risk.reductions import StateReductions
 from engine.risk.scopes import Scope
 from engine.risk.sizing import PositionSizer
 from engine.risk.stop_progress import Progress, StopTimers
+from engine.risk.timing import StepTimes
 from engine.risk.uses import limit_uses
 from engine.risk.watch import LimitWatch
 
@@ -116,7 +117,11 @@ class RiskDepartment:
         self.budgets = BotBudgets(state, self.commitments, quotes)
         self.grouping = Grouping.by(classes or AssetClasses(), Clusters(correlations))
         in_force = self.adaptation.limits
-        self.gate = RiskGate(state, quotes, in_force, self.commitments, self.budgets, self.caution, self.grouping)
+        self.times = StepTimes(ledger.clock.monotonic)
+        """How long gate, sizes, breakers, limits and metrics take."""
+        self.gate = RiskGate(
+            state, quotes, in_force, self.commitments, self.budgets, self.caution, self.grouping, self.times
+        )
         self._quotes = quotes
         self._volatilities = volatilities
         self._sizers: dict[AccountId, PositionSizer] = {}
@@ -165,6 +170,7 @@ class RiskDepartment:
                 self.adaptation,
                 grouping=self.grouping,
                 volatilities=self._volatilities,
+                times=self.times,
             )
         return sizer
 
@@ -202,11 +208,15 @@ class RiskDepartment:
         """Judge breakers and limits and carry emergency stops on; books what follows from it."""
         if self._ledger.failed is not None:
             return
-        self._book(self.manager.evaluate(now))
+        with self.times.step("breakers"):
+            found = self.manager.evaluate(now)
+        self._book(found)
         if self._inputs.markets is not None or self._state.locks:
             with decimal.localcontext(VIEW):
                 self._book(self.locks.tick(now))
-        self._book(self.watch.evaluate(now))
+        with self.times.step("limits"):
+            found = self.watch.evaluate(now)
+        self._book(found)
         if self._port is None or not (self._stops or self._state.halts or self._state.breakers):
             return
         self._follow_halts(now)
@@ -221,8 +231,9 @@ class RiskDepartment:
     def heard(self, instrument: InstrumentId, now: int) -> None:
         """A market has moved: look at the limits again where its price counts, at most every few milliseconds."""
         if self._ledger.failed is None and self.watch.due(instrument, now):
-            for fact in self.watch.evaluate(now):
-                self._ledger.record(fact)
+            with self.times.step("limits"):
+                found = self.watch.evaluate(now)
+            self._book(found)
 
     def _follow_halts(self, now: int) -> None:
         """Begin what the state demands and nobody is doing: after a restart, or when a breaker asks for it."""

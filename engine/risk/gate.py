@@ -28,6 +28,7 @@ from engine.risk.picture import Picture
 from engine.risk.rules import ENTRY_RULES
 from engine.risk.shape import shape_refusals
 from engine.risk.throttle import Throttle
+from engine.risk.timing import StepTimes
 from engine.risk.words import plain
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class RiskGate:
         budgets: Owners' capital; None where owners have no capital of their own.
         caution: What is impaired; None where nothing ever is.
         grouping: Classes of assets and what moves together; None for the usual classes and no known correlation.
+        times: Where it is noted how long checks take; None to measure nothing.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class RiskGate:
         budgets: BotBudgets | None = None,
         caution: Caution | None = None,
         grouping: Grouping | None = None,
+        times: StepTimes | None = None,
     ) -> None:
         self.picture = Picture(state, quotes, commitments)
         self.throttle = Throttle()
@@ -86,6 +89,9 @@ class RiskGate:
         self._limits = limits
         self._budgets = budgets
         self._caution = caution or Caution()
+        self.times = times or StepTimes(lambda: 0)
+        """How long checks take."""
+        self._monotonic = self.times.monotonic
         self._grouping = grouping or Grouping.by(AssetClasses(), Clusters())
 
     def check(self, request: OrderRequest, now: int, replaces: ClientOrderId | None = None) -> Verdict:
@@ -95,12 +101,14 @@ class RiskGate:
         """
         outer = decimal.getcontext()
         decimal.setcontext(VIEW)
+        began = self._monotonic()
         try:
             return self._check(request, now, replaces)
         except Exception as error:
             log.exception("risk check failed", instrument=request.instrument, owner=request.owner)
             return Verdict(refusals=(_failed(error),))
         finally:
+            self.times.note("gate", self._monotonic() - began)
             decimal.setcontext(outer)
 
     def passed(self, request: OrderRequest, now: int) -> None:

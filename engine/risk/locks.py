@@ -13,6 +13,7 @@ from engine import events as ev
 from engine.errors import ConflictError, NotFoundError, ValidationError
 from engine.model.decimals import ZERO
 from engine.model.ids import MANUAL
+from engine.model.instrument import CASH_KINDS
 from engine.model.order import OrderType
 from engine.model.risk import Refusal, RefusalCode
 from engine.risk.scopes import Scope
@@ -108,9 +109,11 @@ class LockKeeper:
 
     def _ended(self, position: Position, fill: Fill) -> bool:
         """Whether an execution left less than a lot, or turned the position over."""
-        lot = self._state.instruments[fill.instrument].current_rules.lot
-        after = position.quantity
-        before = after - fill.side.sign * fill.quantity
+        instrument = self._state.instruments[fill.instrument]
+        lot, after = instrument.current_rules.lot, position.quantity
+        in_units = instrument.kind in CASH_KINDS and fill.fee_currency == instrument.base
+        # A fee that was taken of the units bought is no trade of its own: with it a purchase would look turned over.
+        before = after - fill.side.sign * fill.quantity + (fill.fee if in_units else ZERO)
         if abs(before) < lot:
             return False
         return abs(after) < lot or (before > ZERO) is not (after > ZERO)

@@ -22,6 +22,7 @@ from engine.risk.picture import Picture
 from engine.risk.rules_exposure import room_left
 from engine.risk.sizing_methods import heat_factor, kelly_fraction, parity_factor, wanted_value
 from engine.risk.throttle import Throttle
+from engine.risk.timing import StepTimes
 from engine.risk.words import amount, plain
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class PositionSizer:
         caution: What is impaired; None where nothing ever is.
         grouping: Classes and clusters, as in the gate.
         volatilities: How much instruments move; None where nobody knows.
+        times: Where it is noted how long sizes take; None to measure nothing.
     """
 
     def __init__(
@@ -120,6 +122,7 @@ class PositionSizer:
         *,
         grouping: Grouping,
         volatilities: Volatilities | None = None,
+        times: StepTimes | None = None,
     ) -> None:
         self._caution = caution or Caution()
         self._adaptation = adaptation
@@ -129,6 +132,7 @@ class PositionSizer:
         self._budgets = budgets
         self._grouping = grouping
         self._volatilities = volatilities
+        self._times = times or StepTimes(lambda: 0)
         self._picture = Picture(state, quotes, commitments)
 
     def size(
@@ -146,7 +150,7 @@ class PositionSizer:
             price: Present price in quote currency.
             now: UTC nanoseconds; None for the signal's own time.
         """
-        with decimal.localcontext(VIEW):
+        with self._times.step("size"), decimal.localcontext(VIEW):
             self._picture.look()
             base = self._state.accounts[self._account].base_currency
             equity = self._picture.equity(self._account)

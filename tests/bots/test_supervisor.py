@@ -5,9 +5,11 @@ from __future__ import annotations
 from decimal import Decimal as D
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from engine import events as ev
+from engine.bots.bot import BotMemory
 from engine.bots.supervisor import HOUR_NS
 from engine.errors import ExchangeConnectionError
 from engine.model.account import Account, TradingMode
@@ -287,3 +289,36 @@ async def test_a_changed_memory_is_saved_every_ten_seconds_and_an_unchanged_one_
     assert saved() == before
     await _at(yard, begun + 20 * SECOND)
     assert saved() == before + 1
+
+
+async def test_a_failed_bot_can_be_stopped_with_its_position_closed(yard: Yard) -> None:
+    entry = await yard.holding()
+    _fail(yard)
+    assert _state(entry) is BotState.ERROR
+    yard.manager.stop(entry, "close", "by hand")
+    assert _state(entry) is BotState.STOPPING
+    yard.deliver()
+    yard.minute(100)
+    yard.deliver()
+    assert yard.owned(entry) == 0
+    assert (_state(entry), entry.reason) == (BotState.STOPPED, "by hand")
+    assert yard.orders(entry) == []
+    assert yard.manager.caretakers.owners == frozenset()
+    assert yard.state.restarts == {}
+    assert yard.manager.stopping.policies == {}
+
+
+async def test_the_closing_of_a_failed_bot_goes_on_after_a_restart(yard: Yard) -> None:
+    entry = await yard.holding()
+    _fail(yard)
+    yard.manager.stop(entry, "close", "by hand")
+    assert msgspec.msgpack.decode(entry.memory, type=BotMemory).closing
+    manager = yard.restarted()
+    await manager.recover()
+    for _ in range(2):
+        yard.deliver()
+        yard.minute(100)
+    yard.deliver()
+    assert _state(entry) is BotState.STOPPED
+    assert yard.orders(entry) == []
+    assert yard.owned(entry) == 0

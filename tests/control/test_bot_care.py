@@ -12,6 +12,7 @@ from engine import events as ev
 from engine.bots.bot import BotMemory
 from engine.control.bot_files import read_bot
 from engine.control.memory_copies import older_memories
+from engine.control.presets import FOLDER, register_presets
 from engine.errors import (
     ConfigurationError,
     ConflictError,
@@ -219,6 +220,26 @@ def test_a_file_whose_content_does_not_fit_says_what(tmp_path: Path) -> None:
         found.configuration()
     with pytest.raises(DataError, match="memory in the file cannot be read"):
         found.remembered()
+
+
+async def test_files_of_the_home_folder_are_registered_once_and_a_bad_one_is_left_out(on: Deck, tmp_path: Path) -> None:
+    row = await on.call("bots.create", **NEW)
+    home = tmp_path / "elsewhere"
+    (home / FOLDER).mkdir(parents=True)
+    await on.call("bots.export", bot="trend", file=str(home / FOLDER / "a.json"))
+    (home / FOLDER / "b.json").write_bytes(b"nonsense")
+    body = msgspec.json.decode((home / FOLDER / "a.json").read_bytes())
+    body["config"] |= {"autostart": True, "name": "second", "capital": "500"}
+    (home / FOLDER / "c.json").write_bytes(msgspec.json.encode(body))
+    told: list[str] = []
+    on.engine.errors.on_notice(lambda notice: told.append(notice.text))
+    for _ in range(2):
+        await register_presets(on.engine, home)
+        assert [bot.name for bot in on.engine.state.bots.values()] == ["trend", "second"]
+    assert on.engine.state.bots[row.id].state is BotState.STOPPED
+    assert (await on.call("bots.get", bot="second")).state is BotState.RUNNING
+    assert len([text for text in told if "b.json is left out" in text]) >= 1
+    await register_presets(on.engine, tmp_path / "nowhere")
 
 
 async def test_older_memories_come_out_of_the_journal_the_newest_first(on: Deck) -> None:

@@ -16,7 +16,7 @@ from engine.model.entries import BotState, TradingState
 from engine.model.ids import MANUAL, AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueId
 from engine.model.limits import RiskLimits
 from engine.model.order import Liquidity, OrderSide, OrderStatus, OrderType, TimeInForce
-from tests.kit import fake_algos, fake_keys, fake_risk
+from tests.kit import fake_algos, fake_dust, fake_keys, fake_risk
 from tests.kit.fake_exits import preview_exits
 from tests.kit.fake_market import DAY, HOUR, MINUTE, NOW, NS, SIM, SYMBOLS, instrument, instrument_rows, tickers
 from tests.kit.fake_venues import venues
@@ -322,6 +322,15 @@ def risk() -> views.RiskView:
             limit("max_drawdown_pct", "Drawdown", "0.4 %", "15.0 %", 0.027, "low"),
             limit("orders_per_minute", "Order rate", "2", "60", 0.033, "low"),
             limit("correlation", "Correlation", "unknown", "0.80", None, "low"),
+            limit("max_account_exposure", "Account", "8,170.00 USDT", "10,000.00 USDT", 0.817, "high"),
+            limit("max_venue_exposure", "Venue (SIM)", "8,170.00 USDT", "10,000.00 USDT", 0.817, "high"),
+            limit("max_strategy_exposure", "Bot (bot1)", "1,200.00 USDT", "10,000.00 USDT", 0.12, "low"),
+            limit("max_class_exposure", "Asset class (bitcoin)", "2,400.00 USDT", "2,500.00 USDT", 0.96, "high"),
+            limit("max_currency_exposure", "Currency (BTC)", "2,400.00 USDT", "5,000.00 USDT", 0.48, "low"),
+            limit("max_correlated_exposure", "Moving together", "3,100.00 USDT", "5,000.00 USDT", 0.62, "medium"),
+            limit("max_concentration", "Three largest", "7,300.00 USDT", "10,000.00 USDT", 0.73, "medium"),
+            limit("max_positions_per_strategy", "Positions of a bot", "2", "5", 0.4, "low"),
+            limit("max_leverage", "Leverage", "1x", "1x", 0.0, "low"),
         ),
         breakers=(
             breaker("daily_loss", "Daily loss", "+0.31 %", "-5.00 %", 0.0),
@@ -540,6 +549,7 @@ def dataset(kind: str = "full") -> dict[str, Any]:
         "portfolio.overview": overview(),
         "portfolio.positions": positions(),
         "portfolio.balances": balances(),
+        "portfolio.dust": fake_dust.dust(),
         "portfolio.history": history(),
         "strategies.list": strategies(),
         "bots.list": bots(),

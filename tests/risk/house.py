@@ -160,11 +160,21 @@ class House:
         return order
 
     def fill(
-        self, order: Order, quantity: str | D | None = None, price: str | D | None = None, fee: str | D = "0"
+        self,
+        order: Order,
+        quantity: str | D | None = None,
+        price: str | D | None = None,
+        fee: str | D = "0",
+        *,
+        in_units: bool = False,
     ) -> None:
-        """Execute an order, wholly unless a quantity is given, at its mark unless a price is given."""
+        """Execute an order, wholly unless a quantity is given, at its mark unless a price is given.
+
+        The fee is taken in the quote currency, or of the units that are traded.
+        """
         mark = self.markets[order.instrument].mark
         assert mark is not None
+        instrument = self.state.instruments[order.instrument]
         self.trades += 1
         self.desk.on_event(
             PAPER,
@@ -180,7 +190,7 @@ class House:
                     price=mark if price is None else D(price),
                     quantity=order.remaining if quantity is None else D(quantity),
                     fee=D(fee),
-                    fee_currency=self.state.instruments[order.instrument].quote,
+                    fee_currency=instrument.base if in_units else instrument.quote,
                     liquidity=Liquidity.TAKER,
                     ts=self.now,
                 )

@@ -61,6 +61,16 @@ def test_a_trade_ends_when_nothing_is_held_and_its_profit_is_after_fees() -> Non
     assert house.state.trade_totals[BOT, PAPER, BTC] == D("-2.8")
 
 
+def test_a_fee_that_is_taken_of_what_was_bought_ends_no_trade() -> None:
+    house = Guarded(cooldown_s=300, **OFF)
+    house.fill(house.submit(BUY, "0.01", owner=BOT), fee="0.001", in_units=True)
+    assert house.facts(ev.TradeEnded) == []
+    assert placed(house) == []
+    house.fill(house.submit(SELL, "0.009", owner=BOT), price="50500")
+    (ended,) = house.facts(ev.TradeEnded)
+    assert ended.profit == D("0.009") * 500 - D(50)
+
+
 def test_orders_by_hand_end_no_trades_of_bots() -> None:
     house = Guarded(cooldown_s=60, **OFF)
     house.trade(BUY, "0.002")

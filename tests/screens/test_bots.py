@@ -293,12 +293,12 @@ async def test_health_shows_what_a_bot_uses_its_restarts_and_its_report() -> Non
         await deck.press("v", "v", "v")
         await deck.settle()
         page = deck.text()
-        for words in ("a process of its own", "812 of 1,024 MB", "57 % won", "Sharpe 1.42", "max_position_size_pct"):
+        for words in ("its own process", "812 of 1,024 MB", "57 % won", "Sharpe 1.42", "max_position_size_pct"):
             assert words in page
         await choose_bot(deck, "breakout-sol")
         await deck.settle()
         page = deck.text()
-        assert "2 in the last hour" in page
+        assert "2 this hour" in page
         assert "next in 40 s" in page
         assert "protected without the bot" in page
         assert len(deck.link.called("bots.report")) == 2

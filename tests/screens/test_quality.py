@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from engine.errors import StorageError
-from tests.kit.deck import FakeTime, console, make_app
+from tests.kit.deck import Console, FakeTime, console, make_app
 from tests.kit.fake_link import FakeLink
 from tests.kit.fake_quality import detail, quality_data, report
 from tests.screens.test_market_snapshots import SIZES, drawn
@@ -21,6 +21,12 @@ def link() -> FakeLink:
     fake = FakeLink()
     fake.data.update(quality_data())
     return fake
+
+
+async def shown(deck: Console) -> None:
+    """Everything that the screen asks for has come."""
+    await deck.until(lambda: "OKX" in deck.words() and "trend-1" in deck.words())
+    await deck.settle()
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -40,8 +46,7 @@ def test_one_trade(snap_compare: Compare, size: str) -> None:
 async def test_its_key_shows_it_and_the_bar_names_it() -> None:
     async with console(link(), size=(80, 24), screen="dashboard") as deck:
         await deck.press("8")
-        await deck.until(lambda: deck.app.current_mode == "quality")
-        await deck.settle()
+        await shown(deck)
         words = deck.words()
         assert "8 Quality" in words
         assert "Quality by venue" in words
@@ -51,7 +56,7 @@ async def test_its_key_shows_it_and_the_bar_names_it() -> None:
 async def test_orders_are_put_together_otherwise_and_over_another_time() -> None:
     fake = link()
     async with console(fake, size=(80, 24), screen="quality") as deck:
-        await deck.settle()
+        await shown(deck)
         fake.data["quality.summary"] = report("symbol")
         await deck.press("v")
         await deck.until(lambda: fake.called("quality.summary")[-1].params["by"] == "symbol")
@@ -66,7 +71,7 @@ async def test_orders_are_put_together_otherwise_and_over_another_time() -> None
 async def test_records_are_read_again_by_themselves() -> None:
     fake = link()
     async with console(fake, size=(80, 24), screen="quality") as deck:
-        await deck.settle()
+        await shown(deck)
         before = len(fake.called("quality.trades"))
         deck.time.seconds += 16
         await deck.until(lambda: len(fake.called("quality.trades")) > before)
@@ -74,7 +79,7 @@ async def test_records_are_read_again_by_themselves() -> None:
 
 async def test_a_trade_tells_its_chain_its_costs_and_the_market_afterwards() -> None:
     async with console(link(), size=(80, 24), screen="quality") as deck:
-        await deck.settle()
+        await shown(deck)
         await deck.press("j", "enter")
         await deck.until(lambda: deck.dialog() == "SheetDialog")
         await deck.settle()
@@ -103,7 +108,7 @@ async def test_what_is_missing_is_said() -> None:
     )
     fake.data["quality.summary"] = msgspec.structs.replace(report(), complete=False, behind=1_500)
     async with console(fake, size=(120, 40), screen="quality") as deck:
-        await deck.settle()
+        await shown(deck)
         assert "the newest orders alone, 1,500 facts behind" in deck.words()
         await deck.press("enter")
         await deck.until(lambda: deck.dialog() == "SheetDialog")

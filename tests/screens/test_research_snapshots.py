@@ -31,6 +31,7 @@ def test_a_screen(snap_compare: Compare, screen: str, kind: str, size: str) -> N
     ("screen", "keys"),
     [
         ("bots", "j j"),
+        ("bots", "v v v"),
         ("bots", "n down down"),
         ("bots", "x"),
         ("risk", "e down ctrl+u 3"),

@@ -14,6 +14,7 @@ from engine.model.entries import TradingState
 from engine.model.ids import AccountId, InstrumentId, Owner
 from engine.model.limits import RiskLimits
 from screens.form import Form
+from screens.limit_board import LimitBoard
 from screens.pane import Pane
 from screens.risk_figures import changed_limits, limit_fields, limit_states, trading_lines
 from tests.kit import fake_data
@@ -343,3 +344,19 @@ def test_limits_go_through_the_form_exactly() -> None:
 def test_the_state_never_stands_by_colour_alone(state: TradingState, word: str) -> None:
     first, _ = trading_lines(msgspec.structs.replace(fake_data.risk(), trading=state), UNICODE, NOW)
     assert word in first[0][0]
+
+
+async def test_where_not_all_limits_fit_the_most_used_come_first_and_the_rest_by_scrolling() -> None:
+    async with console(size=(80, 24), screen="risk") as deck:
+        assert "1–9 of 16 by use, j/k" in deck.text()
+        words = deck.text()
+        assert words.index("Asset class (bitcoin)") < words.index("Largest position") < words.index("Exposure ")
+        assert "Order rate" not in words
+        board = deck.app.screen.query_one(LimitBoard)
+        board.focus()
+        await deck.press("G")
+        assert "8–16 of 16 by use, j/k" in deck.text()
+        assert "Order rate" in deck.text()
+    async with console(size=(120, 40), screen="risk") as deck:
+        assert "by use" not in deck.text()
+        assert all(word in deck.text() for word in ("Venue (SIM)", "Bot (bot1)", "Three largest", "Leverage"))

@@ -72,6 +72,8 @@ class Begin(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Most processor time for one request."""
     storage_bytes: int
     """Largest file it may write."""
+    core: int = -1
+    """Processor core on which it runs; -1 for any."""
 
 
 class Decide(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -68,6 +68,8 @@ class WorkerLimits(msgspec.Struct, frozen=True, kw_only=True):
     storage_mb: int
     bar_seconds: float
     """Longest time for one bar, and most processor time for it."""
+    core: int = -1
+    """Processor core on which it runs; -1 for any."""
 
 
 class _Asked:
@@ -208,6 +210,7 @@ class IsolatedRunner:
             memory_bytes=limits.memory_mb * MB,
             bar_cpu_s=limits.bar_seconds,
             storage_bytes=limits.storage_mb * MB,
+            core=limits.core,
         )
         self._past.clear()
         try:

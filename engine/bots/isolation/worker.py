@@ -10,6 +10,7 @@ import importlib
 import os
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -69,6 +70,10 @@ def _limit(task: Begin) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (task.memory_bytes + own, task.memory_bytes + own))
     resource.setrlimit(resource.RLIMIT_FSIZE, (task.storage_bytes, task.storage_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if task.core >= 0:
+        # A core may have been taken away meanwhile; then any will do.
+        with suppress(OSError):
+            os.sched_setaffinity(0, {task.core})
 
 
 def _allow(seconds: float) -> None:

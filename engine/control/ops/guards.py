@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.control.live.admission import need_deliberate
-from engine.control.present.risk import lock_rows, recovery_rows, risk_view
+from engine.control.present.risk import lock_rows, recovery_rows, risk_view, step_times
 from engine.control.registry import Role, Tier, operation
 from engine.control.requests import Empty
 from engine.control.requests_guards import PlaceLock, TripBreaker, Unlock
@@ -15,7 +15,7 @@ from engine.risk.scopes import Scope
 if TYPE_CHECKING:
     from engine.control.context import Context
     from engine.control.views import RiskView
-    from engine.control.views_guards import LockRow, RecoveryStepRow
+    from engine.control.views_guards import LockRow, RecoveryStepRow, StepTimeRow
     from engine.engine import Engine
 
 
@@ -48,6 +48,12 @@ async def unlock(context: Context, request: Unlock) -> list[LockRow]:
     need_deliberate(context, request.live)
     engine.risk.lift_lock(context.actor, request.reason, request.lock)
     return lock_rows(engine)
+
+
+@operation("risk.timings", Empty)
+async def timings(context: Context, _: Empty) -> list[StepTimeRow]:
+    """How long the gate, sizes, breakers, limits and metrics have taken since the engine began."""
+    return step_times(context.need_engine())
 
 
 @operation("risk.recovery", Empty)

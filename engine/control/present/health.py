@@ -262,6 +262,9 @@ def _reports(context: Context) -> HealthRow:
         return _row("reports", OFF, "The report database has not been needed yet.", behind=behind)
     if projector is not None and projector.problem:
         return _row("reports", WARNING, f"The history is not written: {projector.problem}", behind=behind)
+    if context.quality_book is not None and context.quality_book.problem:
+        problem = context.quality_book.problem
+        return _row("reports", WARNING, f"Execution quality is not written: {problem}", behind=behind)
     if behind is not None and behind > BEHIND:
         return _row("reports", WARNING, f"The history is {behind:,} facts behind.", behind=behind)
     return _row("reports", OK, "The report database is open.", behind=behind)

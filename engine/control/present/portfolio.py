@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.control.present.derivatives import standing_view
+from engine.control.present.dust import is_dust
 from engine.control.present.orders import owner_name
 from engine.control.views import BalanceRow, PortfolioOverview, PositionRow
 from engine.model.decimals import ZERO
@@ -25,8 +26,10 @@ __all__ = ["balance_rows", "day_change", "overview", "position_rows"]
 
 
 def position_rows(engine: Engine) -> list[PositionRow]:
-    """Every owner's open positions, the largest value first."""
-    rows = [_row(engine, owner, p) for (owner, _, _), p in engine.state.owned.items() if p.lots]
+    """Every owner's open positions but dust, the largest value first."""
+    rows = [
+        _row(engine, owner, p) for (owner, _, _), p in engine.state.owned.items() if p.lots and not is_dust(engine, p)
+    ]
     return sorted(rows, key=lambda row: -abs(row.value or ZERO))
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from engine.control.present.emergency import halt_rows, stop_rows
 from engine.control.views import LimitRow, RiskView
-from engine.control.views_guards import BreakerRow, LockRow, RecoveryStepRow
+from engine.control.views_guards import BreakerRow, LockRow, RecoveryStepRow, StepTimeRow
 from engine.model.faults import BreakerState
 from engine.model.places import place_name
 from engine.model.risk import BREAKER_FIELDS
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from engine.risk.breakers import BreakerStanding
     from engine.risk.uses import LimitUse
 
-__all__ = ["lock_rows", "recovery_rows", "risk_view"]
+__all__ = ["lock_rows", "recovery_rows", "risk_view", "step_times"]
 
 OF_ACCOUNTS = frozenset({"max_position_size_pct", "max_account_exposure", *BREAKER_FIELDS.values()})
 """Limits of which each account has its own use; that of the others is the engine's."""
@@ -115,6 +115,20 @@ def _lock(entry: LockEntry) -> LockRow:
 def lock_rows(engine: Engine) -> list[LockRow]:
     """Every lock, the one that ends first before the others."""
     return sorted((_lock(entry) for entry in engine.state.locks.values()), key=lambda row: row.until)
+
+
+def step_times(engine: Engine) -> list[StepTimeRow]:
+    """How long risk's calculations have taken."""
+    return [
+        StepTimeRow(
+            step=one.name,
+            count=one.count,
+            mean_ms=round(one.mean_ns / 1e6, 3),
+            last_ms=round(one.last_ns / 1e6, 3),
+            longest_ms=round(one.longest_ns / 1e6, 3),
+        )
+        for one in engine.risk.times.steps.values()
+    ]
 
 
 def recovery_rows(engine: Engine) -> list[RecoveryStepRow]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.control.present.dust import is_dust
 from engine.control.present.portfolio import day_change
 from engine.control.views import EngineStatus, Place
 from engine.execution.connection import ConnectionState
@@ -52,7 +53,7 @@ def engine_status(engine: Engine) -> EngineStatus:
         journal_budget_bytes=usage.budget if usage is not None else 0,
         running_bots=sum(bot.state is BotState.RUNNING for bot in state.bots.values()),
         open_orders=len(state.orders),
-        open_positions=sum(bool(position.lots) for position in state.owned.values()),
+        open_positions=sum(bool(p.lots) and not is_dust(engine, p) for p in state.owned.values()),
         unsent=engine.dispatcher.waiting,
         open_breakers=len(state.breakers),
         equity=equity,

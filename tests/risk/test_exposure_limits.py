@@ -123,7 +123,8 @@ def test_a_bot_has_no_more_positions_than_allowed_and_a_person_has() -> None:
 def test_an_account_and_a_venue_are_bounded_by_their_equity_times_leverage(
     limit: str, code: RefusalCode, most: str
 ) -> None:
-    made = house(max_leverage=D(2), max_positions_per_symbol=2, **{limit: D("0.5")})
+    limits: dict[str, Any] = {limit: D("0.5")}
+    made = house(max_leverage=D(2), max_positions_per_symbol=2, **limits)
     opened = Account(id=SPARE, venue=VENUE, mode=TradingMode.PAPER, base_currency=USDT)
     made.ledger.record(ev.AccountOpened(account=opened))
     made.ledger.record(ev.Deposited(account=SPARE, currency=USDT, amount=D(2_000)))
@@ -213,7 +214,8 @@ def test_a_refused_order_raises_the_error_of_its_limit_with_limit_value_and_atte
         made.submit(BUY, "10.01", SOL, price="100")
     assert isinstance(caught.value, RiskManagementError)
     assert isinstance(caught.value, OrderRejectionError)
-    (refusal,) = caught.value.details["refusals"]  # type: ignore[misc, attr-defined]
+    found: Any = caught.value.details["refusals"]
+    (refusal,) = found
     assert (refusal["name"], D(refusal["limit"]), D(refusal["value"])) == ("max_class_exposure", D(1000), D(1001))
 
 

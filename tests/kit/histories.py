@@ -77,6 +77,9 @@ INSTRUMENTS = (
 """Instruments and their first price in ticks."""
 
 
+_IMPACT = ImpactEstimate(cost=0.0007, half_spread=0.0001, walk=0.0007, scale=0.001, volume_share=0.01)
+
+
 class HistoryMaker:
     """Makes one history, fact by fact.
 
@@ -206,9 +209,7 @@ class HistoryMaker:
                     mark=price,
                     strategy=None if owner == "manual" else "trend_following@1",
                     params_hash=None if owner == "manual" else "5f2c9a81",
-                    impact=ImpactEstimate(cost=0.0007, half_spread=0.0001, walk=0.0007, scale=0.001, volume_share=0.01)
-                    if self.orders % 3
-                    else None,
+                    impact=_IMPACT if self.orders % 3 else None,
                 ),
                 price=price if kind is OrderType.LIMIT else None,
                 stop_price=price if kind in (OrderType.STOP_LOSS, OrderType.TAKE_PROFIT) else None,

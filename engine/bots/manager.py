@@ -9,6 +9,7 @@ from engine.bots.allowance import Admission, Machine
 from engine.bots.backlog import Backlog
 from engine.bots.builder import AccountOf, BotBuilder, Library, MemoryCopies
 from engine.bots.caretaker import Caretakers
+from engine.bots.peers import Peers
 from engine.bots.resources import ResourceWatch
 from engine.bots.revival import Revival
 from engine.bots.roster import ACTIVE, RESERVED_NAMES, Roster, holds
@@ -93,6 +94,8 @@ class BotManager(Roster):
         self.asleep = False
         """Whether all bots were let go of, because the engine is about to end."""
         self.backlog = Backlog()
+        self.peers = Peers(ledger)
+        """What bots hear of one another."""
         self.caretakers = Caretakers(ledger, desk, hub, self.errors)
         """Look after the positions of bots that are not up."""
         self.watch = ResourceWatch(self)
@@ -280,6 +283,7 @@ class BotManager(Roster):
         if bot is None or entry is None:
             return
         self.heartbeats[owner] = self._clock.now()
+        bot.runner.strategy.peers = self.peers.others(owner)
         bars = Bars.from_candles(candle.timeframe, [candle])
         length = timeframe_ns(candle.timeframe)
         # A bar that ended more than a bar ago came late, after a gap: it is history, not a reason to trade now.

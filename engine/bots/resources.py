@@ -1,8 +1,8 @@
 """What bots use of memory, processor and disk: measured every few seconds, warned about at 80 %, acted on at 100 %.
 
 Only a strategy in a process of its own has memory and files that can be told from the engine's; of one in a task the
-processor time of its bars and the size of what it remembers are known. From 100 % on it is throttled (its process gets
-the processor only where nobody else wants it), and paused when that has not helped within a minute.
+processor time of its bars and the size of what it remembers are known. From 100 % on a process is throttled (it gets
+the processor only where nobody else wants it), and a bot is paused when it stays there for a minute.
 """
 
 from __future__ import annotations
@@ -123,7 +123,8 @@ class _Seen:
         """Time and processor time so far, both in nanoseconds."""
         self.usage: BotUsage | None = None
         self.warned = False
-        self.throttled_at = 0
+        self.over_at = 0
+        """UTC nanoseconds since which it uses too much; 0 while it does not."""
 
 
 class ResourceWatch:
@@ -175,7 +176,7 @@ class ResourceWatch:
             cpu_limit=bot.allowance.cpu_share,
             storage_mb=(stored + len(entry.memory if entry is not None else b"")) / _MB,
             storage_limit_mb=bot.allowance.storage_mb,
-            throttled=bool(seen.throttled_at),
+            throttled=bool(seen.over_at) and isinstance(runner, IsolatedRunner),
         )
 
     def _judge(self, owner: Owner, bot: Bot, seen: _Seen, now: int) -> None:
@@ -184,20 +185,22 @@ class ResourceWatch:
             return
         what, share = usage.worst
         if share < CALM:
-            seen.warned, seen.throttled_at = False, 0
-        elif share >= ACT and not seen.throttled_at:
-            seen.warned, seen.throttled_at = True, now
+            seen.warned, seen.over_at = False, 0
+        elif share >= ACT and not seen.over_at:
+            seen.warned, seen.over_at = True, now
+            then = "it is paused if that goes on for a minute"
             if isinstance(bot.runner, IsolatedRunner):
                 bot.runner.slow_down()
-            self._say(Severity.HIGH, f"The bot {entry.name} uses {share:.0%} of its {what} limit and is throttled.")
-        elif share >= ACT and now - seen.throttled_at >= PATIENCE_NS and entry.state is BotState.RUNNING:
+                then = f"it is throttled, and {then.removeprefix('it is ')}"
+            self._say(Severity.HIGH, f"The bot {entry.name} uses {share:.0%} of its {what} limit; {then}.")
+        elif share >= ACT and now - seen.over_at >= PATIENCE_NS and entry.state is BotState.RUNNING:
             reason = f"it uses {share:.0%} of its {what} limit"
             try:
                 self._manager.pause(entry, reason)
             except ConflictError as error:
                 log.info("a bot could not be paused", bot=owner, problem=error.message)
                 return
-            self._say(Severity.HIGH, f"The bot {entry.name} is paused: {reason}, also throttled. Exits go on.")
+            self._say(Severity.HIGH, f"The bot {entry.name} is paused: {reason} for a minute. Exits go on.")
         elif share >= WARN and not seen.warned:
             seen.warned = True
             self._say(Severity.MEDIUM, f"The bot {entry.name} uses {share:.0%} of its {what} limit.")

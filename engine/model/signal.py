@@ -8,7 +8,7 @@ import msgspec
 
 from engine.model.ids import InstrumentId
 
-__all__ = ["Signal", "SignalAction", "SignalDirection"]
+__all__ = ["PeerSignal", "Signal", "SignalAction", "SignalDirection"]
 
 
 class SignalDirection(enum.StrEnum):
@@ -28,6 +28,19 @@ class SignalAction(enum.StrEnum):
     """Close the whole position."""
     PROTECT = "protect"
     """Keep the position; place or move its protective orders."""
+
+
+class PeerSignal(msgspec.Struct, frozen=True, kw_only=True):
+    """The last that another bot of the engine has wished for."""
+
+    bot: str
+    """Its name."""
+    instrument: InstrumentId
+    action: str
+    direction: str
+    confidence: float
+    ts: int
+    """UTC nanoseconds at which it became known."""
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from engine.model.candle import Bars, FloatArray
     from engine.model.regime import MarketRegime
+    from engine.model.signal import PeerSignal
     from engine.strategy.toolkit import Toolkit
 
 __all__ = ["Holding", "Strategy", "StrategyMemory", "StrategyParams", "StrategyType", "Wish"]
@@ -132,6 +133,9 @@ class Strategy(ABC):
     symbols: ClassVar[tuple[str, ...]] = ("BTC/USDT", "ETH/USDT")
     """Default symbols."""
 
+    peers: tuple[PeerSignal, ...] = ()
+    """The last signal of every other bot since the engine began, the newest first, for strategies that want to know;
+    none in a backtest, which has no other bots."""
     regime: MarketRegime | None = None
     """The market's regimes as the engine sees them when a bar closes, for strategies that want to know; None where
     nobody tells them, as in a backtest, or while they are not known. A strategy must work without."""

@@ -22,7 +22,10 @@ from engine.errors import (
 )
 from engine.model.capital import NS_PER_DAY, PoolMeasure
 from engine.model.entries import BotState
+from engine.model.order import OrderType
+from engine.model.signal import Signal, SignalAction, SignalDirection
 from tests.control.house import BTC, Deck, deck
+from tests.kit.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -252,3 +255,41 @@ async def test_older_memories_come_out_of_the_journal_the_newest_first(on: Deck)
     assert on.host.context is not None
     assert list(await older_memories(on.host.context.reader)(row.id)) == [b"3", b"2", b"1"]
     assert list(await older_memories(None)(row.id)) == []
+
+
+# --- over a restart --------------------------------------------------------------------------------------------------
+
+
+async def test_a_bot_that_does_not_resume_by_itself_keeps_its_stop_and_enters_nothing_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    async with deck(tmp_path) as on:
+        row = await on.call("bots.create", **NEW, auto_resume=False, isolation="process", memory_mb=1024)
+        await on.call("bots.start", bot="trend")
+        bot = on.engine.bots.running[row.id]
+        price = on.engine.mark(bot.instrument.id)
+        assert price is not None
+        wish = Signal(
+            instrument=bot.instrument.id,
+            strategy="trend_following",
+            action=SignalAction.ENTER,
+            direction=SignalDirection.BUY,
+            confidence=1.0,
+            ts=on.engine.clock.now(),
+            reason="test",
+            stop=float(price) * 0.9,
+        )
+        bot.act(wish)
+        await eventually(lambda: any(order.type is OrderType.STOP_LOSS for order in bot.orders()))
+        held, stop = bot.quantity, bot.memory.stop
+    async with deck(tmp_path) as on:
+        entry = on.engine.state.bots[row.id]
+        assert entry.state is BotState.PAUSED
+        assert "exits and protection go on" in entry.reason
+        bot = on.engine.bots.running[row.id]
+        assert (bot.quantity, bot.memory.stop, bot.entries_allowed) == (held, stop, False)
+        (resting,) = bot.orders()
+        # Its stop is lost at the venue: it comes back although nothing is entered.
+        on.engine.desk.cancel(resting.client_id, "by hand")
+        await eventually(lambda: [order.stop_price for order in bot.orders() if not order.cancel_requested] == [stop])
+        assert (await on.call("bots.resume", bot="trend")).state is BotState.RUNNING

@@ -9,7 +9,7 @@ import msgspec
 from engine.model.candle import Bars
 from engine.model.ids import InstrumentId
 from engine.model.regime import MarketRegime
-from engine.model.signal import Signal
+from engine.model.signal import PeerSignal, Signal
 
 __all__ = [
     "HEAD",
@@ -85,6 +85,8 @@ class Decide(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     entry_price: float
     regime: MarketRegime | None
     """The market's regimes; None while they are not known."""
+    peers: tuple[PeerSignal, ...] = ()
+    """The last signals of other bots."""
 
 
 class Take(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -177,6 +177,7 @@ class IsolatedRunner:
                 quantity=holding.quantity,
                 entry_price=holding.entry_price,
                 regime=self.strategy.regime,
+                peers=self.strategy.peers,
             )
         )
         return []

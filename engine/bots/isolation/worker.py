@@ -65,9 +65,10 @@ def _strategy(task: Begin) -> Strategy:
 
 def _limit(task: Begin) -> None:
     """Let the kernel refuse memory and files beyond the limits. What the program itself maps is left out."""
-    size, resident = (int(part) for part in Path("/proc/self/statm").read_text(encoding="ascii").split()[:2])
-    own = (size - resident) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (task.memory_bytes + own, task.memory_bytes + own))
+    if sys.platform == "linux":
+        size, resident = (int(part) for part in Path("/proc/self/statm").read_text(encoding="ascii").split()[:2])
+        own = (size - resident) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (task.memory_bytes + own, task.memory_bytes + own))
     resource.setrlimit(resource.RLIMIT_FSIZE, (task.storage_bytes, task.storage_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if task.core >= 0:
@@ -124,7 +125,7 @@ def _serve(source: BinaryIO, sink: BinaryIO) -> None:
             signals: list[Signal] = []
             if isinstance(request, Decide):
                 holding = Holding(request.quantity, request.entry_price)
-                runner.strategy.regime = request.regime
+                runner.strategy.regime, runner.strategy.peers = request.regime, request.peers
                 signals = runner.on_bars(request.bars.unpacked(), holding)
             elif not isinstance(request, Begin):
                 runner.warm_up(request.bars.unpacked())

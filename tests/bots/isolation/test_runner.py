@@ -12,6 +12,7 @@ import pytest
 from engine.bots.isolation import runner as runner_module
 from engine.errors import StrategyError
 from engine.model.regime import MarketRegime, TrendRegime, VolatilityRegime
+from engine.model.signal import PeerSignal
 from engine.strategy.contract import Holding
 from engine.strategy.loader import read_strategy_file
 from engine.strategy.runner import StrategyRunner
@@ -76,8 +77,11 @@ async def test_it_decides_as_in_the_engines_own_process_and_hands_its_memory_bac
     assert fresh.runner.last_ts == bars(8).ts[-1]
 
 
-async def test_it_is_told_the_markets_regimes(cell: Callable[..., Cell]) -> None:
-    told = await cell("return Wish.enter(1, 0.9, str(self.regime.trend))").begun()
+async def test_it_is_told_the_markets_regimes_and_what_other_bots_wished_for(cell: Callable[..., Cell]) -> None:
+    told = await cell("return Wish.enter(1, 0.9, f'{self.regime.trend} {self.peers[0].bot}')").begun()
+    told.runner.strategy.peers = (
+        PeerSignal(bot="other", instrument=MARKET, action="enter", direction="buy", confidence=1.0, ts=1),
+    )
     told.runner.strategy.regime = MarketRegime(
         instrument=MARKET,
         volatility=VolatilityRegime.LOW,
@@ -88,7 +92,7 @@ async def test_it_is_told_the_markets_regimes(cell: Callable[..., Cell]) -> None
         ts=1,
     )
     told.runner.on_bars(bars(4), FLAT)
-    assert [signal.reason for signal in await told.answers.get()] == ["ranging"]
+    assert [signal.reason for signal in await told.answers.get()] == ["ranging other"]
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ PORTFOLIO = (
         "Set leverage and margin mode of the chosen position.", Tier.CONFIRM,
     ),
     A("portfolio.capital", "A", "capital", "Capital", "Show capital as it stands, and move it in or out."),
-    A("portfolio.dust", "D", "dust", "Dust", "Show what is held and is too small to be sold."),
+    A("portfolio.dust", "i", "dust", "Dust", "Show what is held and is too small to be sold."),
     A(
         "portfolio.rebalance", "B", "rebalance", "Rebalance",
         "Show how capital would be shared out anew, and do it.", Tier.CONFIRM,
@@ -46,7 +46,7 @@ CAPITAL = (
     A("capital.deposit", "d", "deposit", "Deposit", "Put money in; the rules are asked first.", Tier.CONFIRM),
     A("capital.withdraw", "w", "withdraw", "Withdraw", "Take money out; the rules are asked first.", Tier.CONFIRM),
     A(
-        "capital.preserve", "p", "preserve", "Preserve/release",
+        "capital.preserve", "x", "preserve", "Preserve/release",
         "Stop flows and bring idle capital into the reserve, or let it flow again; says why.",
         Tier.CONFIRM, danger=True,
     ),

@@ -165,7 +165,10 @@ async def _under_way(link: SocketLink, scope: str) -> tuple[list[str], bool]:
         status = await link.call("engine.status")
         count = status.values.get("open_orders") or 0
         return [f"{count} open orders"] if count else [f"positions were not looked at: {link.skew}"], not count
-    stops = [stop for stop in (await link.call("risk.overview")).stops if _same(stop.scope, scope)]
+    name = await _named(link, scope)
+    stops = [stop for stop in (await link.call("risk.overview")).stops if stop.scope.casefold() == name.casefold()]
+    if not stops:
+        return [f"how far the stop of {scope} is: the engine does not say"], False
     left = [
         f"position of {row.owner_name}: {row.quantity:f} of {row.instrument}: {row.reason}"
         for stop in stops
@@ -180,8 +183,12 @@ async def _under_way(link: SocketLink, scope: str) -> tuple[list[str], bool]:
     return left, done
 
 
-def _same(one: str, other: str) -> bool:
-    return one.casefold() == other.casefold()
+async def _named(link: SocketLink, scope: str) -> str:
+    """A scope as the engine shows it: a bot may be written by its id and is shown by its name."""
+    kind, _, name = scope.strip().partition(":")
+    if kind != "bot":
+        return scope.strip() or "all"
+    return next((f"bot:{row.name}" for row in await link.call("bots.list") if row.id == name), f"bot:{name}")
 
 
 # --- without it ------------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from engine.logs import redact
 from engine.model.adaptation import AdaptiveSettings
 from engine.model.bot_settings import BotSettings
 from engine.model.capital_settings import CapitalManagementSettings
+from engine.model.execution_settings import ExecutionSettings
 from engine.model.faults import Severity
 from engine.model.ids import SIMULATED, VenueId
 from engine.model.limits import RiskLimits
@@ -235,6 +236,7 @@ class Settings(_Group):
     adaptive: AdaptiveSettings = Field(default_factory=AdaptiveSettings)
     stress: StressSettings = Field(default_factory=StressSettings)
     quality: QualitySettings = Field(default_factory=QualitySettings)
+    execution: ExecutionSettings = Field(default_factory=ExecutionSettings)
     asset_classes: dict[str, str] = Field(
         default_factory=dict, description="Base currency or symbol -> class of assets, beside the usual table."
     )

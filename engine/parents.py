@@ -10,6 +10,7 @@ from engine.execution.algos.planner import Planner
 from engine.execution.algos.supervisor import Algos, Standing
 from engine.execution.emulation import is_held
 from engine.execution.impact_desk import ImpactDesk
+from engine.execution.selection import SelectionSettings
 from engine.model.entries import BotState
 from engine.model.ids import MANUAL
 from engine.risk.emergency import EMERGENCY_ACTOR
@@ -38,7 +39,14 @@ def make_impact(engine: Engine) -> ImpactDesk:
         market = engine.hub.markets.get(instrument)
         return None if market is None or market.broken or not market.live else (market.instrument, market.book)
 
-    impact = ImpactDesk(engine.clock, book, engine._history, engine.state.order, engine.state.parent)
+    impact = ImpactDesk(
+        engine.clock,
+        book,
+        engine._history,
+        engine.state.order,
+        engine.state.parent,
+        engine.settings.execution.profile_days,
+    )
     engine.desk.estimate = impact.of_request
     impact.recall(engine.state.recent.values())
     engine.ledger.subscribe(impact.hear)
@@ -47,7 +55,9 @@ def make_impact(engine: Engine) -> ImpactDesk:
 
 def make_planner(engine: Engine) -> Planner:
     """What lays out schedules for an engine's parent orders."""
-    return Planner(engine.impact, engine.clock)
+    settings = engine.settings.execution
+    rules = SelectionSettings(impact_limit=float(settings.impact_limit), participation=float(settings.participation))
+    return Planner(engine.impact, engine.clock, rules)
 
 
 def make_algos(engine: Engine) -> Algos:

@@ -81,6 +81,7 @@ class QualityScreen(DeckScreen):
         self._asked_at = self.deck.steady()
         if self.past:
             # The records are those of the present.
+            self._fill_groups()
             return
         _, seconds = RANGES[self._range]
         asked = {"by": BY[self._by]}
@@ -118,6 +119,8 @@ class QualityScreen(DeckScreen):
         part = "" if report is None or report.complete else ", the newest orders alone"
         late = "" if report is None or not report.behind else f", {report.behind:,} facts behind"
         table.title = f"Quality by {WORDS.get(by, by)} · {since}{part}{late}"
+        if self.past:
+            table.title = "Quality · recorded for the present alone"
         groups = () if report is None else report.groups
         rows = []
         for group in groups:

@@ -69,6 +69,7 @@ class QualityBook(Projector):
                 # A page whose writing failed comes again; what was heard of it is in the tracker already.
                 self._tracker.hear(record)
                 self._heard = record.seq
+                self._pacer.pause()
         if self._heard <= self._known:
             return {}
         orders, trades = self._tracker.orders.values(), self._tracker.trades.values()

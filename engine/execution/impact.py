@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from engine.execution.schedules.almgren_chriss import Shortfall
-from engine.execution.schedules.volume import volume_profile
+from engine.execution.schedules.volume import PROFILE_DAYS, volume_profile
 from engine.model.impact import ImpactEstimate
 
 if TYPE_CHECKING:
@@ -65,16 +65,17 @@ class Conditions:
         return self.sigma * math.sqrt(quantity / self.profile.daily)
 
 
-def conditions_of(candles: Sequence[Candle], bars: int = _RECENT_BARS) -> Conditions | None:
+def conditions_of(candles: Sequence[Candle], bars: int = _RECENT_BARS, days: int = PROFILE_DAYS) -> Conditions | None:
     """What past candles say of volatility and volume; None where they say too little.
 
     Args:
         candles: Closed candles of one timeframe that divides a day, oldest first.
         bars: How many of the last ones make the volatility.
+        days: How many days of them make the volume profile.
     """
     if len(candles) < 3:
         return None
-    profile = volume_profile(candles)
+    profile = volume_profile(candles, days)
     moves = np.diff(np.log([c.close for c in candles[-bars - 1 :]]))
     sigma = float(np.sqrt(np.mean(moves**2) * len(profile.volumes)))
     return Conditions(sigma, profile) if sigma > 0 and profile.daily > 0 else None
@@ -150,6 +151,8 @@ def calibrate(parts: FloatArray, at: float | None = None, prior: Coefficients = 
         at: Size of the order that is asked about, as a share of the daily volume; None where all count the same.
         prior: Holds before the first execution.
     """
+    if not len(parts):
+        return prior
     size, scale, before, share, cost, variance = parts.T
     weight = share / variance
     if at is not None:

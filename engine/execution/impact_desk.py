@@ -66,6 +66,7 @@ class ImpactDesk:
         history: Fetches the newest closed candles of an instrument (timeframe, count), oldest first.
         order: A known order by its id.
         parent: A known parent order by its id.
+        days: Days of candles of which volume by the hour is made.
     """
 
     def __init__(
@@ -75,11 +76,13 @@ class ImpactDesk:
         history: Callable[[InstrumentId, str, int], Awaitable[Sequence[Candle]]],
         order: Callable[[ClientOrderId], Order | None],
         parent: Callable[[ParentId], Parent | None] = lambda parent: None,
+        days: int = PROFILE_DAYS,
     ) -> None:
         self._clock = clock
         self._books = books
         self._history = history
         self._order, self._parent = order, parent
+        self._days = days
         self._conditions: dict[InstrumentId, Conditions | None] = {}
         self._looked: dict[InstrumentId, int] = {}
         self._looking: dict[InstrumentId, asyncio.Task[None]] = {}
@@ -115,11 +118,11 @@ class ImpactDesk:
 
     async def _look(self, instrument: InstrumentId) -> None:
         try:
-            candles = await self._history(instrument, TIMEFRAME, PROFILE_DAYS * 24)
+            candles = await self._history(instrument, TIMEFRAME, self._days * 24)
         except QuarterdeckError as error:
             log.warning("no candles for an impact estimate", instrument=instrument, problem=error.message)
             return
-        found = await asyncio.to_thread(conditions_of, candles)
+        found = await asyncio.to_thread(conditions_of, candles, days=self._days)
         if found is not None:
             self._conditions[instrument] = found
 

@@ -134,14 +134,14 @@ def account_value(balances: Iterable[Balance], rate_of: RateOf, base: Currency) 
     """
     value, missing = ZERO, []
     for balance in balances:
-        total = balance.total
+        total, currency = balance.total, balance.currency
         if not total:
             continue
-        rate = ONE if balance.currency == base else rate_of(balance.currency)
+        rate = ONE if currency == base else rate_of(currency)
         if rate is None:
-            missing.append(balance.currency)
+            missing.append(currency)
         else:
-            value = VIEW.add(value, VIEW.multiply(total, rate))
+            value = VIEW.fma(total, rate, value)
     return value, tuple(missing)
 
 
@@ -158,7 +158,8 @@ def account_equity(state: EngineState, account: AccountId, rates: Rates, mark_of
         if holder != account or not position.lots:
             continue
         instrument = state.instruments[instrument_id]
-        if instrument.kind in CASH_KINDS:
+        # Spot first: most positions are, and a set of kinds is asked slowly.
+        if instrument.kind is InstrumentKind.SPOT or instrument.kind in CASH_KINDS:
             continue
         mark, rate = mark_of(instrument_id), rates.rate(instrument.settle, base, venue)
         if mark is None or rate is None:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["Picture"]
 
 
+_UNASKED = object()
+
+
 class _RatesOfAMoment(Rates):
     """Rates that are found once."""
 
@@ -43,10 +46,14 @@ class _RatesOfAMoment(Rates):
         if source == target:
             return ONE
         key = (source, target, venue)
+        known = self.found.get(key, _UNASKED)
+        if known is not _UNASKED:
+            return known  # type: ignore[return-value]
         direct = self._direct.get(key)
         if direct is not None and self._known == len(self._instruments):
             mark = self._mark_of(direct)
             if mark is not None and mark > ZERO:
+                self.found[key] = mark
                 return mark
         if key not in self.found:
             self.found[key] = super().rate(source, target, venue)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -96,3 +98,28 @@ async def test_an_engine_that_hangs_after_its_answer_is_not_waited_for(monkeypat
     monkeypatch.setattr(panic_command, "ANSWER_S", 0.01)
     with pytest.raises(TimeoutError):
         await panic_command._until_done(Link(hangs=True), "all", 60.0)  # type: ignore[arg-type]
+
+
+class Trading:
+    """An engine of this release with one bot, whose stop is done but for one position."""
+
+    skew = ""
+
+    async def call(self, operation: str, params: Any = None) -> Any:
+        if operation == "bots.list":
+            return [SimpleNamespace(id="bot1", name="t1")]
+        assert operation == "risk.overview"
+        row = SimpleNamespace(owner_name="t1", quantity=Decimal("0.1"), instrument="SIM:BTC/USDT", reason="too small")
+        stop = SimpleNamespace(scope="bot:t1", done=True, unclosable=(row,), problems=(), orders=0, positions=0)
+        return SimpleNamespace(stops=(stop,))
+
+
+@pytest.mark.parametrize("scope", ["bot:t1", "bot:bot1", " bot:t1"])
+async def test_what_a_part_could_not_close_is_told_however_the_bot_is_written(scope: str) -> None:
+    found = await panic_command._until_done(Trading(), scope, 1.0)  # type: ignore[arg-type]
+    assert found["left"] == ["position of t1: 0.1 of SIM:BTC/USDT: too small"]
+
+
+async def test_a_stop_that_the_engine_does_not_show_is_not_said_to_be_done() -> None:
+    found = await panic_command._until_done(Trading(), "venue:SIM", 0.0)  # type: ignore[arg-type]
+    assert found["left"] == ["how far the stop of venue:SIM is: the engine does not say"]

@@ -193,6 +193,18 @@ async def test_conditions_are_fetched_once_an_hour_and_again_soon_after_a_failur
     assert desk.conditions(BTC) is first
 
 
+async def test_the_days_of_the_profile_are_a_setting() -> None:
+    asked: list[int] = []
+
+    async def history(_: InstrumentId, timeframe: str, limit: int) -> list[Candle]:
+        asked.append(limit)
+        return candles([100.0 + n % 2 for n in range(50)])
+
+    desk = ImpactDesk(SimulatedClock(HOUR), lambda _: None, history, lambda _: None, days=3)
+    await desk.look(BTC)
+    assert asked == [72]
+
+
 async def test_own_orders_change_the_coefficients_of_their_instrument_alone() -> None:
     desk = ImpactDesk(SimulatedClock(HOUR), lambda _: (INSTRUMENT, book()), Candles(), lambda _: None)
     assert desk.coefficients(BTC) == calibrate(table_of([]))

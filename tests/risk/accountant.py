@@ -153,17 +153,24 @@ class Accountant:
                 total -= spent if holder == one else D(0)
         return total
 
-    def shrinks(self, request: OrderRequest) -> bool:
-        """Whether an order can only make a position smaller, whatever fills: its owner's; by hand, the account's."""
+    def shrinks(self, request: OrderRequest, changes: str = "") -> bool:
+        """Whether an order can only make a position smaller, whatever fills: its owner's; by hand, the account's.
+
+        Args:
+            request: The order, or what is to be left of one that is changed.
+            changes: Id of that one.
+        """
         line, manual = (request.account, request.instrument), request.owner == MANUAL
         mine = [
             quantity
             for (who, *at), quantity in self.held.items()
-            if tuple(at) == line and manual | (who == request.owner)
+            if tuple(at) == line and (manual or who == request.owner)
         ]
         net = sum(mine, D(0))
-        owner = None if manual else request.owner
-        others, _ = self._working(*line, owner, request.side, self.marks[request.instrument])
+        kept = {name: order for name, order in self.orders.items() if name != changes}
+        others, _ = self._working(
+            *line, None if manual else request.owner, request.side, self.marks[request.instrument], kept
+        )
         return net * request.side.sign < 0 and others + request.quantity <= abs(net)
 
     def lines(self) -> set[tuple[AccountId, InstrumentId]]:
@@ -196,11 +203,17 @@ class Accountant:
         return long, short
 
     def _working(
-        self, account: AccountId, key: InstrumentId, owner: Owner | None, side: OrderSide, unit: D
+        self,
+        account: AccountId,
+        key: InstrumentId,
+        owner: Owner | None,
+        side: OrderSide,
+        unit: D,
+        orders: dict[str, Sent] | None = None,
     ) -> tuple[D, D]:
         """Open quantity of a side, of each group its largest member, and what it may cost beyond the mark."""
         groups: dict[str, list[Sent]] = {}
-        for name, order in self.orders.items():
+        for name, order in (self.orders if orders is None else orders).items():
             if (order.account, order.instrument.id, order.side) == (account, key, side) and owner in (
                 None,
                 order.owner,

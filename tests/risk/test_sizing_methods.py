@@ -120,7 +120,8 @@ class Scripted:
         return 0.9 if {one, other} == {ETH, SOL} else 0.0
 
     def volatility(self, instrument: str) -> float | None:
-        return {ETH: 0.02, SOL: 0.04}.get(instrument)  # type: ignore[call-overload]
+        known: dict[str, float] = {ETH: 0.02, SOL: 0.04}
+        return known.get(instrument)
 
 
 def sized(made: House, key: Any = SOL, **metadata: Any) -> D:
@@ -135,8 +136,8 @@ def sized(made: House, key: Any = SOL, **metadata: Any) -> D:
 
 def house(**limits: Any) -> House:
     made = House(loose(**limits))
-    made.risk.grouping.clusters._correlations = Scripted()  # type: ignore[assignment]
-    made.risk._volatilities = Scripted()  # type: ignore[assignment]
+    made.risk.grouping.clusters._correlations = Scripted()
+    made.risk._volatilities = Scripted()
     return made
 
 

@@ -115,7 +115,7 @@ class Trading(House):
         try:
             order = self.desk.submit(request)
         except OrderRejectionError as error:
-            self.bound.update(error.details["codes"])
+            self.bound.update(error.details["codes"])  # type: ignore[call-overload]
             return
         self.passed += 1
         price, stop = request.price, request.stop_price
@@ -141,6 +141,10 @@ class Trading(House):
         quantity = order.filled + max(lot, (order.remaining * D(rng.randrange(50, 200)) / 100 // lot) * lot)
         price = (self.accountant.marks[order.instrument] * D(rng.randrange(950, 1051)) / 1000).quantize(D("0.01"))
         before, sent = self.accountant.uses(self.limits), self.accountant.orders[order.client_id]
+        rest = self.request(
+            order.side, quantity - order.filled, order.instrument, order.owner, account=order.account, price=price
+        )
+        shrinks = self.accountant.shrinks(rest, order.client_id)
         try:
             self.desk.amend(order.client_id, quantity=quantity, price=price)
         except (OrderRejectionError, ConflictError):
@@ -149,7 +153,7 @@ class Trading(House):
         wanted = quantity - order.filled
         unit = price * sent.instrument.multiplier * (1 + FEE)
         sent.left, sent.worst = max(sent.left, wanted), max(sent.worst, unit)
-        self.judge(before, f"amended {order.client_id} to {quantity} at {price}")
+        self.judge(before, f"amended {order.client_id} to {quantity} at {price}", shrinks=shrinks)
         answer = ev.OrderAmended(client_id=order.client_id, quantity=quantity, price=price, ts=self.now)
         self.desk.on_event(order.account, answer)
         sent.left, sent.worst = wanted, unit

@@ -204,7 +204,7 @@ async def test_capital_is_preserved_with_a_reason_and_released_again() -> None:
     fake.data["capital.preserve"], fake.data["capital.release"] = preserved, view()
     async with console(fake, size=(80, 24), screen="portfolio") as deck:
         await opened(deck)
-        await deck.press("p")
+        await deck.press("x")
         await deck.until(lambda: deck.dialog() == "PreserveForm")
         await deck.settle()
         deck.pass_guard()
@@ -214,7 +214,7 @@ async def test_capital_is_preserved_with_a_reason_and_released_again() -> None:
         await deck.press(*"storm", "enter")
         await deck.until(lambda: bool(fake.called("capital.preserve")))
         await deck.until(lambda: "paper is preserved: storm" in deck.words())
-        await deck.press("p")
+        await deck.press("x")
         await deck.until(lambda: deck.dialog() == "ReleaseForm")
         await deck.settle()
         assert "paper: storm" in deck.words()

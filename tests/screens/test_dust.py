@@ -9,7 +9,7 @@ from tests.kit.deck import console
 
 async def test_dust_is_shown_with_value_and_reason() -> None:
     async with console(screen="portfolio") as deck:
-        await deck.press("D")
+        await deck.press("i")
         await deck.until(lambda: deck.dialog() == "SheetDialog")
         await deck.settle()
         words = deck.words()

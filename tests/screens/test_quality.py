@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from engine.errors import StorageError
+from screens.base import DeckScreen
 from tests.kit.deck import Console, FakeTime, console, make_app
 from tests.kit.fake_link import FakeLink
 from tests.kit.fake_quality import detail, quality_data, report
@@ -125,3 +126,11 @@ async def test_without_the_records_it_says_why() -> None:
     fake.refuse("quality.trades", StorageError("The report database cannot be opened."))
     async with console(fake, size=(80, 24), screen="quality") as deck:
         await deck.until(lambda: "The report database cannot be opened." in deck.words())
+
+
+async def test_in_the_past_nothing_is_asked_and_it_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = link()
+    monkeypatch.setattr(DeckScreen, "past", property(lambda _: True))
+    async with console(fake, size=(80, 24), screen="quality") as deck:
+        await deck.until(lambda: "Quality · recorded for the present alone" in deck.words())
+        assert not fake.called("quality.summary")

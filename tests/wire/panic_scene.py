@@ -134,7 +134,12 @@ class PanicScene:
         typed = words_for(self.harbour.venue, ACCOUNT)
         await self.call("live.arm", account=ACCOUNT, typed=typed, minutes=60, max_order="1000", max_total="100000")
         bot = await self.call(
-            "bots.create", name=BOT, strategy="trend_following", instrument=self.instruments[0].id, capital="1000"
+            "bots.create",
+            name=BOT,
+            strategy="trend_following",
+            instrument=self.instruments[0].id,
+            capital="1000",
+            mode="live",
         )
         self._bot = Owner(bot.id)
         # A venue takes ten orders a second at most.

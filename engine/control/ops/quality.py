@@ -16,7 +16,7 @@ from engine.errors import ConflictError, NotFoundError
 from engine.quality.summary import summarise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from engine.control.views_quality import TradeDetail
     from engine.model.quality import GroupQuality, OrderQuality
     from storage.database import Database
+    from storage.journal.pacing import Pacer
     from storage.tables import TradeQualityRow
 
 MOST = 20_000
@@ -60,7 +61,7 @@ async def quality_summary(context: Context, request: QualitySummary) -> QualityR
                     break
                 found.append(order_of(row))
                 pacer.pause()
-        groups = summarise(found, request.by, settings.poor_slippage)
+        groups = summarise(_paced(found, pacer), request.by, settings.poor_slippage)
         if request.by == "bot":
             groups = [_renamed(group, name(group.name)) for group in groups]
         return QualityReport(
@@ -141,6 +142,14 @@ async def quality_offsets(context: Context, request: Empty) -> list[OffsetRow]:
         )
         for instrument, rate in sorted(rates.items())
     ]
+
+
+def _paced(orders: Sequence[OrderQuality], pacer: Pacer) -> Iterator[OrderQuality]:
+    """Orders one by one, with rests in between for the engine's loop."""
+    pacer.begin()
+    for order in orders:
+        pacer.pause()
+        yield order
 
 
 def _not_in_the_past(context: Context) -> None:

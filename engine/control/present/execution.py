@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from engine.control.views_execution import EstimateView, OrderRouteView, PassedRow, RouteLeg, RouteShare
 from engine.execution.router import route
 from engine.execution.schedules.almgren_chriss import risk_aversion
-from engine.execution.selection import Algorithm, Choice, SelectionSettings, choose, parts_needed
+from engine.execution.selection import Algorithm, Choice, choose, parts_needed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,8 @@ def estimate_view(
     """
     market = engine.hub.market(instrument)
     told = engine.impact.estimate(instrument, request.side, request.quantity)
-    choice = choose(told, request.urgency)
+    rules = engine.planner.rules
+    choice = choose(told, request.urgency, rules)
     if request.algorithm != AUTO:
         algorithm, window = Algorithm(request.algorithm), int(request.duration_s * 1e9)
         choice = Choice(algorithm=algorithm, reason="It was asked for.", duration_ns=window, slices=request.slices)
@@ -57,7 +58,7 @@ def estimate_view(
         permanent=known.permanent,
         temporary=known.temporary,
         seen=known.seen,
-        parts=1 if told is None else parts_needed(told, SelectionSettings().impact_limit),
+        parts=1 if told is None else parts_needed(told, rules.impact_limit),
         algorithm=str(choice.algorithm),
         reason=choice.reason,
         duration_s=choice.duration_ns / 1e9,

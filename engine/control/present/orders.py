@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engine.control.requests import PreviewOrder
     from engine.engine import Engine
     from engine.events import OrderFilled
+    from engine.execution.selection import SelectionSettings
     from engine.model.impact import ImpactEstimate
     from engine.model.instrument import Instrument
     from engine.model.market import BookView
@@ -161,14 +162,14 @@ def preview(engine: Engine, asked: PreviewOrder) -> OrderPreview:
         refusals=verdict.refusals,
         sentence=_sentence(request, instrument),
         impact=impact,
-        advice=_advice(impact),
+        advice=_advice(impact, engine.planner.rules),
         **_derivative(engine, request, instrument, price),
     )
 
 
-def _advice(impact: ImpactEstimate | None) -> str:
+def _advice(impact: ImpactEstimate | None, rules: SelectionSettings) -> str:
     """How an order with a large impact would better be traded."""
-    choice = choose(impact) if impact is not None else None
+    choice = choose(impact, settings=rules) if impact is not None else None
     if choice is None or not choice.duration_ns:
         return ""
     way = str(choice.algorithm).replace("_", " ")

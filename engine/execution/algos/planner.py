@@ -15,7 +15,7 @@ from engine.errors import ConflictError
 from engine.execution.algos.plans import even_slices
 from engine.execution.schedules.almgren_chriss import risk_aversion
 from engine.execution.schedules.curves import vwap
-from engine.execution.selection import Algorithm, choose
+from engine.execution.selection import Algorithm, SelectionSettings, choose
 from engine.model.algos import LimitPlan, MarketPlan, Plan, SchedulePlan
 from engine.model.decimals import ZERO
 
@@ -65,11 +65,13 @@ class Planner:
     Args:
         impact: Knows conditions, estimates and coefficients.
         clock: The engine's.
+        rules: What the choice of an algorithm hangs on.
     """
 
-    def __init__(self, impact: ImpactDesk, clock: Clock) -> None:
+    def __init__(self, impact: ImpactDesk, clock: Clock, rules: SelectionSettings | None = None) -> None:
         self._impact = impact
         self._clock = clock
+        self.rules = rules or SelectionSettings()
 
     def look_soon(self, instrument: InstrumentId) -> None:
         """Have volume and volatility of an instrument fetched in the background where they are not fresh."""
@@ -126,7 +128,8 @@ class Planner:
 
     def choice(self, request: OrderRequest, urgency: float) -> Choice:
         """Which algorithm fits an order, and why."""
-        return choose(self._impact.estimate(request.instrument, request.side, request.quantity), urgency)
+        estimate = self._impact.estimate(request.instrument, request.side, request.quantity)
+        return choose(estimate, urgency, self.rules)
 
     def _slices(self, wish: Wish, request: OrderRequest) -> tuple[Slice, ...]:
         if wish.algorithm is Algorithm.VWAP:

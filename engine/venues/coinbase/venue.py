@@ -44,6 +44,7 @@ from engine.venues.coinbase.wire import (
 from engine.venues.limits.rules import COINBASE_LIMITS, lowered
 from engine.venues.native.books.loading import prepare
 from engine.venues.native.search import NOT_YET, Listed, Search
+from engine.venues.native.together import Together
 from engine.venues.native.transport import CcxtTransport, VenueTable
 from engine.venues.native.venue import REFUSALS, NativeVenue
 from engine.venues.spot_only import SpotOnly
@@ -83,6 +84,8 @@ NOT_SENT = (*REFUSALS, ExchangeConnectionError, ExchangeRateLimitError)
 """Errors of a new order after which it certainly does not exist."""
 CLOCK_MOVED_NS = 5_000_000_000
 """A change of the venue's clock against ours that explains why a token was refused."""
+MOST_CANCELS = 20
+"""Orders that one request cancels; Coinbase names no most, and answers for each apart."""
 WINDOWS = 4
 """Spans without a trade that are passed over before older candles are taken to be none."""
 
@@ -125,6 +128,7 @@ class CoinbaseVenue(SpotOnly, NativeVenue):
         self._streams = coordinator.connections(COINBASE.exchange, lowered(COINBASE.limits, options.limits))
         self._products: dict[str, Product] = {}
         self._searches: dict[AccountId, Search[OrderRow]] = {}
+        self._ends: dict[AccountId, Together[VenueOrderId, CancelAnswer]] = {}
         self._cursors: dict[AccountId, FillCursor] = {}
 
     # --- ways --------------------------------------------------------------------------------------------------------
@@ -351,11 +355,23 @@ class CoinbaseVenue(SpotOnly, NativeVenue):
             known = VenueOrderId(row.order_id)
         return known
 
+    def _ending(self, line: AccountLine) -> Together[VenueOrderId, CancelAnswer]:
+        """What ends several orders of an account with one request."""
+        found = self._ends.get(line.account)
+        if found is None:
+
+            async def end(numbers: Sequence[VenueOrderId]) -> CancelAnswer:
+                ids = list(dict.fromkeys(numbers))
+                return decoded(CancelAnswer, await self.ask(self.line(line.account), table.CANCEL, {"order_ids": ids}))
+
+            found = self._ends[line.account] = Together(end, MOST_CANCELS, f"cancel at {self.id}")
+        return found
+
     async def _end_order(self, line: AccountLine, client_id: ClientOrderId) -> Sequence[VenueEvent]:
         number = await self._number(line, client_id)
-        answer = decoded(CancelAnswer, await self.ask(line, table.CANCEL, {"order_ids": [number]}))
+        answer = await self._ending(line).answer(number)
         for result in answer.results:
-            if result.order_id in ("", number):
+            if result.order_id == number or (not result.order_id and len(answer.results) == 1):
                 if result.success:
                     # It is under way; the user channel tells its end.
                     return []

@@ -13,7 +13,7 @@ from engine.clock import SimulatedClock
 from engine.errors import ConflictError, ValidationError
 from engine.execution.algos.planner import Planner, Wish
 from engine.execution.impact_desk import ImpactDesk
-from engine.execution.selection import Algorithm
+from engine.execution.selection import Algorithm, SelectionSettings
 from engine.model.algos import LimitPlan, MarketPlan, ParticipationPlan, SchedulePlan, plan_name
 from engine.model.candle import Candle
 from engine.model.ids import MANUAL
@@ -120,6 +120,15 @@ def test_the_plan_that_fits_follows_from_size_and_urgency(
     if isinstance(chosen.plan, SchedulePlan):
         # 500 are a tenth of what is traded in a day; at most a tenth of the volume takes a day.
         assert horizon_of(chosen.plan.slices) > 20 * HOUR
+
+
+def test_the_limit_of_impact_and_the_share_of_volume_are_settings() -> None:
+    usual = planner().choice(request("40"), 0.5)
+    assert usual.algorithm is Algorithm.LIMIT
+    strict = Planner(planner()._impact, SimulatedClock(NOON), SelectionSettings(impact_limit=1e-9, participation=0.5))
+    assert strict.choice(request("60"), 0.5).algorithm is Algorithm.SHORTFALL
+    wider = Planner(planner()._impact, SimulatedClock(NOON), SelectionSettings(participation=0.5))
+    assert wider.choice(request("500"), 0.5).duration_ns < planner().choice(request("500"), 0.5).duration_ns
 
 
 @pytest.mark.parametrize("algorithm", ENTRY_ALGORITHMS)

@@ -444,8 +444,7 @@ class HistoryMaker:
         self.book(ev.BotStateChanged(bot=bot, state="running"))
 
     def _bot(self) -> None:
-        bots = self._bot_ids()
-        chance = self.rng.random()
+        bots, chance = self._bot_ids(), self.rng.random()
         if not bots or (chance < 0.1 and len(bots) < 20):
             self._new_bot()
         elif chance < 0.2:

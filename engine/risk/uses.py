@@ -101,6 +101,7 @@ def limit_uses(
             *_money_rows([*_unused(limits, exposure, shared=True), *shared], exposure, unknown=bool(exposure.missing)),
             _count("max_total_positions", "Positions", len(picture.positions()), limits.max_total_positions),
             _strategy_positions(picture, limits),
+            _symbol_positions(picture, limits),
             _leverage(picture, limits),
             *(
                 _share(BREAKER_FIELDS[row.name], row.label, row.value, row.threshold)
@@ -132,6 +133,7 @@ _ORDER = (
     *_LABELS,
     "max_total_positions",
     "max_positions_per_strategy",
+    "max_positions_per_symbol",
     "max_leverage",
     "max_daily_loss_pct",
     "max_weekly_loss_pct",
@@ -173,6 +175,16 @@ def _strategy_positions(picture: Picture, limits: RiskLimits) -> LimitUse:
     counts = {owner: len(picture.positions_of(owner)) for owner in owners_of(picture)}
     most = max(counts.values(), default=0)
     return _count("max_positions_per_strategy", "Positions of a bot", most, limits.max_positions_per_strategy)
+
+
+def _symbol_positions(picture: Picture, limits: RiskLimits) -> LimitUse:
+    """The most positions that one owner has in one symbol."""
+    taken, counts = picture.positions(), dict[tuple[str, str], int]()
+    for (owner, account, key), line in picture.commitments.owned.items():
+        if (account, key) in taken and (line.quantity or line.buys or line.sells):
+            counts[owner, symbol_of(key)] = counts.get((owner, symbol_of(key)), 0) + 1
+    most = max(counts.values(), default=0)
+    return _count("max_positions_per_symbol", "Positions in a symbol", most, limits.max_positions_per_symbol)
 
 
 def _leverage(picture: Picture, limits: RiskLimits) -> LimitUse:

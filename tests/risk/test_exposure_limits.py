@@ -205,6 +205,23 @@ def test_owners_who_stand_against_each_other_still_count_as_each_may_leave() -> 
     assert made.codes(BUY, "0.0041", BTC, price="50000") == [RefusalCode.CLASS_EXPOSURE]
 
 
+def test_a_bots_own_limits_bound_what_is_its_own_and_can_only_be_stricter() -> None:
+    made = House(loose(max_position_size_pct=D("0.2")))
+    config = b'{"risk": {"max_position_size_pct": "0.05", "max_portfolio_exposure": "0.08", "max_total_positions": 2}}'
+    made.ledger.record(ev.BotConfigured(bot=BOT, config=config, capital=D(2000)))
+    assert limit_buys(made, "5", owner=BOT) == []
+    assert limit_buys(made, "5.01", owner=BOT) == [RefusalCode.POSITION_SIZE]
+    assert limit_buys(made, "5.01", owner=OTHER_BOT) == []
+    made.trade(BUY, "5", SOL, owner=BOT, price="100")
+    # What others hold there is not the bot's.
+    made.trade(BUY, "5", SOL, owner=OTHER_BOT, price="100")
+    assert limit_buys(made, "0.12", ETH, owner=BOT) == []
+    assert limit_buys(made, "0.1201", ETH, owner=BOT) == [RefusalCode.EXPOSURE]
+    made.submit(BUY, "0.01", ETH, owner=BOT, price="2500")
+    assert limit_buys(made, "0.001", BTC, owner=BOT) == [RefusalCode.POSITIONS]
+    assert limit_buys(made, "0.001", BTC, owner=OTHER_BOT) == []
+
+
 # --- what is refused carries its limit -------------------------------------------------------------------------------
 
 

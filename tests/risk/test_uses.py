@@ -43,6 +43,7 @@ def test_an_idle_account_uses_nothing() -> None:
         "max_concentration",
         "max_total_positions",
         "max_positions_per_strategy",
+        "max_positions_per_symbol",
         "max_leverage",
         "max_daily_loss_pct",
         "max_weekly_loss_pct",

@@ -13,10 +13,11 @@ import pytest
 from engine.clock import SimulatedClock
 from engine.errors import ExchangeConnectionError
 from engine.execution.impact import PRIOR, Conditions, PartSeen, calibrate, conditions_of, estimate, table_of, walk_cost
-from engine.execution.impact_desk import AGAIN_NS, FRESH_NS, ImpactDesk, observation
+from engine.execution.impact_desk import AGAIN_NS, FRESH_NS, ImpactDesk, observation, part_of
 from engine.execution.schedules.volume import VolumeProfile
+from engine.model.algos import MarketPlan, Parent
 from engine.model.candle import Candle
-from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner
+from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, ParentId
 from engine.model.impact import ImpactEstimate
 from engine.model.market import BookUpdate, OrderBook
 from engine.model.order import Decision, Order, OrderRequest, OrderSide, OrderStatus, OrderType, TimeInForce
@@ -234,3 +235,48 @@ def test_only_what_takes_at_once_has_an_estimate(
     assert (desk.of_request(request) is not None) is told
     blind = ImpactDesk(SimulatedClock(HOUR), lambda _: None, Candles(), lambda _: None)
     assert blind.of_request(request) is None
+
+
+def whole(**more: object) -> Parent:
+    told = ImpactEstimate(cost=0.002, half_spread=0.001, walk=0.002, scale=0.004, volume_share=0.01)
+    fields: dict[str, object] = {
+        "id": ParentId("twap-1"), "owner": Owner("manual"), "account": AccountId("paper"), "instrument": BTC,
+        "side": BUY, "quantity": D(10), "plan": MarketPlan(), "opened": 0, "updated": 0, "since": 0,
+        "decision": Decision(reason="x", best_bid=D("99.9"), best_ask=D("100.1"), impact=told), "executed": D(5),
+    }  # fmt: skip
+    return Parent(**{**fields, **more})  # type: ignore[arg-type]
+
+
+def test_an_order_of_a_parent_is_held_against_the_parents_beginning() -> None:
+    part = part_of(order(parent="twap-1"), whole(), D(3))
+    assert part is not None
+    assert (part.size, part.scale, part.before, part.share) == (0.01, 0.004, 0.3, 0.2)
+    assert part.cost == pytest.approx(0.003 - 0.001)
+    assert part.variance == pytest.approx(0.04**2 * 4 / 86_400)
+    assert part_of(order(side=SELL), whole(), D(0)) is None
+    # What rested has paid no impact.
+    resting = Decision(reason="x", best_bid=D("99.9"), best_ask=D("100.1"))
+    assert part_of(order(decision=resting), whole(), D(0)) is None
+    assert part_of(order(), whole(decision=Decision(reason="x")), D(0)) is None
+
+
+def test_what_the_orders_of_parents_have_cost_is_recalled_after_a_restart() -> None:
+    def desk(executed: str) -> ImpactDesk:
+        parent = whole(executed=D(executed))
+        return ImpactDesk(SimulatedClock(HOUR), lambda _: None, Candles(), lambda _: None, lambda _: parent)
+
+    children = [order(parent="twap-1"), order(parent="twap-1")]
+    known, short = desk("4"), desk("2")
+    known.recall(children)
+    assert known.coefficients(BTC).seen == 2
+    short.recall(children)
+    assert short.coefficients(BTC).seen == 1
+
+
+def test_orders_of_like_size_count_more() -> None:
+    small = PartSeen(size=0.001, scale=0.001, before=0.0, share=1.0, cost=0.001, variance=1e-12)
+    large = PartSeen(size=0.01, scale=0.003, before=0.0, share=1.0, cost=0.009, variance=1e-12)
+    table = table_of([small, large] * 50)
+    assert calibrate(table, 0.001).temporary == pytest.approx(1, abs=0.05)
+    assert calibrate(table, 0.01).temporary == pytest.approx(3, abs=0.05)
+    assert 1 < calibrate(table).temporary < 3

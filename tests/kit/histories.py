@@ -76,8 +76,19 @@ INSTRUMENTS = (
 )
 """Instruments and their first price in ticks."""
 
-
 _IMPACT = ImpactEstimate(cost=0.0007, half_spread=0.0001, walk=0.0007, scale=0.001, volume_share=0.01)
+
+
+def _decision(owner: Owner, price: Decimal, tick: Decimal, number: int) -> Decision:
+    return Decision(
+        reason="fast average crossed above slow average",
+        best_bid=price - tick,
+        best_ask=price,
+        mark=price,
+        strategy=None if owner == "manual" else "trend_following@1",
+        params_hash=None if owner == "manual" else "5f2c9a81",
+        impact=_IMPACT if number % 3 else None,
+    )
 
 
 class HistoryMaker:
@@ -202,15 +213,7 @@ class HistoryMaker:
                 quantity=self.quantity(instrument),
                 reserve_currency=instrument.base if reserves_base else instrument.settle,
                 reserve_unit=Decimal(1) if reserves_base else price * instrument.multiplier,
-                decision=Decision(
-                    reason="fast average crossed above slow average",
-                    best_bid=price - instrument.current_rules.price_tick,
-                    best_ask=price,
-                    mark=price,
-                    strategy=None if owner == "manual" else "trend_following@1",
-                    params_hash=None if owner == "manual" else "5f2c9a81",
-                    impact=_IMPACT if self.orders % 3 else None,
-                ),
+                decision=_decision(owner, price, instrument.current_rules.price_tick, self.orders),
                 price=price if kind is OrderType.LIMIT else None,
                 stop_price=price if kind in (OrderType.STOP_LOSS, OrderType.TAKE_PROFIT) else None,
                 tif=rng.choice(list(TimeInForce)) if kind is OrderType.LIMIT else TimeInForce.GTC,

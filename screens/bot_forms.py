@@ -37,6 +37,11 @@ MODE_HELP = "paper: it never trades in an account with real money; live: it may.
 PRIORITY_HELP = "1 to 10; where bots compete for requests or stand against each other, higher goes first."
 PROCESS_HELP = "Its strategy runs in a process of its own, with limits of memory and processor."
 MODES = (("paper", "paper"), ("live", "live"))
+ENTRIES_HELP = "How entries are traded; parameters beyond the usual ones: quarterdeck bots configure --execution."
+ENTRIES = (
+    ("market", "one order"), ("auto", "what fits them"), ("twap", "TWAP"), ("vwap", "VWAP"),
+    ("implementation_shortfall", "shortfall"), ("pov", "POV"), ("chase", "chase"), ("peg", "peg"),
+)  # fmt: skip
 UP = frozenset({BotState.RUNNING, BotState.PAUSED})
 """States in which market, bars and strategy stay as they are."""
 
@@ -79,6 +84,18 @@ def run_values(setup: BotSetup, texts: Mapping[str, str]) -> dict[str, Any]:
     }
     usual = BotSetup()
     return {name: value for name, value in wanted.items() if value != getattr(usual, name)}
+
+
+def entries_field(execution: Mapping[str, Any]) -> Field:
+    """Return the choice of the algorithm of entries."""
+    present = str(execution.get("algorithm", "market"))
+    return Field("entries", "Entries by", Kind.CHOICE, present, ENTRIES, help=ENTRIES_HELP)
+
+
+def execution_of(execution: Mapping[str, Any], texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return how entries shall be executed; parameters that the form does not ask for stay."""
+    kept = {name: value for name, value in execution.items() if name != "algorithm"}
+    return kept if texts["entries"] == "market" else {**kept, "algorithm": texts["entries"]}
 
 
 def account_fields(where: Where, instrument: str, present: str = "") -> list[Field]:
@@ -241,6 +258,7 @@ class NewBotDialog(StrategyPicker):
                 "capital", "Capital", Kind.NUMBER, DEFAULT_CAPITAL, minimum="0", above=True, unit=self._currency,
                 help=CAPITAL_HELP,
             ),
+            entries_field({}),
             Field("autostart", "Start with engine", Kind.CHOICE, NO, YES_NO, help=START_HELP),
             *run_fields(BotSetup()),
             *self.parameter_fields(texts, {}),
@@ -263,6 +281,7 @@ class NewBotDialog(StrategyPicker):
             "timeframe": texts["timeframe"],
             "capital": texts["capital"].replace(",", "").strip(),
             "autostart": texts["autostart"] == YES,
+            **({"execution": wanted} if (wanted := execution_of({}, texts)) else {}),
             **run_values(BotSetup(), texts),
         }
         return await self._link.call("bots.create", asked, request_id=request_id)
@@ -314,6 +333,7 @@ class EditBotDialog(FormDialog):
             *market,
             Field("capital", "Capital", Kind.NUMBER, exact(row.capital).replace(",", ""), minimum="0", above=True,
                   unit=row.currency, help=CAPITAL_HELP),
+            entries_field(row.execution),
             Field("autostart", "Start with engine", Kind.CHOICE, YES if row.autostart else NO, YES_NO, help=START_HELP),
             *run_fields(row.setup),
             *param_fields(params, row.params, f"Parameters of {row.strategy}"),
@@ -332,7 +352,7 @@ class EditBotDialog(FormDialog):
             "timeframe": texts.get("timeframe", row.timeframe),
             "capital": texts["capital"].replace(",", "").strip(),
             "autostart": texts["autostart"] == YES,
-            "execution": dict(row.execution),
+            "execution": execution_of(row.execution, texts),
             **run_values(row.setup, texts),
             "params": dict(row.params) if self._strategy is None else params_of(self._strategy.params, texts),
         }

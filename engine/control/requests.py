@@ -264,7 +264,8 @@ class CreateBot(Request):
     bar_seconds: float = Field(5.0, gt=0, le=300, description="Longest time its strategy may take for one bar.")
     execution: dict[str, bool | int | float | str] = Field(
         default_factory=dict,
-        description="How its entries are executed: algorithm (market, chase, peg, twap, pov)"
+        description="How its entries are executed: algorithm (market, chase, peg, twap, vwap,"
+        " implementation_shortfall, pov, auto)"
         " and its parameters; see algos.start.",
     )
 

@@ -151,6 +151,8 @@ def calibrate(parts: FloatArray, at: float | None = None, prior: Coefficients = 
         at: Size of the order that is asked about, as a share of the daily volume; None where all count the same.
         prior: Holds before the first execution.
     """
+    if not len(parts):
+        return prior
     size, scale, before, share, cost, variance = parts.T
     weight = share / variance
     if at is not None:

@@ -19,6 +19,7 @@ from engine import events as ev
 from engine.model.account import Account, TradingMode
 from engine.model.fill import Fill, FillCause
 from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, TradeId, VenueId, VenueOrderId
+from engine.model.impact import ImpactEstimate
 from engine.model.instrument import Instrument, InstrumentKind, InstrumentRules
 from engine.model.order import Decision, Liquidity, Order, OrderSide, OrderStatus, OrderType, TimeInForce
 from engine.state import EngineState
@@ -74,6 +75,9 @@ INSTRUMENTS = (
     (_instrument("BTC", "USDT", InstrumentKind.LINEAR_PERPETUAL, "0.1", "1", "0.001"), 430_100),
 )
 """Instruments and their first price in ticks."""
+
+
+_IMPACT = ImpactEstimate(cost=0.0007, half_spread=0.0001, walk=0.0007, scale=0.001, volume_share=0.01)
 
 
 class HistoryMaker:
@@ -205,6 +209,7 @@ class HistoryMaker:
                     mark=price,
                     strategy=None if owner == "manual" else "trend_following@1",
                     params_hash=None if owner == "manual" else "5f2c9a81",
+                    impact=_IMPACT if self.orders % 3 else None,
                 ),
                 price=price if kind is OrderType.LIMIT else None,
                 stop_price=price if kind in (OrderType.STOP_LOSS, OrderType.TAKE_PROFIT) else None,

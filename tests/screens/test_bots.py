@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from engine.bots.execution import ENTRY_ALGORITHMS
 from engine.errors import ConfigurationError, ConflictError
 from engine.model.entries import BotState
-from screens.bot_forms import free_name
+from screens.bot_forms import ENTRIES, entries_field, execution_of, free_name
 from screens.form import Form
 from screens.form_fields import PARAM
 from tests.kit import fake_data
@@ -440,3 +441,23 @@ async def test_a_loss_too_small_to_be_shown_is_no_loss() -> None:
     link.data["bots.list"] = (msgspec.structs.replace(first, pnl=Decimal("-0.001")), *others)
     async with console(link, screen="bots") as deck:
         assert "-0.00" not in deck.text()
+
+
+@pytest.mark.parametrize(
+    ("before", "chosen", "after"),
+    [
+        ({}, "market", {}),
+        ({}, "vwap", {"algorithm": "vwap"}),
+        ({"algorithm": "twap", "slices": 20}, "vwap", {"slices": 20, "algorithm": "vwap"}),
+        ({"algorithm": "twap", "max_slippage": "0.01"}, "market", {"max_slippage": "0.01"}),
+    ],
+)
+def test_the_algorithm_of_entries_is_chosen_and_its_other_parameters_stay(
+    before: dict[str, object], chosen: str, after: dict[str, object]
+) -> None:
+    assert entries_field(before).value == before.get("algorithm", "market")
+    assert execution_of(before, {"entries": chosen}) == after
+
+
+def test_every_algorithm_of_entries_can_be_chosen() -> None:
+    assert {name for name, _ in ENTRIES} == set(ENTRY_ALGORITHMS)

@@ -81,7 +81,8 @@ def detail() -> TradeDetail:
             seq=0, ts=order.chain.first_fill, instrument=order.instrument, owner=Owner(order.owner),
             owner_name="trend-1", side=order.side, price=order.value / order.filled, quantity=order.filled,
             fee=order.fees[order.currency], fee_currency=order.currency,
-            liquidity=Liquidity.MAKER if order.maker else Liquidity.TAKER, client_id=order.client_id, account=order.account,
+            liquidity=Liquidity.MAKER if order.maker else Liquidity.TAKER, client_id=order.client_id,
+            account=order.account,
         )
         for order in orders
     )  # fmt: skip

@@ -78,6 +78,10 @@ class Supervisor:
         """
         while True:
             await clock.sleep(TEND_S)
+            if may() and self._beats_at(clock.now()):
+                with self._contained("measure"):
+                    await self._manager.watch.count_files()
+            # Asked after the files are counted: meanwhile a hand-over may have begun.
             if may():
                 with self._contained("look after"):
                     self.tick(clock.now())
@@ -95,6 +99,9 @@ class Supervisor:
                     retried = now
                     with self._contained("bring back"):
                         await self._manager.retry()
+
+    def _beats_at(self, now: int) -> bool:
+        return now - self._beaten >= self.rules.heartbeat_s * SECOND_NS
 
     @contextmanager
     def _contained(self, operation: str) -> Iterator[None]:
@@ -116,7 +123,7 @@ class Supervisor:
         manager = self._manager
         if manager.backlog.held or manager.asleep:
             return
-        if now - self._beaten >= self.rules.heartbeat_s * SECOND_NS:
+        if self._beats_at(now):
             self._beaten = now
             for owner, bot in tuple(manager.running.items()):
                 if bot.alive:

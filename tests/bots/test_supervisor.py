@@ -19,7 +19,7 @@ from engine.model.faults import Severity
 from engine.model.order import OrderType
 from engine.strategy.contract import Wish
 from tests.bots.house import MINUTE, PAPER, USDT, VENUE
-from tests.bots.yard import Told, Yard
+from tests.bots.yard import Beats, Told, Yard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -326,23 +326,6 @@ async def test_the_closing_of_a_failed_bot_goes_on_after_a_restart(yard: Yard) -
 
 
 # --- faults of the program -------------------------------------------------------------------------------------------
-
-
-class Beats:
-    """A clock whose sleeps pass at once; the task that sleeps is ended after so many."""
-
-    def __init__(self, yard: Yard, count: int) -> None:
-        self.yard, self.left = yard, count
-
-    def now(self) -> int:
-        return self.yard.clock.now()
-
-    async def sleep(self, seconds: float) -> None:
-        if not self.left:
-            raise asyncio.CancelledError
-        self.left -= 1
-        self.yard.clock.set(self.now() + int(seconds * SECOND))
-        self.yard.heard = self.now()
 
 
 def _broken(*_: object, **__: object) -> Any:

@@ -165,8 +165,8 @@ class ResourceWatch:
             if not folders:
                 return
             stored = self._measure.stored
-            self._counting = asyncio.ensure_future(
-                asyncio.to_thread(lambda: {one: stored(folder) for one, folder in folders.items()})
+            self._counting = asyncio.get_running_loop().run_in_executor(
+                None, lambda: {one: stored(folder) for one, folder in folders.items()}
             )
         counting = self._counting
         await asyncio.wait({counting}, timeout=_COUNTING_S)

@@ -125,14 +125,11 @@ class Picture:
         mark = self._marks.get(instrument, _UNASKED)
         if mark is not _UNASKED:
             return mark  # type: ignore[return-value]
-        quote = self._seen.get(instrument, _UNASKED)
-        if quote is _UNASKED:
-            quote = self._seen[instrument] = self._quotes.quote(instrument)
-        found = None
+        quote, found = self.quote(instrument), None
         if quote is not None:
             priced = self._priced.get(instrument)
             if priced is None or priced[0] is not quote:
-                priced = self._priced[instrument] = (quote, quote.mark)  # type: ignore[union-attr,assignment]
+                priced = self._priced[instrument] = (quote, quote.mark)
             found = priced[1]
         self._marks[instrument] = found
         return found

@@ -78,7 +78,8 @@ def bracket(view: View, plan: BracketPlan) -> list[Action]:
 
 
 def _enter(view: View, plan: BracketPlan) -> list[Action]:
-    if view.entries or view.parent.exited or view.blocked:
+    parent = view.parent
+    if view.entries or parent.exited or view.blocked or parent.status is not ParentStatus.RUNNING:
         return []
     quantity = view.sized(view.room)
     if not quantity:

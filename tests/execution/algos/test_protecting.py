@@ -194,6 +194,22 @@ def test_a_paused_bracket_enters_nothing_and_goes_on_protecting() -> None:
     assert yard.told()[-1] == "buy limit 6@99.99"
 
 
+@pytest.mark.parametrize("price", [D(99), None])
+def test_a_bracket_that_is_paused_before_anything_is_held_does_not_enter(price: D | None) -> None:
+    yard = Yard()
+    yard.blocked = "" if price is not None else "a halt"
+    parent = yard.open(BracketPlan(price=price, stop=D(95), target=D(110)))
+    sent = len(yard.told())
+    yard.algos.pause(parent, "asked")
+    yard.blocked = ""
+    for _ in range(8):
+        yard.step(1)
+        assert not yard.children(parent)
+    assert len(yard.told()) == sent
+    yard.algos.resume(parent)
+    assert len(yard.told()) == sent + 1
+
+
 @pytest.mark.parametrize(
     ("plan", "words"),
     [

@@ -97,7 +97,9 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     blocked: str = ""
     """Why nothing may be entered now, as a sentence; empty when it may. What protects goes on."""
     refusals: int = 0
-    """Its last orders that the risk gate refused."""
+    """Its last orders of its own side that the risk gate refused."""
+    exit_refusals: int = 0
+    """Its last orders of the other side that it refused."""
     offset: Decimal = ZERO
     """Spreads by which a slice rests away from the own side's best price; below 0 towards the other side's."""
     visible: Decimal | None = None

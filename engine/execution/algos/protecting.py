@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.execution.algos.contract import Action, Amend, Cancel, Place
+from engine.execution.algos.contract import Action, Amend, Cancel, Place, Wait
 from engine.model.algos import ParentStatus
 from engine.model.decimals import ZERO
 from engine.model.order import OrderSide, OrderType
@@ -81,6 +81,9 @@ def _enter(view: View, plan: BracketPlan) -> list[Action]:
     parent = view.parent
     if view.entries or parent.exited or view.blocked or parent.status is not ParentStatus.RUNNING:
         return []
+    if parent.futile and view.held >= view.least:
+        # Nothing came of the last try, and further ones would count as protection that came to nothing.
+        return [Wait(why=f"the rest is not entered: {parent.trouble}")]
     quantity = view.sized(view.room)
     if not quantity:
         return []
@@ -91,7 +94,7 @@ def _enter(view: View, plan: BracketPlan) -> list[Action]:
 def _protect(view: View, plan: BracketPlan, held: Decimal, exits: list[Order]) -> list[Action]:
     if held < view.least:
         return [Cancel(client_id=order.client_id, why="nothing is held any more") for order in exits]
-    if view.parent.futile + view.refusals >= MOST_FUTILE:
+    if view.parent.futile + view.exit_refusals >= MOST_FUTILE:
         if exits:
             return [Cancel(client_id=order.client_id, why="it is closed at the market") for order in exits]
         return [Place(type=OrderType.MARKET, quantity=held, exits=True, why=f"not protected: {view.parent.trouble}")]

@@ -73,6 +73,14 @@ class Standing(NamedTuple):
     """Why it must end; empty when it need not."""
 
 
+class _Refusals(msgspec.Struct):
+    """What the risk gate refused in a row."""
+
+    count: int = 0
+    not_before: int = 0
+    """UTC nanoseconds; nothing is submitted earlier."""
+
+
 class _Watch(msgspec.Struct):
     """What is kept of one parent beside the state."""
 
@@ -80,9 +88,10 @@ class _Watch(msgspec.Struct):
     """The tape's volume when this process began to look after it."""
     before: Decimal
     """What was executed of it by then."""
-    refusals: int = 0
-    not_before: int = 0
-    """UTC nanoseconds; nothing is submitted earlier, after a refusal."""
+    entering: _Refusals = msgspec.field(default_factory=_Refusals)
+    """Of orders of its own side."""
+    leaving: _Refusals = msgspec.field(default_factory=_Refusals)
+    """Of a bracket's exits, which wait for nothing that became of its entries."""
     words: str = ""
     """Why nothing happens at present."""
     weather: Weather = msgspec.field(default_factory=Weather)
@@ -312,7 +321,8 @@ class Algos:
             heard=self._tape.volume(parent.instrument) - watch.heard,
             before=watch.before,
             blocked=blocked,
-            refusals=watch.refusals,
+            refusals=watch.entering.count,
+            exit_refusals=watch.leaving.count,
             offset=ZERO if self.offsets is None else self.offsets.of(parent.instrument),
             visible=visible,
             sigma=watch.weather.sigma,
@@ -330,8 +340,7 @@ class Algos:
     def _act(self, parent: Parent, watch: _Watch, action: Action, now: int) -> None:
         match action:
             case Place():
-                if now >= watch.not_before:
-                    self._place(parent, watch, action, now)
+                self._place(parent, watch, action, now)
             case Amend():
                 self._amend(action)
             case Cancel():
@@ -344,7 +353,9 @@ class Algos:
                 watch.words = action.why
 
     def _place(self, parent: Parent, watch: _Watch, place: Place, now: int) -> None:
-        state = self._ledger.state
+        state, refused = self._ledger.state, watch.leaving if place.exits else watch.entering
+        if now < refused.not_before:
+            return
         working = sum((o.working for o in state.children(parent.id) if o.side is parent.side), ZERO)
         if not place.exits and parent.executed + working + place.quantity > parent.quantity:
             raise ConflictError(f"{parent.id} would come to more than its {parent.quantity:f}; nothing is sent.")
@@ -367,11 +378,11 @@ class Algos:
         try:
             self._desk.submit(request)
         except OrderRejectionError as error:
-            watch.refusals += 1
-            watch.not_before = now + pause_ns(watch.refusals)
+            refused.count += 1
+            refused.not_before = now + pause_ns(refused.count)
             watch.words = error.message
         else:
-            watch.refusals, watch.not_before = 0, 0
+            refused.count, refused.not_before = 0, 0
 
     def _amend(self, amend: Amend) -> None:
         order = self._ledger.state.orders.get(amend.client_id)

@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import OrderRejectionError, ValidationError
 from engine.model.algos import BracketPlan, ParentStatus, Trail, TrailingPlan
-from engine.model.order import OrderType
+from engine.model.order import Order, OrderRequest, OrderType
 from engine.venues.paper.fill_model import FillKind
 from engine.venues.paper.settings import FeeCurrency, PaperSettings
 from tests.execution.algos.yard import BUY, NS, SELL, Yard
@@ -170,6 +170,25 @@ def test_a_bracket_whose_exits_are_refused_closes_what_it_holds() -> None:
     assert parent.exited == 10
 
 
+def test_a_bracket_whose_exits_the_risk_gate_refuses_closes_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    yard = Yard()
+    parent = yard.open(BracketPlan(stop=D(95)))
+    submit, refused = yard.desk.submit, []
+
+    def without_stops(request: OrderRequest, correlation: str = "") -> Order:
+        if request.type is OrderType.STOP_LOSS:
+            refused.append(yard.clock.now())
+            raise OrderRejectionError("no stops today")
+        return submit(request, correlation)
+
+    monkeypatch.setattr(yard.desk, "submit", without_stops)
+    for _ in range(30):
+        yard.step(0.5)
+    assert [(then - refused[0]) / NS for then in refused] == [0, 1, 3]
+    assert yard.told() == ["buy market 10", "sell market 10"]
+    assert (parent.status, parent.exited) == (ParentStatus.DONE, 10)
+
+
 def test_a_cancelled_bracket_leaves_no_order_behind() -> None:
     yard = Yard()
     parent = yard.open(BracketPlan(stop=D(95), target=D(110)))
@@ -192,6 +211,31 @@ def test_a_paused_bracket_enters_nothing_and_goes_on_protecting() -> None:
     yard.algos.resume(parent)
     yard.step(1)
     assert yard.told()[-1] == "buy limit 6@99.99"
+
+
+@pytest.mark.parametrize("by", ["risk", "venue"])
+def test_entries_that_are_refused_are_no_reason_to_sell_what_is_well_protected(by: str) -> None:
+    yard = Yard()
+    parent = yard.open(BracketPlan(price=D("99.99"), stop=D(95)), quantity="100")
+    yard.traded("99.99", "504")
+    yard.step(1)
+    yard.step(1)
+    entry, stop = yard.children(parent)
+    if by == "risk":
+        yard.risk.change_limits("test", {"max_position_size_pct": "0.001", "position_size_pct": "0.001"})
+    else:
+        yard.wire.refuse = "insufficient_balance"
+    yard.wire.tell(list(yard.exchange.cancel(entry.account, entry.client_id, yard.clock.now())))
+    for _ in range(60):
+        yard.step(1)
+    assert yard.children(parent) == [stop]
+    assert (parent.executed, parent.exited, parent.status) == (4, 0, ParentStatus.RUNNING)
+    assert "sell market 4" not in yard.told()
+    # The exits wait for nothing that became of the entries.
+    yard.wire.refuse = ""
+    yard.wire.tell(list(yard.exchange.cancel(stop.account, stop.client_id, yard.clock.now())))
+    yard.step(1)
+    assert yard.told()[-1] == "sell stop_loss 4@95"
 
 
 @pytest.mark.parametrize("price", [D(99), None])

@@ -100,6 +100,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """Its last orders of its own side that the risk gate refused."""
     exit_refusals: int = 0
     """Its last orders of the other side that it refused."""
+    withdrawn: bool = False
+    """Whether somebody else cancelled the entry of a bracket: it enters nothing more, and ends with what it holds."""
     offset: Decimal = ZERO
     """Spreads by which a slice rests away from the own side's best price; below 0 towards the other side's."""
     visible: Decimal | None = None

@@ -96,8 +96,10 @@ def _over(view: View) -> End | None:
     if view.children:
         return None
     if isinstance(parent.plan, BracketPlan):
-        if view.held >= view.least or not (parent.exited or view.room < view.least):
+        if view.held >= view.least:
             return None
+        if not (parent.exited or view.room < view.least):
+            return End(status=ParentStatus.CANCELLED, why=parent.reason) if view.withdrawn else None
         return End(status=ParentStatus.DONE, why="what was entered is closed" if parent.exited else "it is executed")
     if view.room >= view.least:
         return None

@@ -26,7 +26,7 @@ from engine.execution.algos.machine import SLIPPED, decide, pause_ns
 from engine.execution.algos.plans import fitted_plan, whole_request
 from engine.execution.algos.weather import Weather
 from engine.logs import get_logger
-from engine.model.algos import ParentStatus, ParticipationPlan, SchedulePlan, TrailingPlan, plan_name
+from engine.model.algos import BracketPlan, ParentStatus, ParticipationPlan, SchedulePlan, TrailingPlan, plan_name
 from engine.model.decimals import ZERO
 from engine.model.ids import ClientOrderId, ParentId
 from engine.model.order import OrderRequest, OrderType
@@ -94,6 +94,8 @@ class _Watch(msgspec.Struct):
     """Of a bracket's exits, which wait for nothing that became of its entries."""
     words: str = ""
     """Why nothing happens at present."""
+    withdrawn: bool = False
+    """Whether somebody else cancelled the entry of a bracket; a new process leaves such a one paused."""
     weather: Weather = msgspec.field(default_factory=Weather)
 
 
@@ -228,6 +230,7 @@ class Algos:
         if parent.status is not ParentStatus.PAUSED:
             raise ConflictError(f"{parent.id} is {parent.status}; only a paused one can be resumed.")
         self._ledger.record(ev.ParentResumed(parent=parent.id))
+        self._watch(parent).withdrawn = False
         self._step(parent, self._ledger.clock.now())
 
     def accelerate(self, parent: Parent, factor: Decimal) -> None:
@@ -323,6 +326,7 @@ class Algos:
             blocked=blocked,
             refusals=watch.entering.count,
             exit_refusals=watch.leaving.count,
+            withdrawn=watch.withdrawn,
             offset=ZERO if self.offsets is None else self.offsets.of(parent.instrument),
             visible=visible,
             sigma=watch.weather.sigma,
@@ -426,9 +430,16 @@ class Algos:
         if order is None or order.parent is None or order.oco_group is not None:
             return
         parent = self._ledger.state.parents.get(order.parent)
-        if parent is not None and parent.status is not ParentStatus.ENDING:
-            why = f"an order of it was cancelled: {event.reason}" if event.reason else "an order of it was cancelled"
+        if parent is None or parent.status is ParentStatus.ENDING:
+            return
+        why = f"an order of it was cancelled: {event.reason}" if event.reason else "an order of it was cancelled"
+        if not isinstance(parent.plan, BracketPlan):
             self._ledger.record(ev.ParentCancelRequested(parent=parent.id, reason=why))
+            return
+        # Only entering is over: what is held, or is executed before the cancel arrives, must not lose its exits.
+        self._watch(parent).withdrawn = True
+        if parent.status is ParentStatus.RUNNING:
+            self._ledger.record(ev.ParentPaused(parent=parent.id, reason=why))
 
 
 def _error(parent: Parent, why: str) -> QuarterdeckError:

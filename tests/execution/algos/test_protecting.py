@@ -8,6 +8,7 @@ import pytest
 
 from engine.errors import OrderRejectionError, ValidationError
 from engine.model.algos import BracketPlan, ParentStatus, Trail, TrailingPlan
+from engine.model.entries import TradingState
 from engine.model.order import Order, OrderRequest, OrderType
 from engine.venues.paper.fill_model import FillKind
 from engine.venues.paper.settings import FeeCurrency, PaperSettings
@@ -211,6 +212,75 @@ def test_a_paused_bracket_enters_nothing_and_goes_on_protecting() -> None:
     yard.algos.resume(parent)
     yard.step(1)
     assert yard.told()[-1] == "buy limit 6@99.99"
+
+
+def test_a_cancelled_entry_leaves_what_is_held_its_stop() -> None:
+    yard = Yard()
+    parent = yard.open(BracketPlan(price=D("99.99"), stop=D(95)))
+    yard.traded("99.99", "504")
+    yard.step(1)
+    yard.step(1)
+    entry, stop = yard.children(parent)
+    yard.desk.cancel(entry.client_id, "cancelled by somebody")
+    for _ in range(5):
+        yard.step(1)
+    assert yard.children(parent) == [stop]
+    assert (parent.status, parent.executed) == (ParentStatus.PAUSED, 4)
+    assert parent.reason == "an order of it was cancelled: cancelled by somebody"
+    again = yard.again()
+    again.step(1)
+    found = again.parent(parent)
+    assert [order.client_id for order in again.children(found)] == [stop.client_id]
+    again.market("94", "94.1")
+    for _ in range(3):
+        again.step(1)
+    assert (str(found.status), found.exited) == ("done", 4)
+    assert not again.told()
+
+
+def test_a_halt_that_cancels_what_enters_leaves_a_bracket_its_stop() -> None:
+    yard = Yard()
+    parent = yard.open(BracketPlan(price=D("99.99"), stop=D(95)))
+    yard.traded("99.99", "504")
+    yard.step(1)
+    yard.step(1)
+    # What an emergency stop without closing does.
+    yard.risk.hold("operator", "stop", TradingState.HALTED)
+    yard.desk.cancel_matching(lambda order: not order.reduce_only, "emergency stop by operator")
+    for _ in range(5):
+        yard.step(1)
+    assert [(o.type, o.quantity) for o in yard.children(parent)] == [(OrderType.STOP_LOSS, 4)]
+    yard.algos.cancel(parent, "asked")
+    yard.step(1)
+    assert not yard.children(parent)
+    assert parent.status is ParentStatus.CANCELLED
+
+
+def test_a_bracket_whose_entry_is_cancelled_before_anything_is_held_ends() -> None:
+    yard = Yard()
+    parent = yard.open(BracketPlan(price=D("99.99"), stop=D(95)))
+    (entry,) = yard.children(parent)
+    yard.desk.cancel(entry.client_id, "cancelled by somebody")
+    yard.step(1)
+    assert (parent.status, parent.executed) == (ParentStatus.CANCELLED, 0)
+    assert parent.reason == "an order of it was cancelled: cancelled by somebody"
+
+
+def test_what_is_executed_before_the_cancel_of_an_entry_arrives_is_protected() -> None:
+    yard = Yard()
+    parent = yard.open(BracketPlan(price=D("99.99"), stop=D(95)))
+    (entry,) = yard.children(parent)
+    put, kept = yard.wire.put, []
+    yard.desk._outbox.put = kept.append  # type: ignore[method-assign]
+    yard.desk.cancel(entry.client_id, "cancelled by somebody")
+    yard.traded("99.99", "504")
+    yard.desk._outbox.put = put  # type: ignore[method-assign]
+    yard.step(1)
+    for effect in kept:
+        yard.wire.put(effect)
+    for _ in range(3):
+        yard.step(1)
+    assert [(o.type, o.quantity) for o in yard.children(parent)] == [(OrderType.STOP_LOSS, 4)]
 
 
 @pytest.mark.parametrize("by", ["risk", "venue"])

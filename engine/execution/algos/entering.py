@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from engine.execution.algos.contract import View
     from engine.model.algos import IcebergPlan, LimitPlan, MarketPlan, ParticipationPlan, SchedulePlan
 
-__all__ = ["iceberg", "limit", "market", "participation", "schedule", "spread_of_seed"]
+__all__ = ["at_once", "iceberg", "left_behind", "limit", "market", "participation", "schedule", "spread_of_seed"]
 
 _SEEDS = 1 << 32
 CAPPED_EVERY_NS = 5_000_000_000
@@ -39,8 +39,8 @@ def spread_of_seed(seed: str) -> Decimal:
 def market(view: View, _plan: MarketPlan) -> list[Action]:
     """Everything that is left, at once, at no worse than its slippage limit."""
     if view.entries:
-        return _left_behind(view)
-    return _order(view, view.sized(view.room), "market")
+        return left_behind(view)
+    return at_once(view, view.sized(view.room), "market")
 
 
 # --- limit -----------------------------------------------------------------------------------------------------------
@@ -72,15 +72,15 @@ def _limit_price(view: View, plan: LimitPlan) -> Decimal | None:
     if plan.mode is LimitMode.CHASE:
         step = min(view.parent.elapsed_ns(view.now) // plan.every_ns, plan.steps)
         price = own + (other - own) * step / plan.steps
-    price = _bounded(side, price, worst_price(view.parent))
+    price = bounded(side, price, worst_price(view.parent))
     if plan.post_only:
         tick = instrument.current_rules.price_tick
-        price = _bounded(side, price, other - side.sign * tick)
+        price = bounded(side, price, other - side.sign * tick)
     # Towards the own side: rounding never makes it worse than it may be.
     return instrument.round_price(price, up=side is OrderSide.SELL)
 
 
-def _bounded(side: OrderSide, price: Decimal, worst: Decimal | None) -> Decimal:
+def bounded(side: OrderSide, price: Decimal, worst: Decimal | None) -> Decimal:
     if worst is None:
         return price
     return min(price, worst) if side is OrderSide.BUY else max(price, worst)
@@ -103,7 +103,7 @@ def schedule(view: View, plan: SchedulePlan) -> list[Action]:
     if plan.passive:
         return _passively(view, plan, len(begun), due, late, cap)
     if view.entries:
-        return _left_behind(view)
+        return left_behind(view)
     if cap is not None and cap < due - parent.executed and _just_placed(view, CAPPED_EVERY_NS):
         return []
     if _hurries(view, plan) and begun and len(begun) < len(plan.slices):
@@ -151,7 +151,7 @@ def _passively(
     price, quantity = _resting(view), view.sized(due - executed, cap) if due > executed else ZERO
     if price is None or not quantity:
         return []
-    price = view.instrument.round_price(_bounded(side, price, worst_price(view.parent)), up=side is OrderSide.SELL)
+    price = view.instrument.round_price(bounded(side, price, worst_price(view.parent)), up=side is OrderSide.SELL)
     return [Place(type=OrderType.LIMIT, quantity=quantity, price=price, why=f"{plan.name} slice {number}")]
 
 
@@ -177,10 +177,10 @@ def _take(view: View, wanted: Decimal, cap: Decimal | None) -> list[Action]:
     if view.visible is not None:
         shown = affordable_part(view.visible, view.least)
         cap = shown if cap is None else min(cap, shown)
-    return _order(view, view.sized(wanted, cap), "slice")
+    return at_once(view, view.sized(wanted, cap), "slice")
 
 
-def _order(view: View, quantity: Decimal, why: str) -> list[Action]:
+def at_once(view: View, quantity: Decimal, why: str) -> list[Action]:
     """An order that takes now: at the market, or as a limit order at the worst price."""
     if not quantity:
         return []
@@ -194,7 +194,7 @@ def _order(view: View, quantity: Decimal, why: str) -> list[Action]:
     return [Place(type=OrderType.LIMIT, quantity=quantity, price=price, why=why)]
 
 
-def _left_behind(view: View) -> list[Action]:
+def left_behind(view: View) -> list[Action]:
     """A limit order that was to be executed at once and still works has lost the book it was meant for."""
     if worst_price(view.parent) is None:
         return []
@@ -208,7 +208,7 @@ def _just_placed(view: View, every_ns: int) -> bool:
 def participation(view: View, plan: ParticipationPlan) -> list[Action]:
     """A share of what was traded since the last order."""
     if view.entries:
-        return _left_behind(view)
+        return left_behind(view)
     if _just_placed(view, plan.every_ns):
         return []
     allowance = view.allowance(plan.rate)
@@ -222,14 +222,15 @@ def iceberg(view: View, plan: IcebergPlan) -> list[Action]:
     shown = plan.display
     if plan.jitter:
         shown *= ONE + plan.jitter * spread_of_seed(f"{view.parent.id} {view.parent.placed}")
-    quantity = view.sized(shown)
+    quantity, side = view.sized(shown), view.parent.side
     if not quantity:
         return []
+    price = bounded(side, plan.price, worst_price(view.parent))
     return [
         Place(
             type=OrderType.LIMIT,
             quantity=quantity,
-            price=plan.price,
+            price=view.instrument.round_price(price, up=side is OrderSide.SELL),
             post_only=plan.post_only,
             why="part of an iceberg",
         )

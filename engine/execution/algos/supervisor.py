@@ -20,6 +20,7 @@ from engine.errors import (
     OrderRejectionError,
     QuarterdeckError,
     SlippageError,
+    ValidationError,
 )
 from engine.execution.algos.contract import Amend, Cancel, End, Place, View, Wait, worst_price
 from engine.execution.algos.machine import SLIPPED, decide, pause_ns
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from engine.model.algos import Parent, Plan
     from engine.model.ids import InstrumentId, Owner
     from engine.model.order import Order, OrderSide
-    from engine.model.risk import Quotes
+    from engine.model.risk import Quote, Quotes
 
 __all__ = ["Algos", "Standing", "Tape"]
 
@@ -152,13 +153,15 @@ class Algos:
             correlation: Operation or signal that led to it.
 
         Raises:
-            ValidationError: The plan does not fit the instrument.
+            ValidationError: The plan does not fit the instrument, or a trailing stop shall have a slippage limit.
             OrderRejectionError: The risk gate refuses the whole quantity; the refusal is booked.
-            ConflictError: The market is not known, or its end was asked for in the same step.
+            ConflictError: The market is not known, or with a slippage limit its price, or its end was asked for in the same step.
             JournalError: Nothing can be booked any more.
         """
         ledger = self._ledger
         quote = self._quotes.quote(request.instrument)
+        if max_slippage is not None:
+            _check_slippage(plan, quote)
         if isinstance(plan, TrailingPlan):
             request = msgspec.structs.replace(request, reduce_only=True)
         self._desk.admit(whole_request(request, plan), PARTS_ONLY, correlation)
@@ -440,6 +443,15 @@ class Algos:
         self._watch(parent).withdrawn = True
         if parent.status is ParentStatus.RUNNING:
             self._ledger.record(ev.ParentPaused(parent=parent.id, reason=why))
+
+
+def _check_slippage(plan: Plan, quote: Quote | None) -> None:
+    if isinstance(plan, TrailingPlan):
+        raise ValidationError(
+            "A trailing stop sells or buys at the market once it is reached; give it no max_slippage."
+        )
+    if quote is None or quote.mark is None:
+        raise ConflictError("The price of the market is not known, so slippage cannot be limited; wait for the market.")
 
 
 def _error(parent: Parent, why: str) -> QuarterdeckError:

@@ -6,7 +6,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from engine.errors import OrderRejectionError, ValidationError
+from engine.errors import OrderRejectionError, SlippageError, ValidationError
 from engine.model.algos import BracketPlan, ParentStatus, Trail, TrailingPlan
 from engine.model.entries import TradingState
 from engine.model.order import Order, OrderRequest, OrderType
@@ -212,6 +212,54 @@ def test_a_paused_bracket_enters_nothing_and_goes_on_protecting() -> None:
     yard.algos.resume(parent)
     yard.step(1)
     assert yard.told()[-1] == "buy limit 6@99.99"
+
+
+@pytest.mark.parametrize("price", [None, D("100.5")])
+def test_a_bracket_enters_at_no_worse_than_its_slippage_limit(price: D | None) -> None:
+    yard = Yard()
+    parent = yard.open(BracketPlan(price=price, stop=D(50), target=D(200)), max_slippage=D("0.01"))
+    assert yard.told() == ["buy limit 10@101" if price is None else "buy limit 10@100.5"]
+    assert parent.executed == 10
+
+
+def test_a_bracket_whose_price_is_gone_before_it_enters_stops() -> None:
+    yard = Yard()
+    yard.blocked = "a halt"
+    parent = yard.open(BracketPlan(stop=D(50), target=D(200)), max_slippage=D("0.01"))
+    yard.market("119.9", "120")
+    yard.step(1)
+    assert parent.is_open
+    yard.blocked = ""
+    yard.step(1)
+    assert not yard.told()
+    yard.step(1)
+    assert parent.status is ParentStatus.STOPPED
+    assert "20.000% worse than at its arrival" in parent.reason
+    assert isinstance(yard.stopped[0], SlippageError)
+
+
+def test_a_bracket_enters_the_rest_within_its_limit_or_not_at_all() -> None:
+    yard = Yard()
+    yard.market("99.99", "100.01", size="4")
+    parent = yard.open(BracketPlan(stop=D(50)), max_slippage=D("0.01"))
+    for _ in range(4):
+        yard.market("119.9", "120")
+        yard.step(1)
+    assert [(o.type, o.quantity) for o in yard.children(parent)] == [(OrderType.STOP_LOSS, 4)]
+    assert (parent.executed, parent.status) == (4, ParentStatus.RUNNING)
+    yard.market("100.3", "100.4")
+    yard.step(1)
+    yard.step(1)
+    assert parent.executed == 10
+    assert parent.cost <= 10 * D("100") * D("1.01")
+
+
+def test_a_trailing_stop_takes_no_slippage_limit() -> None:
+    yard = Yard()
+    plan = TrailingPlan(trail=Trail(amount=D(1)))
+    with pytest.raises(ValidationError, match="give it no max_slippage"):
+        yard.open(plan, side=SELL, quantity="1", max_slippage=D("0.01"))
+    assert not yard.state.parents
 
 
 def test_a_cancelled_entry_leaves_what_is_held_its_stop() -> None:

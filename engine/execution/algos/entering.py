@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from engine.execution.algos.contract import Action, Amend, Cancel, Place, Wait, worst_price
 from engine.execution.selection import RESTLESS, affordable_part, should_wait
-from engine.model.algos import LimitMode
+from engine.model.algos import NORMAL_PACE, LimitMode
 from engine.model.decimals import ONE, ZERO
 from engine.model.order import OrderSide, OrderType
 from engine.model.schedule import Slice, quantity_due
@@ -93,7 +94,8 @@ def schedule(view: View, plan: SchedulePlan) -> list[Action]:
     """What is due and not executed; a slice that rested and was not executed is taken when the next one is due.
 
     The slice that is due last may wait for a better market until the next one is due, and one that is not due yet may
-    be brought forward: never by more than one slice.
+    be brought forward: never by more than one slice. One that is more than a slice behind, as after a halt, catches up
+    slice by slice.
     """
     parent, elapsed = view.parent, view.parent.elapsed_ns(view.now)
     begun = [step for step in plan.slices if step.offset_ns <= elapsed]
@@ -106,6 +108,8 @@ def schedule(view: View, plan: SchedulePlan) -> list[Action]:
         return left_behind(view)
     if cap is not None and cap < due - parent.executed and _just_placed(view, CAPPED_EVERY_NS):
         return []
+    if late > _largest(view, plan):
+        return _catch_up(view, plan, late, cap)
     if _hurries(view, plan) and begun and len(begun) < len(plan.slices):
         due = quantity_due(plan.slices, plan.slices[len(begun)].offset_ns, parent.quantity)
     elif due > parent.executed and late < view.least and (why := _waits(view, plan)):
@@ -122,6 +126,29 @@ def _late(view: View, plan: SchedulePlan, elapsed: int, begun: list[Slice], due:
     return (
         due - executed if over else quantity_due(plan.slices, begun[-1].offset_ns - 1, view.parent.quantity) - executed
     )
+
+
+def _largest(view: View, plan: SchedulePlan) -> Decimal:
+    """Quantity of the largest slice."""
+    shares = [ZERO, *(step.share for step in plan.slices)]
+    return max(after - before for before, after in pairwise(shares)) * view.parent.quantity
+
+
+def _catch_up(view: View, plan: SchedulePlan, late: Decimal, cap: Decimal | None) -> list[Action]:
+    """Take at most the largest slice at a time, and at most two of them in the time between two slices.
+
+    An order waits for its own part of that time, so that parts for which the book has room are not held up.
+    """
+    largest, first, last = _largest(view, plan), plan.slices[0], plan.slices[-1]
+    if late <= largest or (cap is not None and cap < largest):
+        # A cap that is used up holds it back enough.
+        return _take(view, late, cap)
+    between = Decimal(last.offset_ns - first.offset_ns) / (len(plan.slices) - 1) * NORMAL_PACE / view.parent.pace
+    actions = _take(view, largest, cap)
+    for action in actions:
+        if isinstance(action, Place) and _just_placed(view, int(between * action.quantity / (2 * largest))):
+            return [Wait(why=f"it is {late.normalize():f} behind and catches up slice by slice")]
+    return actions
 
 
 def _waits(view: View, plan: SchedulePlan) -> str:
@@ -147,7 +174,7 @@ def _passively(
     if view.entries:
         return [Cancel(client_id=order.client_id, why="its slice is over") for order in view.entries if late > ZERO]
     if late > ZERO:
-        return _take(view, late, cap)
+        return _catch_up(view, plan, late, cap)
     price, quantity = _resting(view), view.sized(due - executed, cap) if due > executed else ZERO
     if price is None or not quantity:
         return []
@@ -206,7 +233,7 @@ def _just_placed(view: View, every_ns: int) -> bool:
 
 
 def participation(view: View, plan: ParticipationPlan) -> list[Action]:
-    """A share of what was traded since the last order."""
+    """A share of what was traded while it might trade as well, and of which it has not traded its share yet."""
     if view.entries:
         return left_behind(view)
     if _just_placed(view, plan.every_ns):

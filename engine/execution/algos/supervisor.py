@@ -22,7 +22,7 @@ from engine.errors import (
     SlippageError,
     ValidationError,
 )
-from engine.execution.algos.contract import Amend, Cancel, End, Place, View, Wait, worst_price
+from engine.execution.algos.contract import Amend, Cancel, End, Place, View, Wait, may_trade, worst_price
 from engine.execution.algos.machine import SLIPPED, decide, pause_ns
 from engine.execution.algos.plans import fitted_plan, whole_request
 from engine.execution.algos.weather import Weather
@@ -85,10 +85,12 @@ class _Refusals(msgspec.Struct):
 class _Watch(msgspec.Struct):
     """What is kept of one parent beside the state."""
 
-    heard: Decimal
-    """The tape's volume when this process began to look after it."""
+    seen: Decimal
+    """The tape's volume when it was looked at last."""
     before: Decimal
-    """What was executed of it by then."""
+    """What was executed of it when this process began to look after it."""
+    heard: Decimal = ZERO
+    """What was traded since while it might trade as well; volume that passes it by gives no right to catch up."""
     entering: _Refusals = msgspec.field(default_factory=_Refusals)
     """Of orders of its own side."""
     leaving: _Refusals = msgspec.field(default_factory=_Refusals)
@@ -98,6 +100,12 @@ class _Watch(msgspec.Struct):
     withdrawn: bool = False
     """Whether somebody else cancelled the entry of a bracket; a new process leaves such a one paused."""
     weather: Weather = msgspec.field(default_factory=Weather)
+
+    def hear(self, volume: Decimal, *, counts: bool) -> None:
+        """Take note of the tape's volume; what was traded since the last time counts or not."""
+        if counts:
+            self.heard += volume - self.seen
+        self.seen = volume
 
 
 class Algos:
@@ -155,7 +163,8 @@ class Algos:
         Raises:
             ValidationError: The plan does not fit the instrument, or a trailing stop shall have a slippage limit.
             OrderRejectionError: The risk gate refuses the whole quantity; the refusal is booked.
-            ConflictError: The market is not known, or with a slippage limit its price, or its end was asked for in the same step.
+            ConflictError: The market is not known, or with a slippage limit its price; or its end was asked for in the
+                same step.
             JournalError: Nothing can be booked any more.
         """
         ledger = self._ledger
@@ -317,6 +326,8 @@ class Algos:
             watch.weather.look(now, float(quote.mark))
         visible = None
         if isinstance(parent.plan, SchedulePlan | ParticipationPlan):
+            counts = not (blocked or now < watch.entering.not_before) and may_trade(parent, quote)
+            watch.hear(self._tape.volume(parent.instrument), counts=counts)
             visible = self._tape.depth(parent.instrument, parent.side, worst_price(parent))
         return View(
             parent=parent,
@@ -324,7 +335,7 @@ class Algos:
             now=now,
             instrument=state.instruments[parent.instrument],
             quote=quote,
-            heard=self._tape.volume(parent.instrument) - watch.heard,
+            heard=watch.heard,
             before=watch.before,
             blocked=blocked,
             refusals=watch.entering.count,
@@ -338,8 +349,8 @@ class Algos:
     def _watch(self, parent: Parent) -> _Watch:
         watch = self._watched.get(parent.id)
         if watch is None:
-            heard = self._tape.volume(parent.instrument)
-            watch = self._watched[parent.id] = _Watch(heard=heard, before=parent.executed)
+            seen = self._tape.volume(parent.instrument)
+            watch = self._watched[parent.id] = _Watch(seen=seen, before=parent.executed)
         return watch
 
     # --- actions -----------------------------------------------------------------------------------------------------

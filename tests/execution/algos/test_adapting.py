@@ -75,7 +75,9 @@ def test_a_late_slice_waits_no_longer() -> None:
         (0.6, 0.04, 60, ["market 2.5"]),
         (0.6, 0.0401, 60, ["market 5"]),
         (0.6, None, 60, ["market 2.5"]),
-        (0.6, 0.0401, 180, ["market 7.5"]),
+        (0.6, 0.0401, 179, ["market 7.5"]),
+        # More than one slice behind, it catches up slice by slice.
+        (0.6, 0.0401, 180, ["market 2.5"]),
     ],
 )
 def test_a_restless_market_holds_the_patient_back_and_hurries_the_urgent_by_one_slice(

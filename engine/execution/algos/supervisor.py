@@ -14,6 +14,7 @@ import msgspec
 from engine import events as ev
 from engine.errors import (
     ConflictError,
+    EngineError,
     HandoverError,
     JournalError,
     NotFoundError,
@@ -145,6 +146,8 @@ class Algos:
         self._watched: dict[ParentId, _Watch] = {}
         self._asked: set[ClientOrderId] = set()
         """Orders of which this very object is asking for the end."""
+        self._faults: dict[ParentId, str] = {}
+        """What was told of the faults in the steps of parents."""
         ledger.subscribe(self._hear)
 
     # --- what a person, a bot or a program asks for ------------------------------------------------------------------
@@ -286,6 +289,9 @@ class Algos:
     def tick(self, now: int) -> None:
         """Let every parent take its step; `now` in UTC nanoseconds. A failure of one is no matter of the others.
 
+        One whose step raises what nobody expects is stopped and reported. The exits of a bracket and a trailing stop are
+        left as they are instead, and tried again at every step; the bracket is paused.
+
         Raises:
             JournalError: Nothing can be booked any more.
         """
@@ -306,6 +312,8 @@ class Algos:
         except QuarterdeckError as error:
             log.warning("a step of a parent order was refused", parent=parent.id, problem=error.message)
             self._watch(parent).words = error.message
+        except Exception as error:  # a mistake in one algorithm must not cost all others their step
+            self._fail(parent, error)
 
     def _take_step(self, parent: Parent, now: int) -> None:
         standing = self._standing(parent, now)
@@ -317,6 +325,31 @@ class Algos:
             if not parent.is_open:
                 return
             self._act(parent, watch, action, now)
+
+    def _fail(self, parent: Parent, error: Exception) -> None:
+        """Stop a parent whose step raised what nobody expects; what protects stays, and is tried again."""
+        why = f"a fault of the engine ({type(error).__name__}: {error})"
+        told, self._faults[parent.id] = self._faults.get(parent.id), why
+        protects = parent.status is not ParentStatus.ENDING and isinstance(parent.plan, BracketPlan | TrailingPlan)
+        if told != why:
+            log.exception("a step of a parent order failed", parent=parent.id)
+            end = "enters nothing more, and its exits stay as they are" if protects else "has stopped"
+            self._on_stop(parent, EngineError(_words(parent, why, end)))
+        working = self._ledger.state.children(parent.id)
+        if protects:
+            working = [order for order in working if order.side is parent.side and isinstance(parent.plan, BracketPlan)]
+            if parent.status is ParentStatus.RUNNING and isinstance(parent.plan, BracketPlan):
+                self._ledger.record(ev.ParentPaused(parent=parent.id, reason=why))
+            elif parent.id in self._watched:
+                self._watched[parent.id].words = why
+        elif parent.status is not ParentStatus.ENDING:
+            self._ledger.record(ev.ParentCancelRequested(parent=parent.id, reason=why, stopped=True))
+        for order in working:
+            if not order.cancel_requested:
+                self._cancel(order, why)
+        if not protects and not self._ledger.state.children(parent.id):
+            status = ParentStatus.STOPPED if parent.stopping else ParentStatus.CANCELLED
+            self._end(parent, End(status=status, why=parent.reason))
 
     def view(self, parent: Parent, now: int, blocked: str = "") -> View:
         """A parent and its market at one moment."""
@@ -429,6 +462,7 @@ class Algos:
             return
         self._ledger.record(ev.ParentEnded(parent=parent.id, status=end.status, reason=end.why))
         self._watched.pop(parent.id, None)
+        self._faults.pop(parent.id, None)
 
     # --- what others do to its orders --------------------------------------------------------------------------------
 
@@ -466,7 +500,11 @@ def _check_slippage(plan: Plan, quote: Quote | None) -> None:
 
 
 def _error(parent: Parent, why: str) -> QuarterdeckError:
-    text = f"{parent.id} ({parent.side} {parent.quantity:f} {parent.instrument}) has stopped: {why}."
+    text = _words(parent, why)
     if why.startswith(SLIPPED):
         return SlippageError(text)
     return OrderRejectionError(text)
+
+
+def _words(parent: Parent, why: str, end: str = "has stopped") -> str:
+    return f"{parent.id} ({parent.side} {parent.quantity:f} {parent.instrument}) {end}: {why}."

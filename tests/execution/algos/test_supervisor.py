@@ -10,10 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine import events as ev
-from engine.errors import ConflictError, NotFoundError
+from engine.errors import ConflictError, EngineError, NotFoundError
+from engine.execution.algos import supervisor
 from engine.execution.algos.plans import even_slices
 from engine.execution.effects import PlaceEffect
 from engine.model.algos import (
+    BracketPlan,
     IcebergPlan,
     LimitPlan,
     MarketPlan,
@@ -23,14 +25,15 @@ from engine.model.algos import (
     Trail,
     TrailingPlan,
 )
-from engine.model.order import OrderStatus
+from engine.model.order import OrderStatus, OrderType
 from engine.model.schedule import Slice
 from engine.state.soundness import flaws
 from tests.execution.algos.yard import NS, SELL, Yard
 
 if TYPE_CHECKING:
+    from engine.execution.algos.contract import Action, View
     from engine.execution.effects import Effect
-    from engine.model.algos import Plan
+    from engine.model.algos import Parent, Plan
 
 TWAP = SchedulePlan(name="twap", slices=tuple(Slice(n * 60 * NS, D(n + 1) / 4) for n in range(4)))
 
@@ -227,6 +230,74 @@ def test_the_cap_of_a_schedule_counts_no_volume_of_a_pause() -> None:
     yard.traded("100", "5")
     wait(yard, 10)
     assert parent.executed == D("0.5")
+
+
+# --- faults ----------------------------------------------------------------------------------------------------------
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, *parents: Parent) -> None:
+    """Let the step machine raise for some parents."""
+    real, names = supervisor.decide, {parent.id for parent in parents}
+
+    def decide(view: View) -> list[Action]:
+        if view.parent.id in names:
+            raise ZeroDivisionError("by nothing")
+        return real(view)
+
+    monkeypatch.setattr(supervisor, "decide", decide)
+
+
+def test_a_fault_in_one_parent_stops_it_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    yard = Yard()
+    first = yard.open(LimitPlan(price=D(99)))
+    trails = yard.open(TrailingPlan(trail=Trail(amount=D(1))), side=SELL, quantity="1")
+    failing(monkeypatch, first)
+    yard.market("104.99", "105.01")
+    wait(yard, 3)
+    assert trails.level == D("103.99")
+    assert (str(first.status), first.reason) == ("stopped", "a fault of the engine (ZeroDivisionError: by nothing)")
+    assert [order.parent for order in yard.state.orders.values()] == [trails.id]
+    (error,) = yard.stopped
+    assert isinstance(error, EngineError)
+    assert error.message.startswith(f"{first.id} (buy 10 ")
+    assert flaws(yard.state) == []
+
+
+def test_a_fault_in_a_bracket_leaves_its_exits_and_withdraws_what_enters(monkeypatch: pytest.MonkeyPatch) -> None:
+    yard = Yard()
+    bracket = yard.open(BracketPlan(price=D("99.99"), stop=D(95)))
+    trails = yard.open(TrailingPlan(trail=Trail(amount=D(1))), side=SELL, quantity="1")
+    yard.traded("99.99", "504")
+    wait(yard, 2)
+    with monkeypatch.context() as patch:
+        failing(patch, bracket, trails)
+        wait(yard, 5)
+        assert {(order.parent, order.type) for order in yard.state.orders.values()} == {
+            (bracket.id, OrderType.STOP_LOSS),
+            (trails.id, OrderType.STOP_LOSS),
+        }
+        assert (bracket.status, trails.status) == (ParentStatus.PAUSED, ParentStatus.RUNNING)
+        assert "a fault of the engine" in bracket.reason
+        assert "a fault of the engine" in yard.algos.words(trails.id)
+        assert len(yard.stopped) == 2
+    # What protects is tried again at every step.
+    yard.market("104.99", "105.01")
+    wait(yard, 1)
+    assert trails.level == D("103.99")
+    yard.market("94", "94.1")
+    wait(yard, 3)
+    assert (str(bracket.status), bracket.exited) == ("done", 4)
+
+
+def test_a_parent_that_fails_while_it_ends_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    yard = Yard()
+    bracket = yard.open(BracketPlan(stop=D(95)))
+    wait(yard, 1)
+    failing(monkeypatch, bracket)
+    yard.algos.cancel(bracket, "asked")
+    wait(yard, 1)
+    assert not yard.state.orders
+    assert (bracket.reason, str(bracket.status)) == ("asked", "cancelled")
 
 
 # --- crashes ---------------------------------------------------------------------------------------------------------

@@ -289,8 +289,8 @@ class Algos:
     def tick(self, now: int) -> None:
         """Let every parent take its step; `now` in UTC nanoseconds. A failure of one is no matter of the others.
 
-        One whose step raises what nobody expects is stopped and reported. The exits of a bracket and a trailing stop are
-        left as they are instead, and tried again at every step; the bracket is paused.
+        One whose step raises what nobody expects is stopped and reported. The exits of a bracket, and a trailing stop,
+        are left as they are instead and tried again at every step; the bracket is paused.
 
         Raises:
             JournalError: Nothing can be booked any more.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal as D
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +15,9 @@ from engine.venues.paper.fill_model import FillKind
 from engine.venues.paper.settings import FeeCurrency, PaperSettings
 from tests.execution.algos.yard import BUY, NS, SELL, Yard
 from tests.venues.paper.helpers import make_exchange, make_instrument
+
+if TYPE_CHECKING:
+    from engine.execution.effects import Effect
 
 
 def walk(yard: Yard, *bids: str) -> None:
@@ -187,7 +191,7 @@ def test_a_bracket_whose_exits_the_risk_gate_refuses_closes_what_it_holds(monkey
         yard.step(0.5)
     assert [(then - refused[0]) / NS for then in refused] == [0, 1, 3]
     assert yard.told() == ["buy market 10", "sell market 10"]
-    assert (parent.status, parent.exited) == (ParentStatus.DONE, 10)
+    assert (parent.status, parent.exited) == (ParentStatus.DONE, D(10))
 
 
 def test_a_cancelled_bracket_leaves_no_order_behind() -> None:
@@ -245,8 +249,8 @@ def test_a_bracket_enters_the_rest_within_its_limit_or_not_at_all() -> None:
     for _ in range(4):
         yard.market("119.9", "120")
         yard.step(1)
-    assert [(o.type, o.quantity) for o in yard.children(parent)] == [(OrderType.STOP_LOSS, 4)]
-    assert (parent.executed, parent.status) == (4, ParentStatus.RUNNING)
+    assert [(o.type, o.quantity) for o in yard.children(parent)] == [(OrderType.STOP_LOSS, D(4))]
+    assert (parent.executed, parent.status) == (D(4), ParentStatus.RUNNING)
     yard.market("100.3", "100.4")
     yard.step(1)
     yard.step(1)
@@ -273,7 +277,7 @@ def test_a_cancelled_entry_leaves_what_is_held_its_stop() -> None:
     for _ in range(5):
         yard.step(1)
     assert yard.children(parent) == [stop]
-    assert (parent.status, parent.executed) == (ParentStatus.PAUSED, 4)
+    assert (parent.status, parent.executed) == (ParentStatus.PAUSED, D(4))
     assert parent.reason == "an order of it was cancelled: cancelled by somebody"
     again = yard.again()
     again.step(1)
@@ -282,7 +286,7 @@ def test_a_cancelled_entry_leaves_what_is_held_its_stop() -> None:
     again.market("94", "94.1")
     for _ in range(3):
         again.step(1)
-    assert (str(found.status), found.exited) == ("done", 4)
+    assert (str(found.status), found.exited) == ("done", D(4))
     assert not again.told()
 
 
@@ -297,7 +301,7 @@ def test_a_halt_that_cancels_what_enters_leaves_a_bracket_its_stop() -> None:
     yard.desk.cancel_matching(lambda order: not order.reduce_only, "emergency stop by operator")
     for _ in range(5):
         yard.step(1)
-    assert [(o.type, o.quantity) for o in yard.children(parent)] == [(OrderType.STOP_LOSS, 4)]
+    assert [(o.type, o.quantity) for o in yard.children(parent)] == [(OrderType.STOP_LOSS, D(4))]
     yard.algos.cancel(parent, "asked")
     yard.step(1)
     assert not yard.children(parent)
@@ -310,25 +314,25 @@ def test_a_bracket_whose_entry_is_cancelled_before_anything_is_held_ends() -> No
     (entry,) = yard.children(parent)
     yard.desk.cancel(entry.client_id, "cancelled by somebody")
     yard.step(1)
-    assert (parent.status, parent.executed) == (ParentStatus.CANCELLED, 0)
+    assert (parent.status, parent.executed) == (ParentStatus.CANCELLED, D(0))
     assert parent.reason == "an order of it was cancelled: cancelled by somebody"
 
 
-def test_what_is_executed_before_the_cancel_of_an_entry_arrives_is_protected() -> None:
+def test_what_is_executed_before_the_cancel_of_an_entry_arrives_is_protected(monkeypatch: pytest.MonkeyPatch) -> None:
     yard = Yard()
     parent = yard.open(BracketPlan(price=D("99.99"), stop=D(95)))
     (entry,) = yard.children(parent)
-    put, kept = yard.wire.put, []
-    yard.desk._outbox.put = kept.append  # type: ignore[method-assign]
-    yard.desk.cancel(entry.client_id, "cancelled by somebody")
+    kept: list[Effect] = []
+    with monkeypatch.context() as slow:
+        slow.setattr(yard.wire, "put", kept.append)
+        yard.desk.cancel(entry.client_id, "cancelled by somebody")
     yard.traded("99.99", "504")
-    yard.desk._outbox.put = put  # type: ignore[method-assign]
     yard.step(1)
     for effect in kept:
         yard.wire.put(effect)
     for _ in range(3):
         yard.step(1)
-    assert [(o.type, o.quantity) for o in yard.children(parent)] == [(OrderType.STOP_LOSS, 4)]
+    assert [(o.type, o.quantity) for o in yard.children(parent)] == [(OrderType.STOP_LOSS, D(4))]
 
 
 @pytest.mark.parametrize("by", ["risk", "venue"])
@@ -347,7 +351,7 @@ def test_entries_that_are_refused_are_no_reason_to_sell_what_is_well_protected(b
     for _ in range(60):
         yard.step(1)
     assert yard.children(parent) == [stop]
-    assert (parent.executed, parent.exited, parent.status) == (4, 0, ParentStatus.RUNNING)
+    assert (parent.executed, parent.exited, parent.status) == (D(4), D(0), ParentStatus.RUNNING)
     assert "sell market 4" not in yard.told()
     # The exits wait for nothing that became of the entries.
     yard.wire.refuse = ""

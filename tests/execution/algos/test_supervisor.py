@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine import events as ev
 from engine.errors import ConflictError, EngineError, NotFoundError
-from engine.execution.algos import supervisor
+from engine.execution.algos.machine import decide
 from engine.execution.algos.plans import even_slices
 from engine.execution.effects import PlaceEffect
 from engine.model.algos import (
@@ -237,14 +237,14 @@ def test_the_cap_of_a_schedule_counts_no_volume_of_a_pause() -> None:
 
 def failing(monkeypatch: pytest.MonkeyPatch, *parents: Parent) -> None:
     """Let the step machine raise for some parents."""
-    real, names = supervisor.decide, {parent.id for parent in parents}
+    names = {parent.id for parent in parents}
 
-    def decide(view: View) -> list[Action]:
+    def failed(view: View) -> list[Action]:
         if view.parent.id in names:
             raise ZeroDivisionError("by nothing")
-        return real(view)
+        return decide(view)
 
-    monkeypatch.setattr(supervisor, "decide", decide)
+    monkeypatch.setattr("engine.execution.algos.supervisor.decide", failed)
 
 
 def test_a_fault_in_one_parent_stops_it_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,7 +286,7 @@ def test_a_fault_in_a_bracket_leaves_its_exits_and_withdraws_what_enters(monkeyp
     assert trails.level == D("103.99")
     yard.market("94", "94.1")
     wait(yard, 3)
-    assert (str(bracket.status), bracket.exited) == ("done", 4)
+    assert (str(bracket.status), bracket.exited) == ("done", D(4))
 
 
 def test_a_parent_that_fails_while_it_ends_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from engine.model.instrument import Instrument
     from engine.model.order import OrderRequest
     from engine.model.risk import Quote, Quotes
-    from engine.model.valuation import MarkOf
+    from engine.model.valuation import MarkOf, RateOf
     from engine.state import EngineState
 
 __all__ = ["Picture"]
@@ -59,6 +59,25 @@ class _RatesOfAMoment(Rates):
             self.found[key] = super().rate(source, target, venue)
             self._note_direct(key)
         return self.found[key]
+
+    def into(self, target: Currency, venue: VenueId | None = None) -> RateOf:
+        """As in `Rates`, without a detour for what is one market's price."""
+        found, direct, mark_of = self.found, self._direct, self._mark_of
+
+        def rate_of(source: Currency) -> Decimal | None:
+            key = (source, target, venue)
+            known = found.get(key, _UNASKED)
+            if known is not _UNASKED:
+                return known  # type: ignore[return-value]
+            market = direct.get(key)
+            if market is not None and self._known == len(self._instruments):
+                mark = mark_of(market)
+                if mark is not None and mark > ZERO:
+                    found[key] = mark
+                    return mark
+            return self.rate(source, target, venue)
+
+        return rate_of
 
     def _note_direct(self, key: tuple[Currency, Currency, VenueId | None]) -> None:
         """Of most currencies the first route is one market's price as it is."""
@@ -96,26 +115,27 @@ class Picture:
 
     def quote(self, instrument: InstrumentId) -> Quote | None:
         """The present market."""
-        try:
-            return self._seen[instrument]
-        except KeyError:
+        quote = self._seen.get(instrument, _UNASKED)
+        if quote is _UNASKED:
             quote = self._seen[instrument] = self._quotes.quote(instrument)
-            return quote
+        return quote  # type: ignore[return-value]
 
     def mark(self, instrument: InstrumentId) -> Decimal | None:
         """The present mark price; None while nothing is known."""
-        try:
-            return self._marks[instrument]
-        except KeyError:
-            pass
-        quote, mark = self.quote(instrument), None
+        mark = self._marks.get(instrument, _UNASKED)
+        if mark is not _UNASKED:
+            return mark  # type: ignore[return-value]
+        quote = self._seen.get(instrument, _UNASKED)
+        if quote is _UNASKED:
+            quote = self._seen[instrument] = self._quotes.quote(instrument)
+        found = None
         if quote is not None:
             priced = self._priced.get(instrument)
             if priced is None or priced[0] is not quote:
-                priced = self._priced[instrument] = (quote, quote.mark)
-            mark = priced[1]
-        self._marks[instrument] = mark
-        return mark
+                priced = self._priced[instrument] = (quote, quote.mark)  # type: ignore[union-attr,assignment]
+            found = priced[1]
+        self._marks[instrument] = found
+        return found
 
     def equity(self, account: AccountId) -> Valuation:
         """The account's value in its base currency; not known while nobody knows what is in it."""
@@ -311,16 +331,16 @@ class Picture:
 
     def positions(self) -> set[tuple[AccountId, InstrumentId]]:
         """Where something is held or being opened; what is too small to be closed is dust and counts as nothing."""
-        found = set()
+        found, absent, small, mark_of = set(), self.absent, self._small, self.mark
         for key, line in self.commitments.lines.items():
-            if key[0] in self.absent:
+            if key[0] in absent:
                 continue
-            mark, known = self.mark(key[1]), self._small.get(key)
+            mark, known = mark_of(key[1]), small.get(key)
             if known is None or known[0] is not line or known[1] != line.version or known[2] != mark:
                 instrument = self.state.instruments[key[1]]
                 most = self.most(key[0], instrument)
                 counts = bool(most) and not too_small(instrument, most, mark)
-                known = self._small[key] = line, line.version, mark, counts
+                known = small[key] = line, line.version, mark, counts
             if known[3]:
                 found.add(key)
         return found

@@ -80,7 +80,8 @@ async def cancel(context: Context, request: CancelOrder) -> OrderRow:
     engine, reason = context.need_engine(), f"cancelled by {context.actor}"
     order = engine.desk.cancel(ClientOrderId(request.client_id), reason)
     parent = engine.state.parents.get(order.parent) if order.parent is not None else None
-    if parent is not None:
+    if parent is not None and order.oco_group is not None:
+        # The parent takes the end of a group's member for the work of the other one; of all others it has heard.
         engine.algos.cancel(parent, f"an order of it was {reason}")
     return order_row(engine, order)
 

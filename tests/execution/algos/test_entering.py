@@ -6,7 +6,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from engine.errors import OrderRejectionError, SlippageError, ValidationError
+from engine.errors import ConflictError, OrderRejectionError, SlippageError, ValidationError
 from engine.model.algos import (
     IcebergPlan,
     LimitMode,
@@ -17,7 +17,7 @@ from engine.model.algos import (
     SchedulePlan,
 )
 from engine.model.entries import TradingState
-from engine.model.order import OrderStatus
+from engine.model.order import OrderSide, OrderStatus
 from engine.model.schedule import Slice
 from tests.execution.algos.yard import BUY, NS, SELL, Yard
 from tests.venues.paper.helpers import make_instrument
@@ -258,6 +258,28 @@ def test_slippage_beyond_its_limit_stops_a_parent_and_raises_the_error() -> None
     assert "2.100% worse than at its arrival, more than its limit of 1.000%" in parent.reason
     (error,) = yard.stopped
     assert isinstance(error, SlippageError)
+
+
+@pytest.mark.parametrize("side", [BUY, SELL])
+def test_an_iceberg_keeps_its_slippage_limit_beside_its_price(side: OrderSide) -> None:
+    yard = Yard()
+    price = D(110) if side is BUY else D(90)
+    yard.open(IcebergPlan(price=price, display=D(10)), side=side, max_slippage=D("0.0101"))
+    # Arrival is 100; the price is on the grid, and not beyond the limit.
+    assert yard.told() == ["buy limit 10@101.01" if side is BUY else "sell limit 10@98.99"]
+    yard = Yard()
+    yard.open(
+        IcebergPlan(price=D("100.005") - side.sign * D("0.995"), display=D(10)), side=side, max_slippage=D("0.01")
+    )
+    assert yard.told() == ["buy limit 10@99.01" if side is BUY else "sell limit 10@101"]
+
+
+def test_slippage_cannot_be_limited_while_the_price_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    yard = Yard()
+    monkeypatch.setattr(yard.hub, "quote", lambda instrument: None)
+    with pytest.raises(ConflictError, match="so slippage cannot be limited"):
+        yard.open(TWAP, max_slippage=D("0.01"))
+    assert not yard.state.parents
 
 
 def test_the_whole_quantity_is_judged_at_the_opening() -> None:

@@ -200,6 +200,54 @@ async def test_a_change_and_a_bot_can_be_confirmed_by_name(on: Deck) -> None:
     await on.call("orders.replace", client_id=order.client_id, quantity="0.0012", live=WORDS)
 
 
+async def test_a_bot_gets_more_real_money_only_from_an_armed_console(on: Deck) -> None:
+    base: dict[str, Any] = {
+        "name": "one", "strategy": "trend_following", "instrument": MARKET, "mode": "live", "capital": "1500",
+        "risk": {"max_position_size_pct": "0.05", "max_daily_loss_pct": "0.02"},
+    }  # fmt: skip
+    with pytest.raises(AuthorizationError, match="not armed"):
+        await on.call("bots.create", **base, autostart=True, auto_resume=True)
+    await on.call("bots.create", **base)
+    # It has to be started by a person, who is asked then.
+    await on.call("bots.configure", bot="one", **{**base, "capital": "1600"})
+    for more in ({"autostart": True}, {"auto_resume": True}):
+        with pytest.raises(AuthorizationError, match="not armed") as refused:
+            await on.call("bots.configure", bot="one", **{**base, **more})
+        assert refused.value.error_code == "not_armed"
+    await on.call("bots.configure", bot="one", **base)
+    await on.call("bots.start", bot="one", live=WORDS)
+    for more in (
+        {"capital": "1500.01"},
+        {"params": {"fast_period": 11}},
+        {"risk": {"max_position_size_pct": "0.051", "max_daily_loss_pct": "0.02"}},
+        {"risk": {"max_position_size_pct": "0.05"}},
+        {"execution": {"algorithm": "chase"}},
+        {"auto_resume": True},
+    ):
+        with pytest.raises(AuthorizationError, match="not armed"):
+            await on.call("bots.configure", bot="one", **{**base, **more})
+        with pytest.raises(AuthorizationError, match=WORDS):
+            await on.call("bots.configure", bot="one", **{**base, **more}, live="paper")
+    assert on.engine.bots.config(on.engine.bots.find("one")).capital == 1500
+    stricter = {"max_position_size_pct": "0.04", "max_daily_loss_pct": "0.02"}
+    await on.call("bots.configure", bot="one", **{**base, "capital": "1400", "risk": stricter, "auto_resume": False})
+    await on.call("bots.configure", bot="one", **base, live=WORDS)
+    assert on.engine.bots.config(on.engine.bots.find("one")).capital == 1500
+
+
+async def test_a_file_is_no_way_around_the_arming_of_a_bot(on: Deck, tmp_path: Path) -> None:
+    base = {"name": "one", "strategy": "trend_following", "instrument": MARKET, "mode": "live"}
+    await on.call("bots.create", **base, autostart=True, auto_resume=True, live=WORDS)
+    file = str(tmp_path / "one.json")
+    await on.call("bots.export", bot="one", file=file)
+    with pytest.raises(AuthorizationError, match="not armed"):
+        await on.call("bots.import", file=file, name="two")
+    await on.call("bots.configure", bot="one", **base)
+    with pytest.raises(AuthorizationError, match="not armed"):
+        await on.call("bots.import", file=file, into="one")
+    assert (await on.call("bots.import", file=file, into="one", live=WORDS)).autostart
+
+
 async def test_another_connection_is_not_armed_along(on: Deck) -> None:
     await on.call("live.arm", account="paper", typed=WORDS)
     with pytest.raises(AuthorizationError):

@@ -111,7 +111,7 @@ async def test_what_only_reduces_or_closes_in_an_emergency_passes_whatever_its_s
     await held.place(leaving)
     await held.place(order(SELL, D(50), urgent=True))
     # The exchange itself does not know the word.
-    assert [(command.quantity, command.reduce_only) for command in exchange.sent] == [(50, False), (50, False)]
+    assert [(command.quantity, command.reduce_only) for command in exchange.sent] == [(D(50), False)] * 2
     with pytest.raises(ValidationError, match="not known: It is away"):
         await held.place(order())
     exchange.away, exchange.asks = False, ()
@@ -193,7 +193,9 @@ def hedge(on: Deck, quantity: D) -> None:
 
 
 def algorithm(on: Deck, quantity: D) -> None:
-    on.engine.algos.open(wanted(on, quantity), IcebergPlan(display=quantity, price=on.engine.mark(BTC)))
+    price = on.engine.mark(BTC)
+    assert price is not None
+    on.engine.algos.open(wanted(on, quantity), IcebergPlan(display=quantity, price=price))
 
 
 @pytest.mark.parametrize("way", [hedge, algorithm, lambda on, quantity: on.engine.desk.submit(wanted(on, quantity))])

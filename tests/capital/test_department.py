@@ -47,7 +47,7 @@ def test_what_was_bought_by_hand_can_be_given_to_no_pool() -> None:
     bank.execute(MANUAL, OrderSide.SELL, D(50_000), D("0.1"))
     again = bank.figures.account(PAPER)
     assert again is not None
-    assert (again.by_hand, again.available) == (0, before.available)
+    assert [again.by_hand, again.available] == [0, before.available]
 
 
 def test_equity_is_divided_without_a_rest() -> None:

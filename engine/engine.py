@@ -41,6 +41,7 @@ from engine.model.entries import TradingState
 from engine.model.ids import AccountId, Currency, InstrumentId, venue_of
 from engine.model.valuation import Rates, Valuation, account_equity, together
 from engine.parents import make_algos, make_impact, make_planner
+from engine.pulse import Pulse
 from engine.remedies import Remedies
 from engine.resilience.caution import Caution
 from engine.resilience.handler import ErrorHandler
@@ -72,9 +73,6 @@ if TYPE_CHECKING:
 __all__ = ["Engine"]
 
 log = get_logger(__name__)
-
-ROLL_S = 0.25
-"""How often bars are closed by time and risk looks at the account."""
 
 
 class Engine:
@@ -273,7 +271,7 @@ class Engine:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.dispatcher.run(), name="dispatcher")
             tasks.create_task(self.lag.run(), name="lag monitor")
-            tasks.create_task(self._tick(), name="tick")
+            tasks.create_task(Pulse(self).run(), name="tick")
             tasks.create_task(self.bots.supervisor.tend(self.clock, self._bots_may_move), name="bots")
             tasks.create_task(self.bots.supervisor.retry(self.clock, self._bots_may_move), name="restarts of bots")
             for unit in self.venues.values():
@@ -290,24 +288,6 @@ class Engine:
         await self._came_over.wait()
         for unit in self.venues.values():
             await unit.verify_later()
-
-    async def _tick(self) -> None:
-        """Close bars by time and look after risk."""
-        while True:
-            now = self.clock.now()
-            try:
-                if not self.standstill.frozen:
-                    self.hub.roll(now)
-                    if self._recovered:
-                        for department in (self.risk, self.capital, self.algos, self.quality):
-                            department.tick(now)
-            except JournalError as error:
-                log.error("the tick waits: the journal failed", problem=error.message)
-            except Exception as error:  # a breaker that cannot be judged must stop trading, not the engine
-                log.exception("the tick failed")
-                self.errors.report(error, component="engine", operation="tick")
-                self._halt(f"A check of the engine failed ({type(error).__name__}).")
-            await self.clock.sleep(ROLL_S)
 
     def _bots_may_move(self) -> bool:
         return self.ready and self.ledger.failed is None and not self.standstill.frozen
@@ -368,9 +348,9 @@ class Engine:
             return
         log.error("a part of the engine failed", fact=ev.event_name(record.event), seq=record.seq, exc_info=error)
         self.errors.report(error, component="engine", operation=f"hear {ev.event_name(record.event)}")
-        self._halt(f"A part of the engine failed at fact {record.seq} ({type(error).__name__}).")
+        self.halt(f"A part of the engine failed at fact {record.seq} ({type(error).__name__}).")
 
-    def _halt(self, reason: str) -> None:
+    def halt(self, reason: str) -> None:
         """Stop new orders because the engine is at fault; cancels and reductions go on."""
         self.failure = self.failure or f"{reason} The log has the details."
         try:
@@ -395,7 +375,7 @@ class Engine:
             self.errors.report(error, component="venue", operation=f"book {ev.event_name(event)}")
             unit = self.accounts.get(account)
             source = unit.id if unit is not None else account
-            self._halt(f"A report of {source} cannot be booked ({_words(error)}).")
+            self.halt(f"A report of {source} cannot be booked ({_words(error)}).")
 
     def on_market(self, event: MarketEvent) -> None:
         """Take in what a market says."""

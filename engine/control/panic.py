@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from engine.control.host import EngineHost
     from engine.engine import Engine
     from engine.model.ids import AccountId, InstrumentId, Owner
+    from engine.venue_unit import VenuePlan
 
 __all__ = ["PanicReport", "stop_directly"]
 
@@ -160,7 +161,8 @@ async def _without_journal(
         await host.vault.open(settings.keys.place)
         plans = await asyncio.to_thread(host.make_venues)
         wanted = [plan for plan in plans if part.venue in ("", plan.venue.id)]
-        for plan in wanted:
+
+        async def empty(plan: VenuePlan) -> None:
             try:
                 await empty_accounts(
                     plan.venue,
@@ -177,6 +179,8 @@ async def _without_journal(
                 say(f"{plan.venue.id} could not be emptied: {error.message}")
                 report.left.append(f"whatever is at {plan.venue.id}: {error.message}")
                 problems.append(error)
+
+        await asyncio.gather(*(empty(plan) for plan in wanted))
         if problems and len(problems) == len(wanted):
             raise problems[0]
     finally:

@@ -10,41 +10,28 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import secrets
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from engine import events as ev
-from engine.errors import QuarterdeckError, UnknownOutcomeError, ValidationError
-from engine.execution.ids import ClientIds
-from engine.model.decimals import ZERO
-from engine.model.dust import closable
+from engine.control.panic_account import AccountEmptying, Heard
+from engine.errors import QuarterdeckError, ValidationError
 from engine.model.ids import symbol_of
-from engine.model.instrument import CASH_KINDS
-from engine.model.market import BookMoved, BookUpdate
-from engine.model.order import TERMINAL_STATUSES, OrderSide, OrderType
-from engine.model.venue import OrderCommand
 from engine.risk.scopes import EVERYTHING, scope_kind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from decimal import Decimal
     from pathlib import Path
 
     from engine.clock import Clock
     from engine.control.panic import PanicReport
     from engine.model.account import Account
-    from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId
-    from engine.model.instrument import Instrument
-    from engine.model.market import MarketEvent
-    from engine.model.venue import Venue, VenueOrder
+    from engine.model.ids import InstrumentId
+    from engine.model.venue import Venue
 
 __all__ = ["PanicLog", "Part", "empty_accounts"]
 
-LOOK_S = 0.2
-PRICED_S = 5.0
-"""Seconds that markets have to tell a price before it is tried without."""
-ASK_AGAIN_LOOKS = 15
-_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+T = TypeVar("T")
+AGAIN_S = 1.0
+"""Seconds before a venue that failed is asked again."""
 
 
 class Part(NamedTuple):
@@ -128,162 +115,46 @@ async def empty_accounts(
 ) -> None:
     """Cancel every open order of accounts at a venue, sell every coin, and close every position in derivatives.
 
-    Where only a part of it is meant, what is outside is left.
-
-    A coin is sold where it trades against the account's base currency.
+    Where only a part of it is meant, what is outside is left. The accounts are emptied beside each other, and one that
+    does not answer keeps no other from it. A coin is sold where it trades against the account's base currency.
 
     Raises:
-        QuarterdeckError: The venue cannot be reached; what was said until then was done.
+        QuarterdeckError: The venue cannot be reached, or answers for none of the accounts; what was said until then was
+            done.
     """
-    executed: list[ev.OrderFilled] = []
-    priced: set[InstrumentId] = set()
-
-    def hear(_account: AccountId, event: ev.VenueEvent) -> None:
-        if isinstance(event, ev.OrderFilled):
-            executed.append(event)
-
-    def see(event: MarketEvent) -> None:
-        if isinstance(event, BookUpdate | BookMoved):
-            priced.add(event.instrument)
-
-    await venue.start(hear, see)
+    heard = Heard()
+    deadline = clock.monotonic() + int(wait_s * 1e9)
     try:
-        inside = [instrument for instrument in await venue.instruments() if part.covers(instrument.id)]
-        for account in accounts:
-            await _empty(
-                venue,
-                account,
-                inside,
-                part,
-                priced,
-                clock,
-                log,
-                wait_s,
-                say,
-                report,
+        # Starting is harmless where the connection stands, so that it may be done again like any question.
+        await _persist(lambda: venue.start(heard.event, heard.market), clock, log, deadline)
+        listed = await _persist(venue.instruments, clock, log, deadline)
+        inside = [instrument for instrument in listed if part.covers(instrument.id)]
+        emptied = [
+            AccountEmptying(
+                venue, account, inside, part.covers, not part.symbol, heard, clock, log, wait_s, say, report
             )
-    finally:
-        report.closed += [
-            f"{'sold' if e.fill.side is OrderSide.SELL else 'bought'} {e.fill.quantity:f} of {e.fill.instrument} "
-            f"at {e.fill.price:f}"
-            for e in executed
+            for account in accounts
         ]
+        ends = await asyncio.gather(*(one.run() for one in emptied), return_exceptions=True)
+        failed = [(account, end) for account, end in zip(accounts, ends, strict=True) if end is not None]
+        if len(failed) == len(accounts) and failed and isinstance(failed[0][1], QuarterdeckError):
+            raise failed[0][1]
+        for account, error in failed:
+            problem = error.message if isinstance(error, QuarterdeckError) else f"{type(error).__name__}: {error}"
+            say(f"{account.id} at {venue.id} could not be emptied: {problem}")
+            report.left.append(f"whatever is in the account {account.id} at {venue.id}: {problem}")
+    finally:
+        report.closed += heard.words
         await venue.close()
 
 
-async def _empty(
-    venue: Venue,
-    account: Account,
-    instruments: Sequence[Instrument],
-    part: Part,
-    priced: set[InstrumentId],
-    clock: Clock,
-    log: PanicLog,
-    wait_s: float,
-    say: Callable[[str], None],
-    report: PanicReport,
-) -> None:
-    deadline = clock.monotonic() + int(wait_s * 1e9)
-    left = await _cancel_all(venue, account.id, part, clock, log, deadline, report)
-    say(f"{account.id}: {len(report.cancelled)} orders are cancelled in all, {len(left)} are still open.")
-    report.left += [f"order {o.client_id}: {o.side} {o.quantity:f} of {o.instrument} is {o.status}" for o in left]
-    base = account.base_currency
-    traded = {one.base: one for one in instruments if one.quote == base and one.kind in CASH_KINDS}
-    held = [traded[balance.currency] for balance in await venue.balances(account.id) if balance.currency in traded]
-    positions = [one for one in await venue.positions(account.id) if part.covers(one.instrument)]
-    wanted = {instrument.id for instrument in held} | {position.instrument for position in positions}
-    await venue.watch(sorted(wanted))
-    # A venue on paper fills nothing before it has heard a price.
-    patience = min(deadline, clock.monotonic() + int(PRICED_S * 1e9))
-    while not wanted <= priced and clock.monotonic() < patience:
-        await clock.sleep(LOOK_S)
-    await _close_all(venue, account.id, traded, part, clock, log, deadline, report)
-    # What cannot be sold here, because nothing trades it against the base currency, is held all the same.
-    report.left += [
-        f"{balance.total:f} {balance.currency} of the account {account.id}"
-        for balance in await venue.balances(account.id)
-        if balance.total and balance.currency != base and (not part.symbol or balance.currency in traded)
-    ]
-    report.left += [
-        f"a position of {position.quantity:f} in {position.instrument}"
-        for position in await venue.positions(account.id)
-        if part.covers(position.instrument)
-    ]
-
-
-async def _cancel_all(
-    venue: Venue, account: AccountId, part: Part, clock: Clock, log: PanicLog, deadline: int, report: PanicReport
-) -> Sequence[VenueOrder]:
-    asked: set[ClientOrderId] = set()
-    looks = 0
+async def _persist(ask: Callable[[], Awaitable[T]], clock: Clock, log: PanicLog, deadline: int) -> T:
+    """Ask until there is an answer, while asking again can help: one failure of a network says nothing."""
     while True:
-        found = [order for order in await venue.open_orders(account) if part.covers(order.instrument)]
-        if not found or clock.monotonic() >= deadline:
-            open_now = {order.client_id for order in found}
-            report.cancelled += sorted(asked - open_now)
-            return found
-        # A cancel may be sent again at any time: at worst it finds nothing any more.
-        due = [order for order in found if order.client_id not in asked or looks % ASK_AGAIN_LOOKS == 0]
-        for order in due:
-            log.note("cancel", client_id=order.client_id, instrument=order.instrument, quantity=order.quantity)
-            asked.add(order.client_id)
-        await asyncio.gather(*(_tolerant(log, o.client_id, venue.cancel(account, o.client_id)) for o in due))
-        looks += 1
-        await clock.sleep(LOOK_S)
-
-
-async def _close_all(
-    venue: Venue,
-    account: AccountId,
-    traded: dict[Currency, Instrument],
-    part: Part,
-    clock: Clock,
-    log: PanicLog,
-    deadline: int,
-    report: PanicReport,
-) -> None:
-    ids = ClientIds("".join(secrets.choice(_DIGITS) for _ in range(8)), 0)
-    wanted: list[tuple[InstrumentId, Decimal, bool]] = [
-        (position.instrument, position.quantity, True)
-        for position in await venue.positions(account)
-        if part.covers(position.instrument)
-    ]
-    for balance in await venue.balances(account):
-        instrument = traded.get(balance.currency)
-        if instrument is not None and (quantity := closable(instrument, balance.total, None)):
-            wanted.append((instrument.id, quantity if balance.total > ZERO else -quantity, False))
-    commands = [
-        OrderCommand(
-            client_id=ids.make(number),
-            account=account,
-            instrument=name,
-            side=OrderSide.SELL if quantity > ZERO else OrderSide.BUY,
-            type=OrderType.MARKET,
-            quantity=abs(quantity),
-            reduce_only=derivative,
-            urgent=True,
-        )
-        for number, (name, quantity, derivative) in enumerate(wanted, 1)
-    ]
-    for one in commands:
-        log.note("close", client_id=one.client_id, instrument=one.instrument, side=one.side, quantity=one.quantity)
-    # An order is sent once: what became of it is asked for, never tried again.
-    taken = await asyncio.gather(*(_tolerant(log, one.client_id, venue.place(one)) for one in commands))
-    for client_id in (one.client_id for one, known in zip(commands, taken, strict=True) if known):
-        while clock.monotonic() < deadline:
-            found = await venue.order(account, client_id)
-            if found is not None and found.status in TERMINAL_STATUSES:
-                break
-            await clock.sleep(LOOK_S)
-
-
-async def _tolerant(log: PanicLog, client_id: str, request: Awaitable[None]) -> bool:
-    """Wait for a request; False when it certainly had no effect."""
-    try:
-        await request
-    except UnknownOutcomeError as error:
-        log.note("no answer", client_id=client_id, problem=error.message)
-    except QuarterdeckError as error:
-        log.note("refused", client_id=client_id, problem=error.message)
-        return False
-    return True
+        try:
+            return await ask()
+        except QuarterdeckError as error:
+            if not error.retryable or clock.monotonic() >= deadline:
+                raise
+            log.note("asked again", problem=error.message)
+        await clock.sleep(AGAIN_S)

@@ -6,12 +6,13 @@ Plain and synchronous; `tick` is called from the engine's tick and once a bar in
 from __future__ import annotations
 
 import decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from engine import events as ev
-from engine.errors import ConflictError, ValidationError
+from engine.errors import ConflictError, JournalError, ValidationError
 from engine.logs import get_logger
 from engine.model.asset_classes import AssetClasses
 from engine.model.budget import BotBudgets
@@ -40,7 +41,7 @@ from engine.risk.uses import limit_uses
 from engine.risk.watch import LimitWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from decimal import Decimal
 
     from engine.ledger import Ledger
@@ -205,44 +206,75 @@ class RiskDepartment:
     # --- time --------------------------------------------------------------------------------------------------------
 
     def tick(self, now: int) -> None:
-        """Judge breakers and limits and carry emergency stops on; books what follows from it."""
+        """Carry emergency stops on, then judge breakers, locks and limits; books what follows from it.
+
+        Each has its turn whatever becomes of the others.
+
+        Raises:
+            JournalError: Nothing can be booked any more, so that the others wait.
+            Exception: What the first of those that failed raised, after all had their turn. What is not judged protects
+                nothing: whoever calls lets nothing be entered then.
+        """
         if self._ledger.failed is not None:
             return
+        failed: list[Exception] = []
+        for turn in self._turns(now):
+            try:
+                turn()
+            except JournalError:
+                raise
+            except Exception as error:  # one that breaks must freeze no emergency stop, and spare nobody else's limits
+                log.exception("a part of risk failed")
+                failed.append(error)
+        if failed:
+            raise failed[0]
+
+    def _turns(self, now: int) -> Iterator[Callable[[], object]]:
+        if self._port is not None:
+            for key, halt in tuple(self._state.halts.items()):
+                if key not in self._stops and halt.actor.startswith(EMERGENCY_ACTOR):
+                    # After a restart: the state demands it, and nobody is doing it.
+                    yield partial(self._begin, Scope.parse(key), halt.actor, halt.reason, now)
+            for key, stop in tuple(self._stops.items()):
+                yield partial(self._carry_on, key, stop, now)
+        yield partial(self._judge_breakers, now)
+        if self._inputs.markets is not None or self._state.locks:
+            yield partial(self._keep_locks, now)
+        yield partial(self._judge_limits, now)
+        if self._port is not None and self._state.breakers and WHOLE.key not in self._stops:
+            yield partial(self._obey_breakers, now)
+
+    def _carry_on(self, key: str, stop: EmergencyStop, now: int) -> None:
+        if self._state.trading_state(key) is not TradingState.HALTED:
+            self._end(key)
+        elif stop.advance(now).done:
+            self.gate.closing.discard(stop.scope)
+        else:
+            self.gate.closing.add(stop.scope)
+
+    def _judge_breakers(self, now: int) -> None:
         with self.times.step("breakers"):
             found = self.manager.evaluate(now)
         self._book(found)
-        if self._inputs.markets is not None or self._state.locks:
-            with decimal.localcontext(VIEW):
-                self._book(self.locks.tick(now))
+
+    def _keep_locks(self, now: int) -> None:
+        with decimal.localcontext(VIEW):
+            self._book(self.locks.tick(now))
+
+    def _judge_limits(self, now: int) -> None:
         with self.times.step("limits"):
             found = self.watch.evaluate(now)
         self._book(found)
-        if self._port is None or not (self._stops or self._state.halts or self._state.breakers):
-            return
-        self._follow_halts(now)
-        for key, stop in tuple(self._stops.items()):
-            if self._state.trading_state(key) is not TradingState.HALTED:
-                self._end(key)
-            elif stop.advance(now).done:
-                self.gate.closing.discard(stop.scope)
-            else:
-                self.gate.closing.add(stop.scope)
+
+    def _obey_breakers(self, now: int) -> None:
+        demanded = self.breakers.emergency
+        if demanded:
+            self._begin(WHOLE, "breaker", demanded, now)
 
     def heard(self, instrument: InstrumentId, now: int) -> None:
         """A market has moved: look at the limits again where its price counts, at most every few milliseconds."""
         if self._ledger.failed is None and self.watch.due(instrument, now):
-            with self.times.step("limits"):
-                found = self.watch.evaluate(now)
-            self._book(found)
-
-    def _follow_halts(self, now: int) -> None:
-        """Begin what the state demands and nobody is doing: after a restart, or when a breaker asks for it."""
-        for key, halt in tuple(self._state.halts.items()):
-            if key not in self._stops and halt.actor.startswith(EMERGENCY_ACTOR):
-                self._begin(Scope.parse(key), halt.actor, halt.reason, now)
-        demanded = self.breakers.emergency
-        if demanded and WHOLE.key not in self._stops:
-            self._begin(WHOLE, "breaker", demanded, now)
+            self._judge_limits(now)
 
     def _begin(self, scope: Scope, actor: str, reason: str, now: int) -> Progress:
         if self._port is None:

@@ -32,12 +32,16 @@ if TYPE_CHECKING:
     from engine.state import EngineState
 
 __all__ = [
+    "CANCEL_WAIT_NS",
     "EMERGENCY_ACTOR",
     "EMERGENCY_REASON",
+    "GIVE_WAY",
+    "PAUSES_NS",
     "Closers",
     "EmergencyStop",
     "OrderPort",
     "is_closing",
+    "parts",
 ]
 
 log = get_logger(__name__)
@@ -57,7 +61,7 @@ PARTS = 5
 """Orders that close one position at the same time, where the venue takes no single one that is large enough."""
 GIVE_WAY = 3
 """Tries in a row that closed nothing, after which a position counts as one that cannot be closed; it is tried on."""
-_PAUSES_NS = tuple(int(seconds * NS_PER_S) for seconds in (0.5, 0.5, 2, 4, 8, 15))
+PAUSES_NS = tuple(int(seconds * NS_PER_S) for seconds in (0.5, 0.5, 2, 4, 8, 15))
 """Between tries; after `GIVE_WAY` of them, about a second after the first, a thin book is known to be one."""
 
 _Key = tuple[Owner, AccountId, InstrumentId]
@@ -271,8 +275,8 @@ class EmergencyStop:
                 self._left[key] = why, True
             return
         tries = self._tries[key] = self._tries.get(key, 0) + 1
-        self._next_try[key] = now + _PAUSES_NS[min(tries, len(_PAUSES_NS)) - 1]
-        for part in _parts(quantity, instrument.current_rules.max_quantity):
+        self._next_try[key] = now + PAUSES_NS[min(tries, len(PAUSES_NS)) - 1]
+        for part in parts(quantity, instrument.current_rules.max_quantity):
             request = OrderRequest(
                 account=account,
                 instrument=instrument_id,
@@ -331,8 +335,13 @@ class EmergencyStop:
             self._problems.pop(what, None)
 
 
-def _parts(quantity: Decimal, most: Decimal | None) -> list[Decimal]:
-    """A quantity in orders that the venue takes; what does not fit into them is left for the next try."""
+def parts(quantity: Decimal, most: Decimal | None) -> list[Decimal]:
+    """A quantity in orders that the venue takes; what does not fit into `PARTS` of them is left for the next try.
+
+    Args:
+        quantity: What is to be closed, without its sign.
+        most: The largest order; None where the venue names none.
+    """
     if not most or quantity <= most:
         return [quantity]
     whole = min(int(quantity // most), PARTS)

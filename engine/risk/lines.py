@@ -94,7 +94,7 @@ class HeldLines:
         self._mark = mark
         self._rates = rates
         self._known: dict[tuple[AccountId, InstrumentId], tuple[Line, int, Decimal, Sides]] = {}
-        self._held: dict[tuple[AccountId, InstrumentId], tuple[Line, int, Decimal, Decimal, HeldLine]] = {}
+        self._held: dict[tuple[AccountId, InstrumentId], tuple[Line, int, Decimal, Decimal, HeldLine | None]] = {}
 
     def sides(self, account: AccountId, instrument: Instrument, mark: Decimal, overlay: Overlay | None = None) -> Sides:
         """One account's line in quote currency.

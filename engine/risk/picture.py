@@ -125,14 +125,11 @@ class Picture:
         mark = self._marks.get(instrument, _UNASKED)
         if mark is not _UNASKED:
             return mark  # type: ignore[return-value]
-        quote = self._seen.get(instrument, _UNASKED)
-        if quote is _UNASKED:
-            quote = self._seen[instrument] = self._quotes.quote(instrument)
-        found = None
+        quote, found = self.quote(instrument), None
         if quote is not None:
             priced = self._priced.get(instrument)
             if priced is None or priced[0] is not quote:
-                priced = self._priced[instrument] = (quote, quote.mark)  # type: ignore[union-attr,assignment]
+                priced = self._priced[instrument] = (quote, quote.mark)
             found = priced[1]
         self._marks[instrument] = found
         return found
@@ -430,7 +427,9 @@ class Picture:
             if side is OrderSide.BUY:
                 return ZERO
             free = self.free_units(owner, account, instrument.base, everything=everything)
-            return max(free if owner == MANUAL else min(free, line.quantity - line.sells), ZERO)
+            if not everything:
+                line = self.commitments.own(owner, account, instrument.id)
+            return max(free if owner == MANUAL and everything else min(free, line.quantity - line.sells), ZERO)
         if line.quantity * side.sign >= ZERO:
             return ZERO
         return max(abs(line.quantity) - line.working(side), ZERO)
@@ -443,7 +442,11 @@ class Picture:
         *,
         everything: bool = False,
     ) -> bool:
-        """True when an order can only shrink the position, counting every other open order of its side against it."""
+        """True when an order can only shrink the position, counting every other open order of its side against it.
+
+        On spot a manual order may sell deposited coins as well, unless it is `reduce_only`: that binds it to what the
+        operator has bought and not offered yet, so that a stop cannot sell again what was closed beside it.
+        """
         line = self.scope_line(request.owner, request.account, instrument.id)
         side = request.side
         if instrument.kind is InstrumentKind.SPOT:
@@ -453,7 +456,15 @@ class Picture:
             if self.hold_change(request, instrument.base, ONE, replaces) > free:
                 return False
             if request.owner == MANUAL:
-                return True
+                if everything or not request.reduce_only:
+                    return True
+                line = self.commitments.own(MANUAL, request.account, instrument.id)
         elif line.quantity * side.sign >= ZERO:
             return False
-        return line.working(side) + self.commitments.added(request, replaces) <= -side.sign * line.quantity
+        added, held = self.commitments.added(request, replaces), -side.sign * line.quantity
+        if added <= ZERO and request.quantity <= held and request.reduce_only and replaces is not None:
+            old = self.state.orders.get(replaces)
+            if old is not None and old.reduce_only:
+                # What one of a group has filled its other members lose a moment later; until then they count too much.
+                return True
+        return line.working(side) + added <= held

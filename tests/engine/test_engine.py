@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine import engine as engine_module
 from engine import events as ev
+from engine import pulse
 from engine.control.host import build_engine
 from engine.errors import ExchangeConnectionError, JournalError, OrderRejectionError, VenueCircuitOpenError
 from engine.execution.dispatcher import Dispatcher
@@ -24,6 +24,7 @@ from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, O
 from engine.model.market import BookUpdate, FeedStatus
 from engine.model.order import Liquidity, OrderSide, OrderStatus, OrderType
 from engine.model.signal import Signal, SignalAction, SignalDirection
+from engine.pulse import Pulse
 from engine.risk.department import RiskDepartment
 from engine.venues.paper.faults import Fault, Operation
 from engine.venues.paper.venue import CAPABILITIES, PaperVenue
@@ -354,6 +355,31 @@ async def test_a_check_that_breaks_halts_trading_and_is_made_again(on: Deck, mon
     await on.call("risk.resume", reason="looked into it")
 
 
+@pytest.mark.parametrize("broken", ["risk", "capital", "algos", "quality"])
+async def test_a_department_that_breaks_keeps_no_other_from_its_turn(
+    on: Deck, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    heard: list[str] = []
+
+    def ticks(name: str) -> None:
+        def tick(now: int) -> None:
+            heard.append(name)
+            if name == broken:
+                raise ZeroDivisionError
+
+        monkeypatch.setattr(getattr(on.engine, name), "tick", tick)
+
+    parts = ["risk", "capital", "algos", "quality"]
+    for name in parts:
+        ticks(name)
+    monkeypatch.setattr(on.engine.hub, "roll", lambda now: heard.append("bars"))
+    Pulse(on.engine).beat(on.engine.clock.now())
+    assert heard[:5] == ["bars", *parts]
+    assert on.engine.state.trading_state() is TradingState.HALTED, "what is not judged protects nothing"
+    assert "ZeroDivisionError" in on.engine.failure
+    assert on.engine.errors.total == 1
+
+
 async def test_a_report_that_cannot_be_booked_halts_trading_and_the_stream_goes_on(on: Deck) -> None:
     strange = Fill(
         venue=VenueId("SIM"),
@@ -445,7 +471,7 @@ async def test_a_bar_that_was_not_heard_as_a_whole_is_the_venues(on: Deck) -> No
 async def test_a_bar_that_the_venue_never_has_goes_on_as_it_was_heard(
     on: Deck, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "ROLL_S", 0.001)
+    monkeypatch.setattr(pulse, "ROLL_S", 0.001)
     series = on.engine.hub.series(MARKET, "1s")
     far = on.engine.clock.now() + 10**15
     series.waiting.append(Candle(MARKET, "1s", far, 1.0, 1.0, 1.0, 1.0, 0.0))

@@ -80,6 +80,58 @@ def test_it_blocks_cancels_and_closes_everything() -> None:
     assert all(not position.lots for position in house.state.positions.values())
 
 
+@pytest.mark.parametrize("part", ["manager.evaluate", "locks.tick", "watch.evaluate"])
+def test_a_part_of_risk_that_breaks_freezes_no_stop_and_no_other_part(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = busy()
+    house.risk.place_lock("anna", "so that locks are looked at", Scope(owner=BOT), 3600)
+    house.risk.emergency("anna", "fat finger")
+    judged: list[str] = []
+
+    def judges(name: str) -> None:
+        owner, _, method = name.partition(".")
+        real = getattr(getattr(house.risk, owner), method)
+
+        def judge(now: int) -> object:
+            judged.append(name)
+            if name == part:
+                raise ZeroDivisionError(name)
+            return real(now)
+
+        monkeypatch.setattr(getattr(house.risk, owner), method, judge)
+
+    parts = ["manager.evaluate", "locks.tick", "watch.evaluate"]
+    for name in parts:
+        judges(name)
+    for _ in range(3):
+        confirm_cancels(house)
+        for order in closing(house):
+            house.fill(order)
+        judged.clear()
+        with pytest.raises(ZeroDivisionError, match=part):
+            tick(house)
+        assert judged == parts, "each has its turn"
+    assert not house.state.orders
+    assert all(not position.lots for position in house.state.positions.values())
+
+
+def test_a_stop_that_breaks_keeps_no_other_from_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = busy()
+    house.risk.emergency("anna", "first", Scope(owner=BOT))
+    house.risk.emergency("anna", "second", Scope(owner=OTHER_BOT))
+
+    def breaks(now: int) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(house.risk._stops[BOT], "advance", breaks)
+    (order,) = closing(house)
+    house.fill(order)
+    with pytest.raises(ZeroDivisionError):
+        tick(house)
+    assert [stop.scope.owner for stop in house.risk.stops if stop.done] == [OTHER_BOT]
+
+
 def test_asking_again_changes_nothing() -> None:
     house = busy()
     for _ in range(5):

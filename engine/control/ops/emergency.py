@@ -16,6 +16,7 @@ from engine.logs import get_logger
 from engine.model.dust import too_small
 from engine.model.entries import BotState
 from engine.model.ids import InstrumentId
+from engine.risk.scopes import Scope, strategy_of
 from engine.state import EXTERNAL
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.model.entries import BotEntry
     from engine.model.ids import AccountId, Owner
-    from engine.risk.scopes import Scope
 
 log = get_logger(__name__)
 
@@ -53,17 +53,23 @@ def _each(engine: Engine, scope: Scope, states: frozenset[BotState], act: Callab
     """Do something to every bot of a scope; one with which it fails keeps no other from it."""
     done = []
     for entry in tuple(engine.state.bots.values()):
-        if entry.state in states and _covers(engine, scope, entry):
-            try:
-                act(entry)
-            except QuarterdeckError as error:
-                log.error("a bot does not do what all were told", bot=entry.id, problem=error.message)
+        if entry.state not in states:
+            continue
+        try:
+            if not _covers(engine, scope, entry):
                 continue
-            done.append(entry)
+            act(entry)
+        except QuarterdeckError as error:
+            log.error("a bot does not do what all were told", bot=entry.id, problem=error.message)
+            continue
+        done.append(entry)
     return [bot_row(engine, entry) for entry in done]
 
 
 def _covers(engine: Engine, scope: Scope, entry: BotEntry) -> bool:
+    if scope in (Scope(), Scope(owner=entry.id), Scope(strategy=strategy_of(engine.state, entry.id))):
+        # Where it trades does not matter then, and is not known of one whose configuration cannot be read.
+        return True
     instrument, account = InstrumentId(engine.bots.config(entry).instrument), engine.bots.account_of(entry)
     return account is not None and scope.covers(engine.state, entry.id, account, instrument)
 

@@ -69,8 +69,8 @@ async def place(context: Context, request: PlaceOrder) -> OrderRow:
     wanted = to_request(engine, request, request.quantity, request.reason)
     if request.max_slippage is not None:
         wanted = bounded(engine, wanted, request.max_slippage)
-    with live_order(context, wanted, request.live):
-        order = engine.desk.submit(wanted)
+    with live_order(context, wanted, request.live) as allowed:
+        order = engine.desk.submit(allowed)
     return order_row(engine, order)
 
 

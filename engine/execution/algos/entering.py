@@ -180,9 +180,11 @@ def _passively(
     view: View, plan: SchedulePlan, number: int, due: Decimal, late: Decimal, cap: Decimal | None
 ) -> list[Action]:
     side, executed = view.parent.side, view.parent.executed
+    # What is late by less than an order can be waits for the next one; the very end takes all that is left.
+    over = late >= view.least or (late > ZERO and late >= view.parent.remaining)
     if view.entries:
-        return [Cancel(client_id=order.client_id, why="its slice is over") for order in view.entries if late > ZERO]
-    if late > ZERO:
+        return [Cancel(client_id=order.client_id, why="its slice is over") for order in view.entries if over]
+    if over:
         return _catch_up(view, plan, late, cap)
     price, quantity = _resting(view), view.sized(due - executed, cap) if due > executed else ZERO
     if price is None or not quantity:

@@ -184,6 +184,22 @@ def test_a_passive_slice_rests_until_the_next_one_is_due_and_is_taken_then() -> 
     assert sum(order.command.quantity for order in yard.wire.places if order.command.price is None) == 10
 
 
+THIRDS = (Slice(0, D("0.333")), Slice(60 * NS, D("0.667")), Slice(120 * NS, D(1)))
+
+
+def test_a_passive_slice_rests_although_less_than_an_order_is_late() -> None:
+    # A third of what is due is no whole number of lots: after the first slice was taken a rest of it stays late.
+    yard = Yard(instrument=make_instrument(lot="0.1", min_quantity="0.1"))
+    parent = yard.open(SchedulePlan(name="twap", slices=THIRDS, passive=True), quantity="1")
+    for _ in range(122):
+        yard.step(1)
+    assert yard.told() == ["buy limit 0.3@99.99", "buy market 0.3", "buy limit 0.3@99.99", "buy market 0.3",
+                           "buy limit 0.4@99.99"]  # fmt: skip
+    for _ in range(60):
+        yard.step(1)
+    assert parent.status is ParentStatus.DONE
+
+
 def test_a_schedule_takes_nothing_beyond_its_price_and_catches_up_when_it_comes_back() -> None:
     yard = Yard()
     parent = yard.open(SchedulePlan(name="twap", slices=TWAP.slices, price=D("100.5")))

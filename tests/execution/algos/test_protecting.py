@@ -31,7 +31,7 @@ def walk(yard: Yard, *bids: str) -> None:
 
 
 def test_a_trailing_stop_follows_the_market_up_and_never_down() -> None:
-    yard = Yard()
+    yard = Yard().holding("1")
     parent = yard.open(TrailingPlan(trail=Trail(fraction=D("0.02"))), side=SELL, quantity="1")
     assert yard.told() == ["sell stop_loss 1@97.99"]
     walk(yard, "101", "103", "102", "101.5")
@@ -46,7 +46,7 @@ def test_a_trailing_stop_follows_the_market_up_and_never_down() -> None:
 
 
 def test_a_trailing_stop_by_amount_waits_for_its_activation() -> None:
-    yard = Yard()
+    yard = Yard().holding("1")
     parent = yard.open(TrailingPlan(trail=Trail(amount=D(1), activation=D(102))), side=SELL, quantity="1")
     walk(yard, "101", "101.99")
     assert not yard.told()
@@ -70,7 +70,7 @@ def test_what_is_not_held_cannot_be_protected() -> None:
 
 
 def test_the_stop_stays_where_it_was_when_its_order_has_to_be_replaced() -> None:
-    yard = Yard(can_amend=False)
+    yard = Yard(can_amend=False).holding("1")
     parent = yard.open(TrailingPlan(trail=Trail(amount=D(1))), side=SELL, quantity="1")
     walk(yard, "105", "105")
     assert yard.told() == ["sell stop_loss 1@98.99", "sell stop_loss 1@104"]
@@ -90,7 +90,7 @@ def test_the_stop_stays_where_it_was_when_its_order_has_to_be_replaced() -> None
 )
 def test_a_distance_that_makes_no_sense_is_refused(trail: Trail, words: str) -> None:
     with pytest.raises(ValidationError, match=words):
-        Yard().open(TrailingPlan(trail=trail), side=SELL, quantity="1")
+        Yard().holding("1").open(TrailingPlan(trail=trail), side=SELL, quantity="1")
 
 
 # --- bracket ---------------------------------------------------------------------------------------------------------

@@ -445,7 +445,8 @@ class Picture:
         """True when an order can only shrink the position, counting every other open order of its side against it.
 
         On spot a manual order may sell deposited coins as well, unless it is `reduce_only`: that binds it to what the
-        operator has bought and not offered yet, so that a stop cannot sell again what was closed beside it.
+        operator has bought and not offered yet, so that a stop cannot sell again what was closed beside it. What a
+        parent order entered is known to that parent: sales of deposited coins before do not take its exits away.
         """
         line = self.scope_line(request.owner, request.account, instrument.id)
         side = request.side
@@ -456,7 +457,7 @@ class Picture:
             if self.hold_change(request, instrument.base, ONE, replaces) > free:
                 return False
             if request.owner == MANUAL:
-                if everything or not request.reduce_only:
+                if everything or not request.reduce_only or self._leaves_parent(request):
                     return True
                 line = self.commitments.own(MANUAL, request.account, instrument.id)
         elif line.quantity * side.sign >= ZERO:
@@ -468,3 +469,8 @@ class Picture:
                 # What one of a group has filled its other members lose a moment later; until then they count too much.
                 return True
         return line.working(side) + added <= held
+
+    def _leaves_parent(self, request: OrderRequest) -> bool:
+        """Whether an order is an exit of what its parent order entered."""
+        parent = self.state.parents.get(request.parent) if request.parent is not None else None
+        return parent is not None and parent.side is not request.side

@@ -1,4 +1,4 @@
-"""Parent orders that may only reduce: what they promise together is bounded by the position when each part is sent."""
+"""Parent orders beside a position: those that reduce it never turn it, and a bracket protects what it entered."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal as D
 import msgspec
 import pytest
 
-from engine.model.algos import ParticipationPlan
+from engine.model.algos import BracketPlan, ParticipationPlan
 from engine.model.ids import MANUAL, Currency
 from engine.model.instrument import Instrument, InstrumentKind
 from tests.execution.algos.yard import LIMITS, SELL, Yard
@@ -27,3 +27,12 @@ def test_parents_that_reduce_one_position_never_turn_it_together(instrument: Ins
         yard.traded("100", "20")
         yard.step(1)
     assert yard.state.owned[MANUAL, PAPER, BTC].quantity == 0
+
+
+def test_a_bracket_protects_what_it_entered_after_deposited_coins_were_sold_by_hand() -> None:
+    yard = Yard()
+    yard.desk.submit(yard.request(SELL, "10"))
+    yard.open(BracketPlan(stop=D(95), target=D(110)))
+    yard.step()
+    assert yard.state.owned[MANUAL, PAPER, BTC].quantity == 0
+    assert yard.told()[-2:] == ["sell stop_loss 10@95", "sell take_profit 10@110"]

@@ -94,7 +94,8 @@ def figure(name: str, value: Any) -> str:
 
 def _number(name: str, value: float | Decimal) -> str:
     signed = name in GAINS
-    if name in FRACTIONS or name.endswith("_pct"):
+    # An exposure in money is exact; as a share of equity it is a float.
+    if (name in FRACTIONS and not (name == "exposure" and isinstance(value, Decimal))) or name.endswith("_pct"):
         return percent(value, signed=signed)
     if name in FACTORS:
         return f"{exact(value) if isinstance(value, Decimal) else f'{value:g}'}x"
@@ -213,7 +214,7 @@ def _label(name: str, beside: Container[str]) -> str:
 def _line(view: Any, name: str, value: Any) -> str:
     known = {column.field: column for column in COLUMNS.get(type(view).__name__, ())}
     column = known.get(name, Column(name))
-    if not column.unit and isinstance(value, Decimal) and name not in FRACTIONS | FACTORS:
+    if not column.unit and isinstance(value, Decimal) and (name == "exposure" or name not in FRACTIONS | FACTORS):
         # Money of a sheet is in the currency that the sheet names.
         currency = next((unit for unit in ("currency", "base_currency") if hasattr(view, unit)), "")
         column = Column(name, unit=currency)

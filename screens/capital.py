@@ -93,6 +93,7 @@ def _figures(app: QuarterdeckApp, view: CapitalView, now: int) -> list[Line]:
         ("Locked", view.locked),
         ("Allocated", view.allocated),
         ("At work", view.utilised),
+        ("By hand", view.by_hand),
         ("Available", view.available),
     ):
         ink = "breach" if value < 0 else "text"

@@ -216,7 +216,7 @@ class TicketDialog(Dialog[Any]):
         unit, example = (base, "0.01 or 5%") if spot else ("contr.", "10 or 5%")
         yield from self._field("Amount", amount_field("", "quantity", example), unit)
         yield from self._field("Price", amount_field(price, "price"), quote)
-        yield from self._field("Stop price", amount_field(price, "stop_price"), quote)
+        yield from self._field("Stop at", amount_field(price, "stop_price"), quote)
         yield from self._field("In force", ChoiceField(TIFS, "GTC", id="tif"))
         yield from self._field("Only", ChoiceField(ONLY, "", id="only"))
         yield from self._field("By", ChoiceField(WAYS, "", id="by"))

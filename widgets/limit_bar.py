@@ -40,15 +40,17 @@ def verdict(state: LimitState) -> tuple[str, str]:
     """Return the word and the ink for the use of a limit."""
     if state.share is None or state.share != state.share:
         return "UNKNOWN", "stale"
-    if state.share >= 1:
+    if state.share > 1:
         return "BREACH", "breach"
+    if state.share == 1:
+        return "FULL", "warn"
     return ("WARN", "warn") if state.share >= state.warn_at else ("OK", "ok")
 
 
 def limit_rows(state: LimitState, width: int, palette: Palette, glyphs: Glyphs) -> list[Strip]:
     """Return the one line of a limit bar; the bar takes what label, figures and word leave."""
     word, ink = verdict(state)
-    sign = {"OK": glyphs.ok, "WARN": glyphs.warn, "BREACH": glyphs.breach}.get(word, "?")
+    sign = {"OK": glyphs.ok, "WARN": glyphs.warn, "FULL": glyphs.warn, "BREACH": glyphs.breach}.get(word, "?")
     share = 0.0 if state.share is None or state.share != state.share else max(0.0, state.share)
     percent = f"{min(share, 9.999) * 100:5.1f} %" if word != "UNKNOWN" else "   — %"
     figures = clean(state.figures)

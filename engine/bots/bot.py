@@ -17,6 +17,7 @@ from engine.bots.isolation.runner import IsolatedRunner
 from engine.bots.protection import BotMemory, Protection
 from engine.errors import ConflictError, OrderRejectionError, StrategyError
 from engine.logs import get_logger
+from engine.model.candle import timeframe_ns
 from engine.model.order import Decision, Order, OrderRequest, OrderSide, OrderType
 from engine.model.signal import Signal, SignalAction, SignalDirection
 from engine.strategy.contract import Holding
@@ -94,6 +95,9 @@ class Bot:
         self._params_hash = params_hash
         self._wanted_levels: tuple[Decimal | None, Decimal | None] = (None, None)
         """Stop and target of the last entry, for a corrected one in its place."""
+        self._bar_ns = timeframe_ns(runner.timeframe)
+        self._asked: dict[int, _Standing] = {}
+        """How the position stood when a strategy in its own process was asked, by the close of the bar."""
         self._position = Protection(
             owner, account, instrument, desk, ledger, quotes, self._default_stop, self._decision
         )
@@ -165,6 +169,11 @@ class Bot:
             StrategyError: The strategy failed; nothing of this call was ordered.
         """
         self.runner.strategy.regime = self._sizer.regime(self.instrument.id)
+        if self.answers_later:
+            closed = int(bars.ts[-1]) + self._bar_ns
+            # An answer that is older than a bar enters nothing: what was so long ago need not be known.
+            self._asked = {ts: standing for ts, standing in self._asked.items() if closed - ts <= self._bar_ns}
+            self._asked[closed] = self._standing()
         signals = self.runner.on_bars(bars, self.holding())
         self.busy_ns += self.runner.latency_ns
         self.last_bar_ts = int(bars.ts[-1])
@@ -172,10 +181,22 @@ class Bot:
         for signal in signals:
             self.act(signal)
 
-    def carry_out(self, signals: Sequence[Signal]) -> None:
-        """Act on what its strategy wanted in its own process."""
+    def carry_out(self, signals: Sequence[Signal], now: int) -> None:
+        """Act on what its strategy wanted in its own process; `now` in UTC nanoseconds.
+
+        What comes more than a bar late, or was decided at another position than the present one, opens and enlarges
+        nothing; exits and levels count all the same.
+        """
         for signal in signals:
-            self.act(signal)
+            late = now - signal.ts > self._bar_ns
+            self.act(signal, may_enter=not late and self._asked.get(signal.ts) == self._standing())
+
+    def _standing(self) -> _Standing:
+        position = self._ledger.state.owned.get((self.owner, self.account, self.instrument.id))
+        if position is None:
+            return _NOTHING
+        # The profit tells of a position that has come and gone in between.
+        return tuple((lot.quantity, lot.price, lot.ts) for lot in position.lots), position.realised
 
     def take_levels(self, other: Bot) -> None:
         """Want what another instance of this bot wanted of its position."""
@@ -197,8 +218,8 @@ class Bot:
         """A bar has closed: try again what was refused or left undone since the last one."""
         self._position.settle()
 
-    def act(self, signal: Signal) -> None:
-        """Carry out one signal."""
+    def act(self, signal: Signal, *, may_enter: bool = True) -> None:
+        """Carry out one signal; without `may_enter` it opens and enlarges nothing."""
         if signal.action is SignalAction.PROTECT:
             self._want(signal)
             self.protect()
@@ -219,14 +240,17 @@ class Bot:
         if signal.action is SignalAction.EXIT:
             self.close(signal.reason)
         else:
-            self._enter(signal)
+            self._enter(signal, may_enter=may_enter)
 
-    def _enter(self, signal: Signal) -> None:
+    def _enter(self, signal: Signal, *, may_enter: bool) -> None:
         side = OrderSide.BUY if signal.direction is SignalDirection.BUY else OrderSide.SELL
         held = self.quantity
         if held and (held > 0) != (side is OrderSide.BUY):
             # The opposite wish ends the position; opening the other way waits for the next signal.
             self.close(signal.reason)
+            return
+        if not may_enter:
+            log.info("no entry", bot=self.owner, reason="it was decided too long ago, or at another position")
             return
         if not self.entries_allowed or self.memory.closing or self._position.is_entering:
             return
@@ -379,6 +403,9 @@ class Bot:
 
 
 _FLAT = Holding()
+_Standing = tuple[tuple[tuple[Decimal, Decimal, int], ...], Decimal]
+"""A position's lots (quantity, price, time) and its realised profit."""
+_NOTHING: _Standing = ((), Decimal(0))
 
 
 def is_sound(body: bytes) -> bool:

@@ -56,7 +56,10 @@ class Coordinator:
 
     def _hear(self, record: ev.Record) -> None:
         event = record.event
-        if self.policy == "refuse" or not isinstance(event, ev.OrderRefused) or RefusalCode.OPPOSED not in event.codes:
+        if self.policy == "refuse" or not isinstance(event, ev.OrderRefused):
+            return
+        # Refused for anything else as well, it could not enter however much the other one yielded.
+        if set(event.codes) != {RefusalCode.OPPOSED}:
             return
         state = self._ledger.state
         found = opponents(state, self._commitments(), event.owner, event.account, event.instrument, event.side)

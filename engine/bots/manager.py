@@ -299,7 +299,7 @@ class BotManager(Roster):
         if self.running.get(owner) is not bot or entry is None:
             return
         self.heartbeats[owner] = self._clock.now()
-        if self.guarded(owner, lambda: bot.carry_out(signals)):
+        if self.guarded(owner, lambda: bot.carry_out(signals, self._clock.now())):
             self.keep(entry, bot)
 
     def _on_lost(self, owner: Owner, bot: Bot, error: StrategyError) -> None:

@@ -7,6 +7,7 @@ the processor only where nobody else wants it), and a bot is paused when it stay
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections import deque
 from pathlib import Path
@@ -37,6 +38,7 @@ WINDOW_NS = 60_000_000_000
 """Time over which the share of a processor is taken."""
 _LEAST_WINDOW_NS = 15_000_000_000
 _MB = 1 << 20
+_COUNTING_S = 1.0
 _FILES = 1_000
 """Files that are counted; a folder with more of them is taken for full."""
 
@@ -125,6 +127,8 @@ class _Seen:
         self.warned = False
         self.over_at = 0
         """UTC nanoseconds since which it uses too much; 0 while it does not."""
+        self.stored = 0
+        """Bytes in its folder when they were last counted."""
 
 
 class ResourceWatch:
@@ -139,14 +143,46 @@ class ResourceWatch:
         self._manager = manager
         self._measure = measure or Measure()
         self._seen: dict[Owner, _Seen] = {}
+        self._counting: asyncio.Future[dict[IsolatedRunner, int]] | None = None
+        """Files that are being counted."""
 
     def usage(self, owner: Owner) -> BotUsage | None:
         """What a bot used when it was last looked at; None for one that is not up."""
         seen = self._seen.get(owner)
         return None if seen is None else seen.usage
 
+    async def count_files(self) -> None:
+        """Sum up the folders of those bots that have one, in a thread: they may be large, and a disk slow.
+
+        Waits for it no longer than a second; what takes longer counts when it is asked for again.
+        """
+        if self._counting is None:
+            folders = {
+                one: one.folder
+                for one in (bot.runner for bot in self._manager.running.values())
+                if isinstance(one, IsolatedRunner) and one.folder
+            }
+            if not folders:
+                return
+            stored = self._measure.stored
+            self._counting = asyncio.get_running_loop().run_in_executor(
+                None, lambda: {one: stored(folder) for one, folder in folders.items()}
+            )
+        counting = self._counting
+        await asyncio.wait({counting}, timeout=_COUNTING_S)
+        if not counting.done():
+            return
+        self._counting = None
+        sizes = counting.result()
+        for owner, bot in self._manager.running.items():
+            # By process, not by bot: another one may have come in the place of the one whose folder it was.
+            if isinstance(bot.runner, IsolatedRunner) and bot.runner in sizes:
+                self._seen.setdefault(owner, _Seen()).stored = sizes[bot.runner]
+
     def look(self, now: int) -> None:
         """Measure every bot that is up, and act on what is too much; `now` in UTC nanoseconds.
+
+        What is in their folders is taken as `count_files` found it last.
 
         Raises:
             JournalError: Nothing can be booked any more.
@@ -164,7 +200,7 @@ class ResourceWatch:
         if isinstance(runner, IsolatedRunner):
             if runner.pid:
                 memory, busy = self._measure.memory(runner.pid), self._measure.busy_ns(runner.pid)
-            stored = self._measure.stored(runner.folder) if runner.folder else 0
+            stored = seen.stored if runner.folder else 0
         else:
             busy = bot.busy_ns
         entry = self._manager.entry(bot.owner)

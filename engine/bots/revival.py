@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.errors import ConfigurationError, ExchangeError, JournalError, QuarterdeckError
+from engine.errors import ConfigurationError, ExchangeError, JournalError, NotFoundError, QuarterdeckError
 from engine.logs import get_logger
 from engine.model.entries import BotState
 
@@ -84,6 +84,9 @@ class Revival:
     async def _autostart(self, entry: BotEntry) -> None:
         try:
             self._manager.check_room()
+            self._manager.admit(entry)
+        except JournalError:
+            raise
         except QuarterdeckError as error:
             log.warning("a bot could not be started with the engine", bot=entry.id, problem=error.message)
             return
@@ -161,8 +164,10 @@ class Revival:
             return False
 
     def _autostarts(self, entry: BotEntry) -> bool:
+        """Whether a stopped bot starts with the engine; with real money only where it may enter by itself at all."""
         try:
-            return self._manager.config(entry).autostart
-        except ConfigurationError as error:
+            config = self._manager.config(entry)
+            return config.autostart and (config.auto_resume is True or not self._manager.is_live(config))
+        except (ConfigurationError, NotFoundError) as error:
             log.warning("a bot's configuration cannot be used", bot=entry.id, problem=error.message)
             return False

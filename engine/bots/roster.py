@@ -102,6 +102,10 @@ class Roster:
             log.warning("what a bot trades is not known here", bot=entry.id, problem=error.message)
             return None
 
+    def account_in(self, config: BotConfig) -> AccountId:
+        """Where a bot of this configuration trades. Raises NotFoundError where its account or venue is not known."""
+        return self._account_of(config)
+
     def is_live(self, config: BotConfig) -> bool:
         """Whether a bot of this configuration trades real money."""
         account = self._ledger.state.accounts.get(self._account_of(config))

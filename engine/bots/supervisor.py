@@ -7,6 +7,7 @@ to count anew.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,7 +21,7 @@ from engine.model.entries import BotState
 from engine.model.faults import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from engine.bots.manager import BotManager
     from engine.clock import Clock
@@ -77,11 +78,13 @@ class Supervisor:
         """
         while True:
             await clock.sleep(TEND_S)
+            if may() and self._beats_at(clock.now()):
+                with self._contained("measure"):
+                    await self._manager.watch.count_files()
+            # Asked after the files are counted: meanwhile a hand-over may have begun.
             if may():
-                try:
+                with self._contained("look after"):
                     self.tick(clock.now())
-                except (JournalError, HandoverError) as error:
-                    log.error("bots wait: nothing can be booked", problem=error.message)
 
     async def retry(self, clock: Clock, may: Callable[[], bool]) -> None:
         """Bring those bots back that failed, or whose history could not be had at the start, for as long as it runs."""
@@ -90,35 +93,49 @@ class Supervisor:
             await clock.sleep(TEND_S)
             if may():
                 now = clock.now()
-                try:
+                with self._contained("restart"):
                     await self.restart_due(now)
-                    if now - retried >= RETRY_S * SECOND_NS:
-                        retried = now
+                if now - retried >= RETRY_S * SECOND_NS:
+                    retried = now
+                    with self._contained("bring back"):
                         await self._manager.retry()
-                except (JournalError, HandoverError) as error:
-                    log.error("bots wait: nothing can be booked", problem=error.message)
+
+    def _beats_at(self, now: int) -> bool:
+        return now - self._beaten >= self.rules.heartbeat_s * SECOND_NS
+
+    @contextmanager
+    def _contained(self, operation: str) -> Iterator[None]:
+        try:
+            yield
+        except (JournalError, HandoverError) as error:
+            log.error("bots wait: nothing can be booked", operation=operation, problem=error.message)
+        except Exception as error:  # nothing that happens to bots may end the engine, or keep the rest from its turn
+            log.exception("bots could not be looked after", operation=operation)
+            self._manager.errors.report(error, component="bots", operation=operation)
 
     # --- once a second -----------------------------------------------------------------------------------------------
 
     def tick(self, now: int) -> None:
         """Hear the hearts and save what has changed, each in its time; `now` in UTC nanoseconds.
 
-        Raises:
-            JournalError: Nothing can be booked any more.
+        What fails is reported, keeps nothing else from its turn, and is tried again in its time.
         """
         manager = self._manager
         if manager.backlog.held or manager.asleep:
             return
-        if now - self._beaten >= self.rules.heartbeat_s * SECOND_NS:
+        if self._beats_at(now):
             self._beaten = now
             for owner, bot in tuple(manager.running.items()):
                 if bot.alive:
                     manager.heartbeats[owner] = now
-            manager.watch.look(now)
+            with self._contained("measure"):
+                manager.watch.look(now)
         if now - self._saved >= self.rules.save_s * SECOND_NS:
             self._saved = now
-            manager.save_changed()
-        manager.caretakers.tick(now)
+            with self._contained("save"):
+                manager.save_changed()
+        with self._contained("protect"):
+            manager.caretakers.tick(now)
 
     # --- bringing back -----------------------------------------------------------------------------------------------
 
@@ -179,6 +196,21 @@ class Supervisor:
                 log.warning("a failed bot could not be restarted", bot=owner, problem=error.message)
                 if entry.state is BotState.ERROR and owner in self._ledger.state.bots:
                     self.failed(entry, entries=plan.entries, now=self._manager.now)
+            except (
+                Exception
+            ) as error:  # a fault of the program: this bot waits for its next try, the others have theirs
+                log.exception("a failed bot could not be restarted", bot=owner)
+                self._manager.errors.report(error, component="bots", operation="restart", bot=owner)
+                self._give_back(
+                    entry, f"It could not be restarted ({type(error).__name__}: {error}). See the log file."
+                )
+                self.failed(entry, entries=plan.entries, now=self._manager.now)
+
+    def _give_back(self, entry: BotEntry, reason: str) -> None:
+        """A restart broke off half-way: nothing runs for the bot, and its position is looked after."""
+        self._manager.detach(entry.id)
+        self._manager.move(entry, BotState.ERROR, reason)
+        self._manager.look_after(entry)
 
     def next_try(self, owner: Owner) -> int:
         """UTC nanoseconds of the next try of a bot; 0 when none is planned."""

@@ -108,6 +108,8 @@ class AccountCapital(msgspec.Struct, frozen=True, kw_only=True):
     used: Decimal
     preserved: str
     """Why capital is preserved; empty while it is not."""
+    by_hand: Decimal = ZERO
+    """What orders by hand have bought or hold: no pool can be paid with it."""
     missing: tuple[str, ...] = ()
 
     @property
@@ -117,8 +119,8 @@ class AccountCapital(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def available(self) -> Decimal:
-        """What may still be given to pools; negative where they have too much."""
-        return self.allocatable - self.allocated
+        """What may still be given to pools; negative where they have too much, or their money was spent by hand."""
+        return self.allocatable - self.allocated - self.by_hand
 
 
 class CapitalMetrics(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +132,7 @@ class CapitalMetrics(msgspec.Struct, frozen=True, kw_only=True):
     locked: Decimal
     allocated: Decimal
     utilised: Decimal
+    by_hand: Decimal
     available: Decimal
     missing: tuple[str, ...] = ()
 
@@ -260,7 +263,7 @@ class CapitalFigures:
         if equity is None:
             return None
         own = [pool for pool in (self.pools(account) if pools is None else pools) if pool.account == account]
-        entry = self.entry(account)
+        entry, (by_hand, unknown) = self.entry(account), self._budgets.by_hand(account)
         with decimal.localcontext(VIEW):
             managed = self._managed(equity, account)
             return AccountCapital(
@@ -273,7 +276,8 @@ class CapitalFigures:
                 allocated=sum((pool.value for pool in own), ZERO),
                 used=sum((pool.used for pool in own), ZERO),
                 preserved=entry.preserved,
-                missing=tuple(dict.fromkeys(name for pool in own for name in pool.missing)),
+                by_hand=by_hand,
+                missing=tuple(dict.fromkeys((*(name for pool in own for name in pool.missing), *unknown))),
             )
 
     def _managed(self, equity: Decimal, account: AccountId) -> Decimal:
@@ -301,7 +305,7 @@ class CapitalFigures:
     def metrics(self, pools: list[Pool] | None = None) -> CapitalMetrics:
         """All accounts together; one that cannot be valued is missing."""
         all_pools = self.pools() if pools is None else pools
-        sums = dict.fromkeys(("total", "reserve", "locked", "allocated", "utilised", "available"), ZERO)
+        sums = dict.fromkeys(("total", "reserve", "locked", "allocated", "utilised", "by_hand", "available"), ZERO)
         missing: list[str] = []
         with decimal.localcontext(VIEW):
             for account, known in self.state.accounts.items():
@@ -319,6 +323,7 @@ class CapitalFigures:
                     ("locked", part.locked),
                     ("allocated", part.allocated),
                     ("utilised", part.used),
+                    ("by_hand", part.by_hand),
                     ("available", part.available),
                 ):
                     sums[name] += value * rate

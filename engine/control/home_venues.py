@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from engine.control.live.gate import ConsentedKeys, ReadOnlyVenue, refusal
+from engine.control.live.gate import ConsentedKeys, held_to_stage
 from engine.model.account import Account, TradingMode
 from engine.model.ids import Currency, InstrumentId
 from engine.venue_unit import VenuePlan
@@ -125,8 +125,7 @@ def _at_the_exchange(
     home: Path, wanted: VenueSettings, clock: Clock, credentials: CredentialSource, coordinator: Coordinator
 ) -> Venue:
     venue = exchange_adapter(wanted, clock, ConsentedKeys(credentials, home, wanted), coordinator)
-    closed = refusal(home, wanted)
-    return cast("Venue", ReadOnlyVenue(venue, closed)) if closed else venue
+    return held_to_stage(home, wanted, venue)
 
 
 def _on_paper(

@@ -104,6 +104,7 @@ class TradesQuery(Request):
 
 LIVE_ORDER = "VENUE/account, typed to send real money without an armed console."
 LIVE_BOT = "VENUE/account, typed to let a bot trade real money without an armed console."
+LIVE_CHANGE = "VENUE/account, typed to widen what a bot does with real money without an armed console."
 LIVE_WORDS = "VENUE/account, typed to loosen risk on real money without an armed console."
 
 
@@ -268,6 +269,7 @@ class CreateBot(Request):
         " implementation_shortfall, pov, auto)"
         " and its parameters; see algos.start.",
     )
+    live: str = Field("", max_length=64, description=LIVE_CHANGE)
 
     @field_validator("capital", mode="before")
     @classmethod

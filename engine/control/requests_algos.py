@@ -10,7 +10,16 @@ from pydantic import Field, field_validator
 from engine.control.requests import LIVE_ORDER, Amount, Request, exact_amount
 from engine.model.order import OrderSide
 
-__all__ = ["ALGORITHMS", "AccelerateAlgo", "AlgoName", "CancelAlgo", "ListAlgos", "PauseAlgo", "StartAlgo"]
+__all__ = [
+    "ALGORITHMS",
+    "AccelerateAlgo",
+    "AlgoName",
+    "CancelAlgo",
+    "ListAlgos",
+    "PauseAlgo",
+    "ResumeAlgo",
+    "StartAlgo",
+]
 
 Algorithm = Literal[
     "auto",
@@ -25,6 +34,7 @@ Algorithm = Literal[
     "bracket",
     "trailing",
 ]
+LIVE_ALGO = "VENUE/account, typed to let it send real money again, or faster, without an armed console."
 ALGORITHMS: tuple[str, ...] = get_args(Algorithm)
 
 
@@ -90,12 +100,19 @@ class PauseAlgo(AlgoName):
     reason: str = Field("asked by the operator", max_length=200, description="Why, for the record.")
 
 
+class ResumeAlgo(AlgoName):
+    """Which parent order shall go on."""
+
+    live: str = Field("", max_length=64, description=LIVE_ALGO)
+
+
 class AccelerateAlgo(AlgoName):
     """Which parent order shall be faster."""
 
     factor: Amount = Field(
         Decimal(2), ge=Decimal("0.1"), le=100, description="How many times faster; below 1 is slower."
     )
+    live: str = Field("", max_length=64, description=LIVE_ALGO)
 
     @field_validator("factor", mode="before")
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from engine.control.requests import BotName, Request
+from engine.control.requests import LIVE_CHANGE, BotName, Request
 
 __all__ = ["ExportBot", "ImportBot"]
 
@@ -23,3 +23,4 @@ class ImportBot(Request):
     name: str = Field("", description="Name of the new bot; none for the one in the file.")
     into: str = Field("", description="A stopped bot that is set back to the file instead of making a new one.")
     memory: bool = Field(default=True, description="Take over what its strategy remembered.")
+    live: str = Field("", max_length=64, description=LIVE_CHANGE)

@@ -120,6 +120,8 @@ class CapitalView(View, frozen=True, kw_only=True):
     allocated: Decimal
     utilised: Decimal
     available: Decimal
+    by_hand: Decimal = Decimal(0)
+    """What orders by hand have bought or hold."""
     utilisation: float | None
     """Part of the allocated capital that is at work."""
     efficiency: float | None

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.model.decimals import ONE, ZERO
-from engine.model.ids import Currency, InstrumentId, Owner, venue_of
+from engine.model.ids import MANUAL, AccountId, Currency, InstrumentId, Owner, venue_of
+from engine.model.instrument import InstrumentKind
 from engine.model.valuation import VIEW, Rates
 from engine.state.capital import settled_of
 
@@ -60,6 +61,30 @@ class BotBudgets:
     def _mark(self, instrument: InstrumentId) -> Decimal | None:
         quote = self._quotes.quote(instrument)
         return quote.mark if quote is not None else None
+
+    def by_hand(self, account: AccountId) -> tuple[Decimal, tuple[str, ...]]:
+        """What the operator's own positions cost and own orders hold in an account, in its base currency.
+
+        Returns:
+            The sum, and the currencies without a known rate, which are not part of it.
+        """
+        self._commitments.fresh()
+        home, total, missing = self._state.accounts[account].base_currency, ZERO, dict[str, None]()
+        with decimal.localcontext(VIEW):
+            for (who, where, key), line in self._commitments.owned.items():
+                if who != MANUAL or where != account:
+                    continue
+                instrument = self._state.instruments[key]
+                for currency, value in ((instrument.settle, abs(line.cost)), *line.reserved.items()):
+                    if not value or (instrument.kind is InstrumentKind.SPOT and currency == instrument.base):
+                        # Coins that a sale holds are part of the position already, or were deposited.
+                        continue
+                    rate = ONE if currency == home else self._rates.rate(currency, home, instrument.venue)
+                    if rate is None:
+                        missing[currency] = None
+                    else:
+                        total += value * rate
+        return total, tuple(missing)
 
     def budget(self, owner: Owner) -> Budget | None:
         """A bot's budget as of the last fact; None for an owner that is no bot."""

@@ -14,7 +14,7 @@ import msgspec
 
 from engine.model.decimals import ZERO
 from engine.model.ids import AccountId, Currency, InstrumentId
-from engine.model.instrument import CASH_KINDS, Instrument
+from engine.model.instrument import CASH_KINDS, Instrument, InstrumentKind
 from engine.model.margin import (
     MarginMode,
     MarginSetting,
@@ -141,7 +141,10 @@ def exposures(state: EngineState, account: AccountId, currency: Currency, mark_o
         if holder != account or not position.lots:
             continue
         instrument = state.instruments[key]
-        if instrument.kind not in CASH_KINDS and instrument.settle == currency:
+        # Spot first: most positions are, and a set of kinds is asked slowly.
+        if instrument.kind is InstrumentKind.SPOT or instrument.kind in CASH_KINDS:
+            continue
+        if instrument.settle == currency:
             found.append(
                 Exposure(
                     instrument=instrument,

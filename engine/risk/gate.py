@@ -2,10 +2,12 @@
 
 An order is a *reduction* when it can only shrink the position it belongs to (the owner's; for manual orders the whole
 account's), whatever fills first: it and all other open orders of its side together are no larger than the position, and
-on spot the account has the units free, for manual orders beside the coins of bots. Reductions are checked for shape,
-tick and lot only; no limit, throttle, breaker, halt or stale market holds them up, so that stops work and positions can
-always be closed; only while an emergency stop closes a position itself does it close alone. Everything else is an entry
-and must pass every rule. A rule that cannot be evaluated refuses entries and lets reductions through.
+on spot the account has the units free, for manual orders beside the coins of bots. By hand deposited coins, which are
+no position, are sold as a reduction too, but not by an order that is reduce only: that closes what was bought by hand
+and no more. Reductions are checked for shape, tick and lot only; no limit, throttle, breaker, halt or stale market
+holds them up, so that stops work and positions can always be closed; only while an emergency stop closes a position
+itself does it close alone. Everything else is an entry and must pass every rule. A rule that cannot be evaluated
+refuses entries and lets reductions through.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class HeldLines:
         self._mark = mark
         self._rates = rates
         self._known: dict[tuple[AccountId, InstrumentId], tuple[Line, int, Decimal, Sides]] = {}
-        self._held: dict[tuple[AccountId, InstrumentId], tuple[Line, int, Decimal, Decimal, HeldLine]] = {}
+        self._held: dict[tuple[AccountId, InstrumentId], tuple[Line, int, Decimal, Decimal, HeldLine | None]] = {}
 
     def sides(self, account: AccountId, instrument: Instrument, mark: Decimal, overlay: Overlay | None = None) -> Sides:
         """One account's line in quote currency.
@@ -171,8 +171,8 @@ class HeldLines:
             if held is None or held[0] is not line or held[1] != line.version or held[2] != mark or held[3] != rate:
                 sides = self.sides(account, instrument, mark)
                 one = HeldLine.of(account, instrument, sides).times(rate)
-                held = known[account, key] = line, line.version, mark, rate, one
-            if any(held[4].sides):
+                held = known[account, key] = line, line.version, mark, rate, one if any(one.sides) else None
+            if held[4] is not None:
                 found.append(held[4])
         return found, missing
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from engine.model.instrument import Instrument
     from engine.model.order import OrderRequest
     from engine.model.risk import Quote, Quotes
-    from engine.model.valuation import MarkOf
+    from engine.model.valuation import MarkOf, RateOf
     from engine.state import EngineState
 
 __all__ = ["Picture"]
@@ -59,6 +59,25 @@ class _RatesOfAMoment(Rates):
             self.found[key] = super().rate(source, target, venue)
             self._note_direct(key)
         return self.found[key]
+
+    def into(self, target: Currency, venue: VenueId | None = None) -> RateOf:
+        """As in `Rates`, without a detour for what is one market's price."""
+        found, direct, mark_of = self.found, self._direct, self._mark_of
+
+        def rate_of(source: Currency) -> Decimal | None:
+            key = (source, target, venue)
+            known = found.get(key, _UNASKED)
+            if known is not _UNASKED:
+                return known  # type: ignore[return-value]
+            market = direct.get(key)
+            if market is not None and self._known == len(self._instruments):
+                mark = mark_of(market)
+                if mark is not None and mark > ZERO:
+                    found[key] = mark
+                    return mark
+            return self.rate(source, target, venue)
+
+        return rate_of
 
     def _note_direct(self, key: tuple[Currency, Currency, VenueId | None]) -> None:
         """Of most currencies the first route is one market's price as it is."""
@@ -96,26 +115,24 @@ class Picture:
 
     def quote(self, instrument: InstrumentId) -> Quote | None:
         """The present market."""
-        try:
-            return self._seen[instrument]
-        except KeyError:
+        quote = self._seen.get(instrument, _UNASKED)
+        if quote is _UNASKED:
             quote = self._seen[instrument] = self._quotes.quote(instrument)
-            return quote
+        return quote  # type: ignore[return-value]
 
     def mark(self, instrument: InstrumentId) -> Decimal | None:
         """The present mark price; None while nothing is known."""
-        try:
-            return self._marks[instrument]
-        except KeyError:
-            pass
-        quote, mark = self.quote(instrument), None
+        mark = self._marks.get(instrument, _UNASKED)
+        if mark is not _UNASKED:
+            return mark  # type: ignore[return-value]
+        quote, found = self.quote(instrument), None
         if quote is not None:
             priced = self._priced.get(instrument)
             if priced is None or priced[0] is not quote:
                 priced = self._priced[instrument] = (quote, quote.mark)
-            mark = priced[1]
-        self._marks[instrument] = mark
-        return mark
+            found = priced[1]
+        self._marks[instrument] = found
+        return found
 
     def equity(self, account: AccountId) -> Valuation:
         """The account's value in its base currency; not known while nobody knows what is in it."""
@@ -311,16 +328,16 @@ class Picture:
 
     def positions(self) -> set[tuple[AccountId, InstrumentId]]:
         """Where something is held or being opened; what is too small to be closed is dust and counts as nothing."""
-        found = set()
+        found, absent, small, mark_of = set(), self.absent, self._small, self.mark
         for key, line in self.commitments.lines.items():
-            if key[0] in self.absent:
+            if key[0] in absent:
                 continue
-            mark, known = self.mark(key[1]), self._small.get(key)
+            mark, known = mark_of(key[1]), small.get(key)
             if known is None or known[0] is not line or known[1] != line.version or known[2] != mark:
                 instrument = self.state.instruments[key[1]]
                 most = self.most(key[0], instrument)
                 counts = bool(most) and not too_small(instrument, most, mark)
-                known = self._small[key] = line, line.version, mark, counts
+                known = small[key] = line, line.version, mark, counts
             if known[3]:
                 found.add(key)
         return found
@@ -410,7 +427,9 @@ class Picture:
             if side is OrderSide.BUY:
                 return ZERO
             free = self.free_units(owner, account, instrument.base, everything=everything)
-            return max(free if owner == MANUAL else min(free, line.quantity - line.sells), ZERO)
+            if not everything:
+                line = self.commitments.own(owner, account, instrument.id)
+            return max(free if owner == MANUAL and everything else min(free, line.quantity - line.sells), ZERO)
         if line.quantity * side.sign >= ZERO:
             return ZERO
         return max(abs(line.quantity) - line.working(side), ZERO)
@@ -423,7 +442,11 @@ class Picture:
         *,
         everything: bool = False,
     ) -> bool:
-        """True when an order can only shrink the position, counting every other open order of its side against it."""
+        """True when an order can only shrink the position, counting every other open order of its side against it.
+
+        On spot a manual order may sell deposited coins as well, unless it is `reduce_only`: that binds it to what the
+        operator has bought and not offered yet, so that a stop cannot sell again what was closed beside it.
+        """
         line = self.scope_line(request.owner, request.account, instrument.id)
         side = request.side
         if instrument.kind is InstrumentKind.SPOT:
@@ -433,7 +456,15 @@ class Picture:
             if self.hold_change(request, instrument.base, ONE, replaces) > free:
                 return False
             if request.owner == MANUAL:
-                return True
+                if everything or not request.reduce_only:
+                    return True
+                line = self.commitments.own(MANUAL, request.account, instrument.id)
         elif line.quantity * side.sign >= ZERO:
             return False
-        return line.working(side) + self.commitments.added(request, replaces) <= -side.sign * line.quantity
+        added, held = self.commitments.added(request, replaces), -side.sign * line.quantity
+        if added <= ZERO and request.quantity <= held and request.reduce_only and replaces is not None:
+            old = self.state.orders.get(replaces)
+            if old is not None and old.reduce_only:
+                # What one of a group has filled its other members lose a moment later; until then they count too much.
+                return True
+        return line.working(side) + added <= held

@@ -183,8 +183,10 @@ def _symbol_positions(picture: Picture, limits: RiskLimits) -> LimitUse:
     for (owner, account, key), line in picture.commitments.owned.items():
         if (account, key) in taken and (line.quantity or line.buys or line.sells):
             counts[owner, symbol_of(key)] = counts.get((owner, symbol_of(key)), 0) + 1
-    most = max(counts.values(), default=0)
-    return _count("max_positions_per_symbol", "Positions in a symbol", most, limits.max_positions_per_symbol)
+    most, limit = max(counts.values(), default=0), limits.max_positions_per_symbol
+    # The first one is what the limit is for and uses nothing of it, as with leverage.
+    share = ZERO if most <= 1 else VIEW.divide(most, limit)
+    return _row("max_positions_per_symbol", "Positions in a symbol", str(most), str(limit), share)
 
 
 def _leverage(picture: Picture, limits: RiskLimits) -> LimitUse:

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from engine.model.ids import InstrumentId
     from engine.strategy.rows import Rows
 
-__all__ = ["STATE_MISMATCH", "Batch", "StrategyRunner"]
+__all__ = ["MOST_SAVED_BYTES", "STATE_MISMATCH", "Batch", "StrategyRunner"]
 
 STATE_MISMATCH = "state_mismatch"
 """`error_code` of a saved state that cannot be taken up; the way out is to warm up anew."""
+MOST_SAVED_BYTES = 1 << 20
+"""Most that a strategy may remember, its indicators' carry included: it is booked after every bar."""
 _FORMAT = 1
 _HISTORY_FACTOR = 5
 """After five warm-ups a Wilder average holds less than a hundredth of what it began with."""
@@ -216,7 +218,7 @@ class StrategyRunner:
         """Memory and indicators' carry as bytes, for `restore`.
 
         Raises:
-            StrategyError: The memory holds something that cannot be saved.
+            StrategyError: The memory holds something that cannot be saved, or more than MOST_SAVED_BYTES.
         """
         with self._guard("Memory"):
             memory = msgspec.msgpack.encode(self.memory, enc_hook=_plain)
@@ -232,7 +234,13 @@ class StrategyRunner:
             memory=memory,
             carry={key: values.tolist() for key, values in self._carry.items()},
         )
-        return msgspec.msgpack.encode(saved)
+        data = msgspec.msgpack.encode(saved)
+        if len(data) > MOST_SAVED_BYTES:
+            raise StrategyError(
+                f"The strategy {self.strategy.name} remembers {len(data) / (1 << 20):.1f} MB, and may remember "
+                f"{MOST_SAVED_BYTES >> 20} MB; let it forget what is old, or keep it in a file."
+            )
+        return data
 
     def restore(self, data: bytes, *, memory_only: bool = False) -> None:
         """Take up a saved state; on an error nothing has changed.

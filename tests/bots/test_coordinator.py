@@ -11,6 +11,7 @@ import pytest
 from engine import events as ev
 from engine.bots.coordinator import Coordinator
 from engine.errors import ConflictError, OrderRejectionError
+from engine.model.entries import TradingState
 from engine.model.limits import RiskLimits
 from engine.model.order import OrderSide
 from tests.risk.house import BOT, BTC, OTHER_BOT, PERP, House
@@ -88,3 +89,13 @@ def test_other_refusals_make_nobody_yield() -> None:
     with pytest.raises(OrderRejectionError):
         pair.house.submit(BUY, "100", PERP, owner=BOT)
     assert pair.closer.told == []
+
+
+def test_nobody_yields_to_one_that_could_not_enter_for_other_reasons_as_well() -> None:
+    pair = Pair("priority", 1, 10)
+    pair.house.risk.hold("operator", "a look first", TradingState.HALTED)
+    pair.enter()
+    assert pair.closer.told == []
+    pair.house.risk.release("operator", "looked")
+    pair.enter()
+    assert len(pair.closer.told) == 1, "nothing else speaks against it any more"

@@ -10,10 +10,11 @@ import msgspec
 import pytest
 
 from engine import events as ev
-from engine.errors import ConflictError, ExchangeConnectionError
+from engine.errors import CapitalManagementError, ConflictError, ExchangeConnectionError
+from engine.model.account import TradingMode
 from engine.model.entries import BotState
 from engine.strategy.contract import Wish
-from tests.bots.house import MINUTE
+from tests.bots.house import MINUTE, PAPER
 from tests.bots.yard import Told, Yard, candle
 
 if TYPE_CHECKING:
@@ -187,6 +188,28 @@ async def test_bots_with_autostart_start_with_the_engine(yard: Yard) -> None:
     entry = yard.create(autostart=True)
     await yard.restarted().recover()
     assert entry.state is BotState.RUNNING
+
+
+async def test_with_real_money_a_bot_starts_with_the_engine_only_where_it_may_enter_by_itself(yard: Yard) -> None:
+    entry = yard.create(autostart=True, mode="live")
+    told = yard.create("b", "quiet", autostart=True, auto_resume=True, mode="live")
+    account = yard.state.accounts[PAPER]
+    yard.state.accounts[PAPER] = msgspec.structs.replace(account, mode=TradingMode.LIVE)
+    await yard.restarted().recover()
+    assert (entry.state, told.state) == (BotState.STOPPED, BotState.RUNNING)
+
+
+async def test_a_bot_without_the_capital_it_needs_does_not_start_with_the_engine(yard: Yard) -> None:
+    poor, rich = yard.create(autostart=True), yard.create("b", "quiet", autostart=True, auto_resume=False)
+
+    def admit(entry: BotEntry) -> None:
+        if entry is poor:
+            raise CapitalManagementError("It has too little.")
+
+    manager = yard.restarted()
+    manager.admit = admit
+    await manager.recover()
+    assert (poor.state, rich.state) == (BotState.STOPPED, BotState.RUNNING)
 
 
 async def test_one_bot_that_cannot_come_back_keeps_nobody_else_from_it(yard: Yard) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal as D
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -18,7 +19,7 @@ from engine.model.faults import Severity
 from engine.model.order import OrderType
 from engine.strategy.contract import Wish
 from tests.bots.house import MINUTE, PAPER, USDT, VENUE
-from tests.bots.yard import Told, Yard
+from tests.bots.yard import Beats, Told, Yard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -322,3 +323,66 @@ async def test_the_closing_of_a_failed_bot_goes_on_after_a_restart(yard: Yard) -
     assert _state(entry) is BotState.STOPPED
     assert yard.orders(entry) == []
     assert yard.owned(entry) == 0
+
+
+# --- faults of the program -------------------------------------------------------------------------------------------
+
+
+def _broken(*_: object, **__: object) -> Any:
+    raise ZeroDivisionError("a fault of the program")
+
+
+def _faults(yard: Yard) -> set[tuple[str, int]]:
+    return {(group.operation, group.count) for group in yard.manager.errors.groups()}
+
+
+async def test_a_fault_in_one_care_keeps_no_other_from_its_turn_and_ends_nothing(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = await yard.holding()
+    manager = yard.manager
+    manager.running[entry.id].runner.memory.asked = 77  # type: ignore[attr-defined]
+    monkeypatch.setattr(manager.watch, "look", _broken)
+    ticks: list[int] = []
+    monkeypatch.setattr(manager.caretakers, "tick", ticks.append)
+    clock: Any = Beats(yard, 11)
+    with pytest.raises(asyncio.CancelledError):
+        await manager.supervisor.tend(clock, lambda: True)
+    assert len(ticks) == 11
+    assert _faults(yard) == {("measure", 3)}
+    assert entry.memory == manager.running[entry.id].save(), "it was saved all the same"
+    assert _state(entry) is BotState.RUNNING
+
+
+@pytest.mark.parametrize("broken", ["save_changed", "caretakers"])
+async def test_any_care_may_fail(yard: Yard, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    await yard.started()
+    target = yard.manager if broken == "save_changed" else yard.manager.caretakers
+    monkeypatch.setattr(target, "save_changed" if broken == "save_changed" else "tick", _broken)
+    clock: Any = Beats(yard, 3)
+    with pytest.raises(asyncio.CancelledError):
+        await yard.manager.supervisor.tend(clock, lambda: True)
+    assert _faults(yard) == {("save", 1) if broken == "save_changed" else ("protect", 3)}
+
+
+async def test_a_fault_while_one_bot_is_restarted_leaves_the_others_their_turn_and_itself_a_next_try(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await yard.started("a"), await yard.started("b")
+    _fail(yard)
+    _fail(yard)
+    assert {first.state, second.state} == {BotState.ERROR}
+    manager, attach = yard.manager, yard.manager.attach
+    monkeypatch.setattr(manager, "attach", lambda e, bot: _broken() if e is first else attach(e, bot))
+    monkeypatch.setattr(manager, "retry", _broken)
+    clock: Any = Beats(yard, 61)
+    with pytest.raises(asyncio.CancelledError):
+        await manager.supervisor.retry(clock, lambda: True)
+    assert (_state(first), _state(second)) == (BotState.ERROR, BotState.RUNNING)
+    assert "ZeroDivisionError" in first.reason
+    assert manager.supervisor.next_try(first.id) > yard.clock.now()
+    assert ("restart", 1) in _faults(yard)
+    assert any(operation == "bring back" for operation, _ in _faults(yard))
+    monkeypatch.undo()
+    await _at(yard, manager.supervisor.next_try(first.id))
+    assert _state(first) is BotState.RUNNING

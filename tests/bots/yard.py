@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal as D
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -151,6 +152,23 @@ class Yard(House):
             series.listeners.clear()
         self.manager = self.new_manager(most)
         return self.manager
+
+
+class Beats:
+    """A clock whose sleeps pass at once; the task that sleeps is ended after so many."""
+
+    def __init__(self, yard: Yard, count: int) -> None:
+        self.yard, self.left = yard, count
+
+    def now(self) -> int:
+        return self.yard.clock.now()
+
+    async def sleep(self, seconds: float) -> None:
+        if not self.left:
+            raise asyncio.CancelledError
+        self.left -= 1
+        self.yard.clock.set(self.now() + int(seconds * 1_000_000_000))
+        self.yard.heard = self.now()
 
 
 def candle(ts: int, price: float = 100.0) -> Candle:

@@ -19,7 +19,7 @@ from engine.errors import (
 )
 from engine.model.capital import FREE, LOCKED, RESERVE, FlowCause, FundFlow
 from engine.model.capital_settings import ProfitLockSettings
-from engine.model.ids import Owner
+from engine.model.ids import MANUAL, Owner
 from engine.model.order import OrderSide
 from engine.model.risk import RefusalCode
 from engine.state.soundness import flaws
@@ -32,6 +32,22 @@ GOOD, BAD = [0.004, -0.002] * 15, [-0.004, 0.002] * 15
 
 def moved(bank: Bank) -> list[ev.FundsMoved]:
     return [record.event for record in bank.journal.records if isinstance(record.event, ev.FundsMoved)]
+
+
+def test_what_was_bought_by_hand_can_be_given_to_no_pool() -> None:
+    bank = Bank()
+    before = bank.figures.account(PAPER)
+    assert before is not None
+    bank.execute(MANUAL, OrderSide.BUY, D(50_000), D("0.1"))
+    known = bank.figures.account(PAPER)
+    assert known is not None
+    assert known.by_hand == 5000
+    assert before.available - known.available == 5000
+    assert bank.figures.metrics().by_hand == 5000
+    bank.execute(MANUAL, OrderSide.SELL, D(50_000), D("0.1"))
+    again = bank.figures.account(PAPER)
+    assert again is not None
+    assert [again.by_hand, again.available] == [0, before.available]
 
 
 def test_equity_is_divided_without_a_rest() -> None:

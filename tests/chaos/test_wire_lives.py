@@ -83,7 +83,7 @@ async def rests(on: Scene) -> None:
 
 async def entered(on: Scene) -> None:
     """A bot buys in several pieces, and its stop grows with each."""
-    await on.link.call("bots.create", {**BOT, "instrument": on.instrument})
+    await on.link.call("bots.create", {**BOT, "instrument": on.instrument, "mode": "live"})
     await on.link.call("bots.start", {"bot": "b1"})
 
 

@@ -152,6 +152,7 @@ async def on(tmp_path: Path) -> AsyncIterator[Deck]:
         yield found
 
 
+SELLS = {"instrument": MARKET, "side": "sell", "type": "market", "quantity": "0.001"}
 ORDER = {"instrument": MARKET, "side": "buy", "type": "market", "quantity": "0.001"}
 
 
@@ -198,6 +199,103 @@ async def test_a_change_and_a_bot_can_be_confirmed_by_name(on: Deck) -> None:
     with pytest.raises(AuthorizationError, match=WORDS):
         await on.call("orders.replace", client_id=order.client_id, quantity="0.0012", live="paper")
     await on.call("orders.replace", client_id=order.client_id, quantity="0.0012", live=WORDS)
+
+
+async def test_a_bot_gets_more_real_money_only_from_an_armed_console(on: Deck) -> None:
+    base: dict[str, Any] = {
+        "name": "one", "strategy": "trend_following", "instrument": MARKET, "mode": "live", "capital": "1500",
+        "risk": {"max_position_size_pct": "0.05", "max_daily_loss_pct": "0.02"},
+    }  # fmt: skip
+    with pytest.raises(AuthorizationError, match="not armed"):
+        await on.call("bots.create", **base, autostart=True, auto_resume=True)
+    await on.call("bots.create", **base)
+    # It has to be started by a person, who is asked then.
+    await on.call("bots.configure", bot="one", **{**base, "capital": "1600"})
+    for more in ({"autostart": True}, {"auto_resume": True}):
+        with pytest.raises(AuthorizationError, match="not armed") as refused:
+            await on.call("bots.configure", bot="one", **{**base, **more})
+        assert refused.value.error_code == "not_armed"
+    await on.call("bots.configure", bot="one", **base)
+    await on.call("bots.start", bot="one", live=WORDS)
+    wider: tuple[dict[str, Any], ...] = (
+        {"capital": "1500.01"},
+        {"params": {"fast_period": 11}},
+        {"risk": {"max_position_size_pct": "0.051", "max_daily_loss_pct": "0.02"}},
+        {"risk": {"max_position_size_pct": "0.05"}},
+        {"execution": {"algorithm": "chase"}},
+        {"auto_resume": True},
+    )
+    for more in wider:
+        with pytest.raises(AuthorizationError, match="not armed"):
+            await on.call("bots.configure", bot="one", **{**base, **more})
+        with pytest.raises(AuthorizationError, match=WORDS):
+            await on.call("bots.configure", bot="one", **{**base, **more}, live="paper")
+    assert on.engine.bots.config(on.engine.bots.find("one")).capital == 1500
+    stricter = {"max_position_size_pct": "0.04", "max_daily_loss_pct": "0.02"}
+    await on.call("bots.configure", bot="one", **{**base, "capital": "1400", "risk": stricter, "auto_resume": False})
+    await on.call("bots.configure", bot="one", **base, live=WORDS)
+    assert on.engine.bots.config(on.engine.bots.find("one")).capital == 1500
+
+
+async def test_a_file_is_no_way_around_the_arming_of_a_bot(on: Deck, tmp_path: Path) -> None:
+    base = {"name": "one", "strategy": "trend_following", "instrument": MARKET, "mode": "live"}
+    await on.call("bots.create", **base, autostart=True, auto_resume=True, live=WORDS)
+    file = str(tmp_path / "one.json")
+    await on.call("bots.export", bot="one", file=file)
+    with pytest.raises(AuthorizationError, match="not armed"):
+        await on.call("bots.import", file=file, name="two")
+    await on.call("bots.configure", bot="one", **base)
+    with pytest.raises(AuthorizationError, match="not armed"):
+        await on.call("bots.import", file=file, into="one")
+    assert (await on.call("bots.import", file=file, into="one", live=WORDS)).autostart
+
+
+TWAP = {"instrument": MARKET, "algorithm": "twap", "quantity": "0.001", "duration_s": 600}
+
+
+async def test_a_parent_that_passes_unasked_never_does_more_than_reduce(on: Deck) -> None:
+    with pytest.raises(AuthorizationError, match="not armed"):
+        await on.call("algos.start", **TWAP, side="buy")
+    await on.market(quantity="0.001", live=WORDS)
+    row = await on.call("algos.start", **TWAP, side="sell")
+    other = await on.call("algos.start", **TWAP, side="sell")
+    parents = on.engine.state.parents
+    assert all(parents[name].reduce_only for name in (row.id, other.id))
+    for refused in ({**TWAP, "side": "sell", "quantity": "0.002"}, {**TWAP, "side": "buy", "algorithm": "bracket"}):
+        with pytest.raises(AuthorizationError, match="not armed"):
+            await on.call("algos.start", **refused, stop_price="100")
+
+
+async def test_deposited_coins_are_sold_from_an_armed_console_only(on: Deck) -> None:
+    coins = ev.Deposited(account=on.engine.account, currency=Currency("BTC"), amount=D("0.002"))
+    on.engine.ledger.record(coins)
+    for side, name in ((SELLS, "orders.place"), ({**TWAP, "side": "sell"}, "algos.start")):
+        with pytest.raises(AuthorizationError, match="not armed"):
+            await on.call(name, **side)
+    await on.market(quantity="0.001", live=WORDS)
+    row = await on.call("orders.place", **SELLS)
+    assert row.reduce_only
+    await on.reaches(row, OrderStatus.FILLED)
+    with pytest.raises(AuthorizationError, match="not armed"):
+        await on.call("orders.place", **SELLS)
+
+
+async def test_a_parent_goes_on_and_goes_faster_from_an_armed_console_only(on: Deck) -> None:
+    row = await on.call("algos.start", **TWAP, side="buy", live=WORDS)
+    await on.call("algos.pause", id=row.id)
+    await on.call("algos.accelerate", id=row.id, factor="0.5")
+    for name, more in (("algos.resume", {}), ("algos.accelerate", {"factor": "1.5"})):
+        with pytest.raises(AuthorizationError, match="not armed"):
+            await on.call(name, id=row.id, **more)
+        with pytest.raises(AuthorizationError, match=WORDS):
+            await on.call(name, id=row.id, **more, live="paper")
+    await on.call("algos.accelerate", id=row.id, factor="1.5", live=WORDS)
+    await on.call("live.arm", account="paper", typed=WORDS)
+    await on.call("algos.resume", id=row.id)
+    assert (await on.call("live.status")).armed[0].used == 0, "what it is worth was held against the arming before"
+    await on.call("live.disarm")
+    await on.call("algos.pause", id=row.id)
+    await on.call("algos.cancel", id=row.id)
 
 
 async def test_another_connection_is_not_armed_along(on: Deck) -> None:

@@ -150,7 +150,7 @@ async def test_trades_are_listed_by_owner_market_and_whether_they_are_over(tmp_p
             ({}, 1), ({"open": False}, 1), ({"open": True}, 0), ({"owner": "manual"}, 0),
             ({"instrument": "SIM:ETH/USDT"}, 0), ({"page": 2}, 0),
         ):  # fmt: skip
-            page = await quality_trades(context, QualityTrades(**asked))  # type: ignore[arg-type]
+            page = await quality_trades(context, QualityTrades(**asked))
             assert len(page.rows) == count, asked
 
 

@@ -138,6 +138,17 @@ async def test_cancelling_one_order_of_a_bracket_ends_the_bracket(on: Deck) -> N
     assert not on.engine.state.orders
 
 
+async def test_cancelling_the_entry_of_a_bracket_that_holds_nothing_ends_it(on: Deck) -> None:
+    mark = on.engine.mark(BTC)  # type: ignore[arg-type]
+    assert mark is not None
+    price, stop = str((mark * D("0.97")).quantize(D(1))), str((mark * D("0.95")).quantize(D(1)))
+    row = await start(on, "bracket", price=price, stop_price=stop)
+    await on.call("orders.cancel", client_id=next(iter(on.engine.state.orders)))
+    done = await ended(on, row.id)
+    assert (done.status, done.executed) == (ParentStatus.CANCELLED, 0)
+    assert done.reason.startswith("an order of it was cancelled: cancelled by")
+
+
 async def test_an_emergency_stop_ends_every_parent_and_none_can_be_started(on: Deck) -> None:
     row = await start(on, "twap", duration_s=600)
     await eventually(lambda: on.engine.state.parents[row.id].executed > 0)

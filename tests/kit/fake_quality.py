@@ -11,7 +11,7 @@ from engine.control.present.quality import order_score, trade_score
 from engine.control.views import FillRow
 from engine.control.views_quality import QualityReport, TradeDetail, TradeScore, TradeScores
 from engine.model.ids import MANUAL, InstrumentId, Owner
-from engine.model.order import OrderSide
+from engine.model.order import Liquidity, OrderSide
 from engine.model.quality import Attribution
 from engine.quality.summary import summarise
 from engine.quality.tracker import Tracker
@@ -81,7 +81,8 @@ def detail() -> TradeDetail:
             seq=0, ts=order.chain.first_fill, instrument=order.instrument, owner=Owner(order.owner),
             owner_name="trend-1", side=order.side, price=order.value / order.filled, quantity=order.filled,
             fee=order.fees[order.currency], fee_currency=order.currency,
-            liquidity="maker" if order.maker else "taker", client_id=order.client_id, account=order.account,
+            liquidity=Liquidity.MAKER if order.maker else Liquidity.TAKER, client_id=order.client_id,
+            account=order.account,
         )
         for order in orders
     )  # fmt: skip

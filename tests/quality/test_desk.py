@@ -189,7 +189,7 @@ def test_an_execution_that_is_worse_than_the_limit_is_told_once(price: str, told
     if not told:
         return
     [poor] = found
-    assert (poor.subject, poor.slippage, poor.limit, poor.price) == ("B1", D("0.0051"), D("0.005"), 100)
+    assert [poor.subject, poor.slippage, poor.limit, poor.price] == ["B1", D("0.0051"), D("0.005"), 100]
     assert (poor.cost, poor.currency) == (D("0.0051"), "USDT")
     alert = told_of(poor)
     assert alert is not None
@@ -213,7 +213,7 @@ def test_a_part_of_a_parent_is_judged_by_the_market_at_its_sending_and_the_paren
     assert house.poor() == []
     house.ledger.record(ev.ParentEnded(parent=parent, status=ParentStatus.DONE, reason=""))
     [poor] = house.poor()
-    assert (poor.subject, poor.price, poor.slippage) == (parent, 100, D("0.03"))
+    assert [poor.subject, poor.price, poor.slippage] == [parent, 100, D("0.03")]
 
 
 def test_a_stop_is_judged_by_its_trigger() -> None:
@@ -222,7 +222,7 @@ def test_a_stop_is_judged_by_its_trigger() -> None:
     assert house.poor() == []
     buy(house, "B2", at=BOUGHT, price="121", decided="100", sent="100", stop="120")
     [poor] = house.poor()
-    assert (poor.subject, poor.price) == ("B2", 120)
+    assert [poor.subject, poor.price] == ["B2", 120]
 
 
 def test_without_a_known_price_nothing_is_judged() -> None:

@@ -38,12 +38,12 @@ def test_each_order_links_decision_trade_position_and_profit(
     orders, [trade] = told
     buy, limit, rest = (orders[ClientOrderId(name)] for name in ("Q1", "Q2", "Q3"))
     assert {order.trade for order in orders.values()} == {trade.id}
-    assert (buy.position_before, buy.position_after) == (0, 2)
-    assert (limit.position_before, limit.position_after, limit.status) == (2, D("0.5"), OrderStatus.CANCELED)
-    assert (rest.position_before, rest.position_after) == (D("0.5"), 0)
+    assert [buy.position_before, buy.position_after] == [0, 2]
+    assert [limit.position_before, limit.position_after, limit.status] == [2, D("0.5"), OrderStatus.CANCELED]
+    assert [rest.position_before, rest.position_after] == [D("0.5"), 0]
     assert (buy.strategy, buy.reason, buy.venue_order_id) == ("trend_following@1", "averages crossed", "vQ1")
-    assert (trade.owner, trade.side, trade.entered, trade.exited) == (BOT, OrderSide.BUY, 2, 2)
-    assert (trade.orders, trade.fills, trade.position) == (3, 3, 0)
+    assert [trade.owner, trade.side, trade.entered, trade.exited] == [BOT, OrderSide.BUY, 2, 2]
+    assert [trade.orders, trade.fills, trade.position] == [3, 3, 0]
     assert (trade.opened, trade.closed) == (START + 2_100 * MS, START + 402_500 * MS)
 
 
@@ -51,7 +51,7 @@ def test_profit_is_split_by_its_causes(told: tuple[dict[ClientOrderId, OrderQual
     _, [trade] = told
     parts = trade.attribution
     # at the decisions: 1.5 x 111 + 0.5 x 109 - 2 x 100; at the sendings: 1.5 x 110.5 + 0.5 x 109 - 2 x 101
-    assert (parts.signal, parts.timing, parts.execution, parts.fees) == (21, D("-2.75"), D("-2.85"), D("-0.55"))
+    assert [parts.signal, parts.timing, parts.execution, parts.fees] == [21, D("-2.75"), D("-2.85"), D("-0.55")]
     assert parts.profit == D("14.85")
     state = EngineState()
     for record in story():
@@ -66,9 +66,9 @@ def test_shortfall_of_each_order(told: tuple[dict[ClientOrderId, OrderQuality], 
     assert buy is not None
     assert limit is not None
     assert rest is not None
-    assert (buy.total, buy.delay, buy.trading, buy.base, buy.bps) == (4, 2, 2, 200, pytest.approx(200))
+    assert [buy.total, buy.delay, buy.trading, buy.base, buy.bps] == [4, 2, 2, 200, pytest.approx(200)]
     assert (limit.total, limit.delay, limit.trading) == (D("1.5"), D("0.75"), D("0.75"))
-    assert (rest.total, rest.delay, rest.trading) == (D("0.1"), 0, D("0.1"))
+    assert [rest.total, rest.delay, rest.trading] == [D("0.1"), 0, D("0.1")]
     assert limit.bps == pytest.approx(1.5 / 166.5 * 10_000)
 
 
@@ -113,12 +113,12 @@ def test_groups_add_up(told: tuple[dict[ClientOrderId, OrderQuality], list[Trade
     assert (venue.name, venue.currency, venue.orders, venue.executed, venue.measured) == ("SIM", "USDT", 3, 3, 3)
     assert (venue.shortfall, venue.delay, venue.trading) == (D("5.6"), D("2.75"), D("2.85"))
     assert venue.shortfall_bps == pytest.approx(5.6 / (200 + 166.5 + 54.5) * 10_000)
-    assert (venue.signal, venue.timing, venue.execution, venue.fees) == (21, D("-2.75"), D("-2.85"), D("-0.55"))
+    assert [venue.signal, venue.timing, venue.execution, venue.fees] == [21, D("-2.75"), D("-2.85"), D("-0.55")]
     assert venue.profit == D("14.85")
-    assert (venue.ended, venue.fill_rate) == (3, pytest.approx(2.75 / 3))
-    assert (venue.limits, venue.limits_whole, venue.limit_fill_rate) == (1, 0, pytest.approx(0.75))
+    assert [venue.ended, venue.fill_rate] == [3, pytest.approx(2.75 / 3)]
+    assert [venue.limits, venue.limits_whole, venue.limit_fill_rate] == [1, 0, pytest.approx(0.75)]
     assert venue.maker == pytest.approx(165 / 423.4)
-    assert (venue.poor, venue.signal_ms, venue.durable_ms, venue.ack_ms) == (2, pytest.approx(10), 20, 1000)
+    assert [venue.poor, venue.signal_ms, venue.durable_ms, venue.ack_ms] == [2, pytest.approx(10), 20, 1000]
     assert {mark.seconds: mark.bps is None for mark in venue.marks} == {60: False, 300: True, 900: False}
     by = {name: [group.name for group in summarise(told[0].values(), name, POOR)] for name in ("type", "bot", "parent")}
     assert by == {"type": ["market", "limit"], "bot": ["bot-1"], "parent": []}

@@ -14,7 +14,7 @@ from engine.errors import DataValidationError, StrategyError
 from engine.model.candle import Bars, timeframe_ns
 from engine.model.signal import Signal, SignalAction, SignalDirection
 from engine.strategy.contract import Holding, Strategy, StrategyMemory, StrategyParams, Wish
-from engine.strategy.runner import STATE_MISMATCH, StrategyRunner
+from engine.strategy.runner import MOST_SAVED_BYTES, STATE_MISMATCH, StrategyRunner
 from tests.kit.candles import START, walk_bars
 from tests.kit.strategy_driver import INSTRUMENT
 
@@ -287,6 +287,29 @@ def test_numbers_out_of_arrays_can_be_remembered_and_other_things_cannot() -> No
     assert other.memory == CountMemory(0, 3.5)
     run.memory.price = object()  # type: ignore[attr-defined]
     with pytest.raises(StrategyError, match="plain values, not object"):
+        run.save()
+
+
+class Noted(Scripted):
+    """One that remembers text."""
+
+    class Memory(StrategyMemory):
+        """Text."""
+
+        text: str = ""
+
+
+@pytest.mark.parametrize(("more", "fits"), [(0, True), (1, False)])
+def test_it_may_remember_a_megabyte_and_not_a_byte_more(more: int, fits: bool) -> None:
+    run = runner(cls=Noted)
+    memory: Any = run.memory
+    # So long that MessagePack's lengths take as many bytes as they do at the limit.
+    memory.text = "x" * 100_000
+    memory.text = "x" * (100_000 + MOST_SAVED_BYTES - len(run.save()) + more)
+    if fits:
+        assert len(run.save()) == MOST_SAVED_BYTES
+        return
+    with pytest.raises(StrategyError, match=r"remembers 1\.0 MB, and may remember 1 MB"):
         run.save()
 
 

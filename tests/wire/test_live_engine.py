@@ -117,7 +117,7 @@ class Live:
     async def let_a_bot_trade(self, link: SocketLink, file: Path) -> None:
         """Create a bot of a strategy in a file, start it, and stop it once it has bought."""
         file.write_text(EAGER)  # noqa: ASYNC240
-        bot = {"name": "eager", "strategy": "eager", "strategy_file": str(file), "capital": "2000"}
+        bot = {"name": "eager", "strategy": "eager", "strategy_file": str(file), "capital": "2000", "mode": "live"}
         await link.call("bots.create", {**bot, "instrument": self.instrument})
         before = len(self.exchange.ledger.fills)
         await link.call("bots.start", {"bot": "eager"})

@@ -10,10 +10,12 @@ from engine.model.candle import Bars
 from engine.model.ids import InstrumentId
 from engine.model.regime import MarketRegime
 from engine.model.signal import PeerSignal, Signal
+from engine.strategy.runner import MOST_SAVED_BYTES
 
 __all__ = [
     "HEAD",
     "MOST_BYTES",
+    "MOST_REPLY_BYTES",
     "Begin",
     "Decide",
     "Done",
@@ -30,7 +32,9 @@ __all__ = [
 
 HEAD = struct.Struct(">I")
 MOST_BYTES = 256 << 20
-"""A longer message is taken for nonsense."""
+"""A longer request is taken for nonsense."""
+MOST_REPLY_BYTES = 2 * MOST_SAVED_BYTES
+"""A longer reply is not read: one holds what the strategy remembers, and a few signals."""
 
 
 class PackedBars(msgspec.Struct, frozen=True):

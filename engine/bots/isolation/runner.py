@@ -22,7 +22,7 @@ import msgspec
 
 from engine.bots.isolation.protocol import (
     HEAD,
-    MOST_BYTES,
+    MOST_REPLY_BYTES,
     Begin,
     Decide,
     Done,
@@ -301,8 +301,8 @@ class IsolatedRunner:
         try:
             while True:
                 (size,) = HEAD.unpack(await pipe.readexactly(HEAD.size))
-                if size > min(MOST_BYTES, self.limits.storage_mb * MB + MB):
-                    self._fail(f"The strategy {self.strategy.name} remembers more than {self.limits.storage_mb} MB.")
+                if size > MOST_REPLY_BYTES:
+                    self._fail(f"The strategy {self.strategy.name} answered more than {MOST_REPLY_BYTES >> 20} MB.")
                     break
                 self._hear(decode_reply(await pipe.readexactly(size)))
         except (asyncio.IncompleteReadError, ConnectionError):

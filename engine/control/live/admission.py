@@ -12,9 +12,10 @@ from engine.control.live.consent import words_for
 from engine.control.live.least import LEAST_HEADROOM, least_quantity
 from engine.control.live.stages import UNCHECKED, Stage, need_stage
 from engine.errors import AuthorizationError
+from engine.execution.algos.plans import whole_request
 from engine.model.account import TradingMode
 from engine.model.ids import venue_of
-from engine.model.order import OrderRequest, OrderSide
+from engine.model.order import OrderRequest, OrderSide, OrderType
 from engine.model.reserve import expected_price
 from engine.model.valuation import VIEW
 
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
     from engine.control.context import Context
     from engine.control.requests import ReplaceOrder
     from engine.engine import Engine
+    from engine.model.algos import Parent
     from engine.model.ids import AccountId, VenueId
     from engine.model.order import Order
     from engine.venue_settings import VenueSettings
 
-__all__ = ["is_live", "live_change", "live_order", "need_deliberate", "require_armed", "value_in_base"]
+__all__ = ["is_live", "live_change", "live_order", "live_parent", "need_deliberate", "require_armed", "value_in_base"]
 
 
 def is_live(engine: Engine, account: AccountId) -> bool:
@@ -52,24 +54,63 @@ def value_in_base(engine: Engine, request: OrderRequest) -> Decimal | None:
 
 
 @contextmanager
-def live_order(context: Context, request: OrderRequest, typed: str = "") -> Iterator[None]:
+def live_order(
+    context: Context, request: OrderRequest, typed: str = "", *, enters: bool = False
+) -> Iterator[OrderRequest]:
     """Around the submission of an order by a person; on paper, and for what only reduces, it asks nothing.
+
+    It gives the order as it may be sent: one that passes unasked is bound to reduce only, because what it reduces may
+    be gone when it, or a part of it, is executed. Selling deposited coins closes nothing, and is asked about.
 
     Args:
         context: Whose call it is.
         request: The order.
         typed: `VENUE/account`, typed for this one order where no console is armed.
+        enters: Whether something is entered by it in any case, as by a bracket.
 
     Raises:
         AuthorizationError: It may not be sent; `error_code` is `not_armed`, or `unchecked` where the venue is not open
             for it yet.
     """
     engine = context.need_engine()
-    if not is_live(engine, request.account) or engine.desk.judge(request).reduces:
-        yield
+    if not is_live(engine, request.account):
+        yield request
+        return
+    bound = msgspec.structs.replace(request, reduce_only=True)
+    if not enters and engine.desk.judge(bound).reduces:
+        yield bound
         return
     with _deliberate(context, request, typed):
-        yield
+        yield request
+
+
+def live_parent(context: Context, parent: Parent, typed: str = "") -> None:
+    """Before a parent order goes on or goes faster; on paper, and for one that only reduces, it asks nothing.
+
+    Args:
+        context: Whose call it is.
+        parent: The parent order.
+        typed: `VENUE/account`, typed for this one request where no console is armed.
+
+    Raises:
+        AuthorizationError: As `live_order`; what it is worth was held against the arming when it was opened.
+    """
+    if parent.reduce_only or not is_live(context.need_engine(), parent.account):
+        return
+    whole = OrderRequest(
+        account=parent.account,
+        instrument=parent.instrument,
+        owner=parent.owner,
+        side=parent.side,
+        type=OrderType.MARKET,
+        quantity=parent.remaining,
+        decision=parent.decision,
+    )
+    _hold_to_stage(context, whole_request(whole, parent.plan))
+    if typed:
+        _check_words(typed, venue_of(parent.instrument), parent.account)
+    else:
+        context.arming.require(context.connection, parent.account)
 
 
 @contextmanager
@@ -99,7 +140,8 @@ def live_change(context: Context, order: Order, change: ReplaceOrder) -> Iterato
         stop_price=change.stop_price or order.stop_price,
     )
     same_price = (after.price, after.stop_price) == (before.price, before.stop_price)
-    if (same_price and after.quantity <= before.quantity) or engine.desk.judge(after, order.client_id).reduces:
+    bound = msgspec.structs.replace(after, reduce_only=True)
+    if (same_price and after.quantity <= before.quantity) or engine.desk.judge(bound, order.client_id).reduces:
         yield
         return
     # Another price may bring an order to the market that was far from it: all of it counts.

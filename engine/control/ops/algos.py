@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.control.live.admission import live_order
+import msgspec
+
+from engine.control.live.admission import live_order, live_parent
 from engine.control.present.algos import PLANNED, needs_range, parent_request, parent_row, plan_of, planned, true_range
 from engine.control.registry import Role, Tier, operation
-from engine.control.requests_algos import AccelerateAlgo, AlgoName, CancelAlgo, ListAlgos, PauseAlgo, StartAlgo
+from engine.control.requests_algos import AccelerateAlgo, CancelAlgo, ListAlgos, PauseAlgo, ResumeAlgo, StartAlgo
 from engine.execution.algos.plans import whole_request
+from engine.model.algos import BracketPlan
+from engine.model.decimals import ONE
 from engine.model.ids import MANUAL, InstrumentId
 
 if TYPE_CHECKING:
@@ -30,7 +34,10 @@ async def start(context: Context, request: StartAlgo) -> ParentRow:
         plan = planned(engine, request, wanted)
     else:
         plan = plan_of(request, market.instrument, distance)
-    with live_order(context, whole_request(wanted, plan), request.live):
+    whole, enters = whole_request(wanted, plan), isinstance(plan, BracketPlan)
+    with live_order(context, whole, request.live, enters=enters) as allowed:
+        # Each part is judged when its time comes; one that nobody was asked about must reduce then as well.
+        wanted = msgspec.structs.replace(wanted, reduce_only=allowed.reduce_only)
         parent = engine.algos.open(wanted, plan, max_slippage=request.max_slippage)
     return parent_row(engine, parent)
 
@@ -44,11 +51,12 @@ async def pause(context: Context, request: PauseAlgo) -> ParentRow:
     return parent_row(engine, parent)
 
 
-@operation("algos.resume", AlgoName, Role.TRADER, mutates=True)
-async def resume(context: Context, request: AlgoName) -> ParentRow:
+@operation("algos.resume", ResumeAlgo, Role.TRADER, mutates=True)
+async def resume(context: Context, request: ResumeAlgo) -> ParentRow:
     """Go on with a paused parent order; its schedule is later by the pause."""
     engine = context.need_engine()
     parent = engine.algos.find(request.id)
+    live_parent(context, parent, request.live)
     engine.algos.resume(parent)
     return parent_row(engine, parent)
 
@@ -58,6 +66,8 @@ async def accelerate(context: Context, request: AccelerateAlgo) -> ParentRow:
     """Let a parent order's clock run faster or slower; caps, limits and its price stay."""
     engine = context.need_engine()
     parent = engine.algos.find(request.id)
+    if request.factor > ONE:
+        live_parent(context, parent, request.live)
     engine.algos.accelerate(parent, request.factor)
     return parent_row(engine, parent)
 

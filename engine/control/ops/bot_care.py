@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from engine.bots.advice import Compared, advise
 from engine.clock import NS_PER_S
 from engine.control.bot_files import bot_file, read_bot, write_bot
+from engine.control.live.bot_changes import admit_configuration
 from engine.control.ops.data import local_path
 from engine.control.present.bots import bot_report, bot_row, owned_pool
 from engine.control.registry import Role, operation
@@ -109,9 +110,11 @@ async def import_bot(context: Context, request: ImportBot) -> BotRow:
     if request.into:
         entry = engine.bots.find(request.into)
         config = found.configuration(entry.name)
+        admit_configuration(context, entry, config, request.live)
         engine.bots.configure(entry, config)
     else:
         config = found.configuration(request.name)
+        admit_configuration(context, None, config, request.live)
         entry = engine.bots.create(config)
     if memory:
         engine.ledger.record(

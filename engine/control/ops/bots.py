@@ -9,6 +9,7 @@ from pydantic import ValidationError as PydanticError
 from engine.bots.changing import change
 from engine.bots.config import BotConfig
 from engine.control.live.admission import require_armed
+from engine.control.live.bot_changes import admit_configuration
 from engine.control.present.bots import bot_row
 from engine.control.present.listing import listed
 from engine.control.registry import Role, Tier, operation
@@ -43,7 +44,7 @@ async def get(context: Context, request: BotName) -> BotRow:
 
 
 async def _config(context: Context, request: CreateBot) -> BotConfig:
-    values = request.model_dump(exclude={"bot"})
+    values = request.model_dump(exclude={"bot", "live"})
     # Whatever is asked for, the file's code has then been run in a thread, and the manager finds it loaded.
     found = await find_beside(context.strategies, request.strategy, request.strategy_file)
     if values["timeframe"] is None:
@@ -68,6 +69,7 @@ async def create(context: Context, request: CreateBot) -> BotRow:
     """A new, stopped bot from a validated configuration."""
     engine = context.need_engine()
     config = await _config(context, request)
+    admit_configuration(context, None, config, request.live)
     await _bring_market(engine, config)
     return bot_row(engine, engine.bots.create(config))
 
@@ -78,6 +80,7 @@ async def configure(context: Context, request: ConfigureBot) -> BotRow:
     engine = context.need_engine()
     config = await _config(context, request)
     entry = engine.bots.find(request.bot)
+    admit_configuration(context, entry, config, request.live)
     await _bring_market(engine, config)
     before = _configuration(engine, entry)
     await change(engine.bots, engine.ledger, entry, config)

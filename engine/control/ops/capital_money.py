@@ -189,8 +189,8 @@ async def hedge(context: Context, request: HedgeRequest) -> list[OrderRow]:
     rows = []
     for one in wanted:
         order = one.order()
-        with live_order(context, order, request.live):
-            rows.append(order_row(engine, engine.desk.submit(order)))
+        with live_order(context, order, request.live) as allowed:
+            rows.append(order_row(engine, engine.desk.submit(allowed)))
     return rows
 
 

@@ -65,9 +65,8 @@ async def place_route(context: Context, request: PlaceRoute) -> list[OrderRow]:
     # A part that is refused keeps all others from being sent.
     wanted.sort(key=lambda part: engine.desk.judge(part).passed)
     with ExitStack() as stack:
-        for part in wanted:
-            stack.enter_context(live_order(context, part, request.live))
-        orders = [engine.desk.submit(part, current_operation()) for part in wanted]
+        allowed = [stack.enter_context(live_order(context, part, request.live)) for part in wanted]
+        orders = [engine.desk.submit(part, current_operation()) for part in allowed]
     return [order_row(engine, order) for order in orders]
 
 

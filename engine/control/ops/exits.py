@@ -35,8 +35,8 @@ async def place_exits(context: Context, request: PlaceExits) -> list[OrderRow]:
     placed: list[Order] = []
     for wanted in exit_requests(engine, request, request.quantity, request.reason, group):
         try:
-            with live_order(context, wanted, request.live):
-                placed.append(engine.desk.submit(wanted))
+            with live_order(context, wanted, request.live) as allowed:
+                placed.append(engine.desk.submit(allowed))
         except QuarterdeckError:
             # Half a bracket is not what was asked for.
             for order in placed:

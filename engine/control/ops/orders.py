@@ -69,8 +69,8 @@ async def place(context: Context, request: PlaceOrder) -> OrderRow:
     wanted = to_request(engine, request, request.quantity, request.reason)
     if request.max_slippage is not None:
         wanted = bounded(engine, wanted, request.max_slippage)
-    with live_order(context, wanted, request.live):
-        order = engine.desk.submit(wanted)
+    with live_order(context, wanted, request.live) as allowed:
+        order = engine.desk.submit(allowed)
     return order_row(engine, order)
 
 
@@ -80,7 +80,8 @@ async def cancel(context: Context, request: CancelOrder) -> OrderRow:
     engine, reason = context.need_engine(), f"cancelled by {context.actor}"
     order = engine.desk.cancel(ClientOrderId(request.client_id), reason)
     parent = engine.state.parents.get(order.parent) if order.parent is not None else None
-    if parent is not None:
+    if parent is not None and order.oco_group is not None:
+        # The parent takes the end of a group's member for the work of the other one; of all others it has heard.
         engine.algos.cancel(parent, f"an order of it was {reason}")
     return order_row(engine, order)
 

@@ -80,6 +80,7 @@ def capital_view(engine: Engine) -> CapitalView:
         allocated=metrics.allocated,
         utilised=metrics.utilised,
         available=metrics.available,
+        by_hand=metrics.by_hand,
         utilisation=metrics.utilisation,
         efficiency=metrics.efficiency,
         method=settings.allocation_strategy,

@@ -17,7 +17,7 @@ from engine.model.risk import Quote
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Action", "Amend", "Cancel", "End", "Place", "View", "Wait", "worst_price"]
+__all__ = ["Action", "Amend", "Cancel", "End", "Place", "View", "Wait", "may_trade", "worst_price"]
 
 _UNANSWERED = frozenset({OrderStatus.PENDING, OrderStatus.SUBMITTED, OrderStatus.UNKNOWN})
 
@@ -79,6 +79,17 @@ def worst_price(parent: Parent) -> Decimal | None:
     return min(own, slipped) if parent.side is OrderSide.BUY else max(own, slipped)
 
 
+def may_trade(parent: Parent, quote: Quote | None) -> bool:
+    """Whether a parent order runs and the market is at a price at which it may take; one that rests has its own."""
+    if parent.status is not ParentStatus.RUNNING or quote is None:
+        return False
+    worst, side = worst_price(parent), parent.side
+    other = quote.ask if side is OrderSide.BUY else quote.bid
+    if worst is None or getattr(parent.plan, "passive", False):
+        return True
+    return other is not None and side.sign * (other - worst) <= ZERO
+
+
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """One parent order at one moment. Everything a machine decides follows from this and nothing else."""
 
@@ -91,13 +102,17 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     quote: Quote | None
     """The present market; None when it is not known, or too old to trade on."""
     heard: Decimal = ZERO
-    """Volume traded in the market since this process began to look after the parent, in its units."""
+    """Volume traded since this process looks after the parent and while it might trade as well, in its units."""
     before: Decimal = ZERO
-    """What of the parent was executed by then."""
+    """What of the parent was executed when it began to."""
     blocked: str = ""
     """Why nothing may be entered now, as a sentence; empty when it may. What protects goes on."""
     refusals: int = 0
-    """Its last orders that the risk gate refused."""
+    """Its last orders of its own side that the risk gate refused."""
+    exit_refusals: int = 0
+    """Its last orders of the other side that it refused."""
+    withdrawn: bool = False
+    """Whether somebody else cancelled the entry of a bracket: it enters nothing more, and ends with what it holds."""
     offset: Decimal = ZERO
     """Spreads by which a slice rests away from the own side's best price; below 0 towards the other side's."""
     visible: Decimal | None = None

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from engine.execution.algos.contract import Action, Amend, Cancel, Place, Wait, worst_price
 from engine.execution.selection import RESTLESS, affordable_part, should_wait
-from engine.model.algos import LimitMode
+from engine.model.algos import NORMAL_PACE, LimitMode
 from engine.model.decimals import ONE, ZERO
 from engine.model.order import OrderSide, OrderType
 from engine.model.schedule import Slice, quantity_due
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from engine.execution.algos.contract import View
     from engine.model.algos import IcebergPlan, LimitPlan, MarketPlan, ParticipationPlan, SchedulePlan
 
-__all__ = ["iceberg", "limit", "market", "participation", "schedule", "spread_of_seed"]
+__all__ = ["at_once", "iceberg", "left_behind", "limit", "market", "participation", "schedule", "spread_of_seed"]
 
 _SEEDS = 1 << 32
 CAPPED_EVERY_NS = 5_000_000_000
@@ -39,8 +40,8 @@ def spread_of_seed(seed: str) -> Decimal:
 def market(view: View, _plan: MarketPlan) -> list[Action]:
     """Everything that is left, at once, at no worse than its slippage limit."""
     if view.entries:
-        return _left_behind(view)
-    return _order(view, view.sized(view.room), "market")
+        return left_behind(view)
+    return at_once(view, view.sized(view.room), "market")
 
 
 # --- limit -----------------------------------------------------------------------------------------------------------
@@ -72,15 +73,15 @@ def _limit_price(view: View, plan: LimitPlan) -> Decimal | None:
     if plan.mode is LimitMode.CHASE:
         step = min(view.parent.elapsed_ns(view.now) // plan.every_ns, plan.steps)
         price = own + (other - own) * step / plan.steps
-    price = _bounded(side, price, worst_price(view.parent))
+    price = bounded(side, price, worst_price(view.parent))
     if plan.post_only:
         tick = instrument.current_rules.price_tick
-        price = _bounded(side, price, other - side.sign * tick)
+        price = bounded(side, price, other - side.sign * tick)
     # Towards the own side: rounding never makes it worse than it may be.
     return instrument.round_price(price, up=side is OrderSide.SELL)
 
 
-def _bounded(side: OrderSide, price: Decimal, worst: Decimal | None) -> Decimal:
+def bounded(side: OrderSide, price: Decimal, worst: Decimal | None) -> Decimal:
     if worst is None:
         return price
     return min(price, worst) if side is OrderSide.BUY else max(price, worst)
@@ -93,7 +94,8 @@ def schedule(view: View, plan: SchedulePlan) -> list[Action]:
     """What is due and not executed; a slice that rested and was not executed is taken when the next one is due.
 
     The slice that is due last may wait for a better market until the next one is due, and one that is not due yet may
-    be brought forward: never by more than one slice.
+    be brought forward: never by more than one slice. One that is more than a slice behind, as after a halt, catches up
+    slice by slice.
     """
     parent, elapsed = view.parent, view.parent.elapsed_ns(view.now)
     begun = [step for step in plan.slices if step.offset_ns <= elapsed]
@@ -103,9 +105,11 @@ def schedule(view: View, plan: SchedulePlan) -> list[Action]:
     if plan.passive:
         return _passively(view, plan, len(begun), due, late, cap)
     if view.entries:
-        return _left_behind(view)
+        return left_behind(view)
     if cap is not None and cap < due - parent.executed and _just_placed(view, CAPPED_EVERY_NS):
         return []
+    if late > _largest(view, plan):
+        return _catch_up(view, plan, late, cap)
     if _hurries(view, plan) and begun and len(begun) < len(plan.slices):
         due = quantity_due(plan.slices, plan.slices[len(begun)].offset_ns, parent.quantity)
     elif due > parent.executed and late < view.least and (why := _waits(view, plan)):
@@ -122,6 +126,29 @@ def _late(view: View, plan: SchedulePlan, elapsed: int, begun: list[Slice], due:
     return (
         due - executed if over else quantity_due(plan.slices, begun[-1].offset_ns - 1, view.parent.quantity) - executed
     )
+
+
+def _largest(view: View, plan: SchedulePlan) -> Decimal:
+    """Quantity of the largest slice."""
+    shares = [ZERO, *(step.share for step in plan.slices)]
+    return max(after - before for before, after in pairwise(shares)) * view.parent.quantity
+
+
+def _catch_up(view: View, plan: SchedulePlan, late: Decimal, cap: Decimal | None) -> list[Action]:
+    """Take at most the largest slice at a time, and at most two of them in the time between two slices.
+
+    An order waits for its own part of that time, so that parts for which the book has room are not held up.
+    """
+    largest, first, last = _largest(view, plan), plan.slices[0], plan.slices[-1]
+    if late <= largest or (cap is not None and cap < largest):
+        # A cap that is used up holds it back enough.
+        return _take(view, late, cap)
+    between = Decimal(last.offset_ns - first.offset_ns) / (len(plan.slices) - 1) * NORMAL_PACE / view.parent.pace
+    actions = _take(view, largest, cap)
+    for action in actions:
+        if isinstance(action, Place) and _just_placed(view, int(between * action.quantity / (2 * largest))):
+            return [Wait(why=f"it is {late.normalize():f} behind and catches up slice by slice")]
+    return actions
 
 
 def _waits(view: View, plan: SchedulePlan) -> str:
@@ -144,14 +171,16 @@ def _passively(
     view: View, plan: SchedulePlan, number: int, due: Decimal, late: Decimal, cap: Decimal | None
 ) -> list[Action]:
     side, executed = view.parent.side, view.parent.executed
+    # What is late by less than an order can be waits for the next one; the very end takes all that is left.
+    over = late >= view.least or (late > ZERO and late >= view.parent.remaining)
     if view.entries:
-        return [Cancel(client_id=order.client_id, why="its slice is over") for order in view.entries if late > ZERO]
-    if late > ZERO:
-        return _take(view, late, cap)
+        return [Cancel(client_id=order.client_id, why="its slice is over") for order in view.entries if over]
+    if over:
+        return _catch_up(view, plan, late, cap)
     price, quantity = _resting(view), view.sized(due - executed, cap) if due > executed else ZERO
     if price is None or not quantity:
         return []
-    price = view.instrument.round_price(_bounded(side, price, worst_price(view.parent)), up=side is OrderSide.SELL)
+    price = view.instrument.round_price(bounded(side, price, worst_price(view.parent)), up=side is OrderSide.SELL)
     return [Place(type=OrderType.LIMIT, quantity=quantity, price=price, why=f"{plan.name} slice {number}")]
 
 
@@ -177,10 +206,10 @@ def _take(view: View, wanted: Decimal, cap: Decimal | None) -> list[Action]:
     if view.visible is not None:
         shown = affordable_part(view.visible, view.least)
         cap = shown if cap is None else min(cap, shown)
-    return _order(view, view.sized(wanted, cap), "slice")
+    return at_once(view, view.sized(wanted, cap), "slice")
 
 
-def _order(view: View, quantity: Decimal, why: str) -> list[Action]:
+def at_once(view: View, quantity: Decimal, why: str) -> list[Action]:
     """An order that takes now: at the market, or as a limit order at the worst price."""
     if not quantity:
         return []
@@ -194,7 +223,7 @@ def _order(view: View, quantity: Decimal, why: str) -> list[Action]:
     return [Place(type=OrderType.LIMIT, quantity=quantity, price=price, why=why)]
 
 
-def _left_behind(view: View) -> list[Action]:
+def left_behind(view: View) -> list[Action]:
     """A limit order that was to be executed at once and still works has lost the book it was meant for."""
     if worst_price(view.parent) is None:
         return []
@@ -206,9 +235,9 @@ def _just_placed(view: View, every_ns: int) -> bool:
 
 
 def participation(view: View, plan: ParticipationPlan) -> list[Action]:
-    """A share of what was traded since the last order."""
+    """A share of what was traded while it might trade as well, and of which it has not traded its share yet."""
     if view.entries:
-        return _left_behind(view)
+        return left_behind(view)
     if _just_placed(view, plan.every_ns):
         return []
     allowance = view.allowance(plan.rate)
@@ -222,14 +251,15 @@ def iceberg(view: View, plan: IcebergPlan) -> list[Action]:
     shown = plan.display
     if plan.jitter:
         shown *= ONE + plan.jitter * spread_of_seed(f"{view.parent.id} {view.parent.placed}")
-    quantity = view.sized(shown)
+    quantity, side = view.sized(shown), view.parent.side
     if not quantity:
         return []
+    price = bounded(side, plan.price, worst_price(view.parent))
     return [
         Place(
             type=OrderType.LIMIT,
             quantity=quantity,
-            price=plan.price,
+            price=view.instrument.round_price(price, up=side is OrderSide.SELL),
             post_only=plan.post_only,
             why="part of an iceberg",
         )

@@ -50,7 +50,7 @@ def decide(view: View) -> list[Action]:
         return []
     match parent.plan:
         case BracketPlan() as plan:
-            return protecting.bracket(view, plan)
+            return _slipped_before(view) or protecting.bracket(view, plan)
         case TrailingPlan() as plan:
             return protecting.trailing(view, plan)
     if parent.status is ParentStatus.PAUSED:
@@ -96,8 +96,10 @@ def _over(view: View) -> End | None:
     if view.children:
         return None
     if isinstance(parent.plan, BracketPlan):
-        if view.held >= view.least or not (parent.exited or view.room < view.least):
+        if view.held >= view.least:
             return None
+        if not (parent.exited or view.room < view.least):
+            return End(status=ParentStatus.CANCELLED, why=parent.reason) if view.withdrawn else None
         return End(status=ParentStatus.DONE, why="what was entered is closed" if parent.exited else "it is executed")
     if view.room >= view.least:
         return None
@@ -117,6 +119,14 @@ def _given_up(view: View) -> End | None:
     if view.refusals >= MOST_REFUSED:
         return End(status=ParentStatus.STOPPED, why=f"the risk gate refused {view.refusals} orders in a row")
     return None
+
+
+def _slipped_before(view: View) -> list[Action]:
+    """The end of a bracket whose price has become too bad before it has entered; what is held keeps its exits."""
+    waits = view.parent.status is not ParentStatus.RUNNING or view.blocked or view.quote is None
+    if waits or view.children or view.held >= view.least:
+        return []
+    return _slipped(view)
 
 
 def _slipped(view: View) -> list[Action]:

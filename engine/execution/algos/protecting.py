@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.execution.algos.contract import Action, Amend, Cancel, Place
+from engine.execution.algos.contract import Action, Amend, Cancel, Place, Wait, worst_price
+from engine.execution.algos.entering import at_once, left_behind
 from engine.model.algos import ParentStatus
 from engine.model.decimals import ZERO
 from engine.model.order import OrderSide, OrderType
@@ -78,19 +79,28 @@ def bracket(view: View, plan: BracketPlan) -> list[Action]:
 
 
 def _enter(view: View, plan: BracketPlan) -> list[Action]:
-    if view.entries or view.parent.exited or view.blocked:
+    parent = view.parent
+    if parent.exited or view.blocked or parent.status is not ParentStatus.RUNNING:
         return []
+    if view.entries:
+        return left_behind(view) if plan.price is None and not view.doubts(view.entries) else []
+    if parent.futile and view.held >= view.least:
+        # Nothing came of the last try, and further ones would count as protection that came to nothing.
+        return [Wait(why=f"the rest is not entered: {parent.trouble}")]
     quantity = view.sized(view.room)
     if not quantity:
         return []
-    kind = OrderType.MARKET if plan.price is None else OrderType.LIMIT
-    return [Place(type=kind, quantity=quantity, price=plan.price, why="entry of a bracket")]
+    price, why = worst_price(parent), "entry of a bracket"
+    if plan.price is None or price is None:
+        return at_once(view, quantity, why)
+    price = view.instrument.round_price(price, up=parent.side is OrderSide.SELL)
+    return [Place(type=OrderType.LIMIT, quantity=quantity, price=price, why=why)]
 
 
 def _protect(view: View, plan: BracketPlan, held: Decimal, exits: list[Order]) -> list[Action]:
     if held < view.least:
         return [Cancel(client_id=order.client_id, why="nothing is held any more") for order in exits]
-    if view.parent.futile + view.refusals >= MOST_FUTILE:
+    if view.parent.futile + view.exit_refusals >= MOST_FUTILE:
         if exits:
             return [Cancel(client_id=order.client_id, why="it is closed at the market") for order in exits]
         return [Place(type=OrderType.MARKET, quantity=held, exits=True, why=f"not protected: {view.parent.trouble}")]

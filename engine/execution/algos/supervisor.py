@@ -14,19 +14,21 @@ import msgspec
 from engine import events as ev
 from engine.errors import (
     ConflictError,
+    EngineError,
     HandoverError,
     JournalError,
     NotFoundError,
     OrderRejectionError,
     QuarterdeckError,
     SlippageError,
+    ValidationError,
 )
-from engine.execution.algos.contract import Amend, Cancel, End, Place, View, Wait, worst_price
+from engine.execution.algos.contract import Amend, Cancel, End, Place, View, Wait, may_trade, worst_price
 from engine.execution.algos.machine import SLIPPED, decide, pause_ns
 from engine.execution.algos.plans import fitted_plan, whole_request
 from engine.execution.algos.weather import Weather
 from engine.logs import get_logger
-from engine.model.algos import ParentStatus, ParticipationPlan, SchedulePlan, TrailingPlan, plan_name
+from engine.model.algos import BracketPlan, ParentStatus, ParticipationPlan, SchedulePlan, TrailingPlan, plan_name
 from engine.model.decimals import ZERO
 from engine.model.ids import ClientOrderId, ParentId
 from engine.model.order import OrderRequest, OrderType
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from engine.model.algos import Parent, Plan
     from engine.model.ids import InstrumentId, Owner
     from engine.model.order import Order, OrderSide
-    from engine.model.risk import Quotes
+    from engine.model.risk import Quote, Quotes
 
 __all__ = ["Algos", "Standing", "Tape"]
 
@@ -73,19 +75,38 @@ class Standing(NamedTuple):
     """Why it must end; empty when it need not."""
 
 
+class _Refusals(msgspec.Struct):
+    """What the risk gate refused in a row."""
+
+    count: int = 0
+    not_before: int = 0
+    """UTC nanoseconds; nothing is submitted earlier."""
+
+
 class _Watch(msgspec.Struct):
     """What is kept of one parent beside the state."""
 
-    heard: Decimal
-    """The tape's volume when this process began to look after it."""
+    seen: Decimal
+    """The tape's volume when it was looked at last."""
     before: Decimal
-    """What was executed of it by then."""
-    refusals: int = 0
-    not_before: int = 0
-    """UTC nanoseconds; nothing is submitted earlier, after a refusal."""
+    """What was executed of it when this process began to look after it."""
+    heard: Decimal = ZERO
+    """What was traded since while it might trade as well; volume that passes it by gives no right to catch up."""
+    entering: _Refusals = msgspec.field(default_factory=_Refusals)
+    """Of orders of its own side."""
+    leaving: _Refusals = msgspec.field(default_factory=_Refusals)
+    """Of a bracket's exits, which wait for nothing that became of its entries."""
     words: str = ""
     """Why nothing happens at present."""
+    withdrawn: bool = False
+    """Whether somebody else cancelled the entry of a bracket; a new process leaves such a one paused."""
     weather: Weather = msgspec.field(default_factory=Weather)
+
+    def hear(self, volume: Decimal, *, counts: bool) -> None:
+        """Take note of the tape's volume; what was traded since the last time counts or not."""
+        if counts:
+            self.heard += volume - self.seen
+        self.seen = volume
 
 
 class Algos:
@@ -125,6 +146,8 @@ class Algos:
         self._watched: dict[ParentId, _Watch] = {}
         self._asked: set[ClientOrderId] = set()
         """Orders of which this very object is asking for the end."""
+        self._faults: dict[ParentId, str] = {}
+        """What was told of the faults in the steps of parents."""
         ledger.subscribe(self._hear)
 
     # --- what a person, a bot or a program asks for ------------------------------------------------------------------
@@ -141,13 +164,16 @@ class Algos:
             correlation: Operation or signal that led to it.
 
         Raises:
-            ValidationError: The plan does not fit the instrument.
+            ValidationError: The plan does not fit the instrument, or a trailing stop shall have a slippage limit.
             OrderRejectionError: The risk gate refuses the whole quantity; the refusal is booked.
-            ConflictError: The market is not known, or its end was asked for in the same step.
+            ConflictError: The market is not known, or with a slippage limit its price; or its end was asked for in the
+                same step.
             JournalError: Nothing can be booked any more.
         """
         ledger = self._ledger
         quote = self._quotes.quote(request.instrument)
+        if max_slippage is not None:
+            _check_slippage(plan, quote)
         if isinstance(plan, TrailingPlan):
             request = msgspec.structs.replace(request, reduce_only=True)
         self._desk.admit(whole_request(request, plan), PARTS_ONLY, correlation)
@@ -219,6 +245,7 @@ class Algos:
         if parent.status is not ParentStatus.PAUSED:
             raise ConflictError(f"{parent.id} is {parent.status}; only a paused one can be resumed.")
         self._ledger.record(ev.ParentResumed(parent=parent.id))
+        self._watch(parent).withdrawn = False
         self._step(parent, self._ledger.clock.now())
 
     def accelerate(self, parent: Parent, factor: Decimal) -> None:
@@ -262,6 +289,9 @@ class Algos:
     def tick(self, now: int) -> None:
         """Let every parent take its step; `now` in UTC nanoseconds. A failure of one is no matter of the others.
 
+        One whose step raises what nobody expects is stopped and reported. The exits of a bracket, and a trailing stop,
+        are left as they are instead and tried again at every step; the bracket is paused.
+
         Raises:
             JournalError: Nothing can be booked any more.
         """
@@ -282,6 +312,8 @@ class Algos:
         except QuarterdeckError as error:
             log.warning("a step of a parent order was refused", parent=parent.id, problem=error.message)
             self._watch(parent).words = error.message
+        except Exception as error:  # a mistake in one algorithm must not cost all others their step
+            self._fail(parent, error)
 
     def _take_step(self, parent: Parent, now: int) -> None:
         standing = self._standing(parent, now)
@@ -294,6 +326,31 @@ class Algos:
                 return
             self._act(parent, watch, action, now)
 
+    def _fail(self, parent: Parent, error: Exception) -> None:
+        """Stop a parent whose step raised what nobody expects; what protects stays, and is tried again."""
+        why = f"a fault of the engine ({type(error).__name__}: {error})"
+        told, self._faults[parent.id] = self._faults.get(parent.id), why
+        protects = parent.status is not ParentStatus.ENDING and isinstance(parent.plan, BracketPlan | TrailingPlan)
+        if told != why:
+            log.exception("a step of a parent order failed", parent=parent.id)
+            end = "enters nothing more, and its exits stay as they are" if protects else "has stopped"
+            self._on_stop(parent, EngineError(_words(parent, why, end)))
+        working = self._ledger.state.children(parent.id)
+        if protects:
+            working = [order for order in working if order.side is parent.side and isinstance(parent.plan, BracketPlan)]
+            if parent.status is ParentStatus.RUNNING and isinstance(parent.plan, BracketPlan):
+                self._ledger.record(ev.ParentPaused(parent=parent.id, reason=why))
+            elif parent.id in self._watched:
+                self._watched[parent.id].words = why
+        elif parent.status is not ParentStatus.ENDING:
+            self._ledger.record(ev.ParentCancelRequested(parent=parent.id, reason=why, stopped=True))
+        for order in working:
+            if not order.cancel_requested:
+                self._cancel(order, why)
+        if not protects and not self._ledger.state.children(parent.id):
+            status = ParentStatus.STOPPED if parent.stopping else ParentStatus.CANCELLED
+            self._end(parent, End(status=status, why=parent.reason))
+
     def view(self, parent: Parent, now: int, blocked: str = "") -> View:
         """A parent and its market at one moment."""
         watch, state = self._watch(parent), self._ledger.state
@@ -302,6 +359,8 @@ class Algos:
             watch.weather.look(now, float(quote.mark))
         visible = None
         if isinstance(parent.plan, SchedulePlan | ParticipationPlan):
+            counts = not (blocked or now < watch.entering.not_before) and may_trade(parent, quote)
+            watch.hear(self._tape.volume(parent.instrument), counts=counts)
             visible = self._tape.depth(parent.instrument, parent.side, worst_price(parent))
         return View(
             parent=parent,
@@ -309,10 +368,12 @@ class Algos:
             now=now,
             instrument=state.instruments[parent.instrument],
             quote=quote,
-            heard=self._tape.volume(parent.instrument) - watch.heard,
+            heard=watch.heard,
             before=watch.before,
             blocked=blocked,
-            refusals=watch.refusals,
+            refusals=watch.entering.count,
+            exit_refusals=watch.leaving.count,
+            withdrawn=watch.withdrawn,
             offset=ZERO if self.offsets is None else self.offsets.of(parent.instrument),
             visible=visible,
             sigma=watch.weather.sigma,
@@ -321,8 +382,8 @@ class Algos:
     def _watch(self, parent: Parent) -> _Watch:
         watch = self._watched.get(parent.id)
         if watch is None:
-            heard = self._tape.volume(parent.instrument)
-            watch = self._watched[parent.id] = _Watch(heard=heard, before=parent.executed)
+            seen = self._tape.volume(parent.instrument)
+            watch = self._watched[parent.id] = _Watch(seen=seen, before=parent.executed)
         return watch
 
     # --- actions -----------------------------------------------------------------------------------------------------
@@ -330,8 +391,7 @@ class Algos:
     def _act(self, parent: Parent, watch: _Watch, action: Action, now: int) -> None:
         match action:
             case Place():
-                if now >= watch.not_before:
-                    self._place(parent, watch, action, now)
+                self._place(parent, watch, action, now)
             case Amend():
                 self._amend(action)
             case Cancel():
@@ -344,7 +404,9 @@ class Algos:
                 watch.words = action.why
 
     def _place(self, parent: Parent, watch: _Watch, place: Place, now: int) -> None:
-        state = self._ledger.state
+        state, refused = self._ledger.state, watch.leaving if place.exits else watch.entering
+        if now < refused.not_before:
+            return
         working = sum((o.working for o in state.children(parent.id) if o.side is parent.side), ZERO)
         if not place.exits and parent.executed + working + place.quantity > parent.quantity:
             raise ConflictError(f"{parent.id} would come to more than its {parent.quantity:f}; nothing is sent.")
@@ -367,11 +429,11 @@ class Algos:
         try:
             self._desk.submit(request)
         except OrderRejectionError as error:
-            watch.refusals += 1
-            watch.not_before = now + pause_ns(watch.refusals)
+            refused.count += 1
+            refused.not_before = now + pause_ns(refused.count)
             watch.words = error.message
         else:
-            watch.refusals, watch.not_before = 0, 0
+            refused.count, refused.not_before = 0, 0
 
     def _amend(self, amend: Amend) -> None:
         order = self._ledger.state.orders.get(amend.client_id)
@@ -400,6 +462,7 @@ class Algos:
             return
         self._ledger.record(ev.ParentEnded(parent=parent.id, status=end.status, reason=end.why))
         self._watched.pop(parent.id, None)
+        self._faults.pop(parent.id, None)
 
     # --- what others do to its orders --------------------------------------------------------------------------------
 
@@ -415,13 +478,33 @@ class Algos:
         if order is None or order.parent is None or order.oco_group is not None:
             return
         parent = self._ledger.state.parents.get(order.parent)
-        if parent is not None and parent.status is not ParentStatus.ENDING:
-            why = f"an order of it was cancelled: {event.reason}" if event.reason else "an order of it was cancelled"
+        if parent is None or parent.status is ParentStatus.ENDING:
+            return
+        why = f"an order of it was cancelled: {event.reason}" if event.reason else "an order of it was cancelled"
+        if not isinstance(parent.plan, BracketPlan):
             self._ledger.record(ev.ParentCancelRequested(parent=parent.id, reason=why))
+            return
+        # Only entering is over: what is held, or is executed before the cancel arrives, must not lose its exits.
+        self._watch(parent).withdrawn = True
+        if parent.status is ParentStatus.RUNNING:
+            self._ledger.record(ev.ParentPaused(parent=parent.id, reason=why))
+
+
+def _check_slippage(plan: Plan, quote: Quote | None) -> None:
+    if isinstance(plan, TrailingPlan):
+        raise ValidationError(
+            "A trailing stop sells or buys at the market once it is reached; give it no max_slippage."
+        )
+    if quote is None or quote.mark is None:
+        raise ConflictError("The price of the market is not known, so slippage cannot be limited; wait for the market.")
 
 
 def _error(parent: Parent, why: str) -> QuarterdeckError:
-    text = f"{parent.id} ({parent.side} {parent.quantity:f} {parent.instrument}) has stopped: {why}."
+    text = _words(parent, why)
     if why.startswith(SLIPPED):
         return SlippageError(text)
     return OrderRejectionError(text)
+
+
+def _words(parent: Parent, why: str, end: str = "has stopped") -> str:
+    return f"{parent.id} ({parent.side} {parent.quantity:f} {parent.instrument}) {end}: {why}."

@@ -24,6 +24,7 @@ from engine.strategy.contract import Strategy, StrategyMemory, StrategyParams, W
 
 class Mine(StrategyMemory):
     asked: int = 0
+    notes: str = ""
 
 class Own(Strategy):
     """Does what a test says."""

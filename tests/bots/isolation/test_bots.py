@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
+import threading
 from decimal import Decimal as D
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from engine.bots import resources
 from engine.bots.isolation.runner import IsolatedRunner
+from engine.bots.resources import Measure
 from engine.model.entries import BotState
 from engine.model.order import OrderType
 from engine.strategy.contract import Wish
 from tests.bots.house import MINUTE
 from tests.bots.isolation.files import until, written
-from tests.bots.yard import Told, Yard
+from tests.bots.yard import Beats, Told, Yard
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from engine.model.entries import BotEntry
+    from engine.model.signal import Signal
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits are the Linux kernel's")
 
@@ -129,6 +134,7 @@ async def test_its_memory_and_processor_are_measured_and_shown(yard: Yard, tmp_p
     yard.minute(100)
     runner = yard.manager.running[entry.id].runner
     await until(lambda: runner.last_ts == yard.clock.now() - MINUTE)
+    await yard.manager.watch.count_files()
     yard.manager.watch.look(yard.clock.now())
     usage = yard.manager.watch.usage(entry.id)
     assert usage is not None
@@ -136,3 +142,169 @@ async def test_its_memory_and_processor_are_measured_and_shown(yard: Yard, tmp_p
     assert 5 < usage.memory_mb < 500
     assert 1.0 <= usage.storage_mb < 1.1
     assert (usage.memory_limit_mb, usage.storage_limit_mb) == (128, 2)
+
+
+class Held:
+    """A running bot whose strategy's answers wait until the test passes them on."""
+
+    def __init__(self, yard: Yard, entry: BotEntry) -> None:
+        runner = yard.manager.running[entry.id].runner
+        assert isinstance(runner, IsolatedRunner)
+        self.answers: list[list[Signal]] = []
+        self._tell, runner.on_answer = runner.on_answer, self.answers.append
+
+    async def come(self, count: int) -> None:
+        """Wait for the first answers."""
+        await until(lambda: len(self.answers) >= count)
+
+    def tell(self, number: int) -> None:
+        """Let the bot hear one of them."""
+        self._tell(self.answers[number])
+
+
+ALWAYS = "return Wish.enter(1, 1.0, 'again', stop=95.0)"
+
+
+async def test_two_answers_from_before_the_first_entry_enter_once(yard: Yard, tmp_path: Path) -> None:
+    entry = await apart(yard, tmp_path, "a", ALWAYS)
+    held = Held(yard, entry)
+    yard.minute(100)
+    yard.minute(100)
+    await held.come(2)
+    held.tell(0)
+    yard.deliver()
+    yard.minute(100)
+    yard.deliver()
+    assert yard.owned(entry) == 1
+    held.tell(1)
+    assert not yard.orders(entry, OrderType.MARKET), "it was decided while nothing was held"
+    assert yard.owned(entry) == 1
+    await held.come(3)
+    held.tell(2)
+    yard.deliver()
+    yard.minute(100)
+    yard.deliver()
+    assert yard.owned(entry) == 2, "decided with the first entry in sight"
+
+
+async def test_an_answer_after_a_round_trip_enters_nothing_although_it_is_flat_again(
+    yard: Yard, tmp_path: Path
+) -> None:
+    entry = await apart(yard, tmp_path, "a", ALWAYS)
+    held = Held(yard, entry)
+    yard.minute(100)
+    yard.minute(100)
+    await held.come(2)
+    held.tell(0)
+    yard.deliver()
+    yard.minute(100, 100, 90, 90)
+    yard.deliver()
+    assert yard.owned(entry) == 0, "stopped out within the bar"
+    held.tell(1)
+    assert not yard.orders(entry, OrderType.MARKET)
+
+
+@pytest.mark.parametrize(("late", "enters"), [(0, True), (MINUTE, True), (MINUTE + 1, False)])
+async def test_an_entry_counts_for_one_bar(yard: Yard, tmp_path: Path, late: int, enters: bool) -> None:
+    entry = await apart(yard, tmp_path, "a", ALWAYS)
+    held = Held(yard, entry)
+    yard.minute(100)
+    await held.come(1)
+    yard.clock.set(yard.clock.now() + late)
+    yard.heard = yard.clock.now()
+    held.tell(0)
+    assert bool(yard.orders(entry, OrderType.MARKET)) is enters
+
+
+@pytest.mark.parametrize("wish", ["Wish.exit('over')", "Wish.enter(-1, 1.0, 'the other way')"])
+async def test_what_ends_a_position_counts_however_late_it_comes(yard: Yard, tmp_path: Path, wish: str) -> None:
+    entry = await apart(
+        yard, tmp_path, "a", f"return Wish.enter(1, 1.0, 'first', stop=95.0) if memory.asked == 1 else {wish}"
+    )
+    held = Held(yard, entry)
+    yard.minute(100)
+    await held.come(1)
+    held.tell(0)
+    for _ in range(2):
+        yard.deliver()
+        yard.minute(100)
+    yard.deliver()
+    assert yard.owned(entry) == 1
+    await held.come(3)
+    yard.clock.set(yard.clock.now() + 5 * MINUTE)
+    yard.heard = yard.clock.now()
+    held.tell(2)
+    yard.deliver()
+    yard.minute(100)
+    yard.deliver()
+    assert yard.owned(entry) == 0
+
+
+async def test_files_are_counted_away_from_the_loop_and_belong_to_the_process_that_wrote_them(
+    yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = await apart(yard, tmp_path, "a", "return None", storage_mb=2)
+    threads: list[int] = []
+
+    def counted(folder: str) -> int:
+        threads.append(threading.get_ident())
+        return 3 << 20
+
+    watch = yard.manager.watch
+    monkeypatch.setattr(Measure, "stored", staticmethod(counted))
+    watch.look(yard.clock.now())
+    assert threads == [], "a look by itself reads no folder"
+    await watch.count_files()
+    assert len(threads) == 1
+    assert threads[0] != threading.get_ident()
+    watch.look(yard.clock.now())
+    usage = watch.usage(entry.id)
+    assert usage is not None
+    assert 3.0 <= usage.storage_mb < 3.1
+    counting = asyncio.ensure_future(watch.count_files())
+    await asyncio.sleep(0)
+    yard.manager.detach(entry.id)
+    await counting
+    watch.look(yard.clock.now())
+    assert watch.usage(entry.id) is None
+
+
+async def test_files_are_counted_with_every_heartbeat(yard: Yard, tmp_path: Path) -> None:
+    entry = await apart(yard, tmp_path, "a", "open('kept', 'wb').write(b'x' * (1 << 20)); return None", storage_mb=2)
+    yard.minute(100)
+    runner = yard.manager.running[entry.id].runner
+    await until(lambda: runner.last_ts == yard.clock.now() - MINUTE)
+    clock: Any = Beats(yard, 1)
+    with pytest.raises(asyncio.CancelledError):
+        await yard.manager.supervisor.tend(clock, lambda: True)
+    usage = yard.manager.watch.usage(entry.id)
+    assert usage is not None
+    assert usage.storage_mb >= 1.0
+
+
+async def test_a_slow_disk_is_not_waited_for_nor_asked_twice(
+    yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = await apart(yard, tmp_path, "a", "return None", storage_mb=2)
+    go_on, asked = threading.Event(), []
+
+    def counted(folder: str) -> int:
+        asked.append(folder)
+        go_on.wait(30)
+        return 1 << 20
+
+    watch = yard.manager.watch
+    monkeypatch.setattr(Measure, "stored", staticmethod(counted))
+    monkeypatch.setattr(resources, "_COUNTING_S", 0.0)
+    await watch.count_files()
+    await watch.count_files()
+    await until(lambda: bool(asked))
+    watch.look(yard.clock.now())
+    go_on.set()
+    monkeypatch.setattr(resources, "_COUNTING_S", 30.0)
+    await watch.count_files()
+    assert len(asked) == 1
+    watch.look(yard.clock.now())
+    usage = watch.usage(entry.id)
+    assert usage is not None
+    assert usage.storage_mb >= 1.0

@@ -105,6 +105,8 @@ async def test_it_is_told_the_markets_regimes_and_what_other_bots_wished_for(cel
         ("os.kill(os.getpid(), signal.SIGSEGV)", {}, "ended by SIGSEGV"),
         ("os.kill(os.getpid(), signal.SIGKILL)", {}, "was killed"),
         ("raise SystemExit('enough')", {}, "own"),
+        ("memory.notes += 'x' * (1 << 19); return None", {}, "remembers 1.0 MB, and may"),
+        ("return Wish.enter(1, 0.9, 'x' * (3 << 20))", {}, "answered more than 2 MB"),
         ("print('not a message', flush=True)\nreturn 1 / 0", {}, "division by zero"),
     ],
 )

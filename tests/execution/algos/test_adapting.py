@@ -10,7 +10,7 @@ import pytest
 from engine.execution.algos.contract import Place, View, Wait, worst_price
 from engine.execution.algos.machine import decide
 from engine.execution.algos.weather import LEAST, Weather
-from engine.model.algos import LimitPlan, MarketPlan, Parent, ParentStatus, ParticipationPlan, SchedulePlan
+from engine.model.algos import IcebergPlan, LimitPlan, MarketPlan, Parent, ParentStatus, ParticipationPlan, SchedulePlan
 from engine.model.ids import MANUAL, ParentId
 from engine.model.impact import ImpactEstimate
 from engine.model.order import Decision, OrderSide
@@ -75,7 +75,9 @@ def test_a_late_slice_waits_no_longer() -> None:
         (0.6, 0.04, 60, ["market 2.5"]),
         (0.6, 0.0401, 60, ["market 5"]),
         (0.6, None, 60, ["market 2.5"]),
-        (0.6, 0.0401, 180, ["market 7.5"]),
+        (0.6, 0.0401, 179, ["market 7.5"]),
+        # More than one slice behind, it catches up slice by slice.
+        (0.6, 0.0401, 180, ["market 2.5"]),
     ],
 )
 def test_a_restless_market_holds_the_patient_back_and_hurries_the_urgent_by_one_slice(
@@ -117,7 +119,15 @@ def test_the_books_depth_counts_up_to_the_worst_price() -> None:
     assert yard.hub.depth(BTC, SELL, D("99.991")) == 0
 
 
-@pytest.mark.parametrize("plan", [MarketPlan(), LimitPlan(every_ns=NS), ParticipationPlan(rate=D(1), every_ns=NS)])
+@pytest.mark.parametrize(
+    "plan",
+    [
+        MarketPlan(),
+        LimitPlan(every_ns=NS),
+        ParticipationPlan(rate=D(1), every_ns=NS),
+        IcebergPlan(price=D(110), display=D(2)),
+    ],
+)
 def test_no_order_is_worse_than_the_slippage_limit_and_beyond_it_the_parent_stops(plan: object) -> None:
     yard = Yard()
     parent = yard.open(plan, max_slippage=D("0.001"))  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from engine.errors import OrderRejectionError, SlippageError, ValidationError
+from engine.errors import ConflictError, OrderRejectionError, SlippageError, ValidationError
 from engine.model.algos import (
     IcebergPlan,
     LimitMode,
@@ -17,7 +17,7 @@ from engine.model.algos import (
     SchedulePlan,
 )
 from engine.model.entries import TradingState
-from engine.model.order import OrderStatus
+from engine.model.order import OrderSide, OrderStatus
 from engine.model.schedule import Slice
 from tests.execution.algos.yard import BUY, NS, SELL, Yard
 from tests.venues.paper.helpers import make_instrument
@@ -184,6 +184,22 @@ def test_a_passive_slice_rests_until_the_next_one_is_due_and_is_taken_then() -> 
     assert sum(order.command.quantity for order in yard.wire.places if order.command.price is None) == 10
 
 
+THIRDS = (Slice(0, D("0.333")), Slice(60 * NS, D("0.667")), Slice(120 * NS, D(1)))
+
+
+def test_a_passive_slice_rests_although_less_than_an_order_is_late() -> None:
+    # A third of what is due is no whole number of lots: after the first slice was taken a rest of it stays late.
+    yard = Yard(instrument=make_instrument(lot="0.1", min_quantity="0.1"))
+    parent = yard.open(SchedulePlan(name="twap", slices=THIRDS, passive=True), quantity="1")
+    for _ in range(122):
+        yard.step(1)
+    assert yard.told() == ["buy limit 0.3@99.99", "buy market 0.3", "buy limit 0.3@99.99", "buy market 0.3",
+                           "buy limit 0.4@99.99"]  # fmt: skip
+    for _ in range(60):
+        yard.step(1)
+    assert parent.status is ParentStatus.DONE
+
+
 def test_a_schedule_takes_nothing_beyond_its_price_and_catches_up_when_it_comes_back() -> None:
     yard = Yard()
     parent = yard.open(SchedulePlan(name="twap", slices=TWAP.slices, price=D("100.5")))
@@ -258,6 +274,28 @@ def test_slippage_beyond_its_limit_stops_a_parent_and_raises_the_error() -> None
     assert "2.100% worse than at its arrival, more than its limit of 1.000%" in parent.reason
     (error,) = yard.stopped
     assert isinstance(error, SlippageError)
+
+
+@pytest.mark.parametrize("side", [BUY, SELL])
+def test_an_iceberg_keeps_its_slippage_limit_beside_its_price(side: OrderSide) -> None:
+    yard = Yard()
+    price = D(110) if side is BUY else D(90)
+    yard.open(IcebergPlan(price=price, display=D(10)), side=side, max_slippage=D("0.0101"))
+    # Arrival is 100; the price is on the grid, and not beyond the limit.
+    assert yard.told() == ["buy limit 10@101.01" if side is BUY else "sell limit 10@98.99"]
+    yard = Yard()
+    yard.open(
+        IcebergPlan(price=D("100.005") - side.sign * D("0.995"), display=D(10)), side=side, max_slippage=D("0.01")
+    )
+    assert yard.told() == ["buy limit 10@99.01" if side is BUY else "sell limit 10@101"]
+
+
+def test_slippage_cannot_be_limited_while_the_price_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    yard = Yard()
+    monkeypatch.setattr(yard.hub, "quote", lambda instrument: None)
+    with pytest.raises(ConflictError, match="so slippage cannot be limited"):
+        yard.open(TWAP, max_slippage=D("0.01"))
+    assert not yard.state.parents
 
 
 def test_the_whole_quantity_is_judged_at_the_opening() -> None:

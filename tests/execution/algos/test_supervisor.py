@@ -10,9 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine import events as ev
-from engine.errors import ConflictError, NotFoundError
+from engine.errors import ConflictError, EngineError, NotFoundError
+from engine.execution.algos.machine import decide
+from engine.execution.algos.plans import even_slices
 from engine.execution.effects import PlaceEffect
 from engine.model.algos import (
+    BracketPlan,
     IcebergPlan,
     LimitPlan,
     MarketPlan,
@@ -22,14 +25,15 @@ from engine.model.algos import (
     Trail,
     TrailingPlan,
 )
-from engine.model.order import OrderStatus
+from engine.model.order import OrderStatus, OrderType
 from engine.model.schedule import Slice
 from engine.state.soundness import flaws
 from tests.execution.algos.yard import NS, SELL, Yard
 
 if TYPE_CHECKING:
+    from engine.execution.algos.contract import Action, View
     from engine.execution.effects import Effect
-    from engine.model.algos import Plan
+    from engine.model.algos import Parent, Plan
 
 TWAP = SchedulePlan(name="twap", slices=tuple(Slice(n * 60 * NS, D(n + 1) / 4) for n in range(4)))
 
@@ -126,6 +130,174 @@ def test_a_halt_lets_nothing_be_entered_and_an_emergency_ends_a_parent() -> None
     yard.step()
     yard.step()
     assert (parent.status, parent.reason) == (ParentStatus.CANCELLED, "emergency stop: test")
+
+
+@pytest.mark.parametrize("by", ["halt", "kill"])
+@pytest.mark.parametrize("passive", [False, True])
+def test_a_schedule_that_was_held_back_catches_up_slice_by_slice_at_twice_its_speed(by: str, passive: bool) -> None:
+    yard = Yard()
+    plan = SchedulePlan(name="twap", slices=even_slices(3600 * NS, 100), passive=passive)
+    parent_id = yard.open(plan, quantity="100").id
+    yard.step(1)
+    before = len(yard.wire.places)
+    if by == "kill":
+        yard.clock.set(yard.clock.now() + 1800 * NS)
+        yard = yard.again()
+        before = 0
+    else:
+        yard.blocked = "a halt"
+        wait(yard, 1800)
+        yard.blocked = ""
+    parent = yard.state.parents[parent_id]
+    wait(yard, 360)
+    # Ten slices have become due meanwhile; twice as many are taken, and what is due last may rest.
+    assert parent.executed in (20, 21, 22)
+    assert all(place.command.quantity == 1 for place in yard.wire.places[before:])
+    assert "behind and catches up slice by slice" in yard.algos.words(parent_id)
+    for _ in range(720):
+        yard.step(5)
+    assert parent.status is ParentStatus.DONE
+    assert max(place.command.quantity for place in yard.wire.places) <= 2
+
+
+def test_a_schedule_catches_up_in_a_thin_book_by_parts_of_a_slice() -> None:
+    yard = Yard()
+    parent = yard.open(SchedulePlan(name="twap", slices=even_slices(3600 * NS, 100)), quantity="100")
+    yard.blocked = "a halt"
+    wait(yard, 1800)
+    yard.blocked = ""
+    before = parent.executed
+    for _ in range(90):
+        yard.market("99.99", "100.01", size="0.4")
+        yard.step(1)
+    # Half of 0.4 at a time, in a fifth of the time that a whole slice would need.
+    assert {place.command.quantity for place in yard.wire.places[1:]} == {D("0.2")}
+    assert D("4.4") <= parent.executed - before <= D("5.2")
+
+
+def test_a_cap_that_is_not_used_up_does_not_let_a_schedule_catch_up_faster() -> None:
+    yard = Yard()
+    plan = SchedulePlan(name="twap", slices=even_slices(3600 * NS, 100), participation=D("0.1"))
+    parent = yard.open(plan, quantity="100")
+    yard.traded("100", "5000")
+    wait(yard, 10)
+    assert parent.executed == 1
+    yard.blocked = "a halt"
+    wait(yard, 1800)
+    yard.blocked = ""
+    wait(yard, 36)
+    assert parent.executed in (3, 4)
+
+
+@pytest.mark.parametrize("how", ["pause", "halt", "price"])
+def test_volume_that_passes_a_parent_by_gives_no_right_to_catch_up(how: str) -> None:
+    yard = Yard()
+    plan = ParticipationPlan(rate=D("0.1"), every_ns=NS, price=D("100.5"))
+    parent = yard.open(plan, quantity="400")
+    yard.traded("100", "10")
+    yard.step(2)
+    assert parent.executed == 1
+    if how == "pause":
+        yard.algos.pause(parent, "lunch")
+    elif how == "halt":
+        yard.blocked = "a halt"
+    else:
+        yard.market("101", "101.1")
+    for _ in range(60):
+        yard.traded("101", "50")
+        yard.step(60)
+    if how == "pause":
+        yard.algos.resume(parent)
+    yard.blocked = ""
+    yard.market("99.99", "100.01")
+    wait(yard, 3)
+    assert parent.executed == 1
+    yard.traded("100", "20")
+    wait(yard, 3)
+    assert parent.executed == 3
+
+
+def test_the_cap_of_a_schedule_counts_no_volume_of_a_pause() -> None:
+    yard = Yard()
+    parent = yard.open(SchedulePlan(name="twap", slices=TWAP.slices, participation=D("0.1")))
+    yard.algos.pause(parent, "lunch")
+    for _ in range(60):
+        yard.traded("100", "50")
+        yard.step(1)
+    yard.algos.resume(parent)
+    wait(yard, 130)
+    assert parent.executed == 0
+    yard.traded("100", "5")
+    wait(yard, 10)
+    assert parent.executed == D("0.5")
+
+
+# --- faults ----------------------------------------------------------------------------------------------------------
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, *parents: Parent) -> None:
+    """Let the step machine raise for some parents."""
+    names = {parent.id for parent in parents}
+
+    def failed(view: View) -> list[Action]:
+        if view.parent.id in names:
+            raise ZeroDivisionError("by nothing")
+        return decide(view)
+
+    monkeypatch.setattr("engine.execution.algos.supervisor.decide", failed)
+
+
+def test_a_fault_in_one_parent_stops_it_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    yard = Yard()
+    first = yard.open(LimitPlan(price=D(99)))
+    trails = yard.open(TrailingPlan(trail=Trail(amount=D(1))), side=SELL, quantity="1")
+    failing(monkeypatch, first)
+    yard.market("104.99", "105.01")
+    wait(yard, 3)
+    assert trails.level == D("103.99")
+    assert (str(first.status), first.reason) == ("stopped", "a fault of the engine (ZeroDivisionError: by nothing)")
+    assert [order.parent for order in yard.state.orders.values()] == [trails.id]
+    (error,) = yard.stopped
+    assert isinstance(error, EngineError)
+    assert error.message.startswith(f"{first.id} (buy 10 ")
+    assert flaws(yard.state) == []
+
+
+def test_a_fault_in_a_bracket_leaves_its_exits_and_withdraws_what_enters(monkeypatch: pytest.MonkeyPatch) -> None:
+    yard = Yard()
+    bracket = yard.open(BracketPlan(price=D("99.99"), stop=D(95)))
+    trails = yard.open(TrailingPlan(trail=Trail(amount=D(1))), side=SELL, quantity="1")
+    yard.traded("99.99", "504")
+    wait(yard, 2)
+    with monkeypatch.context() as patch:
+        failing(patch, bracket, trails)
+        wait(yard, 5)
+        assert {(order.parent, order.type) for order in yard.state.orders.values()} == {
+            (bracket.id, OrderType.STOP_LOSS),
+            (trails.id, OrderType.STOP_LOSS),
+        }
+        assert (bracket.status, trails.status) == (ParentStatus.PAUSED, ParentStatus.RUNNING)
+        assert "a fault of the engine" in bracket.reason
+        assert "a fault of the engine" in yard.algos.words(trails.id)
+        assert len(yard.stopped) == 2
+    # What protects is tried again at every step.
+    yard.market("104.99", "105.01")
+    wait(yard, 1)
+    assert trails.level == D("103.99")
+    yard.market("94", "94.1")
+    wait(yard, 3)
+    assert (str(bracket.status), bracket.exited) == ("done", D(4))
+
+
+def test_a_parent_that_fails_while_it_ends_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    yard = Yard()
+    bracket = yard.open(BracketPlan(stop=D(95)))
+    wait(yard, 1)
+    failing(monkeypatch, bracket)
+    yard.algos.cancel(bracket, "asked")
+    wait(yard, 1)
+    assert not yard.state.orders
+    assert (bracket.reason, str(bracket.status)) == ("asked", "cancelled")
 
 
 # --- crashes ---------------------------------------------------------------------------------------------------------

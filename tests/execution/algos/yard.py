@@ -161,6 +161,12 @@ class Yard:
         assert other.state.state_hash() == self.state.state_hash()
         return other
 
+    def holding(self, quantity: str) -> Yard:
+        """The same after so much was bought by hand, which `told` leaves out."""
+        self.desk.submit(self.request(BUY, quantity))
+        self.wire.places.clear()
+        return self
+
     # --- the market --------------------------------------------------------------------------------------------------
 
     def market(self, bid: str, ask: str, size: str = "500") -> None:

@@ -50,7 +50,7 @@ from engine.risk.returns import DailyReturns
 from engine.risk.scopes import find_scope
 from engine.risk_watch import RiskWatch
 from engine.standstill import Standstill
-from engine.venue_unit import VenueUnit
+from engine.venue_unit import VenueUnit, bring_in_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -146,7 +146,7 @@ class Engine:
         """Why the engine halted itself; empty while all is well."""
         self._tasks: asyncio.Task[None] | None = None
         self._recovered = False
-        self._emergency = emergency
+        self.emergency = emergency
         """What is stopped from the first moment on, with no bot brought back; None for a usual start."""
         self._came_over = asyncio.Event()
         self.standstill = Standstill(self)
@@ -236,27 +236,20 @@ class Engine:
         self.journal.start()
         self.ledger.record(ev.EpochOpened(epoch=self.journal.epoch, instance=self.journal.meta.instance))
         self.ledger.record(ev.EngineStarted(instance=self.journal.meta.instance, release=self.release, pid=self.pid))
-        if self._emergency:
+        if self.emergency:
             # Before the venue is met, so that nothing is entered whatever the recovery finds.
-            scope = find_scope(self._emergency.scope, self.state, self.venues, self.accounts)
-            self.risk.block(self._emergency.reason, scope)
+            scope = find_scope(self.emergency.scope, self.state, self.venues, self.accounts)
+            self.risk.block(self.emergency.reason, scope)
         joined = self.inherited.join(self.on_venue, self.on_market) if self.inherited is not None else frozenset()
         units = tuple(self.venues.values())
         for unit in (unit for unit in units if unit.plan.required):
             await unit.open(joined=unit.id in joined)
         await asyncio.gather(*(unit.open(joined=unit.id in joined) for unit in units if not unit.plan.required))
         self._tasks = asyncio.get_running_loop().create_task(self._run(), name="engine")
-        for unit in units:
-            # In an emergency one order without an answer may not keep all others from being cancelled.
-            await unit.settle(patient=not self._emergency)
-        if self.inherited is None:
-            for unit in units:
-                await unit.verify()
-        for unit in units:
-            unit.trust()
+        await bring_in_line(self, units)
         self._recovered = True
         self.dispatcher.inquiry.on_learnt = self._learnt
-        if not self._emergency:
+        if not self.emergency:
             await self.bots.recover(handed_over=self.inherited is not None)
         self.ready = True
         self._came_over.set()

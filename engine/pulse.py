@@ -48,6 +48,9 @@ class Pulse:
             self._turn("capital", engine.capital.tick, now)
             self._turn("algorithms", engine.algos.tick, now)
             self._turn("quality", engine.quality.tick, now)
+        elif engine.emergency is not None:
+            # What is to be stopped waits for no venue but its own.
+            self._turn("emergency stops", engine.risk.tick_stops, now)
 
     def _turn(self, name: str, tick: Callable[[int], object], now: int) -> None:
         engine = self._engine

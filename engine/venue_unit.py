@@ -31,6 +31,8 @@ from engine.risk.scopes import Scope
 from engine.venue_markets import VenueMarkets
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.consistency.monitor import Monitor
     from engine.engine import Engine
     from engine.execution.guard import VenueGuard
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from engine.model.ids import AccountId, ClientOrderId, VenueId
     from engine.model.instrument import Instrument
 
-__all__ = ["VenuePlan", "VenueUnit", "adapter_of"]
+__all__ = ["VenuePlan", "VenueUnit", "adapter_of", "bring_in_line"]
 
 log = get_logger(__name__)
 
@@ -50,6 +52,8 @@ OPEN_S = 20.0
 yet where it answers."""
 SETTLE_S = 20.0
 """Seconds of real time that a start waits for a venue's orders and executions; then they are compared beside it."""
+VERIFY_S = 20.0
+"""Seconds of real time that a start waits until a venue's accounts are compared."""
 _OURS = (JournalError, HandoverError, StateConsistencyError)
 """Failures of the engine itself, which no venue is away for."""
 _THEIRS = (QuarterdeckError, TimeoutError, OSError)
@@ -265,13 +269,20 @@ class VenueUnit(VenueMarkets):
         """
         if self.connection.lost:
             return
+        limit = asyncio.timeout(None if self.plan.required else VERIFY_S)
         try:
-            for account in self.accounts:
-                if not await self._settle(account, patient=False):
-                    self._doubt(_DIFFERS.format(venue=self.id, account=account))
-                    return
+            async with limit:
+                for account in self.accounts:
+                    if not await self._settle(account, patient=False):
+                        self._doubt(_DIFFERS.format(venue=self.id, account=account))
+                        return
         except _OURS:
             raise
+        except TimeoutError as error:
+            if limit.expired():
+                self._doubt(_LONG.format(venue=self.id))
+            else:
+                self._away(error)
         except _THEIRS as error:
             self._away(error)
 
@@ -454,6 +465,39 @@ class VenueUnit(VenueMarkets):
             await self.venue.close()
         except QuarterdeckError as error:
             log.error("a venue was not closed in order", venue=self.id, problem=error.message)
+
+
+async def bring_in_line(engine: Engine, units: Sequence[VenueUnit]) -> None:
+    """At a start: ask every venue for its orders and compare its accounts, beside each other; then the books count.
+
+    In an emergency nothing waits for the slowest venue: each counts as soon as it is in line, and what is to be stopped
+    there is stopped from then on. Whatever is wrong with another one is no reason to wait with it.
+
+    Raises:
+        QuarterdeckError: A venue that the engine cannot start without cannot be asked, or nothing can be booked.
+    """
+    emergency, unsettled = engine.emergency is not None, engine.risk.unsettled
+    if emergency:
+        unsettled.update(account for unit in units for account in unit.accounts)
+
+    async def bring(unit: VenueUnit) -> None:
+        # In an emergency one order without an answer may not keep all others from being cancelled.
+        await unit.settle(patient=not emergency)
+        if engine.inherited is None:
+            await unit.verify()
+        if emergency:
+            unit.trust()
+            unsettled.difference_update(unit.accounts)
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for unit in units:
+                tasks.create_task(bring(unit), name=f"bring {unit.id} in line")
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    if not emergency:
+        for unit in units:
+            unit.trust()
 
 
 def _introduce(unit: VenueUnit, engine: Engine) -> None:

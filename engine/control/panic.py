@@ -42,8 +42,8 @@ JOURNAL_KINDS = frozenset({"journal", "state_corruption", "state_consistency"})
 """Errors after which only the venue itself is left."""
 LOOK_S = 0.1
 PAGE = 500
-START_S = 60.0
-"""How long recovery and the venue may take."""
+START_S = 90.0
+"""How long recovery may take; a venue alone is given 60 s to be there, to tell its orders, and to be compared."""
 
 
 @dataclass
@@ -139,7 +139,15 @@ async def _with_journal(
         await _close_everything(host.engine, emergency, wait_s, say, report)
         await _tell_what_was_done(host, report)
     except TimeoutError:
-        raise QuarterdeckError(f"Recovery took longer than {START_S:g} s; nothing was cancelled or closed.") from None
+        if host.engine is not None:
+            # Where a venue was in line, it has begun.
+            scope = find_scope(emergency.scope, host.engine.state, host.engine.venues, host.engine.accounts)
+            report.left += _orders(host.engine, scope) + _positions(host.engine, scope, set())
+            await _tell_what_was_done(host, report)
+        raise QuarterdeckError(
+            f"Recovery took longer than {START_S:g} s. Until then {len(report.cancelled)} orders were cancelled and "
+            f"{len(report.closed)} executions closed something; {len(report.left)} orders and positions are left."
+        ) from None
     finally:
         await _end(host, say)
 
@@ -215,6 +223,9 @@ async def _tell_what_was_done(host: EngineHost, report: PanicReport) -> None:
     if context is None or context.reader is None:
         return
     (opened,) = await context.reader.latest(1, Query(kinds=("EpochOpened",)))
+    if opened.epoch != context.need_engine().journal.epoch:
+        # It had not come so far, and what an engine before did was not done now.
+        return
     cursor = opened.seq
     while True:
         page = await context.reader.since(cursor, PAGE, Query(kinds=("OrderCanceled", "OrderFilled")))

@@ -73,7 +73,10 @@ class StartAlgo(Request):
     trail_atr: Amount | None = Field(None, gt=0, description="The distance in average true ranges (14 x 1h) instead.")
     activation: Amount | None = Field(None, gt=0, description="Price from which on a stop trails; none for at once.")
     max_slippage: Amount | None = Field(
-        None, gt=0, lt=1, description="Fraction worse than at the start at which it stops itself; none for no limit."
+        None,
+        gt=0,
+        lt=1,
+        description="Fraction worse than at the start at which it stops itself; none for no limit. Not for trailing.",
     )
     reason: str = Field("manual order", max_length=200, description="Why, for the record.")
     live: str = Field("", max_length=64, description=LIVE_ORDER)

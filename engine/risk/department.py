@@ -148,6 +148,8 @@ class RiskDepartment:
         self._state = state
         self._account = account
         self._port: OrderPort | None = None
+        self.unsettled: set[AccountId] = set()
+        """Accounts that emergency stops leave alone until it is known what is open and held there."""
         self._stops: dict[str, EmergencyStop] = {}
         self._carried: dict[str, StopTimers] = {}
 
@@ -215,10 +217,17 @@ class RiskDepartment:
             Exception: What the first of those that failed raised, after all had their turn. What is not judged protects
                 nothing: whoever calls lets nothing be entered then.
         """
+        self._take(self._turns(now))
+
+    def tick_stops(self, now: int) -> None:
+        """Carry emergency stops on and judge nothing, as long as not everything is known; raises as `tick`."""
+        self._take(self._stop_turns(now))
+
+    def _take(self, turns: Iterable[Callable[[], object]]) -> None:
         if self._ledger.failed is not None:
             return
         failed: list[Exception] = []
-        for turn in self._turns(now):
+        for turn in turns:
             try:
                 turn()
             except JournalError:
@@ -229,14 +238,18 @@ class RiskDepartment:
         if failed:
             raise failed[0]
 
+    def _stop_turns(self, now: int) -> Iterator[Callable[[], object]]:
+        if self._port is None:
+            return
+        for key, halt in tuple(self._state.halts.items()):
+            if key not in self._stops and halt.actor.startswith(EMERGENCY_ACTOR):
+                # After a restart: the state demands it, and nobody is doing it.
+                yield partial(self._begin, Scope.parse(key), halt.actor, halt.reason, now)
+        for key, stop in tuple(self._stops.items()):
+            yield partial(self._carry_on, key, stop, now)
+
     def _turns(self, now: int) -> Iterator[Callable[[], object]]:
-        if self._port is not None:
-            for key, halt in tuple(self._state.halts.items()):
-                if key not in self._stops and halt.actor.startswith(EMERGENCY_ACTOR):
-                    # After a restart: the state demands it, and nobody is doing it.
-                    yield partial(self._begin, Scope.parse(key), halt.actor, halt.reason, now)
-            for key, stop in tuple(self._stops.items()):
-                yield partial(self._carry_on, key, stop, now)
+        yield from self._stop_turns(now)
         yield partial(self._judge_breakers, now)
         if self._inputs.markets is not None or self._state.locks:
             yield partial(self._keep_locks, now)
@@ -290,6 +303,7 @@ class RiskDepartment:
                 scope,
                 actor,
                 reason,
+                self.unsettled,
             )
             if scope.key in self._carried:
                 stop.go_on_from(self._carried.pop(scope.key))

@@ -24,7 +24,7 @@ from engine.risk.words import plain
 from engine.state import EXTERNAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from decimal import Decimal
 
     from engine.model.instrument import Instrument
@@ -136,6 +136,7 @@ class EmergencyStop:
         scope: What is stopped.
         actor: Who asked.
         reason: Why.
+        unsettled: Accounts of which it is not known yet what is open and held; nothing is sent there.
     """
 
     def __init__(
@@ -148,6 +149,7 @@ class EmergencyStop:
         scope: Scope,
         actor: str,
         reason: str,
+        unsettled: Collection[AccountId] = (),
     ) -> None:
         self.scope = scope
         self.reason = reason
@@ -156,6 +158,7 @@ class EmergencyStop:
         self._port = port
         self._record = record
         self._closers = closers
+        self._unsettled = unsettled
         self._actor = actor if actor.startswith(EMERGENCY_ACTOR) else EMERGENCY_ACTOR + actor
         self._began = 0
         self._asked: dict[ClientOrderId, int] = {}
@@ -197,7 +200,8 @@ class EmergencyStop:
         for order in self._to_cancel():
             self._cancel(order, now)
         for key in self._held():
-            self._close(key, now)
+            if key[1] not in self._unsettled:
+                self._close(key, now)
         return self.progress()
 
     def progress(self) -> Progress:
@@ -232,7 +236,11 @@ class EmergencyStop:
 
     def _to_cancel(self) -> list[Order]:
         orders = self._state.orders.values()
-        return [order for order in orders if self._covers(order) and not self._closers.sent(order)]
+        return [
+            order
+            for order in orders
+            if self._covers(order) and order.account not in self._unsettled and not self._closers.sent(order)
+        ]
 
     def _cancel(self, order: Order, now: int) -> None:
         asked = self._asked.get(order.client_id)

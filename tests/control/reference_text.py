@@ -56,15 +56,15 @@ quarterdeck panic --direct --without-journal
 
 The engine is asked first and has two seconds. `--direct` kills one that does not answer, also one that is stopped or
 has died, takes its home folder over so that no other can start, and does its work: the journal's next epoch,
-reconciliation with the venue, then the same emergency stop, every step of it journalled before it is sent and no bot
-brought back. When the journal cannot be used, nothing is sent, unless `--without-journal` is said: then nobody knows
-what is yours, so every order of the account is cancelled and every coin that trades against its base currency sold.
-What a venue fails to answer is asked again, a market whose closing orders have ended is sold into again (not sooner:
-an order without an answer is asked for, never sent twice), both until nothing is left or `--wait` is over, and no
-venue or account waits for another. What is refused five times in a row, which a rest of little value is, is named as
-left. `logs/panic.log` has every request before it is sent. What is done is said on standard error while it is done.
-The exit status is 0 when nothing of yours is open any more, 1 when something is left, which is named, and 3 when no
-engine was reached and `--direct` was not said.
+reconciliation with all venues beside each other, at each of them then at once the same emergency stop, every step of
+it journalled before it is sent and no bot brought back. When the journal cannot be used, nothing is sent, unless
+`--without-journal` is said: then nobody knows what is yours, so every order of the account is cancelled and every
+coin that trades against its base currency sold. What a venue fails to answer is asked again, a market whose closing
+orders have ended is sold into again (not sooner: an order without an answer is asked for, never sent twice), both
+until nothing is left or `--wait` is over, and no venue or account waits for another. What is refused five times in a
+row, which a rest of little value is, is named as left. `logs/panic.log` has every request before it is sent. What is
+done is said on standard error while it is done. The exit status is 0 when nothing of yours is open any more, 1 when
+something is left, which is named, and 3 when no engine was reached and `--direct` was not said.
 
 ## The socket
 

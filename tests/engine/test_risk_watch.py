@@ -13,6 +13,7 @@ from engine import risk_watch
 from engine.errors import ExchangeConnectionError, NotFoundError, ValidationError
 from engine.model.ids import AccountId, Currency, InstrumentId
 from engine.model.risk_settings import LEAST_DAYS
+from engine.pulse import Pulse
 from storage.journal import Query
 from tests.control.house import BTC, Deck, deck
 from tests.kit.waiting import eventually
@@ -199,6 +200,8 @@ async def test_a_measurement_that_fails_is_told_once_and_ends_nothing(tmp_path: 
 
 async def test_a_new_day_is_asked_for_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with engine(tmp_path) as on:
+        # What breakers want of the past is known from the first beat on.
+        Pulse(on.engine).beat(on.engine.clock.now())
         await on.engine.risk_watch.learn()
         limits: list[tuple[str, int]] = []
         real = on.engine.default.guard.candles

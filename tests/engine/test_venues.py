@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal as D
 from decimal import localcontext
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from engine import events as ev
+from engine import venue_unit
+from engine.control.host import EngineHost, build_engine
 from engine.control.topics import STATE_TOPICS
 from engine.errors import NotFoundError, OrderRejectionError
 from engine.execution.connection import ConnectionState
+from engine.execution.dispatcher import Dispatcher
 from engine.model.account import TradingMode
 from engine.model.ids import AccountId, Currency, InstrumentId
 from engine.model.order import OrderStatus
 from engine.model.valuation import VIEW
+from engine.risk.scopes import Emergency
+from engine.venue_unit import VenueUnit
 from tests.engine.test_engine import facts
 from tests.kit.exchanges import Exchanges
 from tests.kit.fake_feed import FakeFeed, spot
@@ -111,6 +117,83 @@ async def test_a_venue_that_is_away_at_the_start_is_brought_in_when_it_comes(tmp
         row = await on.call("orders.place", instrument=BTC, side="buy", quantity="0.01")
         await on.reaches(row, OrderStatus.FILLED)
         assert {report.account for report in await facts(on, ev.RecoveryVerified)} == {PAPER, ME}
+
+
+def slow(monkeypatch: pytest.MonkeyPatch, *venues: str) -> tuple[asyncio.Event, list[str]]:
+    """These venues tell of their orders only once the event is set; the venues that were asked."""
+    gate, asked, real = asyncio.Event(), list[str](), Dispatcher.recover
+
+    async def recover(self: Any, venue: Any, *args: Any, **how: Any) -> Any:
+        asked.append(venue.id)
+        if venue.id in venues:
+            await gate.wait()
+        return await real(self, venue, *args, **how)
+
+    monkeypatch.setattr(Dispatcher, "recover", recover)
+    return gate, asked
+
+
+async def test_venues_are_brought_in_line_beside_each_other_and_count_together(
+    tmp_path: Path, market: Exchanges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, asked = slow(monkeypatch, "SIM")
+    (tmp_path / "config.toml").write_text(TWO)
+    host = build_engine(tmp_path, {"paper.latency_ms": 0})
+    starting = asyncio.ensure_future(host.start())
+    await eventually(lambda: host.engine is not None and len(host.engine.unit(BTC).reports) == 1)
+    assert host.engine is not None
+    assert asked == ["SIM", "BINANCE"]
+    assert [unit.recovered for unit in host.engine.venues.values()] == [False, False]
+    gate.set()
+    await starting
+    assert [unit.recovered for unit in host.engine.venues.values()] == [True, True]
+    await host.stop()
+
+
+async def test_a_venue_that_is_not_compared_in_time_keeps_no_other_from_being_traded(
+    tmp_path: Path, market: Exchanges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = VenueUnit._settle
+
+    async def hangs(self: VenueUnit, account: AccountId, *, patient: bool) -> bool:
+        if self.id == "BINANCE" and not self.connection.lost:
+            await asyncio.Event().wait()
+        return await real(self, account, patient=patient)
+
+    monkeypatch.setattr(VenueUnit, "_settle", hangs)
+    monkeypatch.setattr(venue_unit, "VERIFY_S", 0.01)
+    async with market.deck(tmp_path, TWO) as on:
+        row = await on.call("orders.place", instrument=SIMULATED, side="buy", quantity="0.01")
+        await on.reaches(row, OrderStatus.FILLED)
+        await eventually(lambda: on.engine.unit(BTC).recovered, seconds=20)
+
+
+async def test_a_stop_waits_for_no_venue_but_that_of_its_orders(
+    tmp_path: Path, market: Exchanges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with market.deck(tmp_path, TWO) as on:
+        market.quote()
+        await eventually(lambda: None not in (on.engine.mark(BTC), on.engine.mark(SIMULATED)))
+        bought = await on.call("orders.place", instrument=SIMULATED, side="buy", quantity="0.01")
+        await on.reaches(bought, OrderStatus.FILLED)
+        for instrument, price in ((BTC, "57000"), (SIMULATED, "2400")):
+            rests = {"side": "buy", "type": "limit", "quantity": "0.01", "price": price}
+            await on.reaches(await on.call("orders.place", instrument=instrument, **rests), OrderStatus.ACCEPTED)
+    gate, _ = slow(monkeypatch, "BINANCE")
+    settings = build_engine(tmp_path, {"paper.latency_ms": 0, "paper.seed": 7}).settings
+    host = EngineHost(tmp_path, settings, emergency=Emergency("smoke"))
+    starting = asyncio.ensure_future(host.start())
+    await eventually(lambda: host.engine is not None)
+    assert host.engine is not None
+    state = host.engine.state
+    await eventually(lambda: {order.instrument for order in state.orders.values()} == {BTC}, seconds=10)
+    await eventually(lambda: not any(position.lots for position in state.owned.values()), seconds=10)
+    (order,) = state.orders.values()
+    assert (order.cancel_requested, host.engine.ready) == (False, False), "nobody knows yet what is open there"
+    gate.set()
+    await starting
+    await eventually(lambda: not state.orders, seconds=10)
+    await host.stop()
 
 
 async def test_what_rests_at_a_venue_that_is_away_keeps_no_other_from_being_traded(

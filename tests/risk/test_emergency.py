@@ -116,6 +116,19 @@ def test_a_part_of_risk_that_breaks_freezes_no_stop_and_no_other_part(
     assert all(not position.lots for position in house.state.positions.values())
 
 
+def test_nothing_is_sent_to_an_account_of_which_nobody_knows_yet_what_is_open_there() -> None:
+    house = busy()
+    house.risk.unsettled.add(PAPER)
+    house.risk.emergency("anna", "fat finger")
+    house.risk.tick_stops(house.now)
+    assert (house.facts(ev.OrderCancelRequested), closing(house)) == ([], [])
+    assert not house.risk.stops[0].done, "it is open all the same"
+    house.risk.unsettled.clear()
+    house.risk.tick_stops(house.now)
+    assert len(house.facts(ev.OrderCancelRequested)) == 2
+    assert len(closing(house)) == 2
+
+
 def test_a_stop_that_breaks_keeps_no_other_from_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     house = busy()
     house.risk.emergency("anna", "first", Scope(owner=BOT))

@@ -27,6 +27,8 @@ __all__ = ["at_once", "iceberg", "left_behind", "limit", "market", "participatio
 _SEEDS = 1 << 32
 CAPPED_EVERY_NS = 5_000_000_000
 """Nanoseconds between two orders that a cap on participation keeps small."""
+STEP_NS = 250_000_000
+"""Nanoseconds between two steps of a parent order in an engine."""
 NEUTRAL = 0.5
 """Urgency at which volatility changes nothing."""
 
@@ -108,7 +110,7 @@ def schedule(view: View, plan: SchedulePlan) -> list[Action]:
         return left_behind(view)
     if cap is not None and cap < due - parent.executed and _just_placed(view, CAPPED_EVERY_NS):
         return []
-    if late > _largest(view, plan):
+    if late > ZERO and late > _at_a_time(view, plan)[0]:
         return _catch_up(view, plan, late, cap)
     if _hurries(view, plan) and begun and len(begun) < len(plan.slices):
         due = quantity_due(plan.slices, plan.slices[len(begun)].offset_ns, parent.quantity)
@@ -128,25 +130,32 @@ def _late(view: View, plan: SchedulePlan, elapsed: int, begun: list[Slice], due:
     )
 
 
-def _largest(view: View, plan: SchedulePlan) -> Decimal:
-    """Quantity of the largest slice."""
+def _at_a_time(view: View, plan: SchedulePlan) -> tuple[Decimal, Decimal]:
+    """The most that is taken at a time to catch up, and the nanoseconds that must lie between two such orders.
+
+    Twice the schedule's own speed, by its largest slice; where more of them fall due in a step, as much as in a step.
+    """
     shares = [ZERO, *(step.share for step in plan.slices)]
-    return max(after - before for before, after in pairwise(shares)) * view.parent.quantity
+    largest = max(after - before for before, after in pairwise(shares)) * view.parent.quantity
+    if len(plan.slices) == 1:
+        return largest, ZERO
+    window = Decimal(plan.slices[-1].offset_ns - plan.slices[0].offset_ns) * NORMAL_PACE / view.parent.pace
+    pause = window / (len(plan.slices) - 1) / 2
+    return (largest, pause) if pause >= STEP_NS else (largest * STEP_NS / max(pause, ONE), Decimal(STEP_NS))
 
 
 def _catch_up(view: View, plan: SchedulePlan, late: Decimal, cap: Decimal | None) -> list[Action]:
-    """Take at most the largest slice at a time, and at most two of them in the time between two slices.
+    """Take what is late; of more than a slice no more than one at a time, and two in the time between two slices.
 
     An order waits for its own part of that time, so that parts for which the book has room are not held up.
     """
-    largest, first, last = _largest(view, plan), plan.slices[0], plan.slices[-1]
-    if late <= largest or (cap is not None and cap < largest):
+    most, pause = _at_a_time(view, plan)
+    if late <= most or (cap is not None and cap < most):
         # A cap that is used up holds it back enough.
         return _take(view, late, cap)
-    between = Decimal(last.offset_ns - first.offset_ns) / (len(plan.slices) - 1) * NORMAL_PACE / view.parent.pace
-    actions = _take(view, largest, cap)
+    actions = _take(view, most, cap)
     for action in actions:
-        if isinstance(action, Place) and _just_placed(view, int(between * action.quantity / (2 * largest))):
+        if isinstance(action, Place) and _just_placed(view, int(pause * action.quantity / most)):
             return [Wait(why=f"it is {late.normalize():f} behind and catches up slice by slice")]
     return actions
 

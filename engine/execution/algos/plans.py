@@ -139,8 +139,8 @@ def _fitted_bracket(
     long = request.side is OrderSide.BUY
     below, above = (stop, target) if long else (target, stop)
     names = ("stop", "target") if long else ("target", "stop")
-    _need(below is None or entry is None or below < entry, f"the {names[0]} is below the entry at {entry}")
-    _need(above is None or entry is None or above > entry, f"the {names[1]} is above the entry at {entry}")
+    _need(below is None or entry is None or below < entry, f"the {names[0]} must be below the entry at {entry}")
+    _need(above is None or entry is None or above > entry, f"the {names[1]} must be above the entry at {entry}")
     trail = None if plan.trail is None else _fitted_trail(plan.trail, instrument)
     return msgspec.structs.replace(plan, stop=stop, target=target, trail=trail)
 

@@ -380,9 +380,9 @@ def test_a_bracket_that_is_paused_before_anything_is_held_does_not_enter(price: 
     ("plan", "words"),
     [
         (BracketPlan(), "needs a stop or a target"),
-        (BracketPlan(stop=D(101)), "the stop is below the entry"),
-        (BracketPlan(target=D(99)), "the target is above the entry"),
-        (BracketPlan(price=D(97), stop=D(98)), "the stop is below the entry at 97"),
+        (BracketPlan(stop=D(101)), "the stop must be below the entry"),
+        (BracketPlan(target=D(99)), "the target must be above the entry"),
+        (BracketPlan(price=D(97), stop=D(98)), "the stop must be below the entry at 97"),
     ],
 )
 def test_a_bracket_the_wrong_way_round_is_refused(plan: BracketPlan, words: str) -> None:

@@ -175,6 +175,17 @@ def test_a_schedule_catches_up_in_a_thin_book_by_parts_of_a_slice() -> None:
     assert D("4.4") <= parent.executed - before <= D("5.2")
 
 
+@pytest.mark.parametrize("pace", [1, 2, 10, 100])
+def test_an_accelerated_schedule_keeps_its_speed_however_many_slices_a_step_has(pace: int) -> None:
+    yard = Yard()
+    parent = yard.open(SchedulePlan(name="twap", slices=even_slices(60 * NS, 60)), quantity="60")
+    yard.algos.accelerate(parent, D(pace))
+    for _ in range(4 * 60 // pace + 4):
+        yard.step()
+    assert parent.executed == 60
+    assert max(place.command.quantity for place in yard.wire.places) <= max(D(2), D("0.5") * pace)
+
+
 def test_a_cap_that_is_not_used_up_does_not_let_a_schedule_catch_up_faster() -> None:
     yard = Yard()
     plan = SchedulePlan(name="twap", slices=even_slices(3600 * NS, 100), participation=D("0.1"))
@@ -448,10 +459,9 @@ def test_in_flight_and_executed_never_exceed_the_parent_and_caps_hold(
         assert not (parent.status in ("done", "cancelled", "stopped") and working)
         if which in CAPS:
             assert parent.executed + working <= CAPS[which] * heard
-        fills = [r.event.fill for r in yard.journal.records if isinstance(r.event, ev.OrderFilled)]
-        # A trailing stop sells what was bought before, which is no fill of its own.
-        own = (fill.quantity for fill in fills if not isinstance(plan, TrailingPlan) or fill.side is SELL)
-        assert parent.executed == sum(own, D(0))
+        filled = [r.event.fill for r in yard.journal.records if isinstance(r.event, ev.OrderFilled)]
+        fills = [fill for fill in filled if fill.side is parent.side]
+        assert parent.executed == sum((fill.quantity for fill in fills), D(0))
         assert flaws(yard.state) == []
 
 

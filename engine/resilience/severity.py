@@ -22,6 +22,7 @@ DEFAULTS: Mapping[type[BaseException], Severity] = {
     errors.StaleEpochError: Severity.CRITICAL,
     # Trading has stopped somewhere, or a limit is breached.
     errors.RiskManagementError: Severity.HIGH,
+    errors.DrawdownLimitError: Severity.HIGH,
     errors.ModelError: Severity.HIGH,
     errors.StrategyError: Severity.HIGH,
     errors.EngineError: Severity.HIGH,

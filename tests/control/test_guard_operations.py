@@ -8,8 +8,10 @@ import pytest
 
 from engine import events as ev
 from engine.errors import ConflictError, NotFoundError, ValidationError
+from engine.model.ids import InstrumentId
 from storage.journal import Query
 from tests.control.house import BTC, Deck, deck
+from tests.kit.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 async def on(tmp_path: Path) -> AsyncIterator[Deck]:
     async with deck(tmp_path) as found:
+        # Breakers have been judged once.
+        await eventually(lambda: found.engine.risk.manager.wants_past(InstrumentId(BTC)) > 0)
         yield found
 
 

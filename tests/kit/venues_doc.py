@@ -87,7 +87,8 @@ holds it to them), and how far that is shown.
 exchange's protocol, and that ccxt's own client accepts. It shows that the adapter does what the exchange documents. It
 cannot show that the exchange does. **Verified on the real venue** is what `quarterdeck venue check NAME --trade` has
 shown there, with its date. No exchange could be reached while this release was made, so that column says *nowhere yet*
-for all of them. Live orders are open at testnets only; prices, and paper trading on them, need no key.
+for all of them. Testnets take live orders at once, an exchange itself step by step (see
+[operating.md](operating.md#live-accounts)); prices, and paper trading on them, need no key.
 
 """
 
@@ -109,8 +110,8 @@ for algo orders. Market buys are counted in the base currency. OKX keeps orders 
 cancelled without an execution for two hours. It knows stops and targets as algo orders; it does not say whether its
 dead-man's switch cancels those that wait, and nothing relies on its doing so. Reduce-only holds for swaps.
 
-**Coinbase Advanced.** No network for trying things out: the first session only reads, then orders of the least size are
-let through, and all after `quarterdeck venue check coinbase --trade` has passed. No look-up by our order id: an order
+**Coinbase Advanced.** No network for trying things out: like every exchange itself it is opened step by step (see
+[operating.md](operating.md#live-accounts)), and the orders of its check are real ones. No look-up by our order id: an order
 whose answer was lost is looked for in whole listings, and counts as not found after two of them, the later one asked
 for 30 s or more after the request's deadline. Stop and take-profit orders become limit orders within a collar when they
 are triggered. Only resting limit orders can be changed in place.

@@ -55,6 +55,7 @@ START_S = 30.0
 """Longest time until a strategy has taken in its history."""
 GRACE_S = 0.25
 """Between the time that a request may take and the end of the process, so that answers that are there are read."""
+DRAINED_BYTES = 1 << 16
 BUILT_IN = "strategies."
 LOWEST = 19
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONHASHSEED", "VIRTUAL_ENV", "TMPDIR")
@@ -309,6 +310,11 @@ class IsolatedRunner:
             pass
         except msgspec.MsgspecError as error:
             log.warning("a strategy's process said something that is no message", problem=str(error))
+            self._fail(f"The process of the strategy {self.strategy.name} said something that is no message.")
+        # What it has said more than is read would keep its end from being noticed.
+        with suppress(ConnectionError):
+            while await pipe.read(DRAINED_BYTES):
+                pass
         code = await process.wait()
         self._fail(_how_it_ended(self.strategy.name, code))
 

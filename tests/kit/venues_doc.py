@@ -111,10 +111,10 @@ cancelled without an execution for two hours. It knows stops and targets as algo
 dead-man's switch cancels those that wait, and nothing relies on its doing so. Reduce-only holds for swaps.
 
 **Coinbase Advanced.** No network for trying things out: like every exchange itself it is opened step by step (see
-[operating.md](operating.md#live-accounts)), and the orders of its check are real ones. No look-up by our order id: an order
-whose answer was lost is looked for in whole listings, and counts as not found after two of them, the later one asked
-for 30 s or more after the request's deadline. Stop and take-profit orders become limit orders within a collar when they
-are triggered. Only resting limit orders can be changed in place.
+[operating.md](operating.md#live-accounts)), and the orders of its check are real ones. No look-up by our order id: an
+order whose answer was lost is looked for in whole listings, and counts as not found after two of them, the later one
+asked for 30 s or more after the request's deadline. Stop and take-profit orders become limit orders within a collar
+when they are triggered. Only resting limit orders can be changed in place.
 
 **Any other exchange, through ccxt.** `kind = "ccxt"`, `exchange = "kraken"`; of addresses it has `rest` and `ws`. Spot
 is traded; perpetuals are looked at only, for ccxt does not say how an account holds them. Books are not verified: a gap

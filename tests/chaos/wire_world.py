@@ -479,4 +479,8 @@ class World:
         said += [f"{h.venue} wants a pause" for h in self.harbours if h.pausing]
         dispatcher = self.engine.dispatcher
         said += [f"{dispatcher.waiting} requests wait to be sent"] if dispatcher.waiting else []
+        if not dispatcher._allowed.is_set():
+            said.append("sending is held")
+        if queue := dispatcher._urgent or dispatcher._normal:
+            said.append(f"the first of them is of fact {queue[0].seq}, durable is {self.engine.journal.durable_seq}")
         return "; ".join(said) or "requests are still under way"

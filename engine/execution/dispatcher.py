@@ -245,9 +245,9 @@ class Dispatcher:
         if order is None:
             self._unanswered_cancels.discard(client_id)
             return
-        venue = self._venues[venue_of(order.instrument)]
-        REQUESTER.set(Requester(order.owner, weight_of(self._ledger.state, order.owner)))
         try:
+            venue = self._venues[venue_of(order.instrument)]
+            REQUESTER.set(Requester(order.owner, weight_of(self._ledger.state, order.owner)))
             # What follows from a request, in the log and in the journal, belongs to what led to it.
             with operation(effect.correlation):
                 match effect:

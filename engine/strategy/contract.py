@@ -172,6 +172,7 @@ class Strategy(ABC):
 
         A column named `wake` (0 or 1) tells at which rows `decide` could do anything while flat: a host may leave out
         the others, so a decision while flat may depend on nothing that happened at them. Without it every row is asked.
+        A column named `wake_held` tells the same of rows at which something is held.
         """
 
     @abstractmethod

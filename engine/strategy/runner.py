@@ -21,7 +21,7 @@ from engine.strategy.faults import THEIR_FAULTS, cause_text, line_in, source_fil
 from engine.strategy.params import params_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from engine.model.candle import Bars, FloatArray
     from engine.model.ids import InstrumentId
@@ -61,6 +61,7 @@ class Batch:
         columns: The strategy's columns by name, float64 of shape (len(bars),).
         first: First row at which the strategy may decide.
         wake: Rows from `first` on at which it could do anything while flat, ascending.
+        wake_held: Rows from `first` on at which it could do anything while it holds something, ascending.
         rows: Named tuples by row number.
     """
 
@@ -70,8 +71,16 @@ class Batch:
         self.columns = columns
         self.rows = rows
         self.first = first
-        asked = columns["wake"][first:].nonzero()[0] if "wake" in columns else range(max(len(bars) - first, 0))
-        self.wake = [first + int(row) for row in asked]
+        self.wake = self._rows("wake")
+        self.wake_held = self._rows("wake_held")
+
+    def _rows(self, name: str) -> Sequence[int]:
+        """The rows that a column marks; all from the first decision on where there is no such column."""
+        column = self.columns.get(name)
+        if column is None:
+            return range(self.first, max(len(self.bars), self.first))
+        marked: list[int] = (self.first + column[self.first :].nonzero()[0]).tolist()
+        return marked
 
     def __len__(self) -> int:
         return len(self.bars)

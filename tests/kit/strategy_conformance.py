@@ -162,7 +162,7 @@ class StrategyConformance:
         assert runner.on_bars(bars.slice(0, 0), Holding()) == []
         runner.warm_up(bars.slice(0, 200))
         assert runner.on_bars(bars.slice(0, 0), Holding()) == []
-        assert StrategyRunner(make(), INSTRUMENT, timeframe=bars.timeframe).prepare(bars.slice(0, 0)).wake == []
+        assert len(StrategyRunner(make(), INSTRUMENT, timeframe=bars.timeframe).prepare(bars.slice(0, 0)).wake) == 0
 
     def test_impossible_bars_are_left_out(self, make: Callable[[], Strategy], bars: Bars) -> None:
         broken, rows = _broken(bars)

@@ -83,7 +83,7 @@ class Crossing(Strategy):
 
     def columns(self, bars: Bars, ta: Toolkit) -> dict[str, FloatArray]:
         gap = ta.sma(bars.close, self.params.fast) - ta.sma(bars.close, self.params.slow)
-        return {"gap": gap, "wake": (gap > 0).astype(np.float64)}
+        return {"gap": gap, "wake": (gap > 0).astype(np.float64), "wake_held": (gap < 0).astype(np.float64)}
 
     def decide(self, row: Any, memory: StrategyMemory, holding: Holding) -> Wish | None:
         if not holding.quantity:
@@ -141,7 +141,7 @@ class Band(Strategy):
 
     def columns(self, bars: Bars, ta: Toolkit) -> dict[str, FloatArray]:
         z = ta.zscore(bars.close, 20)
-        return {"z": z, "wake": (z < -2).astype(np.float64)}
+        return {"z": z, "wake": (z < -2).astype(np.float64), "wake_held": (z > -0.5).astype(np.float64)}
 
     def decide(self, row: Any, memory: StrategyMemory, holding: Holding) -> Wish | None:
         if not holding.quantity:

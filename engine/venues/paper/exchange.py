@@ -12,6 +12,7 @@ meets fills what is covered, the rest is canceled.
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -278,6 +279,11 @@ class PaperExchange(PerpetualDesk):
         bars = self._listing(instrument).bars
         if bars is not None:
             bars.last = price
+
+    def reach(self, instrument: InstrumentId) -> tuple[float, float]:
+        """A bar whose low is above the first and whose high is below the second price reaches no working order."""
+        bars = self._listing(instrument).bars
+        return (math.inf, -math.inf) if bars is None else (bars.below, bars.above)
 
     def on_book(self, update: BookUpdate) -> Sequence[Report]:
         """Follow a book. After a lost update the instrument is in `broken` until a snapshot comes."""

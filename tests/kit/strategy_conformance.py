@@ -24,6 +24,7 @@ from engine.strategy.contract import Holding, Strategy
 from engine.strategy.loader import LoadedStrategy, StrategyRegistry
 from engine.strategy.params import ParamSpec, describe_params
 from engine.strategy.runner import StrategyRunner
+from engine.strategy.signals import LEVEL_COLUMNS, SIGNAL_COLUMNS, SignalStrategy
 from engine.strategy.toolkit import Toolkit
 from tests.kit.candles import join_bars, recorded_bars, walk_bars
 from tests.kit.strategy_driver import INSTRUMENT, Book, drive_batch, drive_live
@@ -103,7 +104,28 @@ class StrategyConformance:
         warmup = strategy.warmup(self.timeframe)
         columns = strategy.columns(walk_bars(13, warmup + 50, self.timeframe), Toolkit())
         for name, column in columns.items():
-            assert np.isfinite(column[warmup - 1 :]).all(), name
+            # A distance of no number means that there is none at that bar.
+            if not (isinstance(strategy, SignalStrategy) and name in LEVEL_COLUMNS):
+                assert np.isfinite(column[warmup - 1 :]).all(), name
+
+    def test_columns_that_have_a_meaning_hold_what_may_stand_in_them(self, loaded: LoadedStrategy, bars: Bars) -> None:
+        strategy = loaded.build(self.values)
+        if not isinstance(strategy, SignalStrategy):
+            return
+        columns = strategy.columns(bars, Toolkit())
+        entered = columns["entry"] != 0
+        assert set(np.unique(columns["entry"])) <= {-1.0, 0.0, 1.0}
+        for name, low, high in (
+            ("confidence", 0.0, 1.0),
+            ("size", 0.0, 1.0),
+            ("entry_tag", 0, len(strategy.entry_tags) - 1),
+        ):
+            values = columns.get(name, np.full(len(bars), SIGNAL_COLUMNS[name]))[entered]
+            assert ((values >= low) & (values <= high)).all(), name
+        tags = columns.get("exit_tag", np.zeros(len(bars)))
+        for name in ("exit_long", "exit_short"):
+            left = columns.get(name, np.zeros(len(bars))) > 0
+            assert ((tags[left] >= 0) & (tags[left] < len(strategy.exit_tags))).all(), name
 
     # ------------------------------------------------------------------------------------------------------- signals
 
@@ -131,8 +153,8 @@ class StrategyConformance:
     def test_signals_below_the_threshold_are_dropped(self, loaded: LoadedStrategy, bars: Bars) -> None:
         everything = self._entries(loaded, bars, 0.0)
         assert everything
-        threshold = float(np.median([signal.confidence for signal in everything])) + 0.01
-        assert all(signal.confidence >= threshold for signal in self._entries(loaded, bars, min(threshold, 1.0)))
+        threshold = min(float(np.median([signal.confidence for signal in everything])) + 0.01, 1.0)
+        assert all(signal.confidence >= threshold for signal in self._entries(loaded, bars, threshold))
 
     def _entries(self, loaded: LoadedStrategy, bars: Bars, threshold: float) -> list[Signal]:
         signals = drive_batch(lambda: loaded.build({**self.values, "min_confidence": threshold}), bars)

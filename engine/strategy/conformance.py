@@ -30,7 +30,17 @@ if TYPE_CHECKING:
     from engine.model.candle import FloatArray
     from engine.strategy.loader import LoadedStrategy
 
-__all__ = ["CHECKS", "Case", "Check", "CheckResult", "run_checks", "same_bits"]
+__all__ = [
+    "CHECKS",
+    "Case",
+    "Check",
+    "CheckResult",
+    "beyond",
+    "bounds",
+    "foreign_imports",
+    "run_checks",
+    "same_bits",
+]
 
 ALLOWED_IMPORTS = {
     "__future__", "collections", "dataclasses", "enum", "functools", "itertools", "math", "msgspec", "numpy",
@@ -336,7 +346,7 @@ def a_market_at_rest_is_left_alone(case: Case) -> None:
 def values_out_of_bounds_are_refused(case: Case) -> None:
     """What lies outside the declared bounds must not be taken."""
     for spec in describe_params(case.loaded.cls):
-        for value in _beyond(spec):
+        for value in beyond(spec):
             _must_refuse(case, spec.name, value)
     _must_refuse(case, "no_such_parameter", 1)
 
@@ -355,7 +365,7 @@ def it_runs_at_every_bound(case: Case) -> None:
     """The outermost values that are allowed must work."""
     bars = walk_bars(19, 400, case.timeframe)
     for spec in describe_params(case.loaded.cls):
-        for value in _bounds(spec):
+        for value in bounds(spec):
             try:
                 strategy = case.loaded.build({spec.name: value})
             except ConfigurationError:
@@ -378,16 +388,21 @@ def every_parameter_is_explained(case: Case) -> None:
         )
 
 
-def it_imports_the_contract_alone(case: Case) -> None:
-    """A strategy needs the contract, the nouns, numpy, pydantic and small parts of the standard library."""
+def foreign_imports(path: str) -> set[str]:
+    """Modules that a strategy's file imports and may not."""
     names = set()
-    for node in ast.walk(ast.parse(Path(case.loaded.path).read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(Path(path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             names.add("." * node.level + (node.module or ""))
     foreign = {name for name in names if name.partition(".")[0] not in ALLOWED_IMPORTS}
-    foreign = {name for name in foreign if not f"{name}.".startswith(("engine.model.", "engine.strategy."))}
+    return {name for name in foreign if not f"{name}.".startswith(("engine.model.", "engine.strategy."))}
+
+
+def it_imports_the_contract_alone(case: Case) -> None:
+    """A strategy needs the contract, the nouns, numpy, pydantic and small parts of the standard library."""
+    foreign = foreign_imports(case.loaded.path)
     if foreign:
         raise StrategyError(
             f"It imports {', '.join(sorted(foreign))}. A strategy does no input or output and needs no more than "
@@ -405,7 +420,7 @@ def memory_survives_being_saved(case: Case) -> None:
         raise StrategyError("Its memory is not the same after it was saved and taken up; use plain fields in `Memory`.")
 
 
-def _beyond(spec: ParamSpec) -> list[object]:
+def beyond(spec: ParamSpec) -> list[object]:
     """Values that must be refused."""
     values: list[object] = ["north"] if spec.type in {"int", "float", "bool", "choice"} else []
     if spec.minimum is not None:
@@ -415,7 +430,7 @@ def _beyond(spec: ParamSpec) -> list[object]:
     return [*values, float("nan")] if spec.type == "float" else values
 
 
-def _bounds(spec: ParamSpec) -> list[object]:
+def bounds(spec: ParamSpec) -> list[object]:
     """The outermost values that must be accepted."""
     low = [] if spec.minimum is None or spec.exclusive_minimum else [spec.minimum]
     high = [] if spec.maximum is None or spec.exclusive_maximum else [spec.maximum]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from engine.model.signal import SignalAction
-from engine.strategy.conformance import CHECKS, Case, Check
+from engine.strategy.conformance import CHECKS, Case, Check, beyond, bounds, foreign_imports
 from engine.strategy.loader import LoadedStrategy, StrategyRegistry
 from tests.kit.candles import recorded_bars, walk_bars
 from tests.kit.strategy_driver import Book, drive_batch
@@ -23,7 +23,7 @@ from tests.kit.strategy_driver import Book, drive_batch
 if TYPE_CHECKING:
     from engine.model.candle import Bars
 
-__all__ = ["StrategyConformance"]
+__all__ = ["StrategyConformance", "beyond", "bounds", "foreign_imports"]
 
 
 def _named(check: Check) -> str:

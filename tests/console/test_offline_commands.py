@@ -188,7 +188,7 @@ def test_a_strategy_is_begun_and_checked_on_stored_candles(stored: Callable[...,
     again = stored("strategies", "new", "night_owl")
     assert (again.status, "already" in again.err) == (1, True), again.err
 
-    file.write_text(file.read_text().replace("max(self.params.period, 20) + 1", "2"))
+    file.write_text(file.read_text().replace("int(max(self.params.period, 20)) + 1", "2"))
     said = stored("strategies", "check", "night_owl", "--json")
     report = json.loads(said.out)
     assert said.status == 1

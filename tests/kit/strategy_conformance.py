@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from engine.model.candle import FloatArray
 
-__all__ = ["StrategyConformance"]
+__all__ = ["StrategyConformance", "beyond", "bounds", "foreign_imports"]
 
 ALLOWED_IMPORTS = {
     "__future__", "collections", "dataclasses", "enum", "functools", "itertools", "math", "msgspec", "numpy",
@@ -184,7 +184,7 @@ class StrategyConformance:
 
     def test_values_out_of_bounds_are_refused(self, loaded: LoadedStrategy) -> None:
         for spec in describe_params(loaded.cls):
-            for value in _beyond(spec):
+            for value in beyond(spec):
                 with pytest.raises(ConfigurationError, match=spec.name):
                     loaded.build({spec.name: value})
         with pytest.raises(ConfigurationError, match="is not known"):
@@ -193,7 +193,7 @@ class StrategyConformance:
     def test_it_runs_at_every_bound(self, loaded: LoadedStrategy) -> None:
         bars = walk_bars(19, 400, self.timeframe)
         for spec in describe_params(loaded.cls):
-            for value in _bounds(spec):
+            for value in bounds(spec):
                 try:
                     strategy = loaded.build({spec.name: value})
                 except ConfigurationError:
@@ -206,14 +206,7 @@ class StrategyConformance:
     # --------------------------------------------------------------------------------------------------------- source
 
     def test_it_imports_the_contract_and_the_nouns_alone(self, loaded: LoadedStrategy) -> None:
-        names = set()
-        for node in ast.walk(ast.parse(Path(loaded.path).read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                names.add("." * node.level + (node.module or ""))
-        foreign = {name for name in names if name.partition(".")[0] not in ALLOWED_IMPORTS}
-        assert {name for name in foreign if not f"{name}.".startswith(("engine.model.", "engine.strategy."))} == set()
+        assert foreign_imports(loaded.path) == set()
 
     def test_its_memory_survives_being_saved(self, loaded: LoadedStrategy, bars: Bars) -> None:
         runner = StrategyRunner(loaded.build(), INSTRUMENT, timeframe=bars.timeframe)
@@ -222,6 +215,18 @@ class StrategyConformance:
         other.restore(runner.save())
         assert other.memory == runner.memory
         assert other.save() == runner.save()
+
+
+def foreign_imports(path: str) -> set[str]:
+    """Modules that a strategy's file imports and may not."""
+    names = set()
+    for node in ast.walk(ast.parse(Path(path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add("." * node.level + (node.module or ""))
+    foreign = {name for name in names if name.partition(".")[0] not in ALLOWED_IMPORTS}
+    return {name for name in foreign if not f"{name}.".startswith(("engine.model.", "engine.strategy."))}
 
 
 def _values(bars: Bars) -> tuple[FloatArray, ...]:
@@ -259,7 +264,7 @@ def _broken(bars: Bars) -> tuple[Bars, list[int]]:
     return Bars(bars.timeframe, *fields.values()), rows
 
 
-def _beyond(spec: ParamSpec) -> list[object]:
+def beyond(spec: ParamSpec) -> list[object]:
     """Values that must be refused."""
     values: list[object] = ["north"] if spec.type in {"int", "float", "bool", "choice"} else []
     if spec.minimum is not None:
@@ -269,7 +274,7 @@ def _beyond(spec: ParamSpec) -> list[object]:
     return [*values, float("nan")] if spec.type == "float" else values
 
 
-def _bounds(spec: ParamSpec) -> list[object]:
+def bounds(spec: ParamSpec) -> list[object]:
     """The outermost values that must be accepted."""
     low = [] if spec.minimum is None or spec.exclusive_minimum else [spec.minimum]
     high = [] if spec.maximum is None or spec.exclusive_maximum else [spec.maximum]

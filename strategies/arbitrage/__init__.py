@@ -1,1 +1,1 @@
-"""Strategies that trade a difference between markets, and the arithmetic and leg handling they share."""
+"""Strategies that trade a difference between markets."""

@@ -1,1 +1,1 @@
-"""Strategies that quote both sides of a market, and the arithmetic they share."""
+"""Strategies that quote both sides of a market."""

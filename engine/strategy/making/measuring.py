@@ -1,74 +1,57 @@
-"""What a quoting strategy measures as the market goes on: volatility, its average, and arrivals by depth.
+"""What a quoting strategy counts as the market goes on: the day's result, and arrivals by depth.
 
-All three are plain structs, so they are part of a strategy's saved memory.
+Both are plain structs, so they are part of a strategy's saved memory.
 """
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import msgspec
 
-__all__ = ["Arrivals", "Volatility"]
+if TYPE_CHECKING:
+    from engine.strategy.views import MarketView, OwnFill
+
+__all__ = ["Arrivals", "DayResult", "fee_in_quote"]
 
 NS = 1e-9
+NS_PER_DAY = 86_400_000_000_000
 
 
-class Volatility(msgspec.Struct):
-    """Volatility of a price watched at irregular times, and its own long average.
+class DayResult(msgspec.Struct):
+    """What has been earned in one instrument since it was first seen, and since the day (UTC) began; quote currency."""
 
-    Squared changes are averaged exponentially by elapsed time; a change is one of the price itself, in quote currency.
-    """
+    day: int = 0
+    """Days since 1970; 0 before the first look."""
+    cash: float = 0.0
+    """Received less paid, fees included; what was there at the first look counts as bought then."""
+    at_midnight: float = 0.0
+    """The result when the day began."""
+    result: float = 0.0
 
-    ts: int = 0
-    price: float = 0.0
-    variance: float = 0.0
-    """Quote currency² per second."""
-    average: float = 0.0
-    """Long average of the same."""
-    seen: float = 0.0
-    """Seconds watched."""
+    def begin(self, position: float, price: float) -> None:
+        """Count what is held at the first look as bought at that price; later calls change nothing."""
+        if not self.day:
+            self.cash = -position * price
 
-    def watch(self, ts: int, price: float, half_life: float, long_half_life: float) -> None:
-        """Take in a price at `ts` (UTC ns); a time that has been seen already changes nothing.
+    def fill(self, side: int, quantity: float, price: float, fee: float) -> None:
+        """Take in an execution; `side` is +1 for a purchase, `fee` in quote currency."""
+        self.cash -= side * quantity * price + fee
+
+    def look(self, ts: int, position: float, price: float) -> float:
+        """The day's result at a price, and a new day where one has begun.
 
         Args:
             ts: UTC nanoseconds.
-            price: Quote currency.
-            half_life: Seconds after which a change weighs half in the present volatility.
-            long_half_life: The same for the average.
+            position: Base units held.
+            price: What one is worth.
         """
-        if self.ts:
-            elapsed = (ts - self.ts) * NS
-            if elapsed <= 0.0:
-                return
-            squared = (price - self.price) ** 2
-            self.variance = _blend(self.variance, squared, elapsed, half_life, self.seen)
-            self.average = _blend(self.average, squared, elapsed, long_half_life, self.seen)
-            self.seen += elapsed
-        self.ts, self.price = ts, price
-
-    @property
-    def sigma(self) -> float:
-        """Present volatility, quote currency per √s."""
-        return math.sqrt(self.variance)
-
-    @property
-    def usual(self) -> float:
-        """Long average of the volatility, quote currency per √s."""
-        return math.sqrt(self.average)
-
-
-def _blend(level: float, squared: float, elapsed: float, half_life: float, seen: float) -> float:
-    """The average after `elapsed` seconds in which the price moved by the root of `squared`.
-
-    Until a half-life has been watched it is the plain mean, so that the beginning at 0 is forgotten at once.
-    """
-    rate = squared / elapsed
-    weight = 1.0 - math.exp2(-elapsed / half_life)
-    if seen < half_life:
-        weight = max(weight, elapsed / (seen + elapsed))
-    return level + weight * (rate - level)
+        self.result = self.cash + position * price
+        day = ts // NS_PER_DAY
+        if day != self.day:
+            self.day, self.at_midnight = day, self.result
+        return self.result - self.at_midnight
 
 
 class Arrivals(msgspec.Struct):
@@ -126,3 +109,12 @@ class Arrivals(msgspec.Struct):
         if not slope < 0.0:
             return None
         return math.exp(mean_y - slope * mean_x), -slope
+
+
+def fee_in_quote(market: MarketView, fill: OwnFill) -> float:
+    """Fee of an execution in quote currency; one paid in a third currency counts by the market's own fee rate."""
+    if fill.fee_currency == market.quote:
+        return fill.fee
+    if fill.fee_currency == market.base:
+        return fill.fee * fill.price
+    return fill.quantity * fill.price * (market.maker_fee if fill.maker else market.taker_fee)

@@ -6,14 +6,13 @@ import math
 
 import pytest
 
-from strategies.market_making.inventory import InventoryAction, InventoryRules, reservation_price
-from strategies.market_making.measuring import Arrivals, Volatility
-from strategies.market_making.optimal import avellaneda_stoikov, glft
-from strategies.market_making.spread import (
+from engine.strategy.making.inventory import InventoryAction, InventoryRules, reservation_price
+from engine.strategy.making.measuring import Arrivals, DayResult
+from engine.strategy.making.optimal import avellaneda_stoikov, glft
+from engine.strategy.making.spread import (
     SpreadRules,
+    best_foreign,
     competitive,
-    imbalance,
-    leaning_mid,
     quote_prices,
     size_of_level,
 )
@@ -78,11 +77,12 @@ def test_the_cost_of_a_round_trip() -> None:
     assert SpreadRules().cost(-0.001, 0.0002) == 0.0
 
 
-def test_a_heavier_bid_moves_the_mid_up() -> None:
-    assert imbalance(3.0, 1.0) == 0.5
-    assert imbalance(0.0, 0.0) == 0.0
-    assert leaning_mid(99.0, 101.0, 3.0, 1.0) == pytest.approx(100.5)
-    assert leaning_mid(99.0, 101.0, 1.0, 1.0) == 100.0
+def test_own_orders_are_no_competition() -> None:
+    levels = [(100.0, 2.0), (99.0, 1.0), (98.0, 4.0)]
+    assert best_foreign(levels, [], 1.0) == 100.0
+    assert best_foreign(levels, [(100.0, 1.5)], 1.0) == 100.0
+    assert best_foreign(levels, [(100.0, 1.5), (100.0, 0.5), (99.0, 1.0)], 1.0) == 98.0
+    assert best_foreign([], [], 1.0) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -143,26 +143,17 @@ def test_glft_of_a_tiny_risk_is_the_risk_neutral_depth() -> None:
     assert quotes.bid == pytest.approx(1 / 0.3, rel=1e-3)
 
 
-def test_volatility_of_even_steps_is_their_root_mean_square() -> None:
-    watched = Volatility()
-    for i in range(2001):
-        watched.watch(1 + i * S, 100.0 + (i % 2) * 0.5, 60.0, 600.0)
-    assert watched.sigma == pytest.approx(0.5, rel=1e-6)
-    assert watched.usual == pytest.approx(0.5, rel=1e-6)
-    assert watched.seen == pytest.approx(2000.0)
-
-
-def test_volatility_rises_before_its_average_does() -> None:
-    watched = Volatility()
-    for i in range(1200):
-        watched.watch(1 + i * S, 100.0 + (i % 2) * 0.1, 10.0, 600.0)
-    for i in range(1200, 1230):
-        watched.watch(1 + i * S, 100.0 + (i % 2) * 0.4, 10.0, 600.0)
-    assert watched.sigma > 0.35
-    assert watched.usual < 0.2
-    before = watched.variance
-    watched.watch(watched.ts, 500.0, 10.0, 600.0)
-    assert watched.variance == before
+def test_the_result_of_a_day_begins_anew_at_midnight() -> None:
+    day, result = 86_400 * S, DayResult()
+    result.begin(2.0, 100.0)
+    assert result.look(3 * day, 2.0, 100.0) == 0.0
+    result.fill(-1, 1.0, 110.0, 0.1)
+    assert result.look(3 * day + 5, 1.0, 105.0) == pytest.approx(10.0 + 5.0 - 0.1)
+    assert result.look(4 * day, 1.0, 106.0) == 0.0
+    result.fill(1, 1.0, 106.0, -0.2)
+    assert result.look(4 * day + 1, 2.0, 100.0) == pytest.approx(-12.0 + 0.2)
+    result.begin(9.0, 9.0)
+    assert result.look(4 * day + 2, 2.0, 100.0) == pytest.approx(-11.8)
 
 
 def test_arrivals_are_fitted_to_their_exponential() -> None:

@@ -18,7 +18,7 @@ class InventoryAction(enum.StrEnum):
     QUOTE = "quote"
     """It lies in its band."""
     REBALANCE = "rebalance"
-    """It has left its band: the side that brings it back is quoted at the fair price, the other one not at all."""
+    """It has left its band: the side that brings it back is quoted at the best price."""
     LIQUIDATE = "liquidate"
     """It has reached the stop: every quote is withdrawn and it is unwound to the target."""
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strategies.arbitrage.valuing import ChainLeg, best_chain, best_cross, convert
+from engine.strategy.arbitrage.valuing import ChainLeg, best_chain, best_cross, convert
 
 ASKS = ((100.0, 1.0), (101.0, 1.0), (103.0, 5.0))
 BIDS = ((102.0, 1.5), (101.5, 1.0), (90.0, 5.0))

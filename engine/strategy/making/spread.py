@@ -5,9 +5,14 @@ Spreads are whole spreads (bid to ask) as fractions of the price; prices are in 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-__all__ = ["SpreadRules", "competitive", "imbalance", "leaning_mid", "quote_prices", "size_of_level"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["SpreadRules", "best_foreign", "competitive", "quote_prices", "size_of_level"]
 
 
 class SpreadRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,19 +53,21 @@ class SpreadRules(msgspec.Struct, frozen=True, kw_only=True):
         return max(0.0, 2.0 * fee + profit)
 
 
-def imbalance(bid_size: float, ask_size: float) -> float:
-    """Weight of the bids against the asks, -1 (all asks) to +1 (all bids); 0 where there is neither."""
-    total = bid_size + ask_size
-    return (bid_size - ask_size) / total if total > 0.0 else 0.0
+def best_foreign(levels: Sequence[tuple[float, float]], own: Iterable[tuple[float, float]], tick: float) -> float:
+    """Best price at which others quote; 0 where nobody else does within the levels.
 
-
-def leaning_mid(bid: float, ask: float, bid_size: float, ask_size: float) -> float:
-    """Mid moved towards the side that is about to be eaten: each price weighted by the size of the other side.
-
-    Source: the micro-price of first order, J. Gatheral and R. Oomen, "Zero-intelligence realized variance
-    estimation" (2010), eq. 1.
+    Args:
+        levels: One side of the book as (price, quantity), best first.
+        own: Own orders of that side as (price, quantity left).
+        tick: Price step.
     """
-    return (bid + ask) / 2.0 + imbalance(bid_size, ask_size) * (ask - bid) / 2.0
+    mine = list(own)
+    for price, quantity in levels:
+        ours = sum(left for at, left in mine if abs(at - price) < tick / 2)
+        # What is left over by rounding is nobody's.
+        if quantity > ours * (1.0 + 1e-9):
+            return price
+    return 0.0
 
 
 def competitive(own: float, best: float, tick: float, side: int, limit: float) -> float:

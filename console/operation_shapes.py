@@ -105,8 +105,10 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
     "risk.trip_breaker": ("breaker", "scope"),
     "risk.unlock": ("lock",),
     "strategies.backtest": ("strategy",),
+    "strategies.check": ("strategy",),
     "strategies.config": ("name",),
     "strategies.load": ("file",),
+    "strategies.new": ("name",),
     "strategies.performance": ("name",),
 }
 """Operation -> fields that are given by their place. A mapping takes all that is left, as NAME=VALUE."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.control.ops import (
     alerts,
     algos,
+    analyses,
     api,
     backtests,
     backup,
@@ -30,6 +31,7 @@ from engine.control.ops import (
     logs,
     margin,
     orders,
+    own_strategies,
     quality,
     recordings,
     replay,
@@ -44,6 +46,7 @@ from engine.control.ops import (
 __all__ = [
     "alerts",
     "algos",
+    "analyses",
     "api",
     "backup",
     "backtests",
@@ -69,6 +72,7 @@ __all__ = [
     "logs",
     "margin",
     "orders",
+    "own_strategies",
     "quality",
     "recordings",
     "replay",

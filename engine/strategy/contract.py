@@ -140,6 +140,12 @@ class Strategy(ABC):
     """The market's regimes as the engine sees them when a bar closes, for strategies that want to know; None where
     nobody tells them, as in a backtest, or while they are not known. A strategy must work without."""
 
+    source_hash: str = ""
+    """Sixteen hexadecimal digits of the SHA-256 of the source it was loaded from, set by who loads it; empty where
+    nobody said."""
+    source_copy: str = ""
+    """A file that holds exactly that source, whatever becomes of its own one; empty where none is kept."""
+
     def __init__(self, params: StrategyParams) -> None:
         self.params: Any = params
 

@@ -179,6 +179,13 @@ def _recording(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
     return key.words, words, {"bars": bars, "added": merged.added, "identical": merged.identical}
 
 
+def _analysis(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
+    """Analyse stored runs, or a strategy."""
+    from engine.control.analysis_jobs import analyse
+
+    return analyse(home, task, channel.progress)
+
+
 def _check(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
     """Check what every strategy must keep to."""
     from engine.control.strategy_checks import check_strategy
@@ -190,6 +197,7 @@ def _check(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
 
 
 KINDS: dict[str, Callable[[Path, dict[str, Any], Channel], Outcome]] = {
+    "analysis": _analysis,
     "backtest": _backtest,
     "import": _import,
     "backup": _backup,

@@ -24,6 +24,7 @@ from engine.strategy.faults import THEIR_FAULTS, cause_text
 from engine.strategy.params import ParamSpec, describe_params
 from engine.strategy.practice import INSTRUMENT, Book, drive_batch, drive_live, walk_bars
 from engine.strategy.runner import StrategyRunner
+from engine.strategy.signals import LEVEL_COLUMNS, SIGNAL_COLUMNS, SignalStrategy
 from engine.strategy.toolkit import Toolkit
 
 if TYPE_CHECKING:
@@ -169,12 +170,40 @@ def columns_are_known_after_warm_up(case: Case) -> None:
     strategy = case.make()
     warmup = strategy.warmup(case.timeframe)
     columns = strategy.columns(walk_bars(13, warmup + 50, case.timeframe), Toolkit())
-    unknown = [name for name, column in columns.items() if not np.isfinite(np.asarray(column)[warmup - 1 :]).all()]
+    # A distance of no number means that there is none at that bar.
+    may_be_none = LEVEL_COLUMNS if isinstance(strategy, SignalStrategy) else ()
+    unknown = [
+        name
+        for name, column in columns.items()
+        if name not in may_be_none and not np.isfinite(np.asarray(column)[warmup - 1 :]).all()
+    ]
     if unknown:
         raise StrategyError(
             f"After the {warmup} bars that warmup() asks for, {', '.join(unknown)} is not known yet. Return a larger "
             "number from warmup(): the longest period of the indicators, added up where one is computed from another."
         )
+
+
+def columns_hold_what_they_may(case: Case) -> None:
+    """The columns that have a meaning for every signal strategy hold values that have one."""
+    strategy = case.make()
+    if not isinstance(strategy, SignalStrategy):
+        return
+    bars = case.bars
+    columns = strategy.columns(bars, Toolkit())
+    entry = np.nan_to_num(columns["entry"])
+    if not set(np.unique(entry)) <= {-1.0, 0.0, 1.0}:
+        raise StrategyError("The column entry holds other values than 1 (long), -1 (short) and 0.")
+    bounds = {"confidence": 1.0, "size": 1.0, "entry_tag": float(len(strategy.entry_tags) - 1)}
+    for name, high in bounds.items():
+        values = columns.get(name, np.full(len(bars), SIGNAL_COLUMNS[name]))[entry != 0]
+        if not ((values >= 0.0) & (values <= high)).all():
+            raise StrategyError(f"Where it enters, the column {name} holds values outside 0 to {high:g}.")
+    tags = columns.get("exit_tag", np.zeros(len(bars)))
+    for name in ("exit_long", "exit_short"):
+        left = columns.get(name, np.zeros(len(bars))) > 0
+        if not ((tags[left] >= 0) & (tags[left] < len(strategy.exit_tags))).all():
+            raise StrategyError("The column exit_tag holds a number that exit_tags has no name for.")
 
 
 # --- signals ---------------------------------------------------------------------------------------------------------
@@ -448,6 +477,7 @@ CHECKS: tuple[Check, ...] = (
     Check("A market at rest is left alone.", a_market_at_rest_is_left_alone, once=True),
     Check("No column changes with what comes later.", no_column_looks_ahead),
     Check("Columns do not depend on how the history was cut.", columns_do_not_depend_on_chunks),
+    Check("Columns that have a meaning hold what may stand in them.", columns_hold_what_they_may),
     Check("The same signals come in bulk and bar by bar.", bulk_equals_live),
     Check("Bars it says it sleeps at change nothing.", sleeping_rows_change_nothing),
     Check("A restart at any bar changes nothing.", restarts_change_nothing),

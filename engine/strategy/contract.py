@@ -94,14 +94,23 @@ class Wish(msgspec.Struct, frozen=True, gc=False):
     """Protective stop price in quote currency; None keeps the present one."""
     target: float | None = None
     """Take-profit price in quote currency; None keeps the present one."""
+    size: float = 1.0
+    """Factor of the usual position size, above 0 to 1; for entries."""
 
     @classmethod
     def enter(
-        cls, side: int, confidence: float, reason: str, *, stop: float | None = None, target: float | None = None
+        cls,
+        side: int,
+        confidence: float,
+        reason: str,
+        *,
+        stop: float | None = None,
+        target: float | None = None,
+        size: float = 1.0,
     ) -> Self:
         """Open or add: long where `side` is positive, short where it is negative."""
         direction = SignalDirection.BUY if side > 0 else SignalDirection.SELL
-        return cls(SignalAction.ENTER, direction, confidence, reason, stop, target)
+        return cls(SignalAction.ENTER, direction, confidence, reason, stop, target, size)
 
     @classmethod
     def exit(cls, reason: str) -> Self:
@@ -127,6 +136,8 @@ class StrategyBase(ABC):
     """Default timeframe."""
     symbols: ClassVar[tuple[str, ...]] = ("BTC/USDT", "ETH/USDT")
     """Default symbols."""
+    wake_column: ClassVar[str] = "wake"
+    """Name of the column that tells at which rows `decide` could do anything while flat; see `columns`."""
 
     def __init__(self, params: StrategyParams) -> None:
         self.params: Any = params

@@ -7,6 +7,7 @@ the result is the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -69,6 +70,7 @@ INSTANCE = "backtest"
 END_OF_DATA = "end of data"
 NOT_SIZED = "not_sized"
 PROGRESS_EVERY = 20_000
+_ANYWHERE = (-math.inf, math.inf)
 RECORD_EVERY_S = 3600.0
 """Equity is journalled this often; breakers judge every bar all the same."""
 _BOT_FACTS = (
@@ -316,7 +318,8 @@ class _Run:
         while i < last and self._is_calm() and self.calm is not None:
             exchange, held = self.exchange, bool(self.holding.quantity)
             asks = walk.ask_at(i, held=held)
-            happens = walk.event_at(i, min(asks + 1, last), self.calm, *exchange.reach(self.instrument.id))
+            keeps = self.runner.strategy.keeps_between(self.runner.memory) if held else _ANYWHERE
+            happens = walk.event_at(i, min(asks + 1, last), self.calm, keeps, exchange.reach(self.instrument.id))
             if happens <= asks:
                 if happens - 1 > seen:
                     # What the bar before it would have left behind is what the next one begins with.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import enum
+import math
 from bisect import bisect_left
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 if TYPE_CHECKING:
     from engine.model.candle import Bars
@@ -17,6 +16,8 @@ __all__ = ["Pace", "Walk"]
 
 _FIRST, _MOST = 32, 8192
 """Bars looked at in one go for what a price could set off: few at first, since most positions are short."""
+
+_NOTHING = (-math.inf, math.inf, -math.inf, math.inf)
 
 
 class Pace(enum.Enum):
@@ -44,49 +45,49 @@ class Walk:
         self._length = length
         self._wakes = (batch.wake, batch.wake_held)
         self._calm: Calm | None = None
-        self._bounds = (0.0, 0.0)
+        self._bounds = _NOTHING
         self._clear = self._end = 0
 
     def ask_at(self, index: int, *, held: bool) -> int:
         """The first bar from `index` on at which the strategy may want something; the number of bars for none."""
         rows = self._wakes[held]
-        if isinstance(rows, range):
-            return max(index, rows.start) if rows else len(self._bars)
         at = bisect_left(rows, index)
         return rows[at] if at < len(rows) else len(self._bars)
 
-    def event_at(self, index: int, until: int, calm: Calm, below: float, above: float) -> int:
+    def event_at(
+        self, index: int, until: int, calm: Calm, keeps: tuple[float, float], reach: tuple[float, float]
+    ) -> int:
         """The first bar from `index` on, before `until`, at which something may happen by itself; else `until`.
 
         Args:
             index: The bar after the one that was visited last.
             until: Where to stop looking.
             calm: How long and between which closes risk is calm.
-            below: A low at or under it reaches a working order.
-            above: A high at or over it does.
+            keeps: Between which closes the strategy is calm.
+            reach: A low at or under the first price, or a high at or over the second, reaches a working order.
         """
-        bounds = (below, above)
+        bounds = (*reach, max(calm.low, keeps[0]), min(calm.high, keeps[1]))
         if calm is not self._calm or bounds != self._bounds:
             self._calm, self._bounds, self._clear = calm, bounds, index
             # A tick comes one nanosecond before the end of its bar.
             self._end = int(self._bars.ts.searchsorted(calm.until - self._length + 1))
         until = min(until, max(self._end, index))
-        if not (np.isfinite(bounds).any() or np.isfinite((calm.low, calm.high)).any()):
+        if bounds == _NOTHING:
             return until
         width = _FIRST
         while self._clear < until:
             stop = min(self._clear + width, until)
-            found = self._first(self._clear, stop, calm, below, above)
+            found = self._first(self._clear, stop)
             self._clear = found
             if found < stop:
                 return found
             width = min(4 * width, _MOST)
         return until
 
-    def _first(self, start: int, stop: int, calm: Calm, below: float, above: float) -> int:
+    def _first(self, start: int, stop: int) -> int:
         """The first bar of a stretch whose prices reach something; `stop` for none."""
         part = slice(start, stop)
-        bars, low, high = self._bars, calm.low, calm.high
+        bars, (below, above, low, high) = self._bars, self._bounds
         if stop - start <= _FIRST:
             columns = (bars.low[part].tolist(), bars.high[part].tolist(), bars.close[part].tolist())
             for at, (lowest, highest, close) in enumerate(zip(*columns, strict=True), start):

@@ -21,7 +21,7 @@ from engine.strategy.faults import THEIR_FAULTS, cause_text, line_in, source_fil
 from engine.strategy.params import params_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from engine.model.candle import Bars, FloatArray
     from engine.model.ids import InstrumentId
@@ -61,7 +61,7 @@ class Batch:
         columns: The strategy's columns by name, float64 of shape (len(bars),).
         first: First row at which the strategy may decide.
         wake: Rows from `first` on at which it could do anything while flat, ascending.
-        wake_held: Rows from `first` on at which it could do anything while it holds something, ascending.
+        wake_held: The same while it holds something and the close lies within `Strategy.keeps_between`.
         rows: Named tuples by row number.
     """
 
@@ -71,14 +71,14 @@ class Batch:
         self.columns = columns
         self.rows = rows
         self.first = first
-        self.wake = self._rows("wake")
-        self.wake_held = self._rows("wake_held")
+        strategy = runner.strategy
+        self.wake = self._rows(columns.get(strategy.wake_column))
+        self.wake_held = self._rows(strategy.wakes_held(columns))
 
-    def _rows(self, name: str) -> Sequence[int]:
-        """The rows that a column marks; all from the first decision on where there is no such column."""
-        column = self.columns.get(name)
+    def _rows(self, column: FloatArray | None) -> list[int]:
+        """The rows that a column marks; all from the first decision on where there is none."""
         if column is None:
-            return range(self.first, max(len(self.bars), self.first))
+            return list(range(self.first, len(self.bars)))
         marked: list[int] = (self.first + column[self.first :].nonzero()[0]).tolist()
         return marked
 
@@ -334,6 +334,8 @@ class StrategyRunner:
             raise StrategyError(f"decide() must return a Wish or None, not {type(wish).__name__}")
         if not 0.0 <= wish.confidence <= 1.0:
             raise StrategyError(f"the confidence {wish.confidence} is not within 0 to 1")
+        if not 0.0 < wish.size <= 1.0:
+            raise StrategyError(f"the size {wish.size} is not above 0 and up to 1")
         direction, side = wish.direction, holding.side
         if wish.action is SignalAction.ENTER:
             if direction is SignalDirection.HOLD:
@@ -360,6 +362,7 @@ class StrategyRunner:
             reason=wish.reason,
             stop=wish.stop,
             target=wish.target,
+            size=wish.size,
             metadata=self._facts,
         )
 

@@ -12,7 +12,6 @@ meets fills what is covered, the rest is canceled.
 
 from __future__ import annotations
 
-import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -96,6 +95,14 @@ class PaperExchange(PerpetualDesk):
             raise ValidationError(f"{instrument.id} has working orders; cancel them before it is listed anew.")
         perpetual = instrument.kind is InstrumentKind.LINEAR_PERPETUAL
         self._listings[instrument.id] = (PerpetualListing if perpetual else Listing)(instrument, self._core, kind)
+
+    def take_rules(self, instrument: Instrument) -> None:
+        """Let other rules of a listed instrument hold, such as the fees of another tier.
+
+        Raises:
+            NotFoundError: It is not listed.
+        """
+        self._listing(instrument.id).take_rules(instrument)
 
     def kind_of(self, instrument: InstrumentId) -> FillKind:
         """What an instrument's orders are matched against.
@@ -282,8 +289,7 @@ class PaperExchange(PerpetualDesk):
 
     def reach(self, instrument: InstrumentId) -> tuple[float, float]:
         """A bar whose low is above the first and whose high is below the second price reaches no working order."""
-        bars = self._listing(instrument).bars
-        return (math.inf, -math.inf) if bars is None else (bars.below, bars.above)
+        return self._listing(instrument).reach
 
     def on_book(self, update: BookUpdate) -> Sequence[Report]:
         """Follow a book. After a lost update the instrument is in `broken` until a snapshot comes."""
@@ -295,6 +301,33 @@ class PaperExchange(PerpetualDesk):
                 self.broken.discard(update.instrument)
             else:
                 self.broken.add(update.instrument)
+            return out
+
+    def on_quote(
+        self, instrument: InstrumentId, ts: int, bid: int, bid_size: int, ask: int, ask_size: int
+    ) -> Sequence[Report]:
+        """Take the best prices of an instrument that is matched against them.
+
+        Args:
+            instrument: Listed as `FillKind.TOP`.
+            ts: UTC nanoseconds at the venue.
+            bid: Scaled price, as `ask`.
+            bid_size: Scaled quantity, as `ask_size`; 0 for an empty side.
+            ask: See `bid`.
+            ask_size: See `bid_size`.
+        """
+        tops = self._listings[instrument].tops
+        if tops is None:
+            raise ValidationError(f"{instrument} is not matched against quotes.")
+        if tops.quiet(bid, ask) and bid_size and ask_size:
+            top = tops.top
+            top.bid, top.bid_size, top.ask, top.ask_size, top.ts = bid, bid_size, ask, ask_size, ts
+            taken = tops._taken
+            taken[0].clear()
+            taken[1].clear()
+            return _NOTHING
+        with self._reporting() as out:
+            tops.on_quote(ts, bid, bid_size, ask, ask_size)
             return out
 
     def on_trade(self, trade: MarketTrade) -> Sequence[Report]:

@@ -41,9 +41,7 @@ def instrument(decimals):
 
 
 def engine(decimals):
-    made = BacktestEngine(
-        BacktestEngineConfig(logging=LoggingConfig(bypass_logging=True), run_analysis=False)
-    )
+    made = BacktestEngine(BacktestEngineConfig(logging=LoggingConfig(bypass_logging=True), run_analysis=False))
     made.add_venue(
         venue=VENUE,
         oms_type=OmsType.NETTING,

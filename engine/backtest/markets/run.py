@@ -245,6 +245,7 @@ class MarketsRun:
 
     def _between(self, until: int) -> int:
         """Let pass what lies between two events: what is under way, timers, risk; gives when the next is due."""
+        changed, seq = True, 0
         while True:
             due = min(self.wires.next_due, self._next_timer, self._next_risk)
             if due > until:
@@ -257,7 +258,11 @@ class MarketsRun:
                 self.bot.on_timer(due)
             else:
                 self._next_risk += self._every
-                self._look(due)
+                state = self.state
+                # While no market moves and nothing is booked, breakers and limits say what they said before.
+                if changed or state.seq != seq or state.breakers or state.halts or state.locks:
+                    self._look(due)
+                    changed, seq = False, state.seq
 
     def _look(self, now: int) -> None:
         self.risk.tick(now)

@@ -95,6 +95,34 @@ def _backtest(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
     return run_id, run.words, {**run.figures, "seconds": round((finished - started) / 1e9, 3)}
 
 
+def _markets(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
+    """Run a backtest over several markets and store what came of it."""
+    from importlib.metadata import version
+
+    from engine.backtest.markets.spec import MarketsSpec
+    from engine.control.markets_run import execute_markets
+    from engine.strategy.loader import StrategyRegistry
+    from storage.candles import CandleStore
+    from storage.settings import DatabaseSettings
+
+    database = DatabaseSettings.model_validate(task["database"])
+    channel.progress(0.0, "opening the database")
+    asyncio.run(_with_database(database, home, _nothing))
+    clock = SystemClock()
+    started = clock.now()
+    run = execute_markets(
+        MarketsSpec.model_validate(task["spec"]),
+        StrategyRegistry(home / "strategies"),
+        CandleStore(home / "candles"),
+        version("quarterdeck"),
+        channel.progress,
+    )
+    finished = clock.now()
+    channel.say({"progress": 1.0, "message": "storing"})
+    run_id = asyncio.run(_with_database(database, home, lambda opened: _save(opened, run, started, finished)))
+    return run_id, run.words, {**run.figures, "seconds": round((finished - started) / 1e9, 3)}
+
+
 async def _with_database(settings: DatabaseSettings, home: Path, work: Callable[[Database], Any]) -> Any:
     from storage.database import Database
 
@@ -199,6 +227,7 @@ def _check(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
 KINDS: dict[str, Callable[[Path, dict[str, Any], Channel], Outcome]] = {
     "analysis": _analysis,
     "backtest": _backtest,
+    "markets": _markets,
     "import": _import,
     "backup": _backup,
     "download": _download,

@@ -144,6 +144,7 @@ REPLIES: dict[str, Any] = {
     "market.candles": list[Candle],
     "market.tickers": list[views.TickerRow],
     "market.trades": views.TradesView,
+    "moving.run": views.JobRow,
     "orders.cancel": views.OrderRow,
     "orders.cancel_all": list[views.OrderRow],
     "orders.estimate": views_execution.EstimateView,

@@ -224,6 +224,15 @@ def _check(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
     return report["strategy"], words, report
 
 
+def _move(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
+    """Take over another program's files."""
+    from engine.control.moving.apply import move_in
+
+    report = move_in(home, task, channel.progress)
+    words = f"{len(report['taken'])} things taken over, {len(report['left'])} left"
+    return task["program"], words, report
+
+
 KINDS: dict[str, Callable[[Path, dict[str, Any], Channel], Outcome]] = {
     "analysis": _analysis,
     "backtest": _backtest,
@@ -233,6 +242,7 @@ KINDS: dict[str, Callable[[Path, dict[str, Any], Channel], Outcome]] = {
     "download": _download,
     "recording": _recording,
     "check": _check,
+    "move": _move,
 }
 """What a worker can do."""
 

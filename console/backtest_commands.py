@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from console.analysis_commands import COMMANDS
-from console.offline_call import Pair, Until, call, do_job, in_home, pairs, table, utc
+from console.offline_call import Pair, Until, call, do_job, in_home, pairs, strategy_name, table, utc
 from console.plain import say, say_json
 
 if TYPE_CHECKING:
@@ -97,10 +96,7 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
     if not request["limits"]:
         del request["limits"]
     request["shortcuts"] = not request.pop("no_shortcuts")
-    named = str(request["strategy"])
-    if named.endswith(".py") or os.sep in named:
-        # The run happens in a process of its own, which need not be in this folder.
-        request["strategy"] = str(Path(named).expanduser().absolute())
+    request["strategy"] = strategy_name(str(request["strategy"]))
     return request
 
 

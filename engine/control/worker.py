@@ -186,6 +186,16 @@ def _analysis(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
     return analyse(home, task, channel.progress)
 
 
+def _check(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
+    """Check what every strategy must keep to."""
+    from engine.control.strategy_checks import check_strategy
+
+    report = check_strategy(home, task, channel.progress)
+    count = len(report["checks"])
+    words = f"all {count} checks passed" if report["passed"] else f"{report['failed']} of {count} checks failed"
+    return report["strategy"], words, report
+
+
 KINDS: dict[str, Callable[[Path, dict[str, Any], Channel], Outcome]] = {
     "analysis": _analysis,
     "backtest": _backtest,
@@ -193,6 +203,7 @@ KINDS: dict[str, Callable[[Path, dict[str, Any], Channel], Outcome]] = {
     "backup": _backup,
     "download": _download,
     "recording": _recording,
+    "check": _check,
 }
 """What a worker can do."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,8 +15,9 @@ from console.analysis_words import (
     say_recursive,
     say_significance,
 )
-from console.offline_call import Pair, Until, do_job, in_home, pairs, strategy_name
-from console.plain import say_json
+from console.offline_call import Pair, Until, call, do_job, in_home, pairs, strategy_name, table, utc
+from console.plain import say, say_json
+from console.sheet_words import say_sheet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -189,5 +191,69 @@ def _asked(options: dict[str, Any]) -> dict[str, Any]:
     return request
 
 
-COMMANDS: tuple[click.Command, ...] = (montecarlo, significance, overfitting, compare, lookahead, recursive)
+@click.command()
+@click.argument("run_id", metavar="ID")
+@click.option("--html", "file", type=click.Path(path_type=Path), metavar="FILE", help="Write the sheet as one page.")
+@click.option("--force", is_flag=True, help="Overwrite FILE when it exists.")
+@click.option("--trades", type=click.IntRange(min=0), default=10, show_default=True, help="Last trades to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def report(invocation: Invocation, /, run_id: str, file: Path | None, force: bool, trades: int, as_json: bool) -> None:
+    """Put everything about a stored run on one sheet: here, as JSON, or as an HTML page that needs nothing else."""
+    request: dict[str, Any] = {"id": run_id, "overwrite": force}
+    if file is not None:
+        request["file"] = str(file.expanduser().absolute())
+
+    def shown(view: AnalysisView) -> None:
+        if file is None:
+            say_sheet(view, trades)
+        else:
+            say(f"The sheet of {view.row.title} is in {file}.")
+
+    _analysed(invocation, "backtests.tearsheet", request, as_json, shown)
+
+
+@click.command()
+@click.option("--run", "run_id", metavar="ID", help="Only of this run.")
+@click.option("--kind", help="Only of this kind, such as montecarlo.")
+@click.option("--show", "analysis_id", metavar="ANALYSIS", help="Print one of them as JSON.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Most rows, newest first.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+@click.pass_obj
+def analyses(
+    invocation: Invocation,
+    /,
+    run_id: str | None,
+    kind: str | None,
+    analysis_id: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List what was found out about runs and strategies, the newest first."""
+    if analysis_id is not None:
+        view: AnalysisView = call(invocation.home, "backtests.analysis", {"id": analysis_id})
+        say_json({"id": view.row.id, "kind": view.row.kind, "params": view.params, **view.result})
+        return
+    rows = call(invocation.home, "backtests.analyses", {"id": run_id, "kind": kind, "limit": limit})
+    if as_json:
+        import msgspec
+
+        say_json(msgspec.to_builtins(rows))
+    elif not rows:
+        say("No analysis is stored yet; `quarterdeck backtest montecarlo ID` makes one.")
+    else:
+        head = ("id", "made (UTC)", "kind", "of", " seconds")
+        table(head, ((row.id[:8], utc(row.created), row.kind, row.title, f"{row.seconds:.1f}") for row in rows))
+
+
+COMMANDS: tuple[click.Command, ...] = (
+    analyses,
+    report,
+    montecarlo,
+    significance,
+    overfitting,
+    compare,
+    lookahead,
+    recursive,
+)
 """What belongs to the group `backtest`."""

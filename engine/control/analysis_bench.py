@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from engine.backtest.analysis.compare import Contender
     from engine.backtest.analysis.probe import Probe
+    from engine.backtest.analysis.tearsheet import Record
     from engine.backtest.prepare import PreparedRun
     from engine.model.candle import Bars
     from storage.settings import DatabaseSettings
@@ -109,6 +110,70 @@ class Bench:
         for label, trade in zip(self.regimes(run), run.trades, strict=False):
             profits[label] = profits.get(label, 0.0) + float(trade.pnl)
         return profits
+
+    def record(self, run: StoredRun) -> tuple[Record, dict[str, Any]]:
+        """What a tear sheet is made of, and the facts that stand on it beside what is computed."""
+        import numpy as np
+
+        from engine.backtest.analysis.breakdown import TradeFacts, tag_of
+        from engine.backtest.analysis.tearsheet import Record
+        from engine.control.backtest_store import trade_json
+        from engine.model.order import OrderSide
+        from storage.tables.words import PositionSide
+
+        trades = [
+            TradeFacts(
+                entry=trade.entry_ns,
+                exit=trade.exit_ns,
+                side=OrderSide.BUY if trade.side is PositionSide.LONG else OrderSide.SELL,
+                value=float(trade.entry_price * trade.quantity),
+                pnl=float(trade.pnl),
+                fees=float(trade.fees),
+                symbol=trade.instrument,
+                tag=tag_of(trade.entry_reason or ""),
+                reason=trade.reason,
+            )
+            for trade in run.trades
+        ]
+        record = Record(
+            ts=np.array(run.ts, dtype=np.int64),
+            equity=np.array(run.equity),
+            benchmark=np.array(run.benchmark),
+            trades=trades,
+            regimes=self.regimes(run),
+            risk_free_rate=float(run.spec.get("risk_free_rate", 0.02)),
+        )
+        facts = {
+            "run": {
+                "id": run.id,
+                "hash": run.hash,
+                "strategy": run.strategy,
+                "market": run.market,
+                "start": int(run.spec["start"]),
+                "end": int(run.spec["end"]),
+            },
+            "params": {name: value for name, value in run.params.items() if value is not None},
+            "assumptions": run.assumptions,
+            "metrics": run.metrics,
+            "trades": [trade_json(trade) for trade in run.trades],
+        }
+        return record, facts
+
+    def latest(self, run: StoredRun, kinds: Sequence[str]) -> dict[str, Any]:
+        """What the newest stored analyses of a run found, by kind; a kind that was never asked for is left out."""
+        from engine.control.analysis_store import list_analyses, load_analysis
+        from storage.database import Database
+
+        async def read() -> dict[str, Any]:
+            found: dict[str, Any] = {}
+            async with Database(self.database, self.home) as opened:
+                for kind in kinds:
+                    rows = await list_analyses(opened, run.id, kind, 1)
+                    if rows:
+                        found[kind] = (await load_analysis(opened, rows[0].id)).result
+            return found
+
+        return asyncio.run(read())
 
     def probe(self, request: dict[str, Any]) -> tuple[Probe, Bars, str]:
         """A strategy to be asked, the bars of the request, and both in words.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.clock import SystemClock
 from engine.control.analysis_bench import Bench, contender
-from engine.errors import DataError
+from engine.errors import ConflictError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from engine.backtest.prepare import PreparedRun
     from engine.backtest.run import BacktestResult
@@ -170,6 +170,35 @@ def _recursive(bench: Bench, request: dict[str, Any]) -> Finding:
     return Finding(title, words, found)
 
 
+def _tear_sheet(bench: Bench, request: dict[str, Any]) -> Finding:
+    """Everything about a stored run on one sheet, from what is stored."""
+    from engine.backtest.analysis.tearsheet import tear_sheet
+
+    (run,) = bench.runs([request["id"]])
+    bench.tell(0.1, "reading candles")
+    record, facts = bench.record(run)
+    bench.tell(0.6, "computing")
+    found = {**facts, **tear_sheet(record)}
+    words = run.title
+    if request["file"] is not None:
+        from engine.backtest.analysis.html import html_page
+
+        page = html_page(found | bench.latest(run, ("montecarlo", "significance")))
+        _write(Path(request["file"]), page, overwrite=request["overwrite"])
+        words = f"{words}: the page is in {request['file']}"
+    return Finding(run.title, words, found, run.id)
+
+
+def _write(file: Path, text: str, *, overwrite: bool) -> None:
+    try:
+        with file.open("w" if overwrite else "x", encoding="utf-8") as out:
+            out.write(text)
+    except FileExistsError:
+        raise ConflictError(f"The file {file} exists; choose another name, or let it be overwritten.") from None
+    except OSError as error:
+        raise DataError(f"The file {file} cannot be written: {error.strerror}. Check the folder.") from error
+
+
 ANALYSES: dict[str, Callable[[Bench, dict[str, Any]], Finding]] = {
     "comparison": _comparison,
     "lookahead": _look_ahead,
@@ -177,5 +206,6 @@ ANALYSES: dict[str, Callable[[Bench, dict[str, Any]], Finding]] = {
     "overfitting": _overfitting,
     "recursive": _recursive,
     "significance": _significance,
+    "tearsheet": _tear_sheet,
 }
 """What can be analysed, by the name under which it is stored."""

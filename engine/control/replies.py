@@ -63,6 +63,7 @@ REPLIES: dict[str, Any] = {
     "backtests.report": dict[str, Any],
     "backtests.run": views.JobRow,
     "backtests.significance": views.JobRow,
+    "backtests.tearsheet": views.JobRow,
     "bots.configure": views.BotRow,
     "bots.create": views.BotRow,
     "bots.delete": str,

@@ -14,7 +14,7 @@ from engine.model.adaptation import AdaptiveSettings
 from engine.model.order import OrderSide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from engine.model.candle import Bars, FloatArray, IntArray
 
@@ -81,16 +81,16 @@ BREAKDOWNS: dict[str, Callable[[TradeFacts], str]] = {
 
 
 def breakdowns(
-    trades: Sequence[TradeFacts], *, most: int = 400, **more: Callable[[TradeFacts], str]
+    trades: Sequence[TradeFacts], more: Mapping[str, Callable[[TradeFacts], str]] | None = None, *, most: int = 400
 ) -> dict[str, list[dict[str, Any]]]:
     """The trades in groups: `key`, `trades`, `pnl`, `win_rate`, `mean_return`, `profit_factor`, `best`, `worst`, fees.
 
     Args:
         trades: The run's.
-        most: Groups of one breakdown; of more, the newest or last are kept.
-        **more: Further ways to group.
+        more: Further ways to group, by name.
+        most: Groups of one breakdown; of more, the last are kept.
     """
-    return {name: _grouped(trades, key)[-most:] for name, key in {**BREAKDOWNS, **more}.items()}
+    return {name: _grouped(trades, key)[-most:] for name, key in {**BREAKDOWNS, **(more or {})}.items()}
 
 
 def _grouped(trades: Iterable[TradeFacts], key: Callable[[TradeFacts], str]) -> list[dict[str, Any]]:

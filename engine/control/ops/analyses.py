@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from engine.control.ops.data import local_path
 from engine.control.registry import Role, operation
 from engine.control.requests_analyses import (
     AnalysisId,
@@ -14,9 +15,10 @@ from engine.control.requests_analyses import (
     Overfitting,
     RunMonteCarlo,
     Significance,
+    TearSheet,
 )
 from engine.control.worker import settings_for_worker
-from engine.errors import ValidationError
+from engine.errors import ConflictError, ValidationError
 from engine.strategy.beside import find_beside
 from storage.candle_sets import CandleSet
 
@@ -75,6 +77,21 @@ async def compare(context: Context, request: CompareBacktests) -> JobRow:
     """Put stored runs side by side, with portfolio weights and a recommendation, as a job that stores what it finds."""
     runs = await _find(context, *request.ids)
     return _begin(context, "comparison", f"Comparison of {len(runs)} runs", request, ids=runs)
+
+
+@operation("backtests.tearsheet", TearSheet, Role.TRADER, mutates=True, offline=True)
+async def tearsheet(context: Context, request: TearSheet) -> JobRow:
+    """Put everything about a stored run on one sheet, also as an HTML file, as a job that stores what it finds."""
+    more: dict[str, Any] = {}
+    if request.file is not None:
+        file = local_path(request.file)
+        if file.suffix.lower() != ".html":
+            raise ValidationError(f"The name {file.name!r} must end in .html.")
+        if not request.overwrite and await asyncio.to_thread(file.exists):
+            raise ConflictError(f"The file {file} exists; choose another name, or let it be overwritten.")
+        more["file"] = str(file)
+    (run,) = await _find(context, request.id)
+    return _begin(context, "tearsheet", f"Tear sheet of {run[:8]}", request, id=run, **more)
 
 
 @operation("backtests.lookahead", CheckStrategy, Role.TRADER, mutates=True, offline=True)

@@ -46,7 +46,7 @@ def test_every_breakdown_adds_up_to_the_whole() -> None:
 
 
 def test_groups_by_hand() -> None:
-    found = breakdowns(TRADES, regime=lambda trade: "calm")
+    found = breakdowns(TRADES, {"regime": lambda trade: "calm"})
     # What ends at midnight belongs to the day before.
     assert [(row["key"], row["pnl"]) for row in found["month"]] == [("2024-01", 5.0), ("2024-02", -1.0)]
     assert [row["key"] for row in found["week"]] == ["2024-W05", "2024-W06"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,6 +16,9 @@ from engine.errors import DataError
 from engine.model.order import OrderSide
 from tests.backtest.analysis.test_bias import walk
 from tests.backtest.helpers import HOUR, START, make_bars
+
+if TYPE_CHECKING:
+    from engine.model.candle import FloatArray
 
 DAY = 24 * HOUR
 
@@ -76,9 +80,9 @@ def test_what_cannot_be_compared_is_refused() -> None:
         random_entries(always, bars)
 
 
-def contender(name: str, daily: np.ndarray, *, first: int = 0, trades: int = 50) -> Contender:
+def contender(name: str, daily: FloatArray, *, first: int = 0, trades: int = 50) -> Contender:
     ts = START + (first + np.arange(len(daily) + 1)) * DAY
-    equity = 1000.0 * np.cumprod(np.concatenate(([1.0], 1.0 + daily)))
+    equity = np.asarray(1000.0 * np.cumprod(np.concatenate(([1.0], 1.0 + daily))), dtype=np.float64)
     return Contender(
         id=name, name=name, strategy="one", market=f"SIM:{name}", ts=ts, equity=equity, trades=trades, fees=1.0,
         required_sharpe=1.0, drawdown_limit=0.15, costs="fees 0.001",

@@ -59,7 +59,7 @@ def test_correlated_runs_share_the_risk_equally_or_have_the_least_of_it() -> Non
 
 def test_weights_are_shares() -> None:
     for method in ("minimum_variance", "maximum_sharpe", "risk_parity"):
-        weights = weights_of(method, np.array([0.01, -0.02, 0.005]), RELATED)  # type: ignore[arg-type]
+        weights = weights_of(method, np.array([0.01, -0.02, 0.005]), RELATED)
         assert (weights >= 0).all()
         assert weights.sum() == pytest.approx(1.0)
     assert weights_of("maximum_sharpe", np.array([0.01]), np.array([[0.01]])).tolist() == [1.0]

@@ -45,7 +45,9 @@ RESULT = run_on(BARS)
 
 
 def found_by(**settings: Any) -> dict[str, Any]:
-    given = MonteCarloSettings(**{"iterations": 120, "method": "returns", "scenarios": ("normal",)} | settings)
+    given = MonteCarloSettings.model_validate(
+        {"iterations": 120, "method": "returns", "scenarios": ("normal",)} | settings
+    )
     return run_monte_carlo(given, RESULT, BARS, risk_free_rate=0.02, drawdown_limit=0.05, traded=Event())
 
 

@@ -10,6 +10,7 @@ import click
 
 from console.offline_call import Pair, Until, call, do_job, in_home, pairs, table, utc
 from console.plain import say, say_json
+from console.study_commands import study_commands
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -319,3 +320,9 @@ def _count(value: float | None) -> str:
 
 def _money(value: float | None) -> str:
     return "—" if value is None else f"{value:,.2f}"
+
+
+# --- studies ---------------------------------------------------------------------------------------------------------
+
+for command in study_commands([param for param in run.params if param.name not in {"trades", "as_json"}], _request):
+    backtest.add_command(command)

@@ -10,6 +10,7 @@ import asyncio
 import io
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -179,12 +180,22 @@ def _recording(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
     return key.words, words, {"bars": bars, "added": merged.added, "identical": merged.identical}
 
 
+def _study(kind: str, home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
+    """Work a study of many runs out and keep it, unfinished too."""
+    from engine.control.study_work import run_study
+
+    return run_study(home, kind, task, channel.progress)
+
+
 KINDS: dict[str, Callable[[Path, dict[str, Any], Channel], Outcome]] = {
     "backtest": _backtest,
     "import": _import,
     "backup": _backup,
     "download": _download,
     "recording": _recording,
+    "sweep": partial(_study, "sweep"),
+    "optimise": partial(_study, "optimise"),
+    "walk_forward": partial(_study, "walk_forward"),
 }
 """What a worker can do."""
 

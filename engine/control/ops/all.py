@@ -38,6 +38,7 @@ from engine.control.ops import (
     settings,
     state,
     strategies,
+    studies,
     venues,
 )
 
@@ -77,5 +78,6 @@ __all__ = [
     "settings",
     "state",
     "strategies",
+    "studies",
     "venues",
 ]

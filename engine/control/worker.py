@@ -187,7 +187,15 @@ def _study(kind: str, home: Path, task: dict[str, Any], channel: Channel) -> Out
     return run_study(home, kind, task, channel.progress)
 
 
+def _analysis(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
+    """Analyse stored runs, or a strategy."""
+    from engine.control.analysis_jobs import analyse
+
+    return analyse(home, task, channel.progress)
+
+
 KINDS: dict[str, Callable[[Path, dict[str, Any], Channel], Outcome]] = {
+    "analysis": _analysis,
     "backtest": _backtest,
     "import": _import,
     "backup": _backup,

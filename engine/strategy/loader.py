@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from engine.errors import ConfigurationError, NotFoundError, StrategyLoadError
-from engine.strategy.contract import Strategy, StrategyMemory, StrategyParams, StrategyType
+from engine.strategy.contract import Strategy, StrategyBase, StrategyMemory, StrategyParams, StrategyType
 from engine.strategy.faults import THEIR_FAULTS, cause_text, line_in
+from engine.strategy.quoting import EventStrategy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +34,9 @@ BUILT_IN_PACKAGE = "strategies"
 """Named, not imported: the engine does not depend on any strategy."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 
+_HOOKS = ("on_book", "on_trade", "on_bar", "on_timer")
+"""What lets an event strategy do something at all."""
+
 Origin = Literal["built-in", "folder", "file"]
 
 
@@ -42,7 +46,7 @@ class LoadedStrategy(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     version: str
     kind: StrategyType
-    cls: type[Strategy]
+    cls: type[StrategyBase]
     origin: Origin
     path: str
     """Absolute path of its file."""
@@ -51,12 +55,32 @@ class LoadedStrategy(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     """First line of its docstring."""
 
+    @property
+    def on_events(self) -> bool:
+        """Whether it decides on books, trades and orders instead of on bars alone."""
+        return issubclass(self.cls, EventStrategy)
+
     def build(self, values: Mapping[str, object] | None = None) -> Strategy:
-        """Make an instance from plain values.
+        """Make an instance of a strategy that decides on bars from plain values.
 
         Raises:
-            ConfigurationError: A value is unknown, of the wrong type or out of bounds.
+            ConfigurationError: A value is unknown, of the wrong type or out of bounds, or it decides on events.
         """
+        if not issubclass(self.cls, Strategy):
+            raise ConfigurationError(
+                f"The strategy {self.name} decides on books and not on bars alone; name its markets, as in "
+                "--market SIM:BTC/USDT."
+            )
+        return self.cls.build(values)
+
+    def build_event(self, values: Mapping[str, object] | None = None) -> EventStrategy:
+        """Make an instance of a strategy that decides on events from plain values.
+
+        Raises:
+            ConfigurationError: A value is unknown, of the wrong type or out of bounds, or it decides on bars.
+        """
+        if not issubclass(self.cls, EventStrategy):
+            raise ConfigurationError(f"The strategy {self.name} decides on bars; it needs one market and a timeframe.")
         return self.cls.build(values)
 
 
@@ -235,27 +259,31 @@ def _load_file(path: str, origin: Origin) -> LoadedStrategy:
         raise _load_error(path, error) from error
 
 
-def _classes(module: ModuleType) -> list[type[Strategy]]:
+def _classes(module: ModuleType) -> list[type[StrategyBase]]:
     """The strategies written in a module; bases that are themselves no strategy (no `name`) do not count."""
     members = [member for member in vars(module).values() if isinstance(member, type)]
     return [
         member
         for member in members
-        if issubclass(member, Strategy) and member.__module__ == module.__name__ and "name" in vars(member)
+        if issubclass(member, StrategyBase) and member.__module__ == module.__name__ and "name" in vars(member)
     ]
 
 
-def _checked(classes: list[type[Strategy]], path: str, origin: Origin, source: bytes) -> LoadedStrategy:
+def _checked(classes: list[type[StrategyBase]], path: str, origin: Origin, source: bytes) -> LoadedStrategy:
     """The one class of a file, once it fulfils the contract."""
     if len(classes) != 1:
         found = ", ".join(cls.__name__ for cls in classes) or "none"
-        raise _contract_error(path, f"a file holds one subclass of Strategy with a `name`; found: {found}")
+        raise _contract_error(
+            path, f"a file holds one subclass of Strategy or EventStrategy with a `name`; found: {found}"
+        )
     cls = classes[0]
     if not isinstance(cls.name, str) or not _NAME.fullmatch(cls.name):
         raise _contract_error(path, f"the name {cls.name!r} must be lower-case letters, digits and _, at most 48")
     if inspect.isabstract(cls):
         missing = ", ".join(sorted(cls.__abstractmethods__))
         raise _contract_error(path, f"{cls.__name__} lacks {missing}")
+    if issubclass(cls, EventStrategy) and not _hears(cls):
+        raise _contract_error(path, f"{cls.__name__} has none of the hooks {', '.join(_HOOKS)}")
     if not issubclass(cls.Params, StrategyParams):
         raise _contract_error(path, "its Params must be a subclass of StrategyParams")
     if not issubclass(cls.Memory, StrategyMemory):
@@ -278,6 +306,11 @@ def _checked(classes: list[type[Strategy]], path: str, origin: Origin, source: b
         source_hash=_source_hash(source),
         summary=(inspect.getdoc(cls) or "").partition("\n")[0],
     )
+
+
+def _hears(cls: type[EventStrategy]) -> bool:
+    """Whether any of the hooks that the market calls is its own."""
+    return any(getattr(cls, hook) is not getattr(EventStrategy, hook) for hook in _HOOKS)
 
 
 def _contract_error(path: str, what: str) -> StrategyLoadError:

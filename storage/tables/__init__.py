@@ -5,7 +5,13 @@ Class names end in `Row`: a row is a view's record, not the domain noun of the s
 
 from __future__ import annotations
 
-from storage.tables.backtests import BacktestEquityRow, BacktestRunRow, BacktestStudyRow, BacktestTradeRow
+from storage.tables.backtests import (
+    BacktestAnalysisRow,
+    BacktestEquityRow,
+    BacktestRunRow,
+    BacktestStudyRow,
+    BacktestTradeRow,
+)
 from storage.tables.base import METADATA, Record, StampedRecord
 from storage.tables.bots import BotInstanceRow, MLModelRow, PerformanceMetricsRow, StrategyConfigRow
 from storage.tables.capital import CapitalAllocationRow, FundFlowRow, ProfitLockRow, WithdrawalRequestRow
@@ -30,6 +36,7 @@ __all__ = [
     "AlertRow",
     "AnalyticsReportRow",
     "AuditLogRow",
+    "BacktestAnalysisRow",
     "BacktestEquityRow",
     "BacktestRunRow",
     "BacktestStudyRow",
@@ -91,5 +98,6 @@ ALL_TABLES: tuple[type[Record], ...] = (
     EmergencyStopRow,
     OrderQualityRow,
     TradeQualityRow,
+    BacktestAnalysisRow,
     BacktestStudyRow,
 )

@@ -24,6 +24,7 @@ from engine.strategy.contract import Holding, Strategy
 from engine.strategy.loader import LoadedStrategy, StrategyRegistry
 from engine.strategy.params import ParamSpec, describe_params
 from engine.strategy.runner import StrategyRunner
+from engine.strategy.signals import LEVEL_COLUMNS, SIGNAL_COLUMNS, SignalStrategy
 from engine.strategy.toolkit import Toolkit
 from tests.kit.candles import join_bars, recorded_bars, walk_bars
 from tests.kit.strategy_driver import INSTRUMENT, Book, drive_batch, drive_live
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from engine.model.candle import FloatArray
 
-__all__ = ["StrategyConformance"]
+__all__ = ["StrategyConformance", "beyond", "bounds", "foreign_imports"]
 
 ALLOWED_IMPORTS = {
     "__future__", "collections", "dataclasses", "enum", "functools", "itertools", "math", "msgspec", "numpy",
@@ -103,7 +104,28 @@ class StrategyConformance:
         warmup = strategy.warmup(self.timeframe)
         columns = strategy.columns(walk_bars(13, warmup + 50, self.timeframe), Toolkit())
         for name, column in columns.items():
-            assert np.isfinite(column[warmup - 1 :]).all(), name
+            # A distance of no number means that there is none at that bar.
+            if not (isinstance(strategy, SignalStrategy) and name in LEVEL_COLUMNS):
+                assert np.isfinite(column[warmup - 1 :]).all(), name
+
+    def test_columns_that_have_a_meaning_hold_what_may_stand_in_them(self, loaded: LoadedStrategy, bars: Bars) -> None:
+        strategy = loaded.build(self.values)
+        if not isinstance(strategy, SignalStrategy):
+            return
+        columns = strategy.columns(bars, Toolkit())
+        entered = columns["entry"] != 0
+        assert set(np.unique(columns["entry"])) <= {-1.0, 0.0, 1.0}
+        for name, low, high in (
+            ("confidence", 0.0, 1.0),
+            ("size", 0.0, 1.0),
+            ("entry_tag", 0, len(strategy.entry_tags) - 1),
+        ):
+            values = columns.get(name, np.full(len(bars), SIGNAL_COLUMNS[name]))[entered]
+            assert ((values >= low) & (values <= high)).all(), name
+        tags = columns.get("exit_tag", np.zeros(len(bars)))
+        for name in ("exit_long", "exit_short"):
+            left = columns.get(name, np.zeros(len(bars))) > 0
+            assert ((tags[left] >= 0) & (tags[left] < len(strategy.exit_tags))).all(), name
 
     # ------------------------------------------------------------------------------------------------------- signals
 
@@ -131,8 +153,8 @@ class StrategyConformance:
     def test_signals_below_the_threshold_are_dropped(self, loaded: LoadedStrategy, bars: Bars) -> None:
         everything = self._entries(loaded, bars, 0.0)
         assert everything
-        threshold = float(np.median([signal.confidence for signal in everything])) + 0.01
-        assert all(signal.confidence >= threshold for signal in self._entries(loaded, bars, min(threshold, 1.0)))
+        threshold = min(float(np.median([signal.confidence for signal in everything])) + 0.01, 1.0)
+        assert all(signal.confidence >= threshold for signal in self._entries(loaded, bars, threshold))
 
     def _entries(self, loaded: LoadedStrategy, bars: Bars, threshold: float) -> list[Signal]:
         signals = drive_batch(lambda: loaded.build({**self.values, "min_confidence": threshold}), bars)
@@ -184,7 +206,7 @@ class StrategyConformance:
 
     def test_values_out_of_bounds_are_refused(self, loaded: LoadedStrategy) -> None:
         for spec in describe_params(loaded.cls):
-            for value in _beyond(spec):
+            for value in beyond(spec):
                 with pytest.raises(ConfigurationError, match=spec.name):
                     loaded.build({spec.name: value})
         with pytest.raises(ConfigurationError, match="is not known"):
@@ -193,7 +215,7 @@ class StrategyConformance:
     def test_it_runs_at_every_bound(self, loaded: LoadedStrategy) -> None:
         bars = walk_bars(19, 400, self.timeframe)
         for spec in describe_params(loaded.cls):
-            for value in _bounds(spec):
+            for value in bounds(spec):
                 try:
                     strategy = loaded.build({spec.name: value})
                 except ConfigurationError:
@@ -206,14 +228,7 @@ class StrategyConformance:
     # --------------------------------------------------------------------------------------------------------- source
 
     def test_it_imports_the_contract_and_the_nouns_alone(self, loaded: LoadedStrategy) -> None:
-        names = set()
-        for node in ast.walk(ast.parse(Path(loaded.path).read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                names.add("." * node.level + (node.module or ""))
-        foreign = {name for name in names if name.partition(".")[0] not in ALLOWED_IMPORTS}
-        assert {name for name in foreign if not f"{name}.".startswith(("engine.model.", "engine.strategy."))} == set()
+        assert foreign_imports(loaded.path) == set()
 
     def test_its_memory_survives_being_saved(self, loaded: LoadedStrategy, bars: Bars) -> None:
         runner = StrategyRunner(loaded.build(), INSTRUMENT, timeframe=bars.timeframe)
@@ -222,6 +237,18 @@ class StrategyConformance:
         other.restore(runner.save())
         assert other.memory == runner.memory
         assert other.save() == runner.save()
+
+
+def foreign_imports(path: str) -> set[str]:
+    """Modules that a strategy's file imports and may not."""
+    names = set()
+    for node in ast.walk(ast.parse(Path(path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add("." * node.level + (node.module or ""))
+    foreign = {name for name in names if name.partition(".")[0] not in ALLOWED_IMPORTS}
+    return {name for name in foreign if not f"{name}.".startswith(("engine.model.", "engine.strategy."))}
 
 
 def _values(bars: Bars) -> tuple[FloatArray, ...]:
@@ -259,7 +286,7 @@ def _broken(bars: Bars) -> tuple[Bars, list[int]]:
     return Bars(bars.timeframe, *fields.values()), rows
 
 
-def _beyond(spec: ParamSpec) -> list[object]:
+def beyond(spec: ParamSpec) -> list[object]:
     """Values that must be refused."""
     values: list[object] = ["north"] if spec.type in {"int", "float", "bool", "choice"} else []
     if spec.minimum is not None:
@@ -269,7 +296,7 @@ def _beyond(spec: ParamSpec) -> list[object]:
     return [*values, float("nan")] if spec.type == "float" else values
 
 
-def _bounds(spec: ParamSpec) -> list[object]:
+def bounds(spec: ParamSpec) -> list[object]:
     """The outermost values that must be accepted."""
     low = [] if spec.minimum is None or spec.exclusive_minimum else [spec.minimum]
     high = [] if spec.maximum is None or spec.exclusive_maximum else [spec.maximum]

@@ -6,6 +6,7 @@ bench, and nothing depends on the order in which sets are finished.
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -195,9 +196,9 @@ class Cluster(Place):
         waiting = iter(chunks)
         first = [
             self._client.submit(compute, key, shared, chunk, pure=False)
-            for chunk, _ in zip(waiting, range(2 * self.workers), strict=False)
+            for chunk in itertools.islice(waiting, 2 * self.workers)
         ]
-        running = finished(first)
+        running = finished(first, loop=self._client.loop)
         for future in running:
             yield future.result()
             chunk = next(waiting, None)

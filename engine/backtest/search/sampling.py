@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from engine.backtest.search.space import Range, Value
-    from engine.strategy.contract import Strategy
+    from engine.strategy.contract import StrategyBase
 
 __all__ = ["draw_sets"]
 
@@ -24,7 +24,7 @@ MOST_TRIES = 200
 
 
 def draw_sets(
-    cls: type[Strategy], fixed: Mapping[str, Any], ranges: Sequence[Range], count: int, seed: int
+    cls: type[StrategyBase], fixed: Mapping[str, Any], ranges: Sequence[Range], count: int, seed: int
 ) -> Candidates:
     """Draw possible sets, each once; fewer where the ranges hold fewer.
 

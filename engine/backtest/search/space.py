@@ -16,7 +16,7 @@ from engine.strategy.params import describe_params, parse_params
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from engine.strategy.contract import Strategy
+    from engine.strategy.contract import StrategyBase
     from engine.strategy.params import ParamSpec
 
 __all__ = [
@@ -102,7 +102,7 @@ class Candidates(msgspec.Struct, frozen=True, kw_only=True):
 # --- reading what a person writes ------------------------------------------------------------------------------------
 
 
-def _spec_of(cls: type[Strategy], name: str) -> ParamSpec:
+def _spec_of(cls: type[StrategyBase], name: str) -> ParamSpec:
     specs = {spec.name: spec for spec in describe_params(cls)}
     if name not in specs:
         # Says which there are, and which is near.
@@ -136,7 +136,7 @@ def _value(spec: ParamSpec, text: str) -> Value:
     return int(number)
 
 
-def parse_axis(cls: type[Strategy], name: str, text: str) -> Axis:
+def parse_axis(cls: type[StrategyBase], name: str, text: str) -> Axis:
     """The values of one parameter.
 
     Args:
@@ -209,7 +209,7 @@ def _own_range(spec: ParamSpec) -> Range | None:
     return Range(name=spec.name, whole=whole, low=low, high=high, log=_wide(low, high)) if low < high else None
 
 
-def ranges_for(cls: type[Strategy], asked: Mapping[str, str], fixed: Sequence[str] = ()) -> tuple[Range, ...]:
+def ranges_for(cls: type[StrategyBase], asked: Mapping[str, str], fixed: Sequence[str] = ()) -> tuple[Range, ...]:
     """Where to look: what was asked, or else everything of the strategy's own that its bounds limit.
 
     Args:
@@ -238,7 +238,7 @@ def ranges_for(cls: type[Strategy], asked: Mapping[str, str], fixed: Sequence[st
 # --- what is possible ------------------------------------------------------------------------------------------------
 
 
-def refusal(cls: type[Strategy], fixed: Mapping[str, Any], varied: Mapping[str, Value]) -> str:
+def refusal(cls: type[StrategyBase], fixed: Mapping[str, Any], varied: Mapping[str, Value]) -> str:
     """Why the strategy refuses these parameters; empty when it takes them."""
     try:
         parse_params(cls, {**fixed, **varied})
@@ -249,7 +249,7 @@ def refusal(cls: type[Strategy], fixed: Mapping[str, Any], varied: Mapping[str, 
 
 
 def candidates(
-    cls: type[Strategy], fixed: Mapping[str, Any], axes: Sequence[Axis], draw: int | None = None, seed: int = 42
+    cls: type[StrategyBase], fixed: Mapping[str, Any], axes: Sequence[Axis], draw: int | None = None, seed: int = 42
 ) -> Candidates:
     """All combinations of the axes that the strategy takes, or so many drawn from them.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.control.ops import (
     alerts,
     algos,
+    analyses,
     api,
     backtests,
     backup,
@@ -45,6 +46,7 @@ from engine.control.ops import (
 __all__ = [
     "alerts",
     "algos",
+    "analyses",
     "api",
     "backup",
     "backtests",

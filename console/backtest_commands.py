@@ -12,6 +12,7 @@ from console.market_options import MARKET_OPTIONS, market_options, markets_reque
 from console.offline_call import Pair, Until, call, do_job, in_home, pairs, strategy_name, table, utc
 from console.plain import say, say_json
 from console.plots import NARROWEST, time_chart
+from console.study_commands import study_commands
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -326,3 +327,9 @@ def _count(value: float | None) -> str:
 
 def _money(value: float | None) -> str:
     return "—" if value is None else f"{value:,.2f}"
+
+
+# --- studies ---------------------------------------------------------------------------------------------------------
+
+for command in study_commands([param for param in run.params if param.name not in {"trades", "as_json"}], _request):
+    backtest.add_command(command)

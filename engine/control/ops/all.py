@@ -42,6 +42,7 @@ from engine.control.ops import (
     settings,
     state,
     strategies,
+    studies,
     venues,
 )
 
@@ -85,5 +86,6 @@ __all__ = [
     "settings",
     "state",
     "strategies",
+    "studies",
     "venues",
 ]

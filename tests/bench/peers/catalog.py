@@ -26,7 +26,7 @@ class Road(NamedTuple):
     entry_bar_levels: bool = True
     """Whether a stop can end a trade in the bar of its entry."""
     both_levels: str = "stop"
-    """What is met in a bar that holds both: the `stop`, or in a falling bar the target (`by colour`)."""
+    """What is met in a bar that holds both: the `stop`, the `target`, or the target in a falling bar (`by colour`)."""
     enters_after_level: str = "at once"
     """When an entry may be asked for after a level was met: at that bar's close (`at once`), at the next one's (`a bar
     later`), or not before an exit signal (`exit signal`)."""
@@ -150,9 +150,27 @@ PEERS += (
         ("nautilus_trader==1.221.0",),
         (
             Road("W1", "event", fills_at="close", lot="0.0001", ends_at="mark", quick=50_000),
-            Road("W2", "event", fills_at="close", lot="0.0001", tick="0.01", ends_at="mark", quick=50_000),
+            Road(
+                "W2",
+                "event",
+                fills_at="close",
+                lot="0.0001",
+                tick="0.01",
+                ends_at="mark",
+                both_levels="target",
+                exit_at_levels="level",
+                quick=50_000,
+            ),
             Road("W4", "event", quick=200_000),
         ),
+    ),
+)
+PEERS += (
+    Peer(
+        "hftbacktest",
+        "hftbacktest",
+        ("hftbacktest==2.4.4",),
+        (Road("W4", "columns"),),
     ),
 )
 OURS: tuple[Peer, ...] = (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from console.analysis_commands import COMMANDS
 from console.offline_call import Pair, Until, call, do_job, in_home, pairs, table, utc
 from console.plain import say, say_json
 
@@ -27,6 +28,10 @@ NARROWEST = 60
 @click.group()
 def backtest() -> None:
     """Run backtests on stored candles and look at stored runs."""
+
+
+for _command in COMMANDS:
+    backtest.add_command(_command)
 
 
 @backtest.command()

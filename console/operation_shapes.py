@@ -57,8 +57,11 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
     "bots.pause": ("bot",),
     "bots.report": ("bot",),
     "bots.resume": ("bot",),
+    "bots.rollback": ("bot", "version"),
     "bots.start": ("bot",),
     "bots.stop": ("bot",),
+    "bots.swap": ("bot", "strategy"),
+    "bots.versions": ("bot",),
     "capital.confirm": ("transfer",),
     "capital.deposit": ("amount",),
     "capital.drop": ("transfer",),
@@ -105,8 +108,10 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
     "risk.trip_breaker": ("breaker", "scope"),
     "risk.unlock": ("lock",),
     "strategies.backtest": ("strategy",),
+    "strategies.check": ("strategy",),
     "strategies.config": ("name",),
     "strategies.load": ("file",),
+    "strategies.new": ("name",),
     "strategies.performance": ("name",),
 }
 """Operation -> fields that are given by their place. A mapping takes all that is left, as NAME=VALUE."""

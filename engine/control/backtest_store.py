@@ -22,6 +22,7 @@ from storage.tables.words import PositionSide, RunState
 from storage.types import round_for_storage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,12 +31,13 @@ if TYPE_CHECKING:
     from engine.model.candle import FloatArray, IntArray
     from storage.database import Database
 
-__all__ = ["POINTS", "delete_run", "list_runs", "load_run", "run_json", "save_run", "thin_out"]
+__all__ = ["POINTS", "delete_run", "find_run", "list_runs", "load_run", "run_ids", "run_json", "save_run", "thin_out"]
 
 POINTS = 2_000
-"""Most points of a stored equity curve."""
+"""Most points of an equity curve that a view holds."""
 _SHORTEST = 4
 _LONG = 4096
+_NS_PER_DAY = 86_400_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES = ("max_drawdown_start", "max_drawdown_trough", "max_drawdown_recovery")
 """Figures that are UTC nanoseconds."""
@@ -54,6 +56,21 @@ def thin_out(equity: FloatArray, most: int = POINTS) -> IntArray:
         stretch = equity[first:last]
         kept |= {first + int(stretch.argmin()), first + int(stretch.argmax())}
     return np.array(sorted(kept), dtype=np.int64)
+
+
+def _kept_points(ts: IntArray, equity: FloatArray) -> IntArray:
+    """Indices of the points that are stored: those that keep the curve's look, and the last of every UTC day.
+
+    So daily returns, and every figure that is made of them, can be computed from what is stored.
+    """
+    import numpy as np
+
+    if len(ts) < 2:
+        return thin_out(equity)
+    day = (ts[1:] - 1) // _NS_PER_DAY
+    ends = np.flatnonzero(np.append(day[1:] != day[:-1], True)) + 1
+    kept: IntArray = np.union1d(thin_out(equity), ends)
+    return kept
 
 
 def _money(value: float | Decimal) -> Decimal:
@@ -93,7 +110,7 @@ async def save_run(database: Database, run: FinishedRun, started: int, finished:
         started_at=utc_from_ns(started),
         finished_at=utc_from_ns(finished),
     )
-    kept = thin_out(result.equity)
+    kept = _kept_points(result.ts, result.equity)
     points = [
         tables.BacktestEquityRow(
             run_id=row.id, ts_ns=int(result.ts[i]), equity=_money(float(result.equity[i])),
@@ -131,6 +148,8 @@ def _trade_row(run_id: UUID, number: int, instrument: str, trade: Any) -> tables
         reason=trade.reason[:_LONG],
         mae=_money(-value * Decimal(repr(trade.excursion_against))),
         mfe=_money(value * Decimal(repr(trade.excursion_for))),
+        entry_reason=trade.entry_reason[:_LONG],
+        slippage=_money(trade.slippage),
     )
 
 
@@ -154,11 +173,15 @@ async def load_run(database: Database, name: str) -> BacktestView:
         NotFoundError: There is none of that id or hash.
     """
     async with database.reading() as session:
-        run = await _find(session, name)
+        run = await find_run(session, name)
         trades = Repository(session, tables.BacktestTradeRow)
         curve = Repository(session, tables.BacktestEquityRow)
         closed = await trades.find(trades.query().equal(run_id=run.id).sorted_by("number"))
         points = await curve.find(curve.query().equal(run_id=run.id).sorted_by("ts_ns"))
+    if len(points) > POINTS:
+        import numpy as np
+
+        points = [points[i] for i in thin_out(np.array([float(point.equity) for point in points])).tolist()]
     return BacktestView(
         row=_row(run),
         params={name: value for name, value in run.params.items() if value is not None},
@@ -181,13 +204,23 @@ async def delete_run(database: Database, name: str) -> BacktestRow:
         NotFoundError: There is none of that id or hash.
     """
     async with database.session() as session:
-        run = await _find(session, name)
+        run = await find_run(session, name)
         row = _row(run)
         await Repository(session, tables.BacktestRunRow).delete(run.id)
     return row
 
 
-async def _find(session: AsyncSession, name: str) -> tables.BacktestRunRow:
+async def run_ids(database: Database, names: Sequence[str]) -> list[str]:
+    """The ids of stored runs by their beginnings, in that order.
+
+    Raises:
+        NotFoundError: One of them is not stored.
+    """
+    async with database.reading() as session:
+        return [str((await find_run(session, name)).id) for name in names]
+
+
+async def find_run(session: AsyncSession, name: str) -> tables.BacktestRunRow:
     """The run of an id, or the only one whose id or hash begins like that; the newest of equal ones."""
     table = Repository(session, tables.BacktestRunRow)
     name = name.strip().lower()

@@ -179,12 +179,31 @@ def _recording(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
     return key.words, words, {"bars": bars, "added": merged.added, "identical": merged.identical}
 
 
+def _analysis(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
+    """Analyse stored runs, or a strategy."""
+    from engine.control.analysis_jobs import analyse
+
+    return analyse(home, task, channel.progress)
+
+
+def _check(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
+    """Check what every strategy must keep to."""
+    from engine.control.strategy_checks import check_strategy
+
+    report = check_strategy(home, task, channel.progress)
+    count = len(report["checks"])
+    words = f"all {count} checks passed" if report["passed"] else f"{report['failed']} of {count} checks failed"
+    return report["strategy"], words, report
+
+
 KINDS: dict[str, Callable[[Path, dict[str, Any], Channel], Outcome]] = {
+    "analysis": _analysis,
     "backtest": _backtest,
     "import": _import,
     "backup": _backup,
     "download": _download,
     "recording": _recording,
+    "check": _check,
 }
 """What a worker can do."""
 

@@ -63,4 +63,6 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     """Protective stop price, quote currency; None keeps what is there (ENTER: none)."""
     target: float | None = None
     """Take-profit price, quote currency; None keeps what is there (ENTER: none)."""
+    size: float = 1.0
+    """Factor of the usual position size, above 0 to 1 inclusive; for ENTER."""
     metadata: dict[str, float | str] = {}

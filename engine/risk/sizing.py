@@ -206,7 +206,7 @@ class PositionSizer:
         method = signal.metadata.get("size_method", case.own.position_size_method)
         chosen: SizeMethod = method if method in get_args(SizeMethod) else case.own.position_size_method  # type: ignore[assignment]
         trades = [one for one in self._state.exits.values() if one.owner == case.request.owner]
-        return wanted_value(
+        value = wanted_value(
             chosen,
             equity,
             min(_number(signal, "position_size_pct") or case.own.position_size_pct, ONE),
@@ -216,6 +216,7 @@ class PositionSizer:
             kelly=kelly_fraction(trades, case.now) if chosen == "kelly" else None,
             parity=self._parity(case) if chosen == "risk_parity" else None,
         )
+        return value if signal.size == 1.0 else value * Decimal(repr(float(signal.size)))
 
     def _volatility(self, instrument: Instrument) -> float | None:
         return None if self._volatilities is None else self._volatilities.volatility(instrument.id)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from engine.model.signal import PeerSignal
     from engine.strategy.toolkit import Toolkit
 
-__all__ = ["Holding", "Strategy", "StrategyMemory", "StrategyParams", "StrategyType", "Wish"]
+__all__ = ["Holding", "Strategy", "StrategyBase", "StrategyMemory", "StrategyParams", "StrategyType", "Wish"]
 
 
 class StrategyType(enum.StrEnum):
@@ -94,14 +94,23 @@ class Wish(msgspec.Struct, frozen=True, gc=False):
     """Protective stop price in quote currency; None keeps the present one."""
     target: float | None = None
     """Take-profit price in quote currency; None keeps the present one."""
+    size: float = 1.0
+    """Factor of the usual position size, above 0 to 1; for entries."""
 
     @classmethod
     def enter(
-        cls, side: int, confidence: float, reason: str, *, stop: float | None = None, target: float | None = None
+        cls,
+        side: int,
+        confidence: float,
+        reason: str,
+        *,
+        stop: float | None = None,
+        target: float | None = None,
+        size: float = 1.0,
     ) -> Self:
         """Open or add: long where `side` is positive, short where it is negative."""
         direction = SignalDirection.BUY if side > 0 else SignalDirection.SELL
-        return cls(SignalAction.ENTER, direction, confidence, reason, stop, target)
+        return cls(SignalAction.ENTER, direction, confidence, reason, stop, target, size)
 
     @classmethod
     def exit(cls, reason: str) -> Self:
@@ -114,13 +123,8 @@ class Wish(msgspec.Struct, frozen=True, gc=False):
         return cls(SignalAction.PROTECT, reason=reason, stop=stop, target=target)
 
 
-class Strategy(ABC):
-    """Base of all strategies.
-
-    `columns` turns bars into causal columns (row i may depend on bars 0..i only); `decide` looks at one row, the
-    memory and the holding, and says what it wants. Both are pure but for the memory; they do no I/O and read no clock,
-    so the same file runs in a backtest, on paper and live.
-    """
+class StrategyBase(ABC):
+    """What every strategy has, whether it decides on bars (`Strategy`) or on events (`EventStrategy`)."""
 
     name: ClassVar[str]
     """Unique name, lower case with underscores."""
@@ -132,19 +136,20 @@ class Strategy(ABC):
     """Default timeframe."""
     symbols: ClassVar[tuple[str, ...]] = ("BTC/USDT", "ETH/USDT")
     """Default symbols."""
+    wake_column: ClassVar[str] = "wake"
+    """Name of the column that tells at which rows `decide` could do anything while flat; see `columns`."""
 
-    peers: tuple[PeerSignal, ...] = ()
-    """The last signal of every other bot since the engine began, the newest first, for strategies that want to know;
-    none in a backtest, which has no other bots."""
-    regime: MarketRegime | None = None
-    """The market's regimes as the engine sees them when a bar closes, for strategies that want to know; None where
-    nobody tells them, as in a backtest, or while they are not known. A strategy must work without."""
+    source_hash: str = ""
+    """Sixteen hexadecimal digits of the SHA-256 of the source it was loaded from, set by who loads it; empty where
+    nobody said."""
+    source_copy: str = ""
+    """A file that holds exactly that source, whatever becomes of its own one; empty where none is kept."""
 
     def __init__(self, params: StrategyParams) -> None:
         self.params: Any = params
 
     @classmethod
-    def build(cls, values: Mapping[str, object] | None = None) -> Strategy:
+    def build(cls, values: Mapping[str, object] | None = None) -> Self:
         """Make an instance from plain values.
 
         Raises:
@@ -153,6 +158,22 @@ class Strategy(ABC):
         from engine.strategy.params import parse_params
 
         return cls(parse_params(cls, values or {}))
+
+
+class Strategy(StrategyBase):
+    """Base of the strategies that decide on bars.
+
+    `columns` turns bars into causal columns (row i may depend on bars 0..i only); `decide` looks at one row, the
+    memory and the holding, and says what it wants. Both are pure but for the memory; they do no I/O and read no clock,
+    so the same file runs in a backtest, on paper and live.
+    """
+
+    peers: tuple[PeerSignal, ...] = ()
+    """The last signal of every other bot since the engine began, the newest first, for strategies that want to know;
+    none in a backtest, which has no other bots."""
+    regime: MarketRegime | None = None
+    """The market's regimes as the engine sees them when a bar closes, for strategies that want to know; None where
+    nobody tells them, as in a backtest, or while they are not known. A strategy must work without."""
 
     @abstractmethod
     def warmup(self, timeframe: str) -> int:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-    from engine.strategy.contract import Strategy, StrategyParams
+    from engine.strategy.contract import StrategyBase, StrategyParams
 
-__all__ = ["ParamSpec", "describe_params", "params_hash", "parse_params", "strategy_hash"]
+__all__ = ["ParamSpec", "ParamValue", "describe_params", "params_hash", "parse_params", "strategy_hash"]
 
 ParamType = Literal["int", "float", "bool", "text", "choice"]
 ParamValue = int | float | str | bool | None
@@ -63,7 +63,7 @@ class ParamSpec(msgspec.Struct, frozen=True, kw_only=True):
         return "" if high is None else high if self.exclusive_maximum else f"{high} or less"
 
 
-def parse_params(cls: type[Strategy], values: Mapping[str, object]) -> StrategyParams:
+def parse_params(cls: type[StrategyBase], values: Mapping[str, object]) -> StrategyParams:
     """Turn plain values (numbers, or texts as from a command line) into a strategy's parameters.
 
     Raises:
@@ -104,7 +104,7 @@ def _fault(detail: ErrorDetails, known: Mapping[str, object]) -> str:
     return f"{text[:1].lower()}{text[1:]}, got {detail['input']!r}"
 
 
-def describe_params(cls: type[Strategy]) -> list[ParamSpec]:
+def describe_params(cls: type[StrategyBase]) -> list[ParamSpec]:
     """Describe every parameter of a strategy, its own first, in the order declared."""
     from engine.strategy.contract import StrategyParams
 
@@ -145,14 +145,14 @@ def _resolved(part: dict[str, Any], definitions: dict[str, Any]) -> dict[str, An
     return definitions[reference.rpartition("/")[2]] if reference else part
 
 
-def params_hash(strategy: Strategy) -> str:
+def params_hash(strategy: StrategyBase) -> str:
     """Sixteen hexadecimal digits that stand for a strategy's name, version and every parameter value."""
     facts = {"name": strategy.name, "version": strategy.version, "params": strategy.params.model_dump(mode="json")}
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def strategy_hash(cls: type[Strategy]) -> str:
+def strategy_hash(cls: type[StrategyBase]) -> str:
     """Sixteen hexadecimal digits of the SHA-256 of the file that a strategy was written in; empty without a file."""
     file = Path(source_file(cls))
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.is_file() else ""

@@ -70,8 +70,8 @@ class Batch:
         self.columns = columns
         self.rows = rows
         self.first = first
-        asked = columns["wake"][first:].nonzero()[0] if "wake" in columns else range(max(len(bars) - first, 0))
-        self.wake = [first + int(row) for row in asked]
+        wake = columns.get(runner.strategy.wake_column)
+        self.wake = list(range(first, len(bars))) if wake is None else (first + wake[first:].nonzero()[0]).tolist()
 
     def __len__(self) -> int:
         return len(self.bars)
@@ -325,6 +325,8 @@ class StrategyRunner:
             raise StrategyError(f"decide() must return a Wish or None, not {type(wish).__name__}")
         if not 0.0 <= wish.confidence <= 1.0:
             raise StrategyError(f"the confidence {wish.confidence} is not within 0 to 1")
+        if not 0.0 < wish.size <= 1.0:
+            raise StrategyError(f"the size {wish.size} is not above 0 and up to 1")
         direction, side = wish.direction, holding.side
         if wish.action is SignalAction.ENTER:
             if direction is SignalDirection.HOLD:
@@ -351,6 +353,7 @@ class StrategyRunner:
             reason=wish.reason,
             stop=wish.stop,
             target=wish.target,
+            size=wish.size,
             metadata=self._facts,
         )
 

@@ -5,7 +5,7 @@ Class names end in `Row`: a row is a view's record, not the domain noun of the s
 
 from __future__ import annotations
 
-from storage.tables.backtests import BacktestEquityRow, BacktestRunRow, BacktestTradeRow
+from storage.tables.backtests import BacktestAnalysisRow, BacktestEquityRow, BacktestRunRow, BacktestTradeRow
 from storage.tables.base import METADATA, Record, StampedRecord
 from storage.tables.bots import BotInstanceRow, MLModelRow, PerformanceMetricsRow, StrategyConfigRow
 from storage.tables.capital import CapitalAllocationRow, FundFlowRow, ProfitLockRow, WithdrawalRequestRow
@@ -30,6 +30,7 @@ __all__ = [
     "AlertRow",
     "AnalyticsReportRow",
     "AuditLogRow",
+    "BacktestAnalysisRow",
     "BacktestEquityRow",
     "BacktestRunRow",
     "BacktestTradeRow",
@@ -90,4 +91,5 @@ ALL_TABLES: tuple[type[Record], ...] = (
     EmergencyStopRow,
     OrderQualityRow,
     TradeQualityRow,
+    BacktestAnalysisRow,
 )

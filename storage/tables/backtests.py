@@ -1,4 +1,4 @@
-"""Backtest runs with their trades and equity curves."""
+"""Backtest runs with their trades, equity curves, and what was found out about them afterwards."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from storage.tables.base import (
     Document,
     Long,
     MaybeDocument,
+    MaybeLong,
     MaybeMoney,
     MaybeTime,
     Money,
     Name,
     Nanos,
+    Ratio,
     Record,
     StampedRecord,
     one_of,
@@ -26,7 +28,7 @@ from storage.tables.base import (
 )
 from storage.tables.words import PositionSide, RunState
 
-__all__ = ["BacktestEquityRow", "BacktestRunRow", "BacktestTradeRow"]
+__all__ = ["BacktestAnalysisRow", "BacktestEquityRow", "BacktestRunRow", "BacktestTradeRow"]
 
 
 class BacktestRunRow(StampedRecord, table=True):
@@ -89,6 +91,10 @@ class BacktestTradeRow(Record, table=True):
     """Largest loss while open (maximum adverse excursion), 0 or below."""
     mfe: MaybeMoney = None
     """Largest profit while open (maximum favourable excursion), 0 or above."""
+    entry_reason: MaybeLong = None
+    """Why the position was opened; None where that was not kept."""
+    slippage: MaybeMoney = None
+    """What worse prices than those of the decisions have cost; None where that was not kept."""
 
 
 class BacktestEquityRow(Record, table=True):
@@ -102,3 +108,21 @@ class BacktestEquityRow(Record, table=True):
     equity: Money
     benchmark: MaybeMoney = None
     """What the same capital would be worth in the benchmark."""
+
+
+class BacktestAnalysisRow(StampedRecord, table=True):
+    """What an analysis found: of one run, of several (it is kept with the first), or of a strategy on candles."""
+
+    __tablename__: ClassVar[Any] = "backtest_analyses"
+    __table_args__ = (sa.Index(None, "run_id", "kind"), sa.Index(None, "kind"))
+
+    run_id: UUID | None = Field(default=None, foreign_key="backtest_runs.id", ondelete="CASCADE", nullable=True)
+    kind: Name
+    """Which analysis, such as `montecarlo`."""
+    title: Name
+    """What it was about, for a person."""
+    params: Document
+    """Everything that it was asked with."""
+    result: Document
+    seconds: Ratio = 0.0
+    """How long it took."""

@@ -22,6 +22,7 @@ __all__ = [
     "Document",
     "Long",
     "MaybeDocument",
+    "MaybeLong",
     "MaybeMoney",
     "MaybeName",
     "MaybeNanos",
@@ -63,6 +64,7 @@ Name = Annotated[str, Field(sa_type=_NAME)]
 MaybeName = Annotated[str | None, Field(sa_type=_NAME, nullable=True)]
 Long = Annotated[str, Field(sa_type=_LONG)]
 """A message or reason, at most 4096 characters."""
+MaybeLong = Annotated[str | None, Field(sa_type=_LONG, nullable=True)]
 Money = Annotated[Decimal, Field(sa_type=_MONEY)]
 """An exact decimal: price, quantity, balance or fee."""
 MaybeMoney = Annotated[Decimal | None, Field(sa_type=_MONEY, nullable=True)]

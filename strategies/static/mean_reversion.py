@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from engine.model.candle import timeframe_ns
-from engine.strategy.contract import Holding, Strategy, StrategyMemory, StrategyParams, Wish
+from engine.strategy.contract import StrategyParams
+from engine.strategy.signals import PositionRules, SignalStrategy
 
 if TYPE_CHECKING:
     from engine.model.candle import Bars, FloatArray
@@ -55,21 +57,14 @@ class ReversionParams(StrategyParams):
         return self
 
 
-class ReversionMemory(StrategyMemory):
-    """What was set at the entry, as prices; 0 means not known."""
-
-    bars: int = 0
-    stop: float = 0.0
-    target: float = 0.0
-
-
-class MeanReversion(Strategy):
+class MeanReversion(SignalStrategy):
     """Z-score against the rolling mean, with volume, volatility and higher-timeframe filters."""
 
     name = "mean_reversion"
     timeframe = "5m"
     Params = ReversionParams
-    Memory = ReversionMemory
+    entry_tags = ("below the mean", "above the mean")
+    exit_tags = ("back at the mean",)
     params: ReversionParams
 
     def warmup(self, timeframe: str) -> int:
@@ -80,7 +75,7 @@ class MeanReversion(Strategy):
         return max(p.lookback_period, p.atr_period + 1, p.volume_period, ratio * (p.confirm_ma + 2))
 
     def columns(self, bars: Bars, ta: Toolkit) -> dict[str, FloatArray]:
-        """Z-score and ATR; `entry` is +1 long, -1 short, else 0."""
+        """Z-score and what follows from it."""
         p = self.params
         z, atr = ta.zscore(bars.close, p.lookback_period), ta.atr(bars, p.atr_period)
         span = atr / bars.close
@@ -91,7 +86,17 @@ class MeanReversion(Strategy):
         if p.confirm:
             trend = self._trend(bars, ta)
             long, short = long & (trend >= 0), short & (trend <= 0)
-        return {"z": z, "atr": atr, "entry": long * 1.0 - short * 1.0, "wake": (long | short) * 1.0}
+        return {
+            "z": z,
+            "entry": long * 1.0 - short * 1.0,
+            "exit_long": (z >= -p.exit_threshold) * 1.0,
+            "exit_short": (z <= p.exit_threshold) * 1.0,
+            # The threshold itself is worth 0.6, one deviation beyond it makes it 1.
+            "confidence": np.clip(0.6 + 0.4 * (np.abs(z) - p.entry_threshold), 0.0, 1.0),
+            "stop_distance": p.stop_atr * atr,
+            "target_distance": p.target_atr * atr,
+            "entry_tag": short * 1.0,
+        }
 
     def _trend(self, bars: Bars, ta: Toolkit) -> FloatArray:
         """+1 in an uptrend of the higher timeframe, -1 in a downtrend, 0 in neither, NaN while not known."""
@@ -102,29 +107,10 @@ class MeanReversion(Strategy):
         up, down = (close > mean) & (change > 0), (close < mean) & (change < 0)
         return higher.align(up * 1.0 - down * 1.0 + 0.0 * change)
 
-    def decide(self, row: Any, memory: ReversionMemory, holding: Holding) -> Wish | None:
-        """Enter while flat; while not, leave or wait."""
-        if holding.side == 0:
-            return self._enter(row, memory) if row.entry else None
-        memory.bars += 1
-        reason = self._reason_to_leave(row, memory, holding.side)
-        return Wish.exit(reason) if reason else None
+    def rules(self) -> PositionRules:
+        """Time alone: the levels are columns."""
+        return PositionRules(max_bars=self.params.max_bars)
 
-    def _enter(self, row: Any, memory: ReversionMemory) -> Wish:
-        memory.reset()
-        p, side = self.params, int(row.entry)
-        memory.stop = row.close - side * p.stop_atr * row.atr
-        memory.target = row.close + side * p.target_atr * row.atr
-        # The threshold itself is worth 0.6, one deviation beyond it makes it 1.
-        confidence = min(1.0, 0.6 + 0.4 * (abs(row.z) - p.entry_threshold))
-        return Wish.enter(side, confidence, f"z-score {row.z:+.2f}", stop=memory.stop, target=memory.target)
-
-    def _reason_to_leave(self, row: Any, memory: ReversionMemory, side: int) -> str:
-        # The venue holds stop and target; asking here too covers the case that it could not.
-        if memory.stop and side * (row.close - memory.stop) <= 0:
-            return "stop"
-        if memory.target and side * (row.close - memory.target) >= 0:
-            return "target"
-        if side * row.z >= -self.params.exit_threshold:
-            return "back at the mean"
-        return "time limit" if 0 < self.params.max_bars <= memory.bars else ""
+    def entry_reason(self, row: Any) -> str:
+        """How far it has gone."""
+        return f"z-score {row.z:+.2f}"

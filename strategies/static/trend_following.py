@@ -8,12 +8,13 @@ crossover, the stop, or `max_bars` bars close everything.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import Field, model_validator
 
-from engine.strategy.contract import Holding, Strategy, StrategyMemory, StrategyParams, Wish
+from engine.strategy.contract import StrategyParams
+from engine.strategy.signals import PositionRules, SignalStrategy
 
 if TYPE_CHECKING:
     from engine.model.candle import Bars, FloatArray
@@ -46,33 +47,14 @@ class TrendParams(StrategyParams):
         return self
 
 
-class TrendMemory(StrategyMemory):
-    """What is known of the present position.
-
-    `level`, `best` and `stop` are prices times the side, so that more is always better and one rule serves both sides.
-    """
-
-    side: int = 0
-    bars: int = 0
-    quantity: float = 0.0
-    entry: float = 0.0
-    confidence: float = 1.0
-    levels: int = 0
-    asked: int = 1
-    """Levels wished for; they count once the position has grown."""
-    level: float = 0.0
-    """Price of the newest level."""
-    best: float = -math.inf
-    stop: float = -math.inf
-
-
-class TrendFollowing(Strategy):
+class TrendFollowing(SignalStrategy):
     """Moving-average crossover with momentum and volume, pyramided and trailed by ATR."""
 
     name = "trend_following"
     timeframe = "1h"
     Params = TrendParams
-    Memory = TrendMemory
+    entry_tags = ("crossover up", "crossover down")
+    exit_tags = ("opposite crossover",)
     params: TrendParams
 
     def warmup(self, timeframe: str) -> int:
@@ -81,68 +63,33 @@ class TrendFollowing(Strategy):
         return 1 + max(p.slow_ma, p.rsi_period, p.atr_period, p.volume_period)
 
     def columns(self, bars: Bars, ta: Toolkit) -> dict[str, FloatArray]:
-        """Averages, RSI and ATR; `cross` and `entry` are +1 up, -1 down, else 0."""
+        """Averages, RSI, ATR and what follows from them."""
         p = self.params
         fast, slow = ta.sma(bars.close, p.fast_ma), ta.sma(bars.close, p.slow_ma)
         rsi, atr = ta.rsi(bars.close, p.rsi_period), ta.atr(bars, p.atr_period)
         up, down = ta.crossed_above(fast, slow), ta.crossed_below(fast, slow)
         # A market so wild that its stop would lie below zero is not entered.
         fit = (ta.volume_ratio(bars, p.volume_period) >= p.volume_factor) & (p.trail_atr * atr < bars.close)
-        long = up * (fit & (rsi > p.rsi_long))
         short = down * (fit & (rsi < p.rsi_short)) * float(p.allow_short)
+        # A confirmed crossover is worth 0.6, twenty points of RSI beyond its threshold make it 1.
+        beyond = np.where(down > 0, p.rsi_short - rsi, rsi - p.rsi_long)
         return {
             "fast": fast,
             "slow": slow,
             "rsi": rsi,
-            "atr": atr,
-            "cross": up - down,
-            "entry": long - short,
-            "wake": long + short,
+            "entry": up * (fit & (rsi > p.rsi_long)) - short,
+            "exit_long": down,
+            "exit_short": up,
+            "confidence": np.clip(0.6 + 0.02 * beyond, 0.0, 1.0),
+            "trail_distance": p.trail_atr * atr,
+            "add_distance": p.add_atr * atr,
+            "entry_tag": down,
         }
 
-    def decide(self, row: Any, memory: TrendMemory, holding: Holding) -> Wish | None:
-        """Enter while flat; while not, leave, add a level, or move the stop, in this order."""
-        if holding.side == 0:
-            return self._enter(row, memory) if row.entry else None
-        p, stop_before = self.params, memory.stop
-        self._follow(row, memory, holding)
-        reason = self._reason_to_leave(row, memory)
-        if reason:
-            return Wish.exit(reason)
-        stop = abs(memory.stop)
-        if memory.levels < p.max_levels and memory.side * row.close - memory.level >= p.add_atr * row.atr:
-            memory.asked = memory.levels + 1
-            return Wish.enter(memory.side, memory.confidence, f"level {memory.asked}", stop=stop)
-        return Wish.protect("trailing stop", stop=stop) if memory.stop > stop_before else None
+    def rules(self) -> PositionRules:
+        """Levels and time."""
+        return PositionRules(max_levels=self.params.max_levels, max_bars=self.params.max_bars)
 
-    def _enter(self, row: Any, memory: TrendMemory) -> Wish:
-        memory.reset()
-        memory.side = side = int(row.entry)
-        memory.stop = side * row.close - self.params.trail_atr * row.atr
-        # A confirmed crossover is worth 0.6, twenty points of RSI beyond its threshold make it 1.
-        beyond = row.rsi - self.params.rsi_long if side > 0 else self.params.rsi_short - row.rsi
-        memory.confidence = min(1.0, 0.6 + 0.02 * beyond)
-        reason = f"crossover {'up' if side > 0 else 'down'}, RSI {row.rsi:.0f}"
-        return Wish.enter(side, memory.confidence, reason, stop=abs(memory.stop))
-
-    def _follow(self, row: Any, memory: TrendMemory, holding: Holding) -> None:
-        """Bring the memory up to the position and the bar."""
-        side, held, entry = holding.side, abs(holding.quantity), holding.entry_price
-        if memory.side != side:
-            memory.reset()
-            memory.side = side
-        if held > memory.quantity:
-            # What was added cost the difference of the two positions' costs.
-            added = (entry * held - memory.entry * memory.quantity) / (held - memory.quantity)
-            memory.level, memory.levels = side * added, memory.asked
-        memory.quantity, memory.entry = held, entry
-        memory.bars += 1
-        memory.best = max(memory.best, side * entry, side * (row.high if side > 0 else row.low))
-        memory.stop = max(memory.stop, memory.best - self.params.trail_atr * row.atr)
-
-    def _reason_to_leave(self, row: Any, memory: TrendMemory) -> str:
-        if memory.side * row.close <= memory.stop:
-            return "trailing stop"
-        if row.cross == -memory.side:
-            return "opposite crossover"
-        return "time limit" if 0 < self.params.max_bars <= memory.bars else ""
+    def entry_reason(self, row: Any) -> str:
+        """How strong the momentum is."""
+        return f"RSI {row.rsi:.0f}"

@@ -13,6 +13,7 @@ import pytest
 from engine.control import (
     views,
     views_algos,
+    views_analyses,
     views_bots,
     views_capital,
     views_emergency,
@@ -41,6 +42,7 @@ from engine.model.candle import Candle
 NAMES: dict[str, Any] = {
     **vars(views),
     **vars(views_algos),
+    **vars(views_analyses),
     **vars(views_bots),
     **vars(views_capital),
     **vars(views_emergency),

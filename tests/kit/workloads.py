@@ -12,11 +12,13 @@ import numpy as np
 from pydantic import Field
 
 from engine.backtest.spec import BacktestSpec
-from engine.strategy.contract import Holding, Strategy, StrategyMemory, StrategyParams, Wish
+from engine.strategy.contract import StrategyParams
+from engine.strategy.signals import PositionRules, SignalStrategy
 from tests.kit.limits import loose
 
 if TYPE_CHECKING:
     from engine.model.candle import Bars, FloatArray
+    from engine.strategy.contract import Strategy
     from engine.strategy.toolkit import Toolkit
 
 __all__ = ["GENEROUS", "Band", "Crossing", "PlainTrade", "plain_band", "plain_crossing", "workload_spec"]
@@ -33,7 +35,7 @@ GENEROUS = loose(
 """Limits that stand in no workload's way."""
 FEE = 0.001
 SHARE = 0.95
-_FAR = 0.001
+_FAR = 0.999
 
 
 def workload_spec(strategy: type[Strategy], timeframe: str, *, shortcuts: bool = True, **others: Any) -> BacktestSpec:
@@ -71,25 +73,25 @@ class CrossingParams(StrategyParams):
     slow: int = Field(50, ge=2, le=1000, description="Bars of the slow average.")
 
 
-class Crossing(Strategy):
+class Crossing(SignalStrategy):
     """W1: in while the fast average is above the slow one."""
 
     name = "w1_crossing"
     Params = CrossingParams
     params: CrossingParams
+    entry_tags = ("above",)
+    exit_tags = ("below",)
 
     def warmup(self, timeframe: str) -> int:
         return self.params.slow
 
     def columns(self, bars: Bars, ta: Toolkit) -> dict[str, FloatArray]:
-        gap = ta.sma(bars.close, self.params.fast) - ta.sma(bars.close, self.params.slow)
-        return {"gap": gap, "wake": (gap > 0).astype(np.float64)}
+        fast, slow = ta.sma(bars.close, self.params.fast), ta.sma(bars.close, self.params.slow)
+        return {"entry": (fast > slow).astype(np.float64), "exit_long": (fast < slow).astype(np.float64)}
 
-    def decide(self, row: Any, memory: StrategyMemory, holding: Holding) -> Wish | None:
-        if not holding.quantity:
-            # The workload has no stop; every position has one, so this one lies where no price goes.
-            return Wish.enter(1, 1.0, "above", stop=row.close * _FAR) if row.gap > 0 else None
-        return Wish.exit("below") if row.gap < 0 else None
+    def rules(self) -> PositionRules:
+        # The workload has no stop; every position has one, so this one lies where no price goes.
+        return PositionRules(stop_pct=_FAR)
 
 
 def plain_crossing(bars: Bars, lot: str, capital: float = 10_000.0) -> tuple[list[PlainTrade], float]:
@@ -126,7 +128,7 @@ class BandParams(StrategyParams):
     position_size_pct: float = Field(SHARE, ge=0.001, le=1.0, description="Size of the entry as a fraction of equity.")
 
 
-class Band(Strategy):
+class Band(SignalStrategy):
     """W2: in when the z-score is low, out when it is back, at a stop or at a target.
 
     Both levels are measured from the close of the decision, since the price of the entry is not known then.
@@ -135,18 +137,18 @@ class Band(Strategy):
     name = "w2_band"
     Params = BandParams
     params: BandParams
+    entry_tags = ("low",)
+    exit_tags = ("back",)
 
     def warmup(self, timeframe: str) -> int:
         return 20
 
     def columns(self, bars: Bars, ta: Toolkit) -> dict[str, FloatArray]:
         z = ta.zscore(bars.close, 20)
-        return {"z": z, "wake": (z < -2).astype(np.float64)}
+        return {"entry": (z < -2).astype(np.float64), "exit_long": (z > -0.5).astype(np.float64)}
 
-    def decide(self, row: Any, memory: StrategyMemory, holding: Holding) -> Wish | None:
-        if not holding.quantity:
-            return Wish.enter(1, 1.0, "low", stop=row.close * 0.98, target=row.close * 1.04) if row.z < -2 else None
-        return Wish.exit("back") if row.z > -0.5 else None
+    def rules(self) -> PositionRules:
+        return PositionRules(stop_pct=0.02, target_pct=0.04)
 
 
 def plain_band(bars: Bars, lot: str, tick: float, capital: float = 10_000.0) -> tuple[list[PlainTrade], float]:

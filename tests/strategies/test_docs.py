@@ -54,7 +54,7 @@ def test_the_example_is_short() -> None:
 def test_the_snippet_of_a_higher_timeframe_runs() -> None:
     bars = walk_bars(1, 900)
     names: dict[str, object] = {"ta": Toolkit(), "bars": bars}
-    exec(BLOCKS[1], names)
+    exec(BLOCKS[2], names)
     assert len(names["trend"]) == len(bars)  # type: ignore[arg-type]
 
 
@@ -69,4 +69,18 @@ class TestExample(StrategyConformance):
     def loaded(self, tmp_path: Path) -> LoadedStrategy:
         path = tmp_path / "breakout.py"
         path.write_text(BLOCKS[0], encoding="utf-8")
+        return StrategyRegistry().get(str(path))
+
+
+class TestSignalsExample(StrategyConformance):
+    """So does the one that is columns and rules."""
+
+    strategy = "my_breakout_signals"
+    recorded = "binance_BTCUSDT_1h"
+    start = 8000
+
+    @pytest.fixture
+    def loaded(self, tmp_path: Path) -> LoadedStrategy:
+        path = tmp_path / "breakout_signals.py"
+        path.write_text(BLOCKS[1], encoding="utf-8")
         return StrategyRegistry().get(str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,8 +13,9 @@ import talib
 
 from engine.errors import ConfigurationError, StrategyError
 from engine.strategy.contract import Holding, Wish
+from engine.strategy.signals import SignalMemory
 from engine.strategy.toolkit import Toolkit
-from strategies.static.mean_reversion import MeanReversion, ReversionMemory
+from strategies.static.mean_reversion import MeanReversion
 from tests.kit.candles import recorded_bars, walk_bars
 from tests.kit.strategy_conformance import StrategyConformance
 
@@ -40,7 +42,20 @@ class TestConformance(StrategyConformance):
 
 
 def row(close: float = 100.0, z: float = 0.0, entry: float = 0.0) -> SimpleNamespace:
-    return SimpleNamespace(close=close, z=z, atr=2.0, entry=entry)
+    """A bar of no width with an ATR of 2."""
+    return SimpleNamespace(
+        close=close,
+        high=close,
+        low=close,
+        z=z,
+        entry=entry,
+        entry_tag=float(entry < 0),
+        confidence=min(1.0, 0.6 + 0.4 * (abs(z) - 2.0)) if entry else 1.0,
+        exit_long=float(z >= -0.5),
+        exit_short=float(z <= 0.5),
+        stop_distance=4.0,
+        target_distance=6.0,
+    )
 
 
 @pytest.fixture
@@ -93,11 +108,11 @@ def test_quiet_and_wild_markets_are_left_alone(bars: Bars) -> None:
 
 def test_an_entry_carries_stop_and_target_and_grows_surer_with_distance() -> None:
     strategy = MeanReversion.build()
-    long = strategy.decide(row(100.0, -2.0, 1.0), ReversionMemory(), Holding())
-    assert long == Wish.enter(1, 0.6, "z-score -2.00", stop=96.0, target=106.0)
-    short = strategy.decide(row(100.0, 2.5, -1.0), ReversionMemory(), Holding())
-    assert short == Wish.enter(-1, 0.8, "z-score +2.50", stop=104.0, target=94.0)
-    far = strategy.decide(row(100.0, -7.0, 1.0), ReversionMemory(), Holding())
+    long = strategy.decide(row(100.0, -2.0, 1.0), SignalMemory(), Holding())
+    assert long == Wish.enter(1, 0.6, "below the mean: z-score -2.00", stop=96.0, target=106.0)
+    short = strategy.decide(row(100.0, 2.5, -1.0), SignalMemory(), Holding())
+    assert short == Wish.enter(-1, 0.8, "above the mean: z-score +2.50", stop=104.0, target=94.0)
+    far = strategy.decide(row(100.0, -7.0, 1.0), SignalMemory(), Holding())
     assert far is not None
     assert far.confidence == 1.0
 
@@ -105,11 +120,11 @@ def test_an_entry_carries_stop_and_target_and_grows_surer_with_distance() -> Non
 @pytest.mark.parametrize("side", [1, -1])
 def test_it_leaves_at_the_mean_stop_target_or_time(side: int) -> None:
     strategy = MeanReversion.build({"max_bars": 3})
-    memory, holding = ReversionMemory(), Holding(float(side), 100.0)
+    memory, holding = SignalMemory(), Holding(float(side), 100.0)
     strategy.decide(row(100.0, -2.0 * side, float(side)), memory, Holding())
 
     def leaves(close: float, z: float) -> str:
-        copy = ReversionMemory(memory.bars, memory.stop, memory.target)
+        copy = deepcopy(memory)
         wish = strategy.decide(row(close, z), copy, holding)
         return wish.reason if wish else ""
 

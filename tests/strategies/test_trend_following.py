@@ -12,8 +12,9 @@ import talib
 from engine.errors import ConfigurationError
 from engine.model.signal import SignalAction, SignalDirection
 from engine.strategy.contract import Holding, Strategy, Wish
+from engine.strategy.signals import SignalMemory
 from engine.strategy.toolkit import Toolkit
-from strategies.static.trend_following import TrendFollowing, TrendMemory
+from strategies.static.trend_following import TrendFollowing
 from tests.kit.candles import recorded_bars
 from tests.kit.strategy_conformance import StrategyConformance
 from tests.kit.strategy_driver import drive_batch
@@ -39,7 +40,7 @@ class TestConformance(StrategyConformance):
 
 def row(close: float, **others: float) -> SimpleNamespace:
     """A bar of no width with an ATR of 2 and nothing else going on."""
-    plain = {"high": close, "low": close, "rsi": 50.0, "atr": 2.0, "cross": 0.0, "entry": 0.0}
+    plain = {"high": close, "low": close, "rsi": 50.0, "trail_distance": 4.0, "add_distance": 2.0, "entry": 0.0}
     return SimpleNamespace(close=close, **(plain | others))
 
 
@@ -48,7 +49,7 @@ class Position:
 
     def __init__(self, **values: object) -> None:
         self.strategy: Strategy = TrendFollowing.build(values)
-        self.memory = TrendMemory()
+        self.memory = SignalMemory()
         self.holding = Holding()
 
     def at(self, close: float, **others: float) -> Wish | None:
@@ -72,16 +73,29 @@ def test_entries_are_confirmed_crossovers_and_nothing_else(shared_data: Path) ->
     long, short = (before <= 0) & (gap > 0), (before >= 0) & (gap < 0)
     expected = 1.0 * (long & busy & (rsi > 60)) - 1.0 * (short & busy & (rsi < 40))
     np.testing.assert_array_equal(columns["entry"], expected)
-    np.testing.assert_array_equal(columns["cross"], 1.0 * long - 1.0 * short)
+    np.testing.assert_array_equal(columns["exit_short"], 1.0 * long)
+    np.testing.assert_array_equal(columns["exit_long"], 1.0 * short)
+    np.testing.assert_allclose(columns["trail_distance"][14:], 2 * talib.ATR(bars.high, bars.low, bars.close, 14)[14:])
+    np.testing.assert_allclose(columns["add_distance"], columns["trail_distance"] / 2)
     assert (expected > 0).sum() > 30
     assert (expected < 0).sum() > 30
 
 
 def test_an_entry_carries_its_stop_two_atr_away() -> None:
-    wish = Position().at(100.0, entry=1.0, cross=1.0, rsi=70.0)
-    assert wish == Wish.enter(1, 0.8, "crossover up, RSI 70", stop=96.0)
-    wish = Position().at(100.0, entry=-1.0, cross=-1.0, rsi=15.0)
-    assert wish == Wish.enter(-1, 1.0, "crossover down, RSI 15", stop=104.0)
+    wish = Position().at(100.0, entry=1.0, confidence=0.8, rsi=70.0)
+    assert wish == Wish.enter(1, 0.8, "crossover up: RSI 70", stop=96.0)
+    wish = Position().at(100.0, entry=-1.0, entry_tag=1.0, rsi=15.0)
+    assert wish == Wish.enter(-1, 1.0, "crossover down: RSI 15", stop=104.0)
+
+
+def test_the_confidence_grows_with_the_momentum_of_the_side(shared_data: Path) -> None:
+    bars = recorded_bars(shared_data, "binance_BTCUSDT_1h")
+    columns = TrendFollowing.build().columns(bars, Toolkit())
+    for side, momentum in ((1, columns["rsi"] - 60), (-1, 40 - columns["rsi"])):
+        rows = columns["entry"] == side
+        expected = np.minimum(1.0, 0.6 + 0.02 * momentum[rows])
+        np.testing.assert_allclose(columns["confidence"][rows], expected)
+        assert (expected < 1.0).any()
 
 
 def test_shorts_can_be_switched_off(shared_data: Path) -> None:
@@ -89,7 +103,6 @@ def test_shorts_can_be_switched_off(shared_data: Path) -> None:
     columns = TrendFollowing.build({"allow_short": False}).columns(bars, Toolkit())
     assert (columns["entry"] >= 0).all()
     assert (columns["entry"] > 0).any()
-    np.testing.assert_array_equal(columns["wake"], columns["entry"])
 
 
 @pytest.mark.parametrize("side", [1, -1])
@@ -134,7 +147,7 @@ def test_the_stop_follows_the_best_price_and_never_moves_back(side: int) -> None
     extreme = "high" if side > 0 else "low"
     wish = position.at(100.0 + side, **{extreme: 100.0 + 3 * side})
     assert wish == Wish.protect("trailing stop", stop=100.0 - side)
-    assert position.at(100.0 + side, atr=5.0) is None
+    assert position.at(100.0 + side, trail_distance=10.0) is None
     assert position.at(100.0) is None
     wish = position.at(100.0 - 1.5 * side)
     assert wish == Wish.exit("trailing stop")
@@ -143,8 +156,8 @@ def test_the_stop_follows_the_best_price_and_never_moves_back(side: int) -> None
 def test_the_opposite_crossover_closes_without_any_confirmation() -> None:
     position = Position()
     position.at(100.0, entry=1.0, rsi=70.0)
-    assert position.at(100.0, cross=1.0) is None
-    assert position.at(100.0, cross=-1.0) == Wish.exit("opposite crossover")
+    assert position.at(100.0, exit_short=1.0) is None
+    assert position.at(100.0, exit_long=1.0) == Wish.exit("opposite crossover")
 
 
 def test_time_closes_after_the_hundredth_bar() -> None:
@@ -155,9 +168,10 @@ def test_time_closes_after_the_hundredth_bar() -> None:
 
 
 def test_a_position_it_does_not_remember_is_trailed_all_the_same() -> None:
-    position = Position()
+    position = Position(max_levels=1)
     position.holding = Holding(-1.0, 100.0)
-    assert position.at(99.0) == Wish.protect("trailing stop", stop=103.0)
+    assert position.at(99.0) is None, "the bot's own stop, 2 % from the entry, is the tighter one"
+    assert position.at(97.0) == Wish.protect("trailing stop", stop=101.0)
 
 
 def test_on_recorded_candles_no_stop_ever_moves_back(shared_data: Path) -> None:

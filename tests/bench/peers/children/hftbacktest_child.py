@@ -30,6 +30,7 @@ def quoter(hbt, times, fills):
     count = 0
     number = 1
     working = np.zeros(2, np.uint64)
+    hbt.elapse(1)  # only now its clock stands at the first event
     for k in range(len(times) + 1):
         if k == len(times):
             hbt.elapse(10**15)

@@ -160,6 +160,15 @@ PEERS: tuple[Peer, ...] = (
         ),
     ),
     Peer(
+        "freqtrade",
+        "freqtrade",
+        ("freqtrade==2026.9",),
+        (
+            Road("W1", "event", sized_at="open", ends_at="open", quick=50_000),
+            Road("W2", "event", sized_at="open", ends_at="open", levels_from="entry", exit_at_levels="level", quick=50_000),
+        ),
+    ),
+    Peer(
         "nautilus",
         "nautilus_trader",
         ("nautilus_trader==1.221.0",),

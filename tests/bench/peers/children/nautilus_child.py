@@ -47,10 +47,7 @@ def engine(decimals):
         venue=VENUE,
         oms_type=OmsType.NETTING,
         account_type=AccountType.CASH,
-        starting_balances=[
-            Money(kit.CAPITAL if decimals == 2 else 1e7, USDT),
-            Money(0 if decimals == 2 else 1000, BTC),
-        ],
+        starting_balances=[Money(money, USDT), Money(coins, BTC)],
     )
     made.add_instrument(instrument(decimals))
     return made

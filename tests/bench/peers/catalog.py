@@ -81,6 +81,7 @@ _JESSE = Road(
     quick=50_000,
     note="fills at the close of the decision; signals given as arrays",
 )
+_FREQTRADE = Road("W1", "event", sized_at="open", ends_at="open", lot="0.0001", quick=50_000)
 _AT_ENTRY = "levels around the price of the entry"
 _GIVEN = "signals given as arrays"
 
@@ -164,8 +165,13 @@ PEERS: tuple[Peer, ...] = (
         "freqtrade",
         ("freqtrade==2026.9",),
         (
-            Road("W1", "event", sized_at="open", ends_at="open", quick=50_000),
-            Road("W2", "event", sized_at="open", ends_at="open", levels_from="entry", exit_at_levels="level", quick=50_000),
+            _FREQTRADE,
+            _FREQTRADE._replace(
+                workload="W2",
+                levels_from="entry",
+                exit_at_levels="level",
+                note=_AT_ENTRY + "; a jumped level fills at the level",
+            ),
         ),
     ),
     Peer(

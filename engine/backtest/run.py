@@ -219,6 +219,8 @@ class _Run:
             self.halts.append((self.clock.now(), event.reason))
         if not self.ending and isinstance(event, _BOT_FACTS):
             self.bot.on_record(record)
+            # A rest too small for an order counts as held while one works on it, and as nothing when that has ended.
+            self.holding = self.bot.holding()
 
     def _refused(self, code: str) -> None:
         self.refusals[code] = self.refusals.get(code, 0) + 1
@@ -243,7 +245,6 @@ class _Run:
         cash = float(self.state.balance(ACCOUNT, self.instrument.quote).total)
         units = float(self.state.balance(ACCOUNT, self.instrument.base).total)
         self.changes.append((self.index, cash, units))
-        self.holding = self.bot.holding()
 
     # --- the loop ----------------------------------------------------------------------------------------------------
 

@@ -166,8 +166,9 @@ def trip_reason(breaker: Breaker, account: AccountId, measured: Measured, limits
     """
     compared: Decimal = getattr(measured, breaker.reference)
     smaller = "" if breaker.period is None else f" Entries are smaller until the next {breaker.period} begins."
+    value = breaker.measure(measured)
     return (
-        f"{breaker.label} of {account}: equity is {amount(measured.equity, base)}, {percent(breaker.measure(measured))} "
+        f"{breaker.label} of {account}: equity is {amount(measured.equity, base)}, {percent(value)} "
         f"below {amount(compared, base)}; the limit is {percent(breaker.threshold(limits))}.{breaker.unless}{smaller}"
     )
 

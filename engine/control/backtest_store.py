@@ -129,7 +129,7 @@ async def save_run(database: Database, run: FinishedRun, started: int, finished:
         )
         for i in kept.tolist()
     ]  # fmt: skip
-    trades = [_trade_row(row.id, number, str(prepared.instrument.id), trade) for number, trade in _numbered(run)]
+    trades = [_trade_row(row.id, number, trade.instrument, trade) for number, trade in _numbered(run)]
     async with database.session() as session:
         await Repository(session, tables.BacktestRunRow).add(row)
         await Repository(session, tables.BacktestTradeRow).add_many(trades)

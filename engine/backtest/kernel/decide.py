@@ -1,5 +1,4 @@
-"""Compiled: the one decision of signal strategies, number for number as `engine.strategy.signals`, and the bot's answer.
-"""
+"""Compiled: the one decision of signal strategies, number for number as `engine.strategy.signals`, and the bot's answer."""
 
 from __future__ import annotations
 

@@ -35,7 +35,8 @@ def equity_of(close: float, k: Any, s: Any, p: Any, q: Any) -> float:
 @njit(nogil=True)
 def month_of(day: int) -> int:
     """Number of the calendar month of a day since 1970. Source: H. Hinnant, "chrono-Compatible Low-Level Date
-    Algorithms" (2013)."""
+    Algorithms" (2013).
+    """
     z = day + 719_468
     era = z // 146_097
     doe = z - era * 146_097

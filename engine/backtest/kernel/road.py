@@ -21,7 +21,6 @@ from engine.model.order import Liquidity, OrderSide
 from engine.model.risk import RefusalCode
 from engine.risk.breakers import BREAKERS, Measured, trip_reason
 from engine.risk.emergency import EMERGENCY_REASON
-from engine.strategy.rows import Rows
 from engine.strategy.runner import StrategyRunner
 
 if TYPE_CHECKING:

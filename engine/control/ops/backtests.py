@@ -6,9 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from engine.control.backtesting import check_range, make_spec
+from engine.control.markets_run import make_markets_spec
 from engine.control.ops.data import dataset_row, local_path
 from engine.control.registry import Role, Tier, operation
 from engine.control.requests import Empty
+from engine.control.requests_markets import RunMarkets
 from engine.control.requests_research import BacktestId, ExportBacktest, ListBacktests, RunBacktest
 from engine.control.worker import settings_for_worker
 from engine.strategy.beside import find_beside
@@ -33,6 +35,21 @@ async def run(context: Context, request: RunBacktest) -> JobRow:
     # Whoever runs one looks at it next.
     context.need_reports().warm_up()
     return context.need_jobs().start("backtest", f"{spec.strategy} {key.words}", task)
+
+
+@operation("backtests.run_markets", RunMarkets, Role.TRADER, mutates=True, offline=True)
+async def run_markets(context: Context, request: RunMarkets) -> JobRow:
+    """Check a backtest over several markets and queue it as a job, whose result is the id of the stored run."""
+    found = await find_beside(context.strategies, request.strategy, request.strategy_file)
+    spec = make_markets_spec(request, found, context.settings.risk, context.home)
+    for source in spec.markets:
+        if not (source.quotes or source.recording):
+            key = CandleSet.of(source.venue, source.symbol, source.timeframe or spec.timeframe)
+            check_range(spec, await asyncio.to_thread(context.candles.get, key))
+    task = {"spec": spec.model_dump(mode="json"), **settings_for_worker(context.settings)}
+    context.need_reports().warm_up()
+    where = ", ".join(source.text for source in spec.markets[:3]) + (" …" if len(spec.markets) > 3 else "")
+    return context.need_jobs().start("markets", f"{spec.strategy} {where}", task)
 
 
 @operation("backtests.list", ListBacktests, offline=True)

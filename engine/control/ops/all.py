@@ -41,6 +41,7 @@ from engine.control.ops import (
     settings,
     state,
     strategies,
+    universe,
     venues,
 )
 
@@ -83,5 +84,6 @@ __all__ = [
     "settings",
     "state",
     "strategies",
+    "universe",
     "venues",
 ]

@@ -7,7 +7,16 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["BotHealth", "BotMoment", "BotReport", "BotSetup", "BotSuggestion", "UniverseRow", "UniverseView"]
+__all__ = [
+    "BotHealth",
+    "BotMoment",
+    "BotReport",
+    "BotSetup",
+    "BotSuggestion",
+    "BotVersion",
+    "UniverseRow",
+    "UniverseView",
+]
 
 
 class BotSetup(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,3 +150,22 @@ class UniverseView(msgspec.Struct, frozen=True, kw_only=True):
     """Why the last refresh of the bot failed."""
     notes: tuple[str, ...] = ()
     """What one must know to read it."""
+
+
+class BotVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration that a bot has had, with the source of its strategy."""
+
+    version: int
+    """From 1, in the order in which they came into force."""
+    ts: int
+    in_force: bool
+    strategy: str
+    source: str
+    """Hash of the strategy's source; empty where the release of then kept none."""
+    kept: bool
+    """Whether that source can be had again."""
+    strategy_file: str
+    timeframe: str
+    params: dict[str, str | float | int | bool]
+    changed: str
+    """What it changed of the version before, in words; empty for the first."""

@@ -10,6 +10,7 @@ from engine.control.ops import (
     backtests,
     backup,
     bot_care,
+    bot_versions,
     bots,
     capital,
     capital_money,
@@ -41,6 +42,7 @@ from engine.control.ops import (
     settings,
     state,
     strategies,
+    studies,
     universe,
     venues,
 )
@@ -53,6 +55,7 @@ __all__ = [
     "backup",
     "backtests",
     "bot_care",
+    "bot_versions",
     "bots",
     "capital",
     "capital_money",
@@ -84,6 +87,7 @@ __all__ = [
     "settings",
     "state",
     "strategies",
+    "studies",
     "universe",
     "venues",
 ]

@@ -13,8 +13,8 @@ from tests.bench.peers import data, install, report, runner
 from tests.bench.peers.agree import compare, compare_fills, compare_sweep
 from tests.bench.peers.cases import Checker
 from tests.bench.peers.catalog import OURS, PEERS, Peer, Road
-from tests.bench.peers.plain import plain_run
 from tests.bench.peers.places import CHILDREN
+from tests.bench.peers.plain import plain_run
 from tests.bench.peers.quotes import plain_quotes
 from tests.bench.peers.runner import Case, collect, measure_in_turn
 from tests.bench.peers.trades import steps_between

@@ -89,6 +89,7 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
     "market.book": ("instrument",),
     "market.candles": ("instrument",),
     "market.trades": ("instrument",),
+    "moving.run": ("program", "path"),
     "orders.cancel": ("client_id",),
     "orders.estimate": ("side", "quantity", "instrument"),
     "orders.place": ("side", "quantity", "instrument"),

@@ -84,8 +84,8 @@ def read_freqtrade(path: Path, venue: str = "") -> MovePlan:
                        "Take it in with `quarterdeck data import`, naming venue, symbol and timeframe.")  # fmt: skip
     if not (config or theirs or plan.candles):
         raise NotFoundError(
-            f"There is no config.json, no strategy and no candle file of freqtrade in {path}. Name its user_data folder "
-            "or a file of it."
+            f"There is no config.json, no strategy and no candle file of freqtrade in {path}. Name its user_data "
+            "folder or a file of it."
         )
     return plan
 

@@ -31,6 +31,7 @@ from engine.control.ops import (
     live,
     logs,
     margin,
+    moving,
     orders,
     own_strategies,
     quality,
@@ -41,6 +42,7 @@ from engine.control.ops import (
     settings,
     state,
     strategies,
+    studies,
     venues,
 )
 
@@ -73,6 +75,7 @@ __all__ = [
     "live",
     "logs",
     "margin",
+    "moving",
     "orders",
     "own_strategies",
     "quality",
@@ -83,5 +86,6 @@ __all__ = [
     "settings",
     "state",
     "strategies",
+    "studies",
     "venues",
 ]

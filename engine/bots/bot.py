@@ -25,6 +25,7 @@ from engine.strategy.contract import Holding
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from engine.bots.watching import Watching
     from engine.execution.desk import Desk
     from engine.ledger import Ledger
     from engine.model.candle import Bars
@@ -85,6 +86,8 @@ class Bot:
         self.last_bar_ts = 0
         self.busy_ns = 0
         """Time that its strategy has taken for bars so far, in the engine's own process."""
+        self.watching: Watching | None = None
+        """What it sees of other markets; None for nothing."""
         self.allowance = allowance or Allowance()
         """What it may use."""
         self._desk = desk
@@ -170,6 +173,7 @@ class Bot:
         Raises:
             StrategyError: The strategy failed; nothing of this call was ordered.
         """
+        bars = self._with_others(bars)
         self.runner.strategy.regime = self._sizer.regime(self.instrument.id)
         if self.answers_later:
             closed = int(bars.ts[-1]) + self._bar_ns
@@ -212,9 +216,16 @@ class Bot:
         Raises:
             StrategyError: The strategy failed.
         """
-        self.runner.warm_up(bars)
-        self.last_bar_ts = int(bars.ts[-1])
+        self.warm_up(bars)
         self._position.heal()
+
+    def warm_up(self, bars: Bars) -> None:
+        """Take in history without asking for decisions. Raises as `miss`."""
+        self.runner.warm_up(self._with_others(bars))
+        self.last_bar_ts = int(bars.ts[-1])
+
+    def _with_others(self, bars: Bars) -> Bars:
+        return bars if self.watching is None else self.watching.beside(bars)
 
     def settle(self) -> None:
         """A bar has closed: try again what was refused or left undone since the last one."""

@@ -31,6 +31,9 @@ class BotConfig(BaseModel):
     source: str = Field(
         "", max_length=64, description="Hash of the strategy's source it was set up with; none for what is there."
     )
+    watches: tuple[str, ...] = Field(
+        (), description="Symbols of other markets that its strategy looks at; set together with `source`."
+    )
     instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
     account: str = Field("", description="Account it trades in; none for the first one of the instrument's venue.")
     timeframe: str = Field("1h", description="Length of a bar, such as 1m, 15m or 1h.")

@@ -9,7 +9,7 @@ import hashlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from engine.backtest.metrics import daily_equity, returns_of
 from engine.backtest.run import run_backtest
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from engine.strategy.contract import Strategy
     from engine.strategy.loader import LoadedStrategy
 
-__all__ = ["Bench", "Curve", "Evaluator", "EventTrials", "evaluator_for", "find_strategy"]
+__all__ = ["Bench", "Curve", "Evaluator", "EventTrials", "Job", "evaluator_for", "find_strategy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,14 +63,21 @@ class Curve:
     metrics: dict[str, float | None]
 
 
+class Job(NamedTuple):
+    """One run: a set of parameters and the range of indices of the bench's bars; None means the whole range."""
+
+    params: Mapping[str, Value]
+    window: tuple[int, int] | None = None
+
+
 class Evaluator(Protocol):
-    """Tries sets of parameters on a bench. A window is a range of indices of its bars; None means the whole range."""
+    """Tries sets of parameters on a bench."""
 
     def outcome(self, params: Mapping[str, Value], window: tuple[int, int] | None = None) -> Outcome:
         """The figures of one set; a set that cannot be run gives an outcome that says why."""
 
-    def outcomes(self, sets: Sequence[Mapping[str, Value]], window: tuple[int, int] | None = None) -> list[Outcome]:
-        """The figures of several sets, in their order."""
+    def outcomes(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """The figures of several runs, in their order."""
 
     def curve(self, params: Mapping[str, Value], window: tuple[int, int] | None = None) -> Curve:
         """The whole equity curve of one set; raises what the run raises."""
@@ -127,9 +134,9 @@ class EventTrials:
             daily=returns_of(daily_equity(result.ts, result.equity)),
         )
 
-    def outcomes(self, sets: Sequence[Mapping[str, Value]], window: tuple[int, int] | None = None) -> list[Outcome]:
-        """The figures of several sets, in their order."""
-        return [self.outcome(params, window) for params in sets]
+    def outcomes(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """The figures of several runs, in their order."""
+        return [self.outcome(job.params, job.window) for job in jobs]
 
     def curve(self, params: Mapping[str, Value], window: tuple[int, int] | None = None) -> Curve:
         """The whole equity curve of one set; raises what the run raises."""

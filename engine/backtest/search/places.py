@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
-    from engine.backtest.search.bench import Bench, Evaluator
+    from engine.backtest.search.bench import Bench, Evaluator, Job
     from engine.backtest.search.outcome import Outcome
-    from engine.backtest.search.space import Value
 
 __all__ = [
     "ChunkOf",
@@ -43,11 +43,10 @@ CONNECT_S = 10.0
 
 
 class ChunkOf(NamedTuple):
-    """Sets of parameters that are computed together, on one window of the bench's bars (None: the whole range)."""
+    """Runs that are computed together."""
 
     number: int
-    sets: tuple[dict[str, Value], ...]
-    window: tuple[int, int] | None = None
+    jobs: tuple[Job, ...]
 
 
 Done = tuple[int, "list[Outcome]"]
@@ -67,7 +66,7 @@ def compute(key: str, bench: Bench, chunk: ChunkOf) -> Done:
     global _kept
     if _kept is None or _kept.key != key:
         _kept = _Kept(key, evaluator_for(bench))
-    return chunk.number, _kept.evaluator.outcomes(chunk.sets, chunk.window)
+    return chunk.number, _kept.evaluator.outcomes(chunk.jobs)
 
 
 class Place:
@@ -118,22 +117,31 @@ class Cores(Place):
     def __init__(self, workers: int) -> None:
         self.workers = workers
         self.words = f"in {workers} processes"
+        self._open = ExitStack()
+        self._pool: Any = None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._open.close()
+        self._pool = None
 
     def compute(self, key: str, bench: Bench, chunks: Sequence[ChunkOf]) -> Iterator[Done]:
         """As many at once as there are processes; arrays of the bench are shared, not copied."""
         from joblib import Parallel, delayed
 
-        with Parallel(
-            n_jobs=self.workers,
-            backend="loky",
-            return_as="generator_unordered",
-            batch_size=1,
-            pre_dispatch="2*n_jobs",
-            max_nbytes=100_000,
-            initializer=_leash,
-            initargs=(os.getpid(),),
-        ) as pool:
-            yield from pool(delayed(compute)(key, bench, chunk) for chunk in chunks)
+        if self._pool is None:
+            # Started when first needed, and kept: a process takes a second to begin.
+            pool = Parallel(
+                n_jobs=self.workers,
+                backend="loky",
+                return_as="generator_unordered",
+                batch_size=1,
+                pre_dispatch="2*n_jobs",
+                max_nbytes=100_000,
+                initializer=_leash,
+                initargs=(os.getpid(),),
+            )
+            self._pool = self._open.enter_context(pool)
+        yield from self._pool(delayed(compute)(key, bench, chunk) for chunk in chunks)
 
 
 class Cluster(Place):
@@ -147,6 +155,7 @@ class Cluster(Place):
     def __init__(self, address: str, release: str) -> None:
         self._address, self._release = address, release
         self._client: Any = None
+        self._sent: dict[str, Any] = {}
 
     def __enter__(self) -> Cluster:
         """Connect.
@@ -192,7 +201,9 @@ class Cluster(Place):
         import distributed
 
         finished: Any = distributed.as_completed
-        shared = self._client.scatter(bench, broadcast=True, hash=False)
+        if key not in self._sent:
+            self._sent[key] = self._client.scatter(bench, broadcast=True, hash=False)
+        shared = self._sent[key]
         waiting = iter(chunks)
         first = [
             self._client.submit(compute, key, shared, chunk, pure=False)

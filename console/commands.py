@@ -62,9 +62,12 @@ COMMANDS: dict[str, CommandEntry] = {
         "console.backtest_commands:backtest", "Run backtests on stored candles, show stored runs.", "backtests"
     ),
     "data": CommandEntry("console.data_commands:data", "Download, import, list, export and delete candles.", "data"),
+    "import": CommandEntry(
+        "console.moving_commands:import_from", "Move in from freqtrade, hummingbot or jesse.", "moving"
+    ),
     "recordings": CommandEntry("", "Recordings of market data: list, delete, make candles of them.", "recordings"),
     "strategies": CommandEntry(
-        "console.home_commands:strategies", "List the strategies that can be used.", "strategies"
+        "console.strategy_commands:strategies", "List, begin and check strategies.", "strategies"
     ),
     "live": CommandEntry("", "Trade real money: who has agreed, which console is armed.", "live"),
     "keys": CommandEntry("console.keys_commands:keys", "Keep the keys of accounts at exchanges.", "keys"),

@@ -1,54 +1,19 @@
-"""The commands `strategies`, `storage`, `paths` and `config`: what a home folder holds and how it is set up."""
+"""The commands `storage`, `paths` and `config`: what a home folder holds and how it is set up."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from console.home import prepare_home
-from console.offline_call import call, table
 from console.plain import say, say_json
 
 if TYPE_CHECKING:
     from console.cli import Invocation
-    from engine.control.views import StrategyRow
 
-__all__ = ["config", "paths", "storage", "strategies"]
-
-
-@click.group()
-def strategies() -> None:
-    """List the strategies that can be used."""
-
-
-@strategies.command("list")
-@click.option("--params", is_flag=True, help="Show every parameter with its default and bounds.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
-@click.pass_obj
-def list_strategies(invocation: Invocation, params: bool, as_json: bool) -> None:
-    """List built-in strategies and those in the home's `strategies` folder."""
-    rows: list[StrategyRow] = call(invocation.home, "strategies.list")
-    if as_json:
-        import msgspec
-
-        say_json(msgspec.to_builtins(rows))
-        return
-    table(
-        ("name", "version", "timeframe", "from", "what it does"),
-        ((row.name, row.version, row.timeframe, row.source, row.description) for row in rows),
-    )
-    for row in rows if params else ():
-        say(f"\n{row.name}")
-        head = ("  parameter", "default", "bounds", "what it is")
-        table(head, ((f"  {p.name}", p.default, _bounds(p), p.help) for p in row.params))
-
-
-def _bounds(param: Any) -> str:
-    if param.choices:
-        return ", ".join(param.choices)
-    return f"{param.minimum} to {param.maximum}" if param.minimum or param.maximum else ""
+__all__ = ["config", "paths", "storage"]
 
 
 @click.group()

@@ -44,6 +44,16 @@ class PreparedRun:
     run_hash: str
     release: str
 
+    @property
+    def first(self) -> int:
+        """Open of the first bar, UTC nanoseconds."""
+        return int(self.bars.ts[0])
+
+    @property
+    def last(self) -> int:
+        """End of the last bar, UTC nanoseconds."""
+        return int(self.bars.ts[-1]) + self.key.length
+
     def execute(self, progress: Progress | None = None) -> BacktestResult:
         """Run it; raises as `run_backtest`. The strategy is built anew, so that a second run begins like the first."""
         strategy = self.loaded.build(self.spec.params)

@@ -47,11 +47,16 @@ AccountOf = Callable[[BotConfig], AccountId]
 class Library(Protocol):
     """Where strategies come from."""
 
-    async def prepare(self, name: str, file: str | None) -> None:
+    async def prepare(self, name: str, file: str | None, source: str = "") -> None:
         """Load a strategy's file away from the loop, so that `make` runs none of it. Raises as `make`."""
 
-    def make(self, name: str, file: str | None, params: dict[str, bool | int | float | str]) -> Strategy:
-        """Build a strategy. Raises StrategyLoadError, NotFoundError or ConfigurationError."""
+    def make(
+        self, name: str, file: str | None, params: dict[str, bool | int | float | str], source: str = ""
+    ) -> Strategy:
+        """Build a strategy, from the source of that hash where one is given.
+
+        Raises StrategyLoadError, NotFoundError or ConfigurationError.
+        """
 
 
 class BotBuilder:
@@ -126,7 +131,7 @@ class BotBuilder:
         instrument = self.instrument(config)
         if self._planner is not None and not config.execution.at_once:
             self._planner.look_soon(instrument.id)
-        await self._library.prepare(config.strategy, config.strategy_file)
+        await self._library.prepare(config.strategy, config.strategy_file, config.source)
         entry = await self._with_sound_memory(entry)
         bot = self._make(entry, config, instrument)
         candles = self._go_on(entry, config, bot)
@@ -185,7 +190,7 @@ class BotBuilder:
         return bot
 
     def _make(self, entry: BotEntry, config: BotConfig, instrument: Instrument) -> Bot:
-        strategy = self._library.make(config.strategy, config.strategy_file, dict(config.params))
+        strategy = self._library.make(config.strategy, config.strategy_file, dict(config.params), config.source)
         account = self._account_of(config)
         allowance = self.place(entry.name, Allowance.of(config, strategy.kind))
         runner: StrategyRunner | IsolatedRunner

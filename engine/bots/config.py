@@ -27,6 +27,9 @@ class BotConfig(BaseModel):
     name: str = Field(description="Unique name: letters, digits, space, _ . -; at most 32 characters.")
     strategy: str = Field(description="Name of the strategy.")
     strategy_file: str | None = Field(None, description="File that defines the strategy; None for a known one.")
+    source: str = Field(
+        "", max_length=64, description="Hash of the strategy's source it was set up with; none for what is there."
+    )
     instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
     account: str = Field("", description="Account it trades in; none for the first one of the instrument's venue.")
     timeframe: str = Field("1h", description="Length of a bar, such as 1m, 15m or 1h.")

@@ -165,7 +165,7 @@ class Roster:
         if free is not None and replacing is not None:
             free += replacing.capital
         check_allocation(config.capital, free)
-        self._library.make(config.strategy, config.strategy_file, dict(config.params))
+        self._library.make(config.strategy, config.strategy_file, dict(config.params), config.source)
 
     def check_mode(self, config: BotConfig) -> None:
         """Raise ConfigurationError when a bot on paper would trade real money."""
@@ -207,6 +207,10 @@ class Roster:
                 "would look after any more; close them first."
             )
         self.check(config, entry)
+        self.book(entry, config)
+
+    def book(self, entry: BotEntry, config: BotConfig) -> None:
+        """Book a configuration that has been checked."""
         self._ledger.record(ev.BotConfigured(bot=entry.id, config=config.encode(), capital=config.capital))
 
 

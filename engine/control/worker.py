@@ -96,6 +96,34 @@ def _backtest(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
     return run_id, run.words, {**run.figures, "seconds": round((finished - started) / 1e9, 3)}
 
 
+def _markets(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
+    """Run a backtest over several markets and store what came of it."""
+    from importlib.metadata import version
+
+    from engine.backtest.markets.spec import MarketsSpec
+    from engine.control.markets_run import execute_markets
+    from engine.strategy.loader import StrategyRegistry
+    from storage.candles import CandleStore
+    from storage.settings import DatabaseSettings
+
+    database = DatabaseSettings.model_validate(task["database"])
+    channel.progress(0.0, "opening the database")
+    asyncio.run(_with_database(database, home, _nothing))
+    clock = SystemClock()
+    started = clock.now()
+    run = execute_markets(
+        MarketsSpec.model_validate(task["spec"]),
+        StrategyRegistry(home / "strategies"),
+        CandleStore(home / "candles"),
+        version("quarterdeck"),
+        channel.progress,
+    )
+    finished = clock.now()
+    channel.say({"progress": 1.0, "message": "storing"})
+    run_id = asyncio.run(_with_database(database, home, lambda opened: _save(opened, run, started, finished)))
+    return run_id, run.words, {**run.figures, "seconds": round((finished - started) / 1e9, 3)}
+
+
 async def _with_database(settings: DatabaseSettings, home: Path, work: Callable[[Database], Any]) -> Any:
     from storage.database import Database
 
@@ -194,9 +222,29 @@ def _analysis(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
     return analyse(home, task, channel.progress)
 
 
+def _check(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
+    """Check what every strategy must keep to."""
+    from engine.control.strategy_checks import check_strategy
+
+    report = check_strategy(home, task, channel.progress)
+    count = len(report["checks"])
+    words = f"all {count} checks passed" if report["passed"] else f"{report['failed']} of {count} checks failed"
+    return report["strategy"], words, report
+
+
+def _move(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
+    """Take over another program's files."""
+    from engine.control.moving.apply import move_in
+
+    report = move_in(home, task, channel.progress)
+    words = f"{len(report['taken'])} things taken over, {len(report['left'])} left"
+    return task["program"], words, report
+
+
 KINDS: dict[str, Callable[[Path, dict[str, Any], Channel], Outcome]] = {
     "analysis": _analysis,
     "backtest": _backtest,
+    "markets": _markets,
     "import": _import,
     "backup": _backup,
     "download": _download,
@@ -204,6 +252,8 @@ KINDS: dict[str, Callable[[Path, dict[str, Any], Channel], Outcome]] = {
     "sweep": partial(_study, "sweep"),
     "optimise": partial(_study, "optimise"),
     "walk_forward": partial(_study, "walk_forward"),
+    "check": _check,
+    "move": _move,
 }
 """What a worker can do."""
 

@@ -51,10 +51,12 @@ class Library:
     def __init__(self) -> None:
         self.known: dict[str, Any] = {"quiet": Quiet, "told": Told}
 
-    async def prepare(self, name: str, file: str | None) -> None:
+    async def prepare(self, name: str, file: str | None, source: str = "") -> None:
         """Everything is at hand."""
 
-    def make(self, name: str, file: str | None, params: Mapping[str, bool | int | float | str]) -> Strategy:
+    def make(
+        self, name: str, file: str | None, params: Mapping[str, bool | int | float | str], source: str = ""
+    ) -> Strategy:
         if file is not None:
             return read_strategy_file(Path(file)).build(params)
         found = self.known.get(name)

@@ -176,6 +176,31 @@ def test_candles_are_deleted_only_when_that_is_confirmed(
     assert "No candles are stored yet" in stored("data", "list").out
 
 
+# --- strategies of one's own ------------------------------------------------------------------------------------------
+
+
+def test_a_strategy_is_begun_and_checked_on_stored_candles(stored: Callable[..., Said], home: Path) -> None:
+    said = stored("strategies", "new", "night_owl", "--template", "breakout", "--no-check")
+    assert said.status == 0, said.err
+    file = home / "strategies" / "night_owl.py"
+    assert str(file) in said.out
+    assert "night_owl" in stored("strategies", "list").out
+    again = stored("strategies", "new", "night_owl")
+    assert (again.status, "already" in again.err) == (1, True), again.err
+
+    file.write_text(file.read_text().replace("int(max(self.params.period, 20)) + 1", "2"))
+    said = stored("strategies", "check", "night_owl", "--json")
+    report = json.loads(said.out)
+    assert said.status == 1
+    assert report["histories"]["binance BTC/USDT 1h"] == 1500
+    failed = {one["check"] for one in report["checks"] if one["state"] == "failed"}
+    assert failed == {"All columns are known once it has warmed up."}
+
+    said = stored("strategies", "check", "night_owl", "--symbol", "XRP/USDT")
+    assert said.status == 1
+    assert "XRP/USDT" in said.err
+
+
 # --- backtests -------------------------------------------------------------------------------------------------------
 
 

@@ -96,6 +96,14 @@ class PaperExchange(PerpetualDesk):
         perpetual = instrument.kind is InstrumentKind.LINEAR_PERPETUAL
         self._listings[instrument.id] = (PerpetualListing if perpetual else Listing)(instrument, self._core, kind)
 
+    def take_rules(self, instrument: Instrument) -> None:
+        """Let other rules of a listed instrument hold, such as the fees of another tier.
+
+        Raises:
+            NotFoundError: It is not listed.
+        """
+        self._listing(instrument.id).take_rules(instrument)
+
     def kind_of(self, instrument: InstrumentId) -> FillKind:
         """What an instrument's orders are matched against.
 
@@ -289,6 +297,33 @@ class PaperExchange(PerpetualDesk):
                 self.broken.discard(update.instrument)
             else:
                 self.broken.add(update.instrument)
+            return out
+
+    def on_quote(
+        self, instrument: InstrumentId, ts: int, bid: int, bid_size: int, ask: int, ask_size: int
+    ) -> Sequence[Report]:
+        """Take the best prices of an instrument that is matched against them.
+
+        Args:
+            instrument: Listed as `FillKind.TOP`.
+            ts: UTC nanoseconds at the venue.
+            bid: Scaled price, as `ask`.
+            bid_size: Scaled quantity, as `ask_size`; 0 for an empty side.
+            ask: See `bid`.
+            ask_size: See `bid_size`.
+        """
+        tops = self._listings[instrument].tops
+        if tops is None:
+            raise ValidationError(f"{instrument} is not matched against quotes.")
+        if tops.quiet(bid, ask) and bid_size and ask_size:
+            top = tops.top
+            top.bid, top.bid_size, top.ask, top.ask_size, top.ts = bid, bid_size, ask, ask_size, ts
+            taken = tops._taken
+            taken[0].clear()
+            taken[1].clear()
+            return _NOTHING
+        with self._reporting() as out:
+            tops.on_quote(ts, bid, bid_size, ask, ask_size)
             return out
 
     def on_trade(self, trade: MarketTrade) -> Sequence[Report]:

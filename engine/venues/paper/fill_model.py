@@ -20,6 +20,8 @@ class FillKind(enum.StrEnum):
 
     BOOK = "book"
     """A level-2 book and public trades."""
+    TOP = "top"
+    """The best prices of a market whose deeper levels are not known, and public trades."""
     BAR = "bar"
     """Closed bars."""
 

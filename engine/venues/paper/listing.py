@@ -17,6 +17,7 @@ from engine.venues.paper.book_matching import BookMatching
 from engine.venues.paper.fill_model import FillKind
 from engine.venues.paper.orders import Terms, terms_at
 from engine.venues.paper.settings import FeeCurrency
+from engine.venues.paper.top_matching import TopMatching
 
 if TYPE_CHECKING:
     from engine.model.ids import Currency, TradeId
@@ -37,13 +38,21 @@ class Listing:
         self.kind = kind
         self.bars: BarMatching | None = None
         self.books: BookMatching | None = None
+        self.tops: TopMatching | None = None
         self.model: BarMatching | BookMatching
         if kind is FillKind.BAR:
             self.model = self.bars = BarMatching(instrument, self, core.settings.bars)
+        elif kind is FillKind.TOP:
+            self.model = self.books = self.tops = TopMatching(instrument, self, core.settings.book)
         else:
             self.model = self.books = BookMatching(instrument, self, core.settings.book)
         self._terms = terms_at(instrument, 0)
         self._terms_from = 0
+
+    def take_rules(self, instrument: Instrument) -> None:
+        """Other rules, such as the fees of another tier, hold from now on; scales and currencies are the same."""
+        self.instrument = instrument
+        self._terms, self._terms_from = terms_at(instrument, 0), 0
 
     # --- Clearing ----------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,1 @@
+"""Simulated runs over several instruments and venues, merged on one time axis."""

@@ -1,0 +1,1 @@
+"""Bots of strategies that decide on events: what they want is compared with what works, and the difference is sent."""

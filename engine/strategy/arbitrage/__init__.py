@@ -1,0 +1,1 @@
+"""Arithmetic and leg handling of arbitrage."""

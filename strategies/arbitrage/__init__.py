@@ -1,0 +1,1 @@
+"""Strategies that trade a difference between markets."""

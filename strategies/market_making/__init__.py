@@ -1,0 +1,1 @@
+"""Strategies that quote both sides of a market."""

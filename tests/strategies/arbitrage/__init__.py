@@ -1,0 +1,1 @@
+"""Arbitrage against hand-computed values and on simulated venues."""

@@ -1,0 +1,1 @@
+"""Market making against hand-computed values and on the simulated market."""

@@ -1,0 +1,1 @@
+"""The arithmetic of quoting against hand-computed values."""

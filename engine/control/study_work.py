@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.backtest.instruments import instrument_for
-from engine.backtest.search.bench import Bench
+from engine.backtest.search.bench import Bench, with_road
 from engine.backtest.search.optimise import run_optimise
 from engine.backtest.search.places import place_for
 from engine.backtest.search.sampling import draw_sets
@@ -168,6 +168,7 @@ def run_study(home: Path, kind: str, task: dict[str, Any], tell: Tell) -> tuple[
     loaded = registry.load_file(Path(run.strategy_file)) if run.strategy_file else registry.get(run.strategy)
     sets = _all_sets(spec, loaded)
     bench = make_bench(run, loaded, CandleStore(home / "candles"), sets, deep=kind == "walk_forward")
+    bench = with_road(bench, loaded, spec.road)
     digest = study_hash(spec, loaded.source_hash, data_hash(bench.bars), release)
     reach = {"start": int(bench.bars.ts[bench.begin]), "end": int(bench.bars.ts[-1]) + _length(run)}
     fixed = {
@@ -179,7 +180,7 @@ def run_study(home: Path, kind: str, task: dict[str, Any], tell: Tell) -> tuple[
     }
     keeper = _Keeper(settings, home, fixed, lambda result: {**reach, **summary_of(spec, result)})
     tell(0.0, "starting")
-    with place_for(spec.cluster, spec.workers, release) as place:
+    with place_for(spec.cluster, spec.workers, release, bench.road) as place:
         result = _work(
             spec, bench, loaded, place, digest, tell, lambda result: keeper.save(_whole(spec, bench, result))
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from engine.strategy.contract import Strategy
     from engine.strategy.loader import LoadedStrategy
 
-__all__ = ["Bench", "Curve", "Evaluator", "EventTrials", "Job", "evaluator_for", "find_strategy"]
+__all__ = ["Bench", "Curve", "Evaluator", "EventTrials", "Job", "evaluator_for", "find_strategy", "with_road"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +160,37 @@ class EventTrials:
         return bench.bars.slice(0 if bench.deep else max(0, first - runner.history), first)
 
 
-def evaluator_for(bench: Bench, loaded: LoadedStrategy | None = None) -> Evaluator:
-    """The working side of a bench in this process."""
+def evaluator_for(bench: Bench, loaded: LoadedStrategy | None = None, threads: int | None = None) -> Evaluator:
+    """The working side of a bench in this process.
+
+    Args:
+        bench: What to run on.
+        loaded: Its strategy; found here when not given.
+        threads: How many trials of the kernel run at once; None for one a core. The event path runs one.
+    """
+    if bench.road == "kernel":
+        # Compiled code is loaded where it is used.
+        from engine.backtest.search.kernel_trials import KernelTrials
+
+        return KernelTrials(bench, loaded, threads)
     return EventTrials(bench, loaded)
+
+
+def with_road(bench: Bench, loaded: LoadedStrategy, wanted: str) -> Bench:
+    """A bench on the road that is wanted: `event`, `kernel`, or with `auto` the kernel where it takes the strategy.
+
+    Raises:
+        ConfigurationError: The kernel is wanted and cannot run it; every reason is named.
+    """
+    if wanted == "event":
+        return replace(bench, road="event", why="as asked")
+    from engine.backtest.search.kernel_trials import kernel_obstacles
+
+    found = kernel_obstacles(bench, loaded.build(bench.spec.params))
+    if not found:
+        return replace(bench, road="kernel", why="one compiled pass over the bars, with the event path's trades")
+    if wanted == "kernel":
+        raise ConfigurationError(
+            f"The kernel cannot run {loaded.name}: {'; '.join(found)}. Use --road event.", details={"reasons": found}
+        )
+    return replace(bench, road="event", why=f"the kernel cannot run {loaded.name}: {'; '.join(found)}")

@@ -65,7 +65,8 @@ def compute(key: str, bench: Bench, chunk: ChunkOf) -> Done:
     """Compute one chunk; runs in the workers."""
     global _kept
     if _kept is None or _kept.key != key:
-        _kept = _Kept(key, evaluator_for(bench))
+        # There is a worker for each core already.
+        _kept = _Kept(key, evaluator_for(bench, threads=1))
     return chunk.number, _kept.evaluator.outcomes(chunk.jobs)
 
 
@@ -79,6 +80,8 @@ class Place:
 
     words = "in one process"
     workers = 1
+    threads = 1
+    """Threads that the evaluator of this process may use."""
 
     def __enter__(self) -> Place:
         return self
@@ -98,6 +101,18 @@ class Here(Place):
         """One after the other."""
         for chunk in chunks:
             yield compute(key, bench, chunk)
+
+
+class Threads(Here):
+    """This very process; the kernel itself runs so many threads.
+
+    Args:
+        count: How many.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.threads = count
+        self.words = "in one process" if count == 1 else f"in {count} threads of one process"
 
 
 def _leash(parent: int) -> None:
@@ -243,19 +258,27 @@ def check_cluster(address: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc
 
 
-def place_for(cluster: str | None, workers: int | None, release: str) -> Place:
-    """Where a study is computed.
+def place_for(cluster: str | None, workers: int | None, release: str, road: str = "event") -> Place:
+    """Where a study is computed. The kernel runs in threads of one process, the event path in processes.
 
     Args:
         cluster: Address of a cluster; None for this machine.
         workers: Processes on this machine; None for one a core.
         release: This program's.
+        road: `kernel` or `event`.
     """
     if cluster is not None:
         _, address = check_cluster(cluster)
         return Cluster(address, release)
-    count = workers or len(os.sched_getaffinity(0))
+    count = workers or cores()
+    if road == "kernel":
+        return Threads(count)
     return Here() if count == 1 else Cores(count)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def chunk_size(count: int, seconds: float, workers: int) -> int:

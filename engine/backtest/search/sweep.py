@@ -59,7 +59,7 @@ def compute_sets(
         loaded: The strategy, where it is at hand.
     """
     jobs = [Job(params) for params in sets]
-    evaluator, clock, seconds, done = evaluator_for(bench, loaded), SystemClock(), 0.0, 0
+    evaluator, clock, seconds, done = evaluator_for(bench, loaded, place.threads), SystemClock(), 0.0, 0
     # The first run of a process pays for what the later ones do not: compilation, caches, imports.
     while done < min(2, len(sets)):
         began = clock.monotonic()

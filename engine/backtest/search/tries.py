@@ -34,7 +34,7 @@ class Tries:
 
     def __init__(self, key: str, bench: Bench, place: Place, loaded: LoadedStrategy, expected: int) -> None:
         self._key, self._bench, self._place = key, bench, place
-        self._here = evaluator_for(bench, loaded)
+        self._here = evaluator_for(bench, loaded, place.threads)
         self._expected, self._known = expected, dict[tuple[object, ...], "Outcome"]()
         self._clock = SystemClock()
         self._runs = 0
@@ -50,7 +50,7 @@ class Tries:
     @property
     def words(self) -> str:
         """Where it is computed, for a person."""
-        return self._place.words if self.spread else "in one process"
+        return self._place.words if self.spread or isinstance(self._place, Here) else "in one process"
 
     def outcomes(self, jobs: Sequence[Job], hear: Callable[[int], None] | None = None) -> list[Outcome]:
         """The outcomes of several runs, in their order; one that was done before is not done again.

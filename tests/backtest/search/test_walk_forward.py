@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from engine.backtest.search.bench import Bench, EventTrials
+from engine.backtest.search.kernel_trials import KernelTrials
 from engine.backtest.search.outcome import KEPT
 from engine.backtest.search.places import Here
 from engine.backtest.search.space import ranges_for
@@ -20,6 +22,9 @@ from engine.model.backtest_settings import WalkForwardSettings
 from engine.model.candle import Bars
 from strategies.static.mean_reversion import MeanReversion
 from tests.backtest.search.bench_kit import make_bench, reversion
+
+if TYPE_CHECKING:
+    from engine.backtest.search.bench import Bench
 
 HOUR = 3_600_000_000_000
 RANGES = {"lookback_period": "10:40", "entry_threshold": "1:2.5"}
@@ -58,9 +63,7 @@ def test_two_years_hold_forty_four_windows_of_the_defaults() -> None:
     first, last = windows[0], windows[-1]
     assert (first.training, first.validation, first.test) == ((0, 8760), (8760, 9480), (9480, 10200))
     assert last.test.last <= len(ts)
-    assert {later.training.first - one.training.first for one, later in zip(windows, windows[1:], strict=False)} == {
-        168
-    }
+    assert {later.training.first - one.training.first for one, later in pairwise(windows)} == {168}
 
 
 def test_windows_begin_at_midnight_and_pass_over_gaps() -> None:
@@ -96,7 +99,7 @@ def test_a_window_is_optimised_chosen_and_measured_on_data_of_its_own(bench: Ben
     windows = windows_of(bench.bars.ts, 0, HOUR, SHORT)
     rows = found["details"]["windows"]
     assert len(rows) == len(windows) == 6
-    trials = EventTrials(bench)
+    trials = KernelTrials(bench)
     for window, row in zip(windows, rows, strict=True):
         assert row["training"][1] == row["validation"][0]
         assert row["validation"][1] == row["test"][0]
@@ -111,13 +114,14 @@ def test_nothing_that_is_chosen_has_seen_its_test(bench: Bench, found: dict[str,
     """Prices after a window's validation may be anything: its parameters stay."""
     first = windows_of(bench.bars.ts, 0, HOUR, SHORT)[0]
     bars, at = bench.bars, first.test.first
-    other = [np.concatenate((column[:at], column[at:][::-1])) for column in (bars.open, bars.close)]
-    high, low = np.maximum(*other) * 1.01, np.minimum(*other) * 0.99
-    changed = Bars("1h", bars.ts, other[0], high, low, other[1], bars.volume)
-    twisted = Bench(
-        spec=bench.spec, source=None, source_hash=bench.source_hash, instrument=bench.instrument, bars=changed, begin=0,
-        deep=True,
-    )  # fmt: skip
+
+    def turned(column: Any) -> Any:
+        return np.concatenate((column[:at], column[at:][::-1]))
+
+    columns = [turned(column) for column in (bars.open, bars.high, bars.low, bars.close, bars.volume)]
+    # Backwards, a bar closes where it opened.
+    columns[0][at:], columns[3][at:] = columns[3][at:].copy(), columns[0][at:].copy()
+    twisted = replace(bench, bars=Bars("1h", bars.ts, *columns))
     row, before = walked(twisted)["details"]["windows"][0], found["details"]["windows"][0]
     assert row["params"] == before["params"]
     assert row["scores"]["training"] == before["scores"]["training"]
@@ -189,3 +193,12 @@ def test_returns_of_periods_of_different_length_are_compared_by_the_year() -> No
         "sharpe", "annual_return", "sharpe"
     ]  # fmt: skip
     assert set(map(ratio_figure, KEPT[:3])) <= set(KEPT)
+
+
+def test_the_event_path_walks_to_the_same_windows(bench: Bench) -> None:
+    few = {"trials": 3, "windows": SHORT.model_copy(update={"step_size": 9})}
+    fast, slow = walked(bench, **few), walked(replace(bench, road="event"), **few)
+    assert [row["params"] for row in fast["details"]["windows"]] == [
+        row["params"] for row in slow["details"]["windows"]
+    ]
+    assert fast["details"]["stitched"]["equity"] == pytest.approx(slow["details"]["stitched"]["equity"], rel=1e-9)

@@ -70,7 +70,7 @@ class VenueMarkets:
         found |= dict.fromkeys(key[1] for key, position in engine.state.positions.items() if position.lots)
         for entry in engine.state.bots.values():
             with suppress(ConfigurationError):
-                found[InstrumentId(engine.bots.config(entry).instrument)] = None
+                found |= dict.fromkeys(InstrumentId(name) for name in engine.bots.config(entry).instruments)
         return {instrument: None for instrument in found if venue_of(instrument) == self.id}
 
     def watched(self) -> list[InstrumentId]:

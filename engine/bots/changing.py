@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FIXED", "change"]
 
-FIXED = ("strategy", "strategy_file", "instrument", "account", "timeframe")
+FIXED = ("strategy", "strategy_file", "instrument", "markets", "account", "timeframe")
 """What a running bot keeps: its position, its bars and its memory belong to them."""
 
 

@@ -67,6 +67,8 @@ if TYPE_CHECKING:
     from engine.model.venue import Venue
     from engine.risk.scopes import Emergency
     from engine.strategy.contract import Strategy
+    from engine.strategy.loader import LoadedStrategy
+    from engine.strategy.quoting import EventStrategy
     from engine.venue_unit import VenuePlan
 
 __all__ = ["PAPER_ACCOUNT", "EngineHost", "build_engine"]
@@ -95,8 +97,18 @@ class Library:
 
     def make(self, name: str, file: str | None, params: Mapping[str, bool | int | float | str]) -> Strategy:
         """Build a strategy by name, or from its file."""
-        found = self._registry.load_file(Path(file)) if file else self._registry.get(name)
-        return found.build(params)
+        return self._find(name, file).build(params)
+
+    def on_events(self, name: str, file: str | None) -> bool:
+        """Whether a strategy decides on events."""
+        return self._find(name, file).on_events
+
+    def make_event(self, name: str, file: str | None, params: Mapping[str, bool | int | float | str]) -> EventStrategy:
+        """Build a strategy that decides on events, by name or from its file."""
+        return self._find(name, file).build_event(params)
+
+    def _find(self, name: str, file: str | None) -> LoadedStrategy:
+        return self._registry.load_file(Path(file)) if file else self._registry.get(name)
 
 
 class EngineHost:

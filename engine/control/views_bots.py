@@ -21,11 +21,15 @@ class BotSetup(msgspec.Struct, frozen=True, kw_only=True):
     cpu_share: float = 1.0
     storage_mb: int = 1024
     bar_seconds: float = 5.0
+    markets: tuple[str, ...] = ()
+    """Further instruments of a strategy on books."""
 
 
 class BotHealth(msgspec.Struct, frozen=True, kw_only=True):
     """How a bot is, and what it uses of what it may use."""
 
+    notes: dict[str, float | str] = {}
+    """Figures that its strategy shows, such as the spread it quotes."""
     alive: bool = False
     """Whether its strategy can be asked right now."""
     looked_after: bool = False

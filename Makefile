@@ -22,7 +22,7 @@ endef
 read_tests = $(BIN)/python -m pytest --collect-only -qq; \
 	$(BIN)/python -c "from engine.venues.native.books import loading; loading.load()"
 
-.PHONY: run install dev test check format bench chaos soak pictures lock clean help
+.PHONY: run install dev test check format bench peers chaos soak pictures lock clean help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -49,6 +49,10 @@ format: dev ## format the code and apply the safe fixes
 
 bench: dev ## run the benchmarks and print them as a table (ARGS="…" to choose)
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+peers: dev ## install other backtesters, each into an environment of its own, and run the workloads beside ours (ARGS="…" for run)
+	@$(BIN)/python -m tests.bench.peers install
+	@$(BIN)/python -m tests.bench.peers run $(ARGS)
 
 chaos: dev ## kill engines at every point and at random, cut the power, storm on the wires, for two hours or three (ARGS="…" to choose)
 	@$(BIN)/python -m tests.chaos $(ARGS)

@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.analysis_commands import COMMANDS
-from console.market_options import MARKET_OPTIONS, market_options, markets_request, strategy_name
-from console.offline_call import Pair, Until, call, do_job, in_home, pairs, table, utc
+from console.market_options import MARKET_OPTIONS, market_options, markets_request
+from console.offline_call import Pair, Until, call, do_job, in_home, pairs, strategy_name, table, utc
 from console.plain import say, say_json
+from console.plots import NARROWEST, time_chart
+from console.study_commands import study_commands
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from console.cli import Invocation
     from engine.control.offline import Offline
-    from engine.control.views import BacktestRow, BacktestTradeRow, BacktestView, EquityPoint
+    from engine.control.views import BacktestRow, BacktestTradeRow, BacktestView
 
 __all__ = ["backtest"]
-
-NARROWEST = 60
-"""Columns that a curve needs at least."""
 
 
 @click.group()
@@ -177,11 +176,16 @@ def show(invocation: Invocation, run_id: str, trades: int, as_json: bool) -> Non
 @backtest.command()
 @click.argument("run_id", metavar="ID")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--part",
+    type=click.Choice(["all", "trades", "equity", "metrics"]),
+    help="What to write. Default: everything to .json, the trades to .csv and .parquet.",
+)
 @click.option("--force", is_flag=True, help="Overwrite FILE when it exists.")
 @click.pass_obj
-def export(invocation: Invocation, run_id: str, file: Path, force: bool) -> None:
-    """Write a stored run to FILE: .json for everything, .csv for the trades."""
-    request = {"id": run_id, "file": str(file.expanduser().absolute()), "overwrite": force}
+def export(invocation: Invocation, run_id: str, file: Path, part: str | None, force: bool) -> None:
+    """Write a stored run to FILE: .json, .csv or .parquet."""
+    request = {"id": run_id, "file": str(file.expanduser().absolute()), "part": part, "overwrite": force}
     say(call(invocation.home, "backtests.export", request))
 
 
@@ -269,22 +273,14 @@ def _show_curve(view: BacktestView) -> None:
     width = _width()
     if width < NARROWEST or len(view.equity) < 2:
         return
-    import plotext
-
-    plotext.clear_figure()
-    plotext.theme("clear")
-    plotext.plotsize(min(width, 110), 16)
-    plotext.plot(*_curve(view.equity), label="equity", marker="braille")
-    plotext.plot(*_curve(view.benchmark), label="bought and held", marker="dot")
-    first, last = view.equity[0].ts, view.equity[-1].ts
-    ticks = [first + (last - first) * step // 4 for step in range(5)]
-    plotext.xticks([tick / 1e9 for tick in ticks], [utc(tick)[:10] for tick in ticks])
+    ts = [point.ts for point in view.equity]
+    held = {point.ts: point.equity for point in view.benchmark}
+    curves: dict[str, Sequence[float | None]] = {
+        "equity": [point.equity for point in view.equity],
+        "bought and held": [held.get(at) for at in ts],
+    }
     say()
-    click.echo(str(plotext.build()))
-
-
-def _curve(points: tuple[EquityPoint, ...]) -> tuple[list[float], list[float]]:
-    return [point.ts / 1e9 for point in points], [point.equity for point in points]
+    click.echo(time_chart(ts, curves, width=width))
 
 
 def _show_trades(trades: tuple[BacktestTradeRow, ...], most: int) -> None:
@@ -331,3 +327,9 @@ def _count(value: float | None) -> str:
 
 def _money(value: float | None) -> str:
     return "—" if value is None else f"{value:,.2f}"
+
+
+# --- studies ---------------------------------------------------------------------------------------------------------
+
+for command in study_commands([param for param in run.params if param.name not in {"trades", "as_json"}], _request):
+    backtest.add_command(command)

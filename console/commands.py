@@ -62,6 +62,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "console.backtest_commands:backtest", "Run backtests on stored candles, show stored runs.", "backtests"
     ),
     "data": CommandEntry("console.data_commands:data", "Download, import, list, export and delete candles.", "data"),
+    "import": CommandEntry(
+        "console.moving_commands:import_from", "Move in from freqtrade, hummingbot or jesse.", "moving"
+    ),
     "recordings": CommandEntry("", "Recordings of market data: list, delete, make candles of them.", "recordings"),
     "strategies": CommandEntry(
         "console.strategy_commands:strategies", "List, begin and check strategies.", "strategies"

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.offline_call import pairs
+from console.offline_call import pairs, strategy_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MARKET_OPTIONS", "market_options", "markets_request", "strategy_name"]
+__all__ = ["MARKET_OPTIONS", "market_options", "markets_request"]
 
 MARKET_OPTIONS = ("markets", "latency", "report_latency", "data_latency", "fee_tier", "balance", "funding")
 _TABLES = (".parquet", ".csv")
@@ -79,13 +78,6 @@ def markets_request(options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if funding:
         raise click.UsageError(f"--funding {next(iter(funding))} belongs to no --market.")
     return "backtests.run_markets", request
-
-
-def strategy_name(named: str) -> str:
-    """A strategy's name, or its file as a whole path: the run happens in a process that need not be in this folder."""
-    if named.endswith(".py") or os.sep in named:
-        return str(Path(named).expanduser().absolute())
-    return named
 
 
 def _market(text: str, funding: dict[str, str]) -> dict[str, Any]:

@@ -8,18 +8,13 @@ the result is the same.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-import numpy as np
-
 from engine import events as ev
-from engine.backtest.metrics import MetricSettings, compute_metrics
+from engine.backtest.outcome import BacktestResult, check_gaps, outcome
 from engine.backtest.report import fill_settings
-from engine.backtest.trades import ClosedTrade, TradeBook
+from engine.backtest.trades import TradeBook
 from engine.bots.bot import Bot
 from engine.clock import SimulatedClock
 from engine.errors import DataError, OrderRejectionError
@@ -39,7 +34,6 @@ from engine.strategy.runner import StrategyRunner
 from engine.venues.paper.exchange import PaperExchange
 from engine.venues.paper.fill_model import FillKind
 from engine.venues.paper.settings import PaperSettings
-from storage.candle_sets import count_gaps, find_gaps
 from storage.journal import MemoryJournal
 
 if TYPE_CHECKING:
@@ -47,7 +41,7 @@ if TYPE_CHECKING:
 
     from engine.backtest.spec import BacktestSpec
     from engine.execution.effects import Effect
-    from engine.model.candle import Bars, FloatArray, IntArray
+    from engine.model.candle import Bars
     from engine.model.ids import InstrumentId
     from engine.model.instrument import Instrument
     from engine.model.regime import MarketRegime
@@ -78,30 +72,6 @@ _BOT_FACTS = (
     ev.OrderRejected,
     ev.OrderTriggered,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BacktestResult:
-    """What a run gives."""
-
-    trades: list[ClosedTrade]
-    ts: IntArray
-    """UTC nanoseconds of each bar's close, after one entry for the start."""
-    equity: FloatArray
-    """Account value at those times, in quote currency."""
-    benchmark: FloatArray
-    """The same capital bought at the first open and held, without fees."""
-    metrics: dict[str, float | None]
-    bars: int
-    orders: int
-    refusals: dict[str, int]
-    """Wishes that led to no order by reason code: the gate's, the venue's, and `not_sized` where nothing can be had."""
-    forced_close: bool
-    """True when the last trade was closed because the data ended."""
-    halts: list[tuple[int, str]]
-    """When (UTC nanoseconds) a breaker opened, and its reason. Nobody resets one in a run; some close by themselves."""
-    warmup: int
-    """Bars at the beginning at which the strategy could not decide yet."""
 
 
 class _LastPrice:
@@ -267,7 +237,7 @@ class _Run:
         """Walk the bars."""
         bars, batch = self.bars, self.runner.prepare(self.bars)
         self.warmup = min(batch.first, len(bars))
-        self._check_gaps()
+        check_gaps(self.spec, bars)
         wakes = batch.wake if self.spec.shortcuts else None
         next_wake, count, i = 0, len(bars), 0
         report_at = PROGRESS_EVERY
@@ -291,18 +261,6 @@ class _Run:
                 progress(i / count)
         forced = self._close_at_end()
         return self._result(forced)
-
-    def _check_gaps(self) -> None:
-        holes = find_gaps(self.bars.ts, self.length, most=1) if self.spec.gaps == "fail" else ()
-        if holes:
-            count, missing = count_gaps(self.bars.ts, self.length)
-            first = datetime.fromtimestamp(holes[0].start // 10**9, UTC)
-            raise DataError(
-                f"{missing} bars are missing in {count} gap{'' if count == 1 else 's'}, the longest ({holes[0].bars}) "
-                f"from {first:%Y-%m-%d %H:%M} UTC on. Choose a range without gaps, or let gaps be skipped.",
-                error_code="gaps",
-                details={"gaps": count, "missing": missing},
-            )
 
     def _busy(self) -> bool:
         # A breaker that is not closed may close at any bar.
@@ -360,59 +318,17 @@ class _Run:
 
     # --- the result --------------------------------------------------------------------------------------------------
 
-    def _curves(self) -> tuple[FloatArray, FloatArray]:
-        """Account value at the start and at each bar's close, and the units held at each close."""
-        capital, close = float(self.spec.capital), self.bars.close
-        # The last change at an index counts; each holds until the next.
-        by_index = {0: (capital, 0.0)} | {index: (cash, units) for index, cash, units in self.changes}
-        starts = np.array(list(by_index), dtype=np.int64)
-        lengths = np.diff(np.append(starts, len(close)))
-        cash = np.repeat(np.array([cash for cash, _ in by_index.values()]), lengths)
-        units = np.repeat(np.array([units for _, units in by_index.values()]), lengths)
-        return np.concatenate(([capital], cash + units * close)), units
-
     def _result(self, forced: bool) -> BacktestResult:
-        bars = self.bars
-        equity, units = self._curves()
-        ts = np.concatenate((bars.ts[:1], bars.ts + self.length))
-        capital = float(self.spec.capital)
-        benchmark = np.concatenate(([capital], capital / float(bars.open[0]) * bars.close))
-        trades = [self._with_excursion(trade) for trade in self.trades.closed]
-        settings = MetricSettings(
-            risk_free_rate=self.spec.risk_free_rate,
-            required_sharpe=self.spec.required_sharpe,
-            max_drawdown_limit=self.spec.max_drawdown_limit,
-        )
-        return BacktestResult(
-            trades=trades,
-            ts=ts,
-            equity=equity,
-            benchmark=benchmark,
-            metrics=compute_metrics(ts, equity, benchmark, trades, float(np.mean(units != 0)), settings),
-            bars=len(bars),
+        return outcome(
+            self.spec,
+            self.bars,
+            self.trades.closed,
+            self.changes,
             orders=self.outbox.orders,
             refusals=self.refusals,
             forced_close=forced,
             halts=self.halts,
             warmup=self.warmup,
-        )
-
-    def _with_excursion(self, trade: ClosedTrade) -> ClosedTrade:
-        """Add the farthest moves from the entry bar to the exit: whole bars, since nobody knows the order within one.
-
-        A bar at whose very open the trade ended counts with that price alone.
-        """
-        first = max(int(self.bars.ts.searchsorted(trade.entry_time, side="right")) - 1, 0)
-        last = int(self.bars.ts.searchsorted(trade.exit_time, side="left"))
-        window = slice(first, max(last, first + 1))
-        entry, left = float(trade.entry_price), float(trade.exit_price)
-        up = max(left, float(self.bars.high[window].max())) / entry - 1.0
-        down = 1.0 - min(left, float(self.bars.low[window].min())) / entry
-        long = trade.side is OrderSide.BUY
-        return msgspec.structs.replace(
-            trade,
-            excursion_for=max(0.0, up if long else down),
-            excursion_against=max(0.0, down if long else up),
         )
 
 

@@ -249,6 +249,10 @@ class Bot:
             # The opposite wish ends the position; opening the other way waits for the next signal.
             self.close(signal.reason)
             return
+        if held:
+            # The levels of what is held count whether or not anything can be added to it.
+            self._want(signal)
+            self.protect()
         if not may_enter:
             log.info("no entry", bot=self.owner, reason="it was decided too long ago, or at another position")
             return

@@ -49,16 +49,23 @@ AccountOf = Callable[[BotConfig], AccountId]
 class Library(Protocol):
     """Where strategies come from."""
 
-    async def prepare(self, name: str, file: str | None) -> None:
+    async def prepare(self, name: str, file: str | None, source: str = "") -> None:
         """Load a strategy's file away from the loop, so that `make` runs none of it. Raises as `make`."""
 
-    def make(self, name: str, file: str | None, params: dict[str, bool | int | float | str]) -> Strategy:
-        """Build a strategy. Raises StrategyLoadError, NotFoundError or ConfigurationError."""
+    def make(
+        self, name: str, file: str | None, params: dict[str, bool | int | float | str], source: str = ""
+    ) -> Strategy:
+        """Build a strategy, from the source of that hash where one is given.
 
-    def on_events(self, name: str, file: str | None) -> bool:
+        Raises StrategyLoadError, NotFoundError or ConfigurationError.
+        """
+
+    def on_events(self, name: str, file: str | None, source: str = "") -> bool:
         """Whether a strategy decides on events. Raises StrategyLoadError or NotFoundError."""
 
-    def make_event(self, name: str, file: str | None, params: dict[str, bool | int | float | str]) -> EventStrategy:
+    def make_event(
+        self, name: str, file: str | None, params: dict[str, bool | int | float | str], source: str = ""
+    ) -> EventStrategy:
         """Build a strategy that decides on events. Raises as `make`."""
 
 
@@ -140,9 +147,9 @@ class BotBuilder:
         instrument = self.instrument(config)
         if self._planner is not None and not config.execution.at_once:
             self._planner.look_soon(instrument.id)
-        await self._library.prepare(config.strategy, config.strategy_file)
+        await self._library.prepare(config.strategy, config.strategy_file, config.source)
         entry = await self._with_sound_memory(entry)
-        if self._library.on_events(config.strategy, config.strategy_file):
+        if self._library.on_events(config.strategy, config.strategy_file, config.source):
             return await self._event_bot(entry, config)
         bot = self._make(entry, config, instrument)
         candles = self._go_on(entry, config, bot)
@@ -170,15 +177,15 @@ class BotBuilder:
 
     def check(self, config: BotConfig) -> None:
         """Whether the strategy of a configuration can be had and its markets are known. Raises as `build`."""
-        if not self._library.on_events(config.strategy, config.strategy_file):
+        if not self._library.on_events(config.strategy, config.strategy_file, config.source):
             if config.markets:
                 raise ConfigurationError(
                     f"The strategy {config.strategy} decides on bars of one market; leave out the further markets, or "
                     "give each a bot of its own."
                 )
-            self._library.make(config.strategy, config.strategy_file, dict(config.params))
+            self._library.make(config.strategy, config.strategy_file, dict(config.params), config.source)
             return
-        strategy = self._library.make_event(config.strategy, config.strategy_file, dict(config.params))
+        strategy = self._make_event(config)
         if config.isolation == "process":
             raise ConfigurationError("A strategy on books runs in the engine's process; set its isolation to task.")
         if not config.execution.at_once:
@@ -188,6 +195,9 @@ class BotBuilder:
                 f"The strategy {config.strategy} needs {strategy.min_markets} markets; name the further ones."
             )
         self._places(config)
+
+    def _make_event(self, config: BotConfig) -> EventStrategy:
+        return self._library.make_event(config.strategy, config.strategy_file, dict(config.params), config.source)
 
     def _places(self, config: BotConfig) -> list[tuple[Instrument, AccountId]]:
         """The instruments of a configuration and in which account each is traded."""
@@ -201,7 +211,7 @@ class BotBuilder:
     async def _event_bot(self, entry: BotEntry, config: BotConfig) -> Bot:
         """A bot of a strategy that decides on events, with its memory and warmed up."""
         self.check(config)
-        strategy = self._library.make_event(config.strategy, config.strategy_file, dict(config.params))
+        strategy = self._make_event(config)
         places = self._places(config)
         for instrument, _ in places:
             self._hub.market(instrument.id)
@@ -266,7 +276,7 @@ class BotBuilder:
         return bot
 
     def _make(self, entry: BotEntry, config: BotConfig, instrument: Instrument) -> Bot:
-        strategy = self._library.make(config.strategy, config.strategy_file, dict(config.params))
+        strategy = self._library.make(config.strategy, config.strategy_file, dict(config.params), config.source)
         account = self._account_of(config)
         allowance = self.place(entry.name, Allowance.of(config, strategy.kind))
         runner: StrategyRunner | IsolatedRunner

@@ -1,34 +1,42 @@
-"""Changes a bot's configuration as a whole, also while it runs: then another instance goes on in its place."""
+"""Changes a bot's configuration as a whole, also while it runs: then another instance goes on in its place.
+
+The same way leads to other parameters, another strategy, another file and another version of the same file.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine import events as ev
 from engine.errors import ConfigurationError, ConflictError
+from engine.logs import get_logger
 from engine.model.entries import BotState
 
 if TYPE_CHECKING:
+    from engine.bots.bot import Bot
     from engine.bots.config import BotConfig
     from engine.bots.manager import BotManager
-    from engine.ledger import Ledger
     from engine.model.entries import BotEntry
 
 __all__ = ["FIXED", "change"]
 
-FIXED = ("strategy", "strategy_file", "instrument", "markets", "account", "timeframe")
-"""What a running bot keeps: its position, its bars and its memory belong to them."""
+log = get_logger(__name__)
+
+FIXED = ("instrument", "markets", "account")
+"""What a running bot keeps: its position is there."""
+BUILDS = 3
+"""How often an instance is built anew because a bar has closed meanwhile."""
 
 
-async def change(manager: BotManager, ledger: Ledger, entry: BotEntry, config: BotConfig) -> None:
+async def change(manager: BotManager, entry: BotEntry, config: BotConfig) -> None:
     """Put a configuration into force, or leave everything as it is.
 
-    A running bot goes on with its position, its levels and what its strategy remembers, as far as the new parameters
-    understand it; the old instance trades until the new one has taken in its history.
+    A running bot goes on with its position, its levels, its orders, its capital and its limits. What its strategy
+    remembers goes along as far as the new one understands it: whole for other parameters and for a new version with
+    the same memory, nothing for another strategy. The old instance trades until the new one has taken in its history,
+    and no bar is heard by neither.
 
     Args:
         manager: Whose bot it is.
-        ledger: Where the change is booked.
         entry: The bot.
         config: The new configuration, whole.
 
@@ -50,10 +58,30 @@ async def change(manager: BotManager, ledger: Ledger, entry: BotEntry, config: B
             f"The bot {entry.name} is {entry.state}; stop it before changing its {', '.join(fixed).replace('_', ' ')}."
         )
     manager.check(config, entry)
-    manager.keep(entry, bot)
-    fresh = await manager.build(entry, config)
-    if manager.running.get(entry.id) is not bot or manager.backlog.held:
-        fresh.end()
-        raise ConflictError(f"The bot {entry.name} was stopped or failed meanwhile; nothing was changed. Try again.")
-    ledger.record(ev.BotConfigured(bot=entry.id, config=config.encode(), capital=config.capital))
+    fresh = await _fresh(manager, entry, bot, config)
+    # From here on without a pause: a kill between any two of these leaves either configuration whole, the position's
+    # levels being part of what is booked of both.
+    manager.book(entry, config)
     manager.replace(entry, fresh)
+    manager.keep(entry, fresh)
+    log.info("a running bot was changed", bot=entry.id, strategy=config.strategy, source=config.source)
+
+
+async def _fresh(manager: BotManager, entry: BotEntry, bot: Bot, config: BotConfig) -> Bot:
+    """An instance for the new configuration that knows all that the old one knows.
+
+    A bar that closes while it is built is the old one's to decide, which may change what is remembered: then once more.
+    """
+    builds = 0
+    while True:
+        manager.keep(entry, bot)
+        seen, builds = bot.last_bar_ts, builds + 1
+        fresh = await manager.build(entry, config)
+        if manager.running.get(entry.id) is not bot or manager.backlog.held:
+            fresh.end()
+            raise ConflictError(
+                f"The bot {entry.name} was stopped or failed meanwhile; nothing was changed. Try again."
+            )
+        if bot.last_bar_ts == seen or builds == BUILDS:
+            return fresh
+        fresh.end()

@@ -27,6 +27,9 @@ class BotConfig(BaseModel):
     name: str = Field(description="Unique name: letters, digits, space, _ . -; at most 32 characters.")
     strategy: str = Field(description="Name of the strategy.")
     strategy_file: str | None = Field(None, description="File that defines the strategy; None for a known one.")
+    source: str = Field(
+        "", max_length=64, description="Hash of the strategy's source it was set up with; none for what is there."
+    )
     instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
     markets: tuple[str, ...] = Field(
         (), max_length=20, description="Further instruments of a strategy on books, at the same or other venues."

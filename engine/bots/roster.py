@@ -207,6 +207,10 @@ class Roster:
                 "would look after any more; close them first."
             )
         self.check(config, entry)
+        self.book(entry, config)
+
+    def book(self, entry: BotEntry, config: BotConfig) -> None:
+        """Book a configuration that has been checked."""
         self._ledger.record(ev.BotConfigured(bot=entry.id, config=config.encode(), capital=config.capital))
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from engine.control.error_book import ErrorBook
     from engine.control.handover.door import HandoverDoor
     from engine.control.jobs import Jobs
+    from engine.control.library import Library
     from engine.control.projector import Projector
     from engine.control.quality_book import QualityBook
     from engine.control.recording import RecordingKeeper
@@ -49,6 +50,8 @@ class Context:
     clock: Clock
     strategies: StrategyRegistry
     candles: CandleStore
+    library: Library | None = None
+    """Strategies as bots ask for them, and the sources of their versions."""
     reports: Reports | None = None
     engine: Engine | None = None
     reader: AsyncReader | None = None
@@ -108,6 +111,16 @@ class Context:
         if self.reports is None:
             raise StorageError("There is no report database here; use a home folder of Quarterdeck.")
         return self.reports
+
+    def need_library(self) -> Library:
+        """Strategies as bots ask for them.
+
+        Raises:
+            ConflictError: There are no bots here.
+        """
+        if self.library is None:
+            raise ConflictError("There are no bots here; ask a running engine.")
+        return self.library
 
     async def need_vault(self) -> Vault:
         """The keys of this home folder, read.

@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.clock import SystemClock
@@ -22,8 +21,10 @@ from engine.control.error_book import ErrorBook
 from engine.control.handover.door import HandoverDoor
 from engine.control.handover.giving import Giver
 from engine.control.home_venues import SETTINGS_SEEN, exchange_plans
+from engine.control.hot_reload import HotReload
 from engine.control.jobs import Jobs
 from engine.control.journal_options import journal_options
+from engine.control.library import Library, strategy_defaults
 from engine.control.live.arming import Arming
 from engine.control.local import LocalLink
 from engine.control.memory_copies import older_memories
@@ -47,7 +48,6 @@ from engine.events import OperatorActed
 from engine.health import limit_arenas
 from engine.logs import add_secret, configure_logs, get_logger
 from engine.model.ids import AccountId, InstrumentId
-from engine.strategy.beside import find_beside
 from engine.strategy.loader import StrategyRegistry
 from engine.venues.limits.coordinator import Coordinator
 from engine.venues.markets.sim_profile import scene as find_scene
@@ -56,6 +56,7 @@ from storage.journal import AsyncReader, Journal, JournalOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from engine.alerts.sender import AlertSender
     from engine.clock import Clock
@@ -66,9 +67,6 @@ if TYPE_CHECKING:
     from engine.market.hub import MarketHub
     from engine.model.venue import Venue
     from engine.risk.scopes import Emergency
-    from engine.strategy.contract import Strategy
-    from engine.strategy.loader import LoadedStrategy
-    from engine.strategy.quoting import EventStrategy
     from engine.venue_unit import VenuePlan
 
 __all__ = ["PAPER_ACCOUNT", "EngineHost", "build_engine"]
@@ -83,32 +81,6 @@ PROJECTION_AFTER_S = 2.0
 SUCCESSOR_POLL_S = 0.5
 SEE_OFF_S = 10.0
 """Seconds that a process has to let go of the lock after another one has taken over; it may not write any more."""
-
-
-class Library:
-    """Strategies of a registry, as bots ask for them."""
-
-    def __init__(self, registry: StrategyRegistry) -> None:
-        self._registry = registry
-
-    async def prepare(self, name: str, file: str | None) -> None:
-        """Load a strategy's file in a thread, so that `make` need not."""
-        await find_beside(self._registry, name, file)
-
-    def make(self, name: str, file: str | None, params: Mapping[str, bool | int | float | str]) -> Strategy:
-        """Build a strategy by name, or from its file."""
-        return self._find(name, file).build(params)
-
-    def on_events(self, name: str, file: str | None) -> bool:
-        """Whether a strategy decides on events."""
-        return self._find(name, file).on_events
-
-    def make_event(self, name: str, file: str | None, params: Mapping[str, bool | int | float | str]) -> EventStrategy:
-        """Build a strategy that decides on events, by name or from its file."""
-        return self._find(name, file).build_event(params)
-
-    def _find(self, name: str, file: str | None) -> LoadedStrategy:
-        return self._registry.load_file(Path(file)) if file else self._registry.get(name)
 
 
 class EngineHost:
@@ -158,7 +130,7 @@ class EngineHost:
         self.service: Service | None = None
         self.topics: Topics | None = None
         self._registry = StrategyRegistry(self.home / "strategies")
-        self.library = Library(self._registry)
+        self.library = Library(self._registry, self.home)
         self.successor = 0
         """Process that has taken the engine over; 0 when none has."""
         self.lock: EngineLock | None = None
@@ -252,6 +224,7 @@ class EngineHost:
         if self.scene is None:
             await self.vault.open(self.settings.keys.place)
         await asyncio.to_thread(self._registry.scan)
+        self._registry.set_defaults(*strategy_defaults(self.settings))
         self._chosen = await asyncio.to_thread(self._watch_list.load)
         self._build = await asyncio.to_thread(build_id)
 
@@ -292,6 +265,7 @@ class EngineHost:
             settings=self.settings,
             clock=self.clock,
             strategies=self._registry,
+            library=self.library,
             candles=CandleStore(self.home / "candles"),
             reports=(reports := Reports(self.settings.database, self.home, self.clock, engine.errors)),
             engine=engine,
@@ -327,20 +301,22 @@ class EngineHost:
         assert context is not None
         await engine.start()
         if self.scene is None and not self._emergency and engine.inherited is None:
-            await register_presets(engine, self.home)
+            await register_presets(engine, self.home, self.library)
         await self._open_doors(context)
         await _note_settings(engine, self.home / SETTINGS_SEEN, self.settings)
         # What lives from now on for good need not be looked through by every full collection of garbage.
         gc.collect()
         gc.freeze()
-        self._own(self._project(context), "projection")
+        self._own(_project(context), "projection")
         if context.recording is not None:
             self._own(context.recording.run(), "recorder")
+        if self.scene is None:
+            self._own(HotReload(context).run(), "hot reload")
         if self.scene is None and context.jobs is not None:
             context.backups = BackupSchedule(self.home, self.settings, context.jobs, self.clock)
             self._own(context.backups.run(), "backups")
             engine.remedies.backup = context.backups.make
-        self._own(self._keep_errors(context), "errors")
+        self._own(_keep_errors(context), "errors")
         if self.sender is not None:
             self._own(self.sender.run(), "alerts")
 
@@ -446,17 +422,6 @@ class EngineHost:
         if self.engine is not None:
             _compare_all(self.engine)
 
-    async def _keep_errors(self, context: Context) -> None:
-        """Errors are counted from the first moment on; what keeps them comes up with the reports."""
-        await self.clock.sleep(PROJECTION_AFTER_S)
-        if context.error_book is not None:
-            await context.error_book.run()
-
-    async def _project(self, context: Context) -> None:
-        """Reports live in SQL; the engine trades without them, so they come up beside it, once the start is over."""
-        await self.clock.sleep(PROJECTION_AFTER_S)
-        await asyncio.gather(*(view.run() for view in (context.projector, context.quality_book) if view is not None))
-
     async def stop(self) -> None:
         """End in order; returns when everything booked is durable."""
         for task in self._tasks:
@@ -508,6 +473,7 @@ class EngineHost:
             before, now = self.settings, merged(self.settings, fresh)
             self.settings = context.settings = now
             take_over(engine, now)
+            self._registry.set_defaults(*strategy_defaults(self.settings))
             configure_logs(self.home / "logs", now.logging, self.clock)
             log.info(
                 "settings read again", taken=changes(shown(before), shown(now)), need_restart=waiting(before, fresh)
@@ -526,6 +492,19 @@ class EngineHost:
         if self.service is None or self.topics is None:
             raise QuarterdeckError("The engine has not been started yet.")
         return LocalLink(self.service, self.topics, wire=wire)
+
+
+async def _keep_errors(context: Context) -> None:
+    """Errors are counted from the first moment on; what keeps them comes up with the reports."""
+    await context.clock.sleep(PROJECTION_AFTER_S)
+    if context.error_book is not None:
+        await context.error_book.run()
+
+
+async def _project(context: Context) -> None:
+    """Reports live in SQL; the engine trades without them, so they come up beside it, once the start is over."""
+    await context.clock.sleep(PROJECTION_AFTER_S)
+    await asyncio.gather(*(view.run() for view in (context.projector, context.quality_book) if view is not None))
 
 
 def _spawn(command: Sequence[str], output: Path) -> subprocess.Popen[bytes]:

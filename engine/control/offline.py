@@ -28,17 +28,20 @@ class Offline:
     def __init__(self, home: Path, settings: Settings) -> None:
         from engine.control.context import Context
         from engine.control.jobs import Jobs
+        from engine.control.library import strategy_defaults
         from engine.control.reports import Reports
         from engine.control.service import Service
         from engine.strategy.loader import StrategyRegistry
         from storage.candles import CandleStore
 
         clock = SystemClock()
+        registry = StrategyRegistry(home / "strategies")
+        registry.set_defaults(*strategy_defaults(settings))
         self.context = Context(
             home=home,
             settings=settings,
             clock=clock,
-            strategies=StrategyRegistry(home / "strategies"),
+            strategies=registry,
             candles=CandleStore(home / "candles"),
             reports=Reports(settings.database, home, clock),
             jobs=Jobs(home, clock),

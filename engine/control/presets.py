@@ -13,6 +13,7 @@ from engine.model.faults import Severity
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from engine.control.library import Library
     from engine.engine import Engine
 
 __all__ = ["FOLDER", "register_presets"]
@@ -23,10 +24,15 @@ FOLDER = "bots"
 """Folder of the home folder with the files, as `bots.export` writes them."""
 
 
-async def register_presets(engine: Engine, home: Path) -> None:
+async def register_presets(engine: Engine, home: Path, library: Library | None = None) -> None:
     """Make a bot of every file whose bot is not there yet; one that starts with the engine is started, on paper.
 
     A file that cannot be used is told and left out. Never raises for a file.
+
+    Args:
+        engine: Whose bots they become.
+        home: The home folder.
+        library: Notes and keeps the source of each one's strategy; None notes nothing.
 
     Raises:
         JournalError: Nothing can be booked any more.
@@ -36,6 +42,8 @@ async def register_presets(engine: Engine, home: Path) -> None:
             config = (await asyncio.to_thread(read_bot, file)).configuration()
             if any(entry.name.lower() == config.name.lower() for entry in engine.state.bots.values()):
                 continue
+            if library is not None:
+                config = await library.settle(config)
             entry = engine.bots.create(config)
             log.info("a bot was registered from a file", bot=entry.id, name=entry.name, file=str(file))
             if config.autostart and not engine.bots.is_live(config):

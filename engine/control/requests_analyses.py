@@ -70,6 +70,11 @@ class CompareBacktests(Request):
 class TearSheet(BacktestId):
     """Everything about a stored run on one sheet."""
 
+    file: str | None = Field(
+        None, min_length=1, description="Path of an .html file that the sheet is written to as well."
+    )
+    overwrite: bool = Field(default=False, description="Take the place of a file that exists.")
+
 
 class CheckStrategy(Ranged):
     """A strategy on stored candles, to be checked for bias."""

@@ -1,4 +1,4 @@
-"""Requests about bots in files."""
+"""Requests about bots in files, other strategies and earlier versions of a bot."""
 
 from __future__ import annotations
 
@@ -6,7 +6,27 @@ from pydantic import Field
 
 from engine.control.requests import LIVE_CHANGE, BotName, Request
 
-__all__ = ["ExportBot", "ImportBot"]
+__all__ = ["ExportBot", "ImportBot", "RollBackBot", "SwapBot"]
+
+
+class SwapBot(BotName):
+    """Another strategy, another file, or the present version of the same file, for a bot; the rest stays."""
+
+    strategy: str = Field("", description="Name of the strategy; none for the present one.")
+    strategy_file: str | None = Field(None, description="File that defines it; none for the present or a known one.")
+    timeframe: str | None = Field(None, description="Length of a bar; none for the present one.")
+    params: dict[str, bool | int | float | str] = Field(
+        default_factory=dict,
+        description="Parameters: laid over the present ones where the strategy stays, else over its defaults.",
+    )
+    live: str = Field("", max_length=64, description=LIVE_CHANGE)
+
+
+class RollBackBot(BotName):
+    """An earlier configuration of a bot."""
+
+    version: int = Field(ge=1, description="Number of the version, as bots.versions lists it.")
+    live: str = Field("", max_length=64, description=LIVE_CHANGE)
 
 
 class ExportBot(BotName):

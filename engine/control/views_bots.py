@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-__all__ = ["BotHealth", "BotMoment", "BotReport", "BotSetup", "BotSuggestion"]
+__all__ = ["BotHealth", "BotMoment", "BotReport", "BotSetup", "BotSuggestion", "BotVersion"]
 
 
 class BotSetup(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,3 +106,22 @@ class BotSuggestion(msgspec.Struct, frozen=True, kw_only=True):
     """capital, parameters or signals."""
     bots: tuple[str, ...]
     text: str
+
+
+class BotVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration that a bot has had, with the source of its strategy."""
+
+    version: int
+    """From 1, in the order in which they came into force."""
+    ts: int
+    in_force: bool
+    strategy: str
+    source: str
+    """Hash of the strategy's source; empty where the release of then kept none."""
+    kept: bool
+    """Whether that source can be had again."""
+    strategy_file: str
+    timeframe: str
+    params: dict[str, str | float | int | bool]
+    changed: str
+    """What it changed of the version before, in words; empty for the first."""

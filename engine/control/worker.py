@@ -10,6 +10,7 @@ import asyncio
 import io
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -207,6 +208,13 @@ def _recording(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
     return key.words, words, {"bars": bars, "added": merged.added, "identical": merged.identical}
 
 
+def _study(kind: str, home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
+    """Work a study of many runs out and keep it, unfinished too."""
+    from engine.control.study_work import run_study
+
+    return run_study(home, kind, task, channel.progress)
+
+
 def _analysis(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
     """Analyse stored runs, or a strategy."""
     from engine.control.analysis_jobs import analyse
@@ -224,6 +232,15 @@ def _check(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
     return report["strategy"], words, report
 
 
+def _move(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
+    """Take over another program's files."""
+    from engine.control.moving.apply import move_in
+
+    report = move_in(home, task, channel.progress)
+    words = f"{len(report['taken'])} things taken over, {len(report['left'])} left"
+    return task["program"], words, report
+
+
 KINDS: dict[str, Callable[[Path, dict[str, Any], Channel], Outcome]] = {
     "analysis": _analysis,
     "backtest": _backtest,
@@ -233,6 +250,10 @@ KINDS: dict[str, Callable[[Path, dict[str, Any], Channel], Outcome]] = {
     "download": _download,
     "recording": _recording,
     "check": _check,
+    "move": _move,
+    "sweep": partial(_study, "sweep"),
+    "optimise": partial(_study, "optimise"),
+    "walk_forward": partial(_study, "walk_forward"),
 }
 """What a worker can do."""
 

@@ -15,9 +15,11 @@ from engine.errors import QuarterdeckError, StrategyLoadError
 from engine.strategy.loader import is_path, read_strategy_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.strategy.loader import LoadedStrategy, StrategyRegistry
 
-__all__ = ["DEADLINE_S", "find_beside"]
+__all__ = ["DEADLINE_S", "beside", "find_beside"]
 
 DEADLINE_S = 10.0
 
@@ -45,16 +47,31 @@ async def find_beside(
     known = registry.known_file(path)
     if known is not None:
         return known
+    return registry.keep(await beside(lambda: read_strategy_file(path), f"file {path}", deadline_s))
+
+
+async def beside(read: Callable[[], LoadedStrategy], what: str, deadline_s: float = DEADLINE_S) -> LoadedStrategy:
+    """Load a strategy in a thread.
+
+    Args:
+        read: Loads it.
+        what: What is loaded, in words after `The strategy`.
+        deadline_s: Seconds that it may take.
+
+    Raises:
+        StrategyLoadError: It cannot be loaded, or takes too long.
+        NotFoundError: What `read` raises.
+    """
     try:
-        return registry.keep(await asyncio.wait_for(_in_thread(path), deadline_s))
+        return await asyncio.wait_for(_in_thread(read, what), deadline_s)
     except TimeoutError:
         raise StrategyLoadError(
-            f"The strategy file {path} was not loaded: it takes more than {deadline_s:g} s. Let it do its work in "
+            f"The strategy {what} was not loaded: it takes more than {deadline_s:g} s. Let it do its work in "
             "`columns` and `decide`, not while it is read."
         ) from None
 
 
-def _in_thread(path: Path) -> asyncio.Future[LoadedStrategy]:
+def _in_thread(read: Callable[[], LoadedStrategy], what: str) -> asyncio.Future[LoadedStrategy]:
     loop = asyncio.get_running_loop()
     done: asyncio.Future[LoadedStrategy] = loop.create_future()
 
@@ -69,11 +86,11 @@ def _in_thread(path: Path) -> asyncio.Future[LoadedStrategy]:
     def work() -> None:
         loaded, problem = None, None
         try:
-            loaded = read_strategy_file(path)
+            loaded = read()
         except QuarterdeckError as error:
             problem = error
         except Exception as error:
-            problem = StrategyLoadError(f"The strategy file {path} was not loaded: {type(error).__name__}: {error}.")
+            problem = StrategyLoadError(f"The strategy {what} was not loaded: {type(error).__name__}: {error}.")
         if not loop.is_closed():
             loop.call_soon_threadsafe(tell, loaded, problem)
 

@@ -139,6 +139,12 @@ class StrategyBase(ABC):
     wake_column: ClassVar[str] = "wake"
     """Name of the column that tells at which rows `decide` could do anything while flat; see `columns`."""
 
+    source_hash: str = ""
+    """Sixteen hexadecimal digits of the SHA-256 of the source it was loaded from, set by who loads it; empty where
+    nobody said."""
+    source_copy: str = ""
+    """A file that holds exactly that source, whatever becomes of its own one; empty where none is kept."""
+
     def __init__(self, params: StrategyParams) -> None:
         self.params: Any = params
 

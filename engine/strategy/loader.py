@@ -23,6 +23,7 @@ import msgspec
 from engine.errors import ConfigurationError, NotFoundError, StrategyLoadError
 from engine.strategy.contract import Strategy, StrategyBase, StrategyMemory, StrategyParams, StrategyType
 from engine.strategy.faults import THEIR_FAULTS, cause_text, line_in
+from engine.strategy.params import ParamValue
 from engine.strategy.quoting import EventStrategy
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ class LoadedStrategy(msgspec.Struct, frozen=True, kw_only=True):
     """Sixteen hexadecimal digits of the SHA-256 of the very source that was loaded."""
     summary: str
     """First line of its docstring."""
+    source: bytes = b""
+    """The very source that was loaded."""
+    defaults: dict[str, ParamValue] = {}
+    """Values that take the place of declared defaults here; see `StrategyRegistry.set_defaults`."""
 
     @property
     def on_events(self) -> bool:
@@ -61,7 +66,7 @@ class LoadedStrategy(msgspec.Struct, frozen=True, kw_only=True):
         return issubclass(self.cls, EventStrategy)
 
     def build(self, values: Mapping[str, object] | None = None) -> Strategy:
-        """Make an instance of a strategy that decides on bars from plain values.
+        """Make an instance of a strategy that decides on bars from plain values; what is not given has its default.
 
         Raises:
             ConfigurationError: A value is unknown, of the wrong type or out of bounds, or it decides on events.
@@ -71,17 +76,21 @@ class LoadedStrategy(msgspec.Struct, frozen=True, kw_only=True):
                 f"The strategy {self.name} decides on books and not on bars alone; name its markets, as in "
                 "--market SIM:BTC/USDT."
             )
-        return self.cls.build(values)
+        strategy = self.cls.build({**self.defaults, **(values or {})})
+        strategy.source_hash = self.source_hash
+        return strategy
 
     def build_event(self, values: Mapping[str, object] | None = None) -> EventStrategy:
-        """Make an instance of a strategy that decides on events from plain values.
+        """Make an instance of a strategy that decides on events from plain values; what is not given has its default.
 
         Raises:
             ConfigurationError: A value is unknown, of the wrong type or out of bounds, or it decides on bars.
         """
         if not issubclass(self.cls, EventStrategy):
             raise ConfigurationError(f"The strategy {self.name} decides on bars; it needs one market and a timeframe.")
-        return self.cls.build(values)
+        strategy = self.cls.build({**self.defaults, **(values or {})})
+        strategy.source_hash = self.source_hash
+        return strategy
 
 
 class StrategyRegistry:
@@ -100,8 +109,31 @@ class StrategyRegistry:
         self._folder = folder
         self._package = package
         self._found: dict[str, LoadedStrategy] = {}
+        self._everywhere: Mapping[str, ParamValue] = {}
+        self._own: Mapping[str, Mapping[str, ParamValue]] = {}
         self._broken: dict[str, StrategyLoadError] = {}
         self._scanned = False
+
+    def set_defaults(
+        self, everywhere: Mapping[str, ParamValue], own: Mapping[str, Mapping[str, ParamValue]] | None = None
+    ) -> None:
+        """Say which values parameters have that nobody gives, for every strategy that is built from now on.
+
+        Args:
+            everywhere: Of parameters that every strategy has; a strategy that declares its own default keeps it.
+            own: Of one strategy's parameters, by its name; these win over what it declares.
+        """
+        self._everywhere, self._own = dict(everywhere), {name: dict(values) for name, values in (own or {}).items()}
+        self._found = {name: self.with_defaults(loaded) for name, loaded in self._found.items()}
+
+    def with_defaults(self, loaded: LoadedStrategy) -> LoadedStrategy:
+        """The same strategy with the defaults in force here."""
+        own = [
+            cls for cls in loaded.cls.Params.__mro__ if issubclass(cls, StrategyParams) and cls is not StrategyParams
+        ]
+        declared = {name for cls in own for name in vars(cls).get("__annotations__", {})}
+        values = {name: value for name, value in self._everywhere.items() if name not in declared}
+        return msgspec.structs.replace(loaded, defaults={**values, **self._own.get(loaded.name, {})})
 
     def scan(self) -> list[str]:
         """Look again at the built-in package and the folder; returns the warnings."""
@@ -164,6 +196,11 @@ class StrategyRegistry:
                 return loaded if loaded.origin == "built-in" or _is_still(loaded) else None
         return None
 
+    def known(self, name: str) -> LoadedStrategy | None:
+        """What is loaded under a name; None where nothing is."""
+        self._ensure_scanned()
+        return self._found.get(name)
+
     def keep(self, loaded: LoadedStrategy) -> LoadedStrategy:
         """Keep what `read_strategy_file` has loaded under its name.
 
@@ -171,7 +208,7 @@ class StrategyRegistry:
             StrategyLoadError: The name is taken by another file.
         """
         self._add(loaded)
-        return loaded
+        return self._found[loaded.name]
 
     def _ensure_scanned(self) -> None:
         if not self._scanned:
@@ -184,7 +221,7 @@ class StrategyRegistry:
                 f"The strategy {loaded.name} of {loaded.path} was not loaded: {taken.path} has the same name. "
                 "Give one of them another `name`."
             )
-        self._found[loaded.name] = loaded
+        self._found[loaded.name] = self.with_defaults(loaded)
 
     def _sources(self) -> Iterator[tuple[str, Callable[[], LoadedStrategy | None]]]:
         """What a scan loads, each under the name of its module; built-in ones first, so that they keep their names."""
@@ -198,13 +235,17 @@ class StrategyRegistry:
                     yield file.stem, partial(_load_file, str(file.absolute()), "folder")
 
 
-def read_strategy_file(path: Path) -> LoadedStrategy:
+def read_strategy_file(path: Path, source: bytes | None = None) -> LoadedStrategy:
     """Run a strategy's file and check what is in it; touches no registry, so that it may be done in any thread.
+
+    Args:
+        path: The file.
+        source: What it held once, to load that instead of what it holds now.
 
     Raises:
         StrategyLoadError: The file cannot be read or loaded.
     """
-    return _load_file(str(path.expanduser().absolute()), "file")
+    return _load_file(str(path.expanduser().absolute()), "file", source)
 
 
 def is_path(name: str) -> bool:
@@ -235,10 +276,10 @@ def _load_built_in(module_name: str) -> LoadedStrategy | None:
     return _checked(classes, file, "built-in", Path(file).read_bytes()) if classes else None
 
 
-def _load_file(path: str, origin: Origin) -> LoadedStrategy:
+def _load_file(path: str, origin: Origin, source: bytes | None = None) -> LoadedStrategy:
     """The strategy of a file outside the installed packages."""
     try:
-        source = Path(path).read_bytes()
+        source = Path(path).read_bytes() if source is None else source
     except OSError as error:
         raise StrategyLoadError(
             f"The strategy file {path} cannot be read: {error.strerror}. Check the path."
@@ -305,6 +346,7 @@ def _checked(classes: list[type[StrategyBase]], path: str, origin: Origin, sourc
         path=path,
         source_hash=_source_hash(source),
         summary=(inspect.getdoc(cls) or "").partition("\n")[0],
+        source=source,
     )
 
 

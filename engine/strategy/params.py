@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from engine.strategy.contract import StrategyBase, StrategyParams
 
-__all__ = ["ParamSpec", "describe_params", "params_hash", "parse_params", "strategy_hash"]
+__all__ = ["ParamSpec", "ParamValue", "describe_params", "params_hash", "parse_params", "strategy_hash"]
 
 ParamType = Literal["int", "float", "bool", "text", "choice"]
 ParamValue = int | float | str | bool | None

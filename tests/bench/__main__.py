@@ -25,7 +25,7 @@ def names() -> list[str]:
     """Every module beside this one that has a `run`."""
     found = []
     for module in pkgutil.iter_modules(tests.bench.__path__):
-        if module.name.startswith(("_", "test_")):
+        if module.ispkg or module.name.startswith(("_", "test_")):
             continue
         source = Path(tests.bench.__path__[0], f"{module.name}.py").read_text(encoding="utf-8")
         if "\ndef run() -> list[Row]:" in source:

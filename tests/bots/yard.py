@@ -52,10 +52,12 @@ class Library:
     def __init__(self) -> None:
         self.known: dict[str, Any] = {"quiet": Quiet, "told": Told}
 
-    async def prepare(self, name: str, file: str | None) -> None:
+    async def prepare(self, name: str, file: str | None, source: str = "") -> None:
         """Everything is at hand."""
 
-    def make(self, name: str, file: str | None, params: Mapping[str, bool | int | float | str]) -> Strategy:
+    def make(
+        self, name: str, file: str | None, params: Mapping[str, bool | int | float | str], source: str = ""
+    ) -> Strategy:
         if file is not None:
             return read_strategy_file(Path(file)).build(params)
         found = self.known.get(name)
@@ -66,11 +68,13 @@ class Library:
         made: Strategy = found.build(params)
         return made
 
-    def on_events(self, name: str, file: str | None) -> bool:
+    def on_events(self, name: str, file: str | None, source: str = "") -> bool:
         found = read_strategy_file(Path(file)).cls if file is not None else self.known.get(name)
         return isinstance(found, type) and issubclass(found, EventStrategy)
 
-    def make_event(self, name: str, file: str | None, params: Mapping[str, bool | int | float | str]) -> EventStrategy:
+    def make_event(
+        self, name: str, file: str | None, params: Mapping[str, bool | int | float | str], source: str = ""
+    ) -> EventStrategy:
         if file is not None:
             return read_strategy_file(Path(file)).build_event(params)
         made: EventStrategy = self.known[name].build(params)

@@ -96,7 +96,6 @@ async def test_a_running_bot_goes_on_with_another_configuration_and_the_change_i
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ({"timeframe": "5m"}, ConflictError),
         ({"instrument": "SIM:ETH/USDT"}, ConflictError),
         ({"name": "other"}, ConfigurationError),
         ({"params": {"fast_ma": 99, "slow_ma": 9}}, ConfigurationError),

@@ -29,6 +29,7 @@ from engine.control import (
     views_records,
     views_replay,
     views_risk,
+    views_search,
     views_state,
     views_venues,
 )
@@ -59,6 +60,7 @@ NAMES: dict[str, Any] = {
     **vars(views_records),
     **vars(views_replay),
     **vars(views_risk),
+    **vars(views_search),
     **vars(views_state),
     "Candle": Candle,
     "Any": Any,

@@ -198,7 +198,7 @@ class IsolatedRunner:
         loop = asyncio.get_running_loop()
         self._folder = tempfile.mkdtemp(prefix="quarterdeck-bot-")
         limits = self.limits
-        module, file = _source(type(self.strategy))
+        module, file = _source(self.strategy)
         task = Begin(
             module=module,
             file=file,
@@ -348,11 +348,12 @@ class IsolatedRunner:
             self.on_failure(error)
 
 
-def _source(cls: type) -> tuple[str, str]:
-    """Module of a strategy that comes with the program, or path of the file of any other."""
+def _source(strategy: Strategy) -> tuple[str, str]:
+    """Module of a strategy that comes with the program, or path of a file with the source of any other."""
+    cls = type(strategy)
     if cls.__module__.startswith(BUILT_IN):
         return cls.__module__, ""
-    return "", os.path.abspath(source_file(cls))
+    return "", os.path.abspath(strategy.source_copy or source_file(cls))
 
 
 def _environment() -> dict[str, str]:

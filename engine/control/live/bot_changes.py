@@ -18,7 +18,7 @@ __all__ = ["admit_configuration", "widened"]
 
 _SWITCHES = ("mode", "autostart", "auto_resume")
 _ON = ("live", True)
-_WAYS = ("strategy", "strategy_file", "instrument", "account", "timeframe", "params", "execution")
+_WAYS = ("strategy", "strategy_file", "source", "instrument", "account", "timeframe", "params", "execution")
 """What a bot does with its capital; of one that nobody has to start they count like the capital itself."""
 
 

@@ -10,6 +10,7 @@ from engine.control.ops import (
     backtests,
     backup,
     bot_care,
+    bot_versions,
     bots,
     capital,
     capital_money,
@@ -30,6 +31,7 @@ from engine.control.ops import (
     live,
     logs,
     margin,
+    moving,
     orders,
     own_strategies,
     quality,
@@ -40,6 +42,7 @@ from engine.control.ops import (
     settings,
     state,
     strategies,
+    studies,
     venues,
 )
 
@@ -51,6 +54,7 @@ __all__ = [
     "backup",
     "backtests",
     "bot_care",
+    "bot_versions",
     "bots",
     "capital",
     "capital_money",
@@ -71,6 +75,7 @@ __all__ = [
     "live",
     "logs",
     "margin",
+    "moving",
     "orders",
     "own_strategies",
     "quality",
@@ -81,5 +86,6 @@ __all__ = [
     "settings",
     "state",
     "strategies",
+    "studies",
     "venues",
 ]

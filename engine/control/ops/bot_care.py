@@ -104,16 +104,16 @@ async def export(context: Context, request: ExportBot) -> str:
 @operation("bots.import", ImportBot, Role.TRADER, mutates=True)
 async def import_bot(context: Context, request: ImportBot) -> BotRow:
     """Make a stopped bot from a file, or set a stopped one back to what the file holds."""
-    engine = context.need_engine()
+    engine, library = context.need_engine(), context.need_library()
     found = await asyncio.to_thread(read_bot, local_path(request.file))
     memory = found.remembered() if request.memory else b""
     if request.into:
         entry = engine.bots.find(request.into)
-        config = found.configuration(entry.name)
+        config = await library.settle(found.configuration(entry.name))
         admit_configuration(context, entry, config, request.live)
         engine.bots.configure(entry, config)
     else:
-        config = found.configuration(request.name)
+        config = await library.settle(found.configuration(request.name))
         admit_configuration(context, None, config, request.live)
         entry = engine.bots.create(config)
     if memory:

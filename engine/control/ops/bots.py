@@ -8,6 +8,7 @@ from pydantic import ValidationError as PydanticError
 
 from engine.bots.changing import change
 from engine.bots.config import BotConfig
+from engine.bots.roster import ACTIVE
 from engine.control.live.admission import require_armed
 from engine.control.live.bot_changes import admit_configuration
 from engine.control.present.bots import bot_row
@@ -17,7 +18,6 @@ from engine.control.requests import BotName, BotStop, ConfigureBot, CreateBot, S
 from engine.control.requests_listing import ListBots
 from engine.errors import ConfigurationError
 from engine.model.ids import InstrumentId, venue_of
-from engine.strategy.beside import find_beside
 
 if TYPE_CHECKING:
     from engine.control.context import Context
@@ -44,11 +44,20 @@ async def get(context: Context, request: BotName) -> BotRow:
 
 
 async def _config(context: Context, request: CreateBot) -> BotConfig:
-    values = request.model_dump(exclude={"bot", "live"})
-    # Whatever is asked for, the file's code has then been run in a thread, and the manager finds it loaded.
-    found = await find_beside(context.strategies, request.strategy, request.strategy_file)
+    values, library = request.model_dump(exclude={"bot", "live"}), context.need_library()
     if values["timeframe"] is None:
+        found = await library.find("" if request.strategy_file else request.strategy, request.strategy_file)
         values["timeframe"] = found.cls.timeframe
+    # Whatever is asked for, the file's code has then been run in a thread, and the manager finds it loaded.
+    return await library.settle(checked_config(values))
+
+
+def checked_config(values: dict[str, Any]) -> BotConfig:
+    """A bot's configuration from plain values.
+
+    Raises:
+        ConfigurationError: It cannot be used; all faults are named.
+    """
     try:
         return BotConfig(**values)
     except PydanticError as error:
@@ -83,7 +92,7 @@ async def configure(context: Context, request: ConfigureBot) -> BotRow:
     admit_configuration(context, entry, config, request.live)
     await _bring_market(engine, config)
     before = _configuration(engine, entry)
-    await change(engine.bots, engine.ledger, entry, config)
+    await change(engine.bots, entry, config)
     after = config.model_dump(mode="json")
     changed = [name for name, value in after.items() if before.get(name) != value]
     context.audit_change(
@@ -109,8 +118,28 @@ async def start(context: Context, request: StartBot) -> BotRow:
     engine = context.need_engine()
     entry = engine.bots.find(request.bot)
     _require_armed(context, entry, request.live)
+    await _take_present_source(context, entry)
     await engine.bots.start(entry)
     return bot_row(engine, entry)
+
+
+async def _take_present_source(context: Context, entry: BotEntry) -> None:
+    """Who starts a bot by hand wants the strategy as its file is now; a kept version stays what it is.
+
+    Raises:
+        StrategyLoadError, NotFoundError: It cannot be had as it is now; nothing was changed.
+    """
+    engine = context.need_engine()
+    if entry.state in ACTIVE:
+        return
+    try:
+        config = engine.bots.config(entry)
+    except ConfigurationError:
+        # What cannot be read is said by the start itself.
+        return
+    settled = await context.need_library().settle(config)
+    if settled.source != config.source:
+        engine.bots.book(entry, settled)
 
 
 @operation("bots.pause", BotName, Role.TRADER, mutates=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import decimal
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from engine.bots.events.live import LiveEventBot
 from engine.capital.performance import Performance
 from engine.clock import NS_PER_S
@@ -194,6 +196,13 @@ def param_row(spec: ParamSpec) -> ParamRow:
     )
 
 
+def _settled(spec: ParamSpec, found: LoadedStrategy) -> ParamSpec:
+    """A parameter with the default that is in force here."""
+    if spec.name not in found.defaults:
+        return spec
+    return msgspec.structs.replace(spec, default=found.defaults[spec.name])
+
+
 def strategy_row(found: LoadedStrategy) -> StrategyRow:
     """A strategy that can be used, with its declared parameters."""
     cls = found.cls
@@ -205,5 +214,5 @@ def strategy_row(found: LoadedStrategy) -> StrategyRow:
         timeframe=cls.timeframe,
         symbols=cls.symbols,
         source="built-in" if found.origin == "built-in" else found.path,
-        params=tuple(param_row(spec) for spec in describe_params(cls)),
+        params=tuple(param_row(_settled(spec, found)) for spec in describe_params(cls)),
     )

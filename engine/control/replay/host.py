@@ -10,7 +10,8 @@ from engine.clock import SystemClock
 from engine.config import load_settings
 from engine.control.backend import EngineBackend, Identity
 from engine.control.context import Context
-from engine.control.host import PAPER_ACCOUNT, Library
+from engine.control.host import PAPER_ACCOUNT
+from engine.control.library import Library
 from engine.control.local import LocalLink
 from engine.control.places import replay_socket
 from engine.control.protocol import REPLAY_MODE
@@ -127,7 +128,7 @@ class ReplayHost:
             journal_id=state.meta.instance,
             settings=self.settings,
             account=next(iter(state.accounts), PAPER_ACCOUNT),
-            library=Library(self._registry),
+            library=Library(self._registry, self.home),
             clock=self.clock,
             session=session,
             lately=lately,

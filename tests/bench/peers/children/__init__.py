@@ -1,0 +1,1 @@
+"""The programs that run in the peers' own interpreters, and what they share."""

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from engine.backtest.kernel import layout as x
-from engine.backtest.kernel.fills import cancel_reducing, cash, grid, held, protect, units_of
+from engine.backtest.kernel.fills import cancel_reducing, cash, grid, held, protect, tell, units_of
 from engine.backtest.kernel.parts import part
 from engine.backtest.kernel.risk import size
 
@@ -152,15 +152,23 @@ def _accepted(side: int, lots: int, k: Any, s: Any, p: Any, q: Any) -> bool:
 @part
 def close_all(i: int, code: int, k: Any, s: Any, p: Any, q: Any) -> None:
     """The bot's answer to a wish to leave."""
-    k[x.ENTRY_LEFT] = 0
+    if k[x.ENTRY_LEFT]:
+        k[x.ENTRY_LEFT] = 0
+        tell(k, s, p, q)
     if held(k, s, p, q) == 0 or k[x.STOPPED]:
         return
     if not k[x.CLOSING]:
         k[x.CLOSING], k[x.CLOSE_ROW], k[x.CLOSE_CODE] = 1, i, code
     cancel_reducing(k)
-    if not k[x.CLOSE_ON]:
+    if k[x.CLOSE_ON]:
+        return
+    if held(k, s, p, q):
         k[x.CLOSE_ON], k[x.CLOSE_KIND] = 1, x.BY_CLOSE
         k[x.ORDERS] += 1
+    else:
+        # What a stop has left is too small for another order.
+        protect(k, s, p, q)
+        tell(k, s, p, q)
 
 
 @part

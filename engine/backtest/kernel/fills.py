@@ -96,6 +96,13 @@ def held(k: Any, s: Any, p: Any, q: Any) -> int:
 
 
 @part
+def tell(k: Any, s: Any, p: Any, q: Any) -> None:
+    """Note what the strategy is told: a rest too small for an order is nothing once none works on it."""
+    lots = held(k, s, p, q)
+    k[x.HELD_SIDE] = (lots > 0) - (lots < 0)
+
+
+@part
 def bounds(k: Any, s: Any, p: Any, q: Any) -> None:
     """A bar whose low is above BELOW and whose high is below ABOVE reaches no order."""
     s[x.BELOW], s[x.ABOVE] = -math.inf, math.inf
@@ -202,7 +209,7 @@ def _short_money(side: int, ticks: int, lots: int, before: int, k: Any, s: Any, 
     if side < 0 and k[x.POS] < 0:
         s[x.SHORT_HELD] += 2 * ticks * lots * p[x.UNIT]
     elif side > 0 and before < 0:
-        s[x.SHORT_HELD] = 0.0 if k[x.POS] == 0 else s[x.SHORT_HELD] * (k[x.POS] / before)
+        s[x.SHORT_HELD] = s[x.SHORT_HELD] * (k[x.POS] / before) if k[x.POS] < 0 else 0.0
 
 
 @part
@@ -251,6 +258,7 @@ def fill(kind: int, side: int, ticks: int, wanted: int, v_now: int, k: Any, s: A
         k[x.CLOSE_ON] = 0
     s[x.BUDGET] -= paid * q[x.LOT_INT]
     protect(k, s, p, q)
+    tell(k, s, p, q)
 
 
 @part
@@ -258,25 +266,32 @@ def _book(
     kind: int, side: int, ticks: int, lots: int, wanted: int, now: int, k: Any, s: Any, p: Any, q: Any, fills: Any,
     book: Any,
 ) -> None:  # fmt: skip
+    if q[x.RECORD]:
+        _record(kind, side, ticks, lots, wanted, now, k, fills)
+    k[x.FILLS] += 1
+    # An entry against a rest that was too small to be closed ends that first.
+    against = min(lots, abs(k[x.POS])) if side * k[x.POS] < 0 else 0
+    if against:
+        _part(False, side, ticks, against, k, s, p, book)
+    if lots > against:
+        _part(True, side, ticks, lots - against, k, s, p, book)
+    k[x.MEMORY_NEW] = 1
+    if k[x.POS]:
+        s[x.HELD_QUANTITY] = units_of(abs(k[x.POS]), p, q)
+        s[x.HELD_ENTRY] = float(k[x.COST]) * q[x.TICK_NUM] / (abs(k[x.POS]) * p[x.PRICE_DEN])
+
+
+@part
+def _part(grows: bool, side: int, ticks: int, lots: int, k: Any, s: Any, p: Any, book: Any) -> None:
     before = k[x.POS]
     _money(side, ticks, lots, k, s, p)
     k[x.POS] += side * lots
     _short_money(side, ticks, lots, before, k, s, p)
-    if kind == x.BY_ENTRY:
+    if grows:
         _lots_add(ticks, lots, k, book)
     else:
         _lots_take(lots, k, book)
-    if q[x.RECORD]:
-        _record(kind, side, ticks, lots, wanted, now, k, fills)
-    k[x.FILLS] += 1
-    lots_held = held(k, s, p, q)
-    k[x.HELD_SIDE] = (lots_held > 0) - (lots_held < 0)
-    k[x.MEMORY_NEW] = 1
-    if lots_held:
-        s[x.HELD_QUANTITY] = units_of(abs(k[x.POS]), p, q)
-    if k[x.POS]:
-        s[x.HELD_ENTRY] = float(k[x.COST]) * q[x.TICK_NUM] / (abs(k[x.POS]) * p[x.PRICE_DEN])
-    else:
+    if k[x.POS] == 0:
         _end_trade(k, s)
 
 

@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from engine.backtest.kernel import layout as x
-from engine.backtest.kernel.fills import cancel_reducing, cash, held, units_of
+from engine.backtest.kernel.fills import cancel_reducing, cash, held, tell, units_of
 from engine.backtest.kernel.parts import part
 
 HOUR_NS = 3_600_000_000_000
@@ -198,6 +198,7 @@ def obey(row: int, k: Any, s: Any, p: Any, q: Any) -> None:
     k[x.ENTRY_LEFT] = k[x.CLOSE_ON] = 0
     cancel_reducing(k)
     if k[x.POS] > 0 or (k[x.POS] < 0 and q[x.SHORTS]):
+        tell(k, s, p, q)
         if held(k, s, p, q) == 0:
             return
         k[x.CLOSE_ON], k[x.CLOSE_KIND], k[x.CLOSE_ROW], k[x.CLOSE_CODE] = 1, x.BY_EMERGENCY, row, 0

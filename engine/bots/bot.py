@@ -79,6 +79,8 @@ class Bot:
         self.runner = runner
         self.entries_allowed = True
         """False while paused: exits and protection go on, nothing is opened."""
+        self.has_room: Callable[[], bool] = lambda: True
+        """Asked before a position is opened; a member of a universe shares a limit with the others."""
         self.last_signal = ""
         self.last_signal_ts = 0
         self.last_bar_ts = 0
@@ -268,6 +270,9 @@ class Bot:
             log.info("no entry", bot=self.owner, reason="it was decided too long ago, or at another position")
             return
         if not self.entries_allowed or self.memory.closing or self._position.is_entering:
+            return
+        if not held and not self.has_room():
+            log.info("no entry", bot=self.owner, reason="its universe holds as many positions as it may")
             return
         quote = self._quotes.quote(self.instrument.id)
         price = quote.mark if quote is not None else None

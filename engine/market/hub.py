@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from engine.model.ids import InstrumentId
     from engine.model.instrument import Instrument
 
-__all__ = ["BarListener", "CandleSeries", "Market", "MarketHub"]
+__all__ = ["BarListener", "CandleSeries", "Market", "MarketHub", "MarketListener"]
 
 log = get_logger(__name__)
 
@@ -53,6 +53,8 @@ MARK_AGE_NS = 60_000_000_000
 DAY_AGE_NS = 120_000_000_000
 """A venue's figures of the day that are so much older than its market are not shown any more."""
 BarListener = Callable[[Candle], None]
+MarketListener = Callable[[MarketEvent, int], None]
+"""Hears an event and the engine's time."""
 
 
 class CandleSeries:
@@ -223,6 +225,8 @@ class Market:
         self.tape: deque[MarketTrade] = deque(maxlen=TAPE)
         """Public trades, oldest first."""
         self.series: dict[str, CandleSeries] = {}
+        self.listeners: list[MarketListener] = []
+        """Hear every event of this market once it is taken in; they must return at once and raise nothing."""
         self.live = False
         self.reason = ""
         self.heard = 0
@@ -362,6 +366,11 @@ class MarketHub:
         if not asked and not isinstance(event, FeedStatus):
             market.streamed = now
         market.version += 1
+        self._take_in(market, event, now)
+        for listener in tuple(market.listeners):
+            listener(event, now)
+
+    def _take_in(self, market: Market, event: MarketEvent, now: int) -> None:
         match event:
             case BookMoved():
                 self._on_moved(market, event, now)

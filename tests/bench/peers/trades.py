@@ -1,7 +1,7 @@
 """Our trades beside a peer's, under the fill switch that matches: equal, or each difference explained.
 
-Both programs run. Ours must be the plain loop's under our rules, theirs the plain loop's under theirs; then the rules are
-exchanged one at a time, and what each exchange changes is counted. Nothing is left that no rule explains.
+Both programs run. Ours must be the plain loop's under our rules, theirs the plain loop's under theirs; then the rules
+are exchanged one at a time, and what each exchange changes is counted. Nothing is left that no rule explains.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MATCHES = {"backtesting": "backtesting_py", "vectorbt": "next_open"}
 """The value of `--fills` that is nearest to a peer."""
 TICK = "0.00000001"
 RULES = {
-    "tick": "ours rounds levels to the price step, theirs does not",
+    "tick": "ours rounds levels to the price step (of 8 decimals here), theirs does not",
     "lot": "ours trades whole lots, theirs any quantity",
     "sized_at": "95 % are of another price: ours the close of the decision, theirs {}",
     "levels_from": "stop and target lie around another price: ours the close of the decision, theirs that of the entry",

@@ -23,6 +23,18 @@ if TYPE_CHECKING:
 
 __all__ = ["backtest"]
 
+FILL_RULES = (
+    "quarterdeck",
+    "next_open",
+    "pessimistic",
+    "fixed_ohlc",
+    "touch",
+    "freqtrade",
+    "backtesting_py",
+    "nautilus",
+)
+"""What `--fills` takes; the specification has the same names."""
+
 
 @click.group()
 def backtest() -> None:
@@ -52,18 +64,30 @@ for _command in COMMANDS:
 @click.option("--taker-fee", metavar="FRACTION", help="Fee of orders that take liquidity. Default: 0.001.")
 @click.option(
     "--fills",
-    type=click.Choice(["quarterdeck", "freqtrade", "backtesting_py", "nautilus"]),
-    help="How bars fill orders: ours, or as another backtester does it. Default: quarterdeck.",
+    type=click.Choice(FILL_RULES),
+    help="How bars fill orders: ours, ours with one assumption changed, or as another backtester does it. "
+    "Default: quarterdeck.",
 )
 @click.option(
     "--slippage",
     type=click.Choice(["square_root", "linear", "fixed", "none"]),
     help="Slippage model; the fill rules' own when left out.",
 )
+@click.option(
+    "--profile",
+    type=click.Choice(["settings", "research"]),
+    help="Risk limits to begin with: those of the settings, or all at their widest. Default: settings.",
+)
 @click.option("--limit", "limits", type=Pair(), multiple=True, help="A risk limit that shall differ; repeatable.")
 @click.option("--allow-short", is_flag=True, default=None, help="Let the account sell what it does not have.")
 @click.option("--gaps", type=click.Choice(["skip", "fail"]), help="What missing bars do. Default: skip.")
-@click.option("--no-shortcuts", is_flag=True, help="Take every step at every bar; slower, with the same result.")
+@click.option(
+    "--no-skip",
+    "--no-shortcuts",
+    "no_skip",
+    is_flag=True,
+    help="Visit every bar, also those at which nothing can happen; slower, with the same facts.",
+)
 @click.option("--trades", type=click.IntRange(min=0), default=10, show_default=True, help="Last trades to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @market_options
@@ -105,7 +129,7 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
     request["limits"] = pairs(request["limits"])
     if not request["limits"]:
         del request["limits"]
-    request["shortcuts"] = not request.pop("no_shortcuts")
+    request["shortcuts"] = not request.pop("no_skip")
     request["strategy"] = strategy_name(str(request["strategy"]))
     return request
 

@@ -267,6 +267,7 @@ class Engine:
             tasks.create_task(Pulse(self).run(), name="tick")
             tasks.create_task(self.bots.supervisor.tend(self.clock, self._bots_may_move), name="bots")
             tasks.create_task(self.bots.supervisor.retry(self.clock, self._bots_may_move), name="restarts of bots")
+            tasks.create_task(self.bots.universes.run(self.clock, self._bots_may_move), name="universes")
             for unit in self.venues.values():
                 unit.start(tasks)
             for emulation in self._emulations.values():

@@ -11,6 +11,7 @@ from engine.bots.allowance import Allowance
 from engine.bots.bot import Bot, Sizer, is_sound
 from engine.bots.config import BotConfig
 from engine.bots.isolation.runner import IsolatedRunner, WorkerLimits
+from engine.bots.watching import Watching
 from engine.errors import ConfigurationError, StrategyError
 from engine.logs import get_logger
 from engine.model.candle import Bars, timeframe_ns
@@ -139,22 +140,22 @@ class BotBuilder:
             bot = self._make(entry, config, instrument)
             candles = list(await self._history(instrument.id, config.timeframe, bot.runner.history))
             bot = self._remember(entry, config, bot, candles)
+        if bot.watching is not None:
+            await bot.watching.look_back(self._history, bot.runner.history)
         series = self._hub.series(instrument.id, config.timeframe)
         series.seed(candles)
         if candles:
             # Bars that closed while the history was under way are in the series and not in the history.
             last = candles[-1].ts
             candles += [candle for candle in series.closed if candle.ts > last]
-            bot.runner.warm_up(Bars.from_candles(config.timeframe, candles))
-            bot.last_bar_ts = candles[-1].ts
+            bot.warm_up(Bars.from_candles(config.timeframe, candles))
         self.admit(entry.name, bot.allowance)
         if isinstance(bot.runner, IsolatedRunner):
             await bot.runner.begin()
             missed = [candle for candle in series.closed if candle.ts > bot.runner.last_ts]
             if missed:
                 # Closed while its process was starting.
-                bot.runner.warm_up(Bars.from_candles(config.timeframe, missed))
-                bot.last_bar_ts = missed[-1].ts
+                bot.warm_up(Bars.from_candles(config.timeframe, missed))
         return bot
 
     async def _with_sound_memory(self, entry: BotEntry) -> BotEntry:
@@ -204,7 +205,7 @@ class BotBuilder:
             runner = IsolatedRunner(strategy, instrument.id, timeframe=config.timeframe, limits=limits)
         else:
             runner = StrategyRunner(strategy, instrument.id, timeframe=config.timeframe, timer=self._clock.monotonic)
-        return Bot(
+        bot = Bot(
             entry.id,
             account,
             instrument,
@@ -217,6 +218,9 @@ class BotBuilder:
             self._entry(config.execution),
             allowance,
         )
+        symbols = strategy.watches()
+        bot.watching = Watching(instrument.id, config.timeframe, symbols, self._hub) if symbols else None
+        return bot
 
     def _entry(self, execution: Execution) -> Callable[[OrderRequest], object] | None:
         """What takes the entries of a bot; None where each is one order."""

@@ -13,6 +13,7 @@ from engine.bots.execution import Execution
 from engine.errors import ConfigurationError
 from engine.model.candle import timeframe_ns
 from engine.model.owner_limits import DEFAULT_PRIORITY, OwnerLimits, owner_limits
+from engine.model.universe import UniverseRule, universe_rule
 
 __all__ = ["BotConfig"]
 
@@ -29,6 +30,9 @@ class BotConfig(BaseModel):
     strategy_file: str | None = Field(None, description="File that defines the strategy; None for a known one.")
     source: str = Field(
         "", max_length=64, description="Hash of the strategy's source it was set up with; none for what is there."
+    )
+    watches: tuple[str, ...] = Field(
+        (), description="Symbols of other markets that its strategy looks at; set together with `source`."
     )
     instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
     account: str = Field("", description="Account it trades in; none for the first one of the instrument's venue.")
@@ -56,6 +60,10 @@ class BotConfig(BaseModel):
     cpu_share: float = Field(1.0, gt=0, le=1, description="Most of one processor core, over a minute.")
     storage_mb: int = Field(1024, ge=1, le=1_048_576, description="Most it may keep on disk, in MB.")
     bar_seconds: float = Field(5.0, gt=0, le=300, description="Longest time its strategy may take for one bar.")
+    universe: UniverseRule | None = Field(
+        None, description="Trade every market of this rule, one bot each; the instrument then names the venue alone."
+    )
+    member_of: str = Field("", max_length=64, description="Id of the universe that this bot belongs to.")
     execution: Execution = Field(default_factory=Execution, description="How its entries are executed.")
 
     @field_validator("name")
@@ -74,6 +82,11 @@ class BotConfig(BaseModel):
         except Exception as error:
             raise ValueError(str(error)) from error
         return value
+
+    @field_validator("universe", mode="before")
+    @classmethod
+    def _a_rule(cls, value: object) -> object:
+        return universe_rule(value) if isinstance(value, dict) else value
 
     @field_validator("risk")
     @classmethod

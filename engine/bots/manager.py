@@ -15,6 +15,7 @@ from engine.bots.revival import Revival
 from engine.bots.roster import ACTIVE, RESERVED_NAMES, Roster, holds
 from engine.bots.stopping import CANCEL, Stopping, StopPolicy
 from engine.bots.supervisor import Supervision, Supervisor
+from engine.bots.universes import Universes
 from engine.errors import (
     ConflictError,
     HandoverError,
@@ -100,6 +101,8 @@ class BotManager(Roster):
         """Look after the positions of bots that are not up."""
         self.watch = ResourceWatch(self)
         self.supervisor = Supervisor(self, ledger, rules or Supervision())
+        self.universes = Universes(self, ledger)
+        """Bots that trade every market of a rule."""
         self._admission = Admission(machine or Machine.here(), self._allowances)
         builder.admit, builder.place = self._admission.admit, self._admission.place
         self.admit: Callable[[BotEntry], None] = lambda entry: None
@@ -127,7 +130,10 @@ class BotManager(Roster):
         """
         if entry.state in ACTIVE:
             raise ConflictError(f"The bot {entry.name} is already {entry.state}.")
-        self.check_room()
+        self.check_room(entry)
+        if self.universes.is_parent(entry):
+            self.universes.start(entry)
+            return
         self.admit(entry)
         self.supervisor.forget(entry.id)
         self.move(entry, BotState.STARTING)
@@ -135,7 +141,7 @@ class BotManager(Roster):
 
     async def bring_back(self, entry: BotEntry, *, entries: bool) -> None:
         """Start a failed bot again; without `entries` it comes back paused. Raises as `start`."""
-        self.check_room()
+        self.check_room(entry)
         self.admit(entry)
         self.move(entry, BotState.STARTING, "it is restarted after a failure")
         await self._bring_up(entry, entries=entries)
@@ -168,9 +174,12 @@ class BotManager(Roster):
         if place is not None and entry.id not in self.running and holds(self._ledger.state, entry.id):
             self.caretakers.take(entry, *place)
 
-    def check_room(self) -> None:
-        """Raise ConflictError when as many bots run as may."""
-        if sum(bot.state in ACTIVE for bot in self._ledger.state.bots.values()) >= self.max_running:
+    def check_room(self, wanted: BotEntry | None = None) -> None:
+        """Raise ConflictError when as many bots run as may; a universe counts as one, with all its members."""
+        bots = (bot for bot in self._ledger.state.bots.values() if not self.universes.is_member(bot))
+        if wanted is not None and self.universes.is_member(wanted):
+            return
+        if sum(bot.state in ACTIVE for bot in bots) >= self.max_running:
             raise ConflictError(
                 f"{self.max_running} bots are running, the most allowed; stop one first, or raise "
                 "strategies.max_concurrent_strategies."
@@ -206,6 +215,8 @@ class BotManager(Roster):
             self._on_bar(owner, candle)
 
         self.caretakers.release(entry.id)
+        if self.universes.is_member(entry):
+            bot.has_room = lambda: self.universes.has_room(entry.id)
         self.running[entry.id] = bot
         bot.listen(
             lambda signals: self._on_answer(entry.id, bot, signals), lambda error: self._on_lost(entry.id, bot, error)
@@ -243,6 +254,9 @@ class BotManager(Roster):
         """
         if entry.state is not BotState.RUNNING:
             raise ConflictError(f"The bot {entry.name} is {entry.state}; only a running bot can be paused.")
+        if self.universes.is_parent(entry):
+            self.universes.pause(entry, reason)
+            return
         bot = self.running[entry.id]
         bot.entries_allowed = False
         bot.cancel_entries("the bot is paused")
@@ -256,6 +270,9 @@ class BotManager(Roster):
         """
         if entry.state is not BotState.PAUSED:
             raise ConflictError(f"The bot {entry.name} is {entry.state}; only a paused bot can be resumed.")
+        if self.universes.is_parent(entry):
+            self.universes.resume(entry)
+            return
         bot = self.running.get(entry.id)
         if bot is None:
             raise ConflictError(f"The bot {entry.name} is still being brought back; resume it in a moment.")
@@ -264,7 +281,16 @@ class BotManager(Roster):
 
     def stop(self, entry: BotEntry, policy: StopPolicy = CANCEL, reason: str = "") -> None:
         """Stop a bot; with `close` it stays STOPPING until its position is closed. Raises as `Stopping.stop`."""
+        if self.universes.is_parent(entry):
+            self.universes.stop(entry, policy, reason)
+            return
         self.stopping.stop(entry, policy, reason)
+
+    def delete(self, entry: BotEntry) -> None:
+        """Remove a stopped bot; its history stays. Raises as `Roster.delete`, and for a universe with members."""
+        if self.universes.is_parent(entry) and entry.state not in ACTIVE:
+            self.universes.check_delete(entry)
+        super().delete(entry)
 
     def close_position(self, entry: BotEntry, reason: str) -> None:
         """Let a running bot close its position and go on.

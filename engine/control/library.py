@@ -114,7 +114,15 @@ class Library:
             )
         await asyncio.to_thread(self.sources.keep, found.source, found.source_hash)
         named = config.strategy_file or (file if is_path(config.strategy) else None)
-        return config.model_copy(update={"strategy": found.name, "strategy_file": named, "source": found.source_hash})
+        watches = () if found.on_events else found.build(config.params).watches()
+        return config.model_copy(
+            update={
+                "strategy": found.name,
+                "strategy_file": named,
+                "source": found.source_hash,
+                "watches": watches,
+            }
+        )
 
     async def restored(self, config: BotConfig) -> BotConfig:
         """A configuration of before, set so that it gets the very source that it had then.

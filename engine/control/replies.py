@@ -223,6 +223,7 @@ REPLIES: dict[str, Any] = {
     "strategies.new": views.StrategyRow,
     "strategies.performance": views_records.StrategyPerformance,
     "trades.list": views_records.TradeHistoryView,
+    "universe.preview": views_bots.UniverseView,
     "venues.list": list[views_venues.VenueRow],
 }
 """Operation -> type of its reply."""

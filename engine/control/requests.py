@@ -269,6 +269,11 @@ class CreateBot(Request):
         " implementation_shortfall, pov, auto)"
         " and its parameters; see algos.start.",
     )
+    universe: dict[str, Any] | None = Field(
+        None,
+        description="Trade every market of this rule, one bot each: quote=USDT,top=20,min_age_days=30,… (see"
+        " universe.preview); the instrument then names the venue alone.",
+    )
     live: str = Field("", max_length=64, description=LIVE_CHANGE)
 
     @field_validator("capital", mode="before")

@@ -16,18 +16,19 @@ from numba import njit
 from engine.backtest.kernel import layout as x
 from engine.backtest.kernel.decide import decide
 from engine.backtest.kernel.fills import bounds, cash, reducing, walk, worse
+from engine.backtest.kernel.parts import part
 from engine.backtest.kernel.risk import DAY_NS, look, obey, track
 
 # ruff: noqa: E741 - o, h, l, c, v are the bar
 
 
-@njit(nogil=True)
+@part
 def _busy(k: Any) -> bool:
     breakers = k[x.DAILY] or k[x.WEEKLY] or k[x.MONTHLY] or k[x.DRAWDOWN] or k[x.HARD]
     return bool(k[x.HELD_SIDE] or k[x.ENTRY_LEFT] or reducing(k) or breakers)
 
 
-@njit(nogil=True)
+@part
 def _begin(ts: Any, k: Any, s: Any, p: Any, q: Any) -> None:
     k[:] = 0
     s[:] = 0.0
@@ -40,7 +41,7 @@ def _begin(ts: Any, k: Any, s: Any, p: Any, q: Any) -> None:
     k[x.MEMORY_ASKED] = 1
 
 
-@njit(nogil=True)
+@part
 def _record_end(ticks: int, ts: int, k: Any, fills: Any) -> None:
     row = k[x.FILLS]
     if row >= len(fills):
@@ -51,7 +52,7 @@ def _record_end(ticks: int, ts: int, k: Any, fills: Any) -> None:
     line[x.F_SIDE], line[x.F_KIND], line[x.F_ROW] = -1 if k[x.POS] > 0 else 1, x.BY_END, k[x.INDEX]
 
 
-@njit(nogil=True)
+@part
 def _end(ts: Any, c: Any, k: Any, s: Any, p: Any, q: Any, fills: Any, daily: Any) -> None:
     """Close what is held at exactly the last close, and count the last value."""
     last = len(c) - 1
@@ -82,7 +83,7 @@ def _end(ts: Any, c: Any, k: Any, s: Any, p: Any, q: Any, fills: Any, daily: Any
         daily[k[x.LOOKED] // DAY_NS - k[x.DAY_FIRST]] = s[x.EQUITY]
 
 
-@njit(nogil=True)
+@part
 def _pass(bars: Any, cols: Any, roi_bars: Any, roi_share: Any, k: Any, s: Any, p: Any, q: Any, out: Any) -> None:
     """The bars one after another; those at which a flat account has nothing to do are left out."""
     ts, o, h, l, c, v = bars
@@ -123,7 +124,7 @@ def _stamp() -> int:
 
 def _compiled(stamp: int) -> Any:
     # The stamp is a free variable, and so part of what numba finds it by on disk.
-    @njit(cache=True, nogil=True)
+    @njit(cache=True, nogil=True, error_model="numpy")
     def one(bars: Any, cols: Any, roi_bars: Any, roi_share: Any, k: Any, s: Any, p: Any, q: Any, out: Any) -> int:
         _begin(bars[0], k, s, p, q)
         _pass(bars, cols, roi_bars, roi_share, k, s, p, q, out)

@@ -43,6 +43,7 @@ from engine.control.ops import (
     state,
     strategies,
     studies,
+    universe,
     venues,
 )
 
@@ -87,5 +88,6 @@ __all__ = [
     "state",
     "strategies",
     "studies",
+    "universe",
     "venues",
 ]

@@ -96,7 +96,9 @@ def bot_setup(config: BotConfig | None) -> BotSetup:
     """How a bot is run."""
     if config is None:
         return BotSetup()
-    return BotSetup(**{name: getattr(config, name) for name in BotSetup.__struct_fields__})
+    values = {name: getattr(config, name) for name in BotSetup.__struct_fields__ if name != "universe"}
+    rule = config.universe
+    return BotSetup(**values, universe={} if rule is None else rule.model_dump(mode="json", exclude_defaults=True))
 
 
 def bot_health(engine: Engine, entry: BotEntry) -> BotHealth:
@@ -105,7 +107,7 @@ def bot_health(engine: Engine, entry: BotEntry) -> BotHealth:
     running, usage = bots.running.get(owner), bots.watch.usage(owner)
     allowance = running.allowance if running is not None else None
     return BotHealth(
-        alive=running is not None and running.alive,
+        alive=(running is not None and running.alive) or (bots.universes.is_parent(entry) and entry.state == "running"),
         looked_after=owner in bots.caretakers.owners,
         tries=bots.supervisor.tries(owner, engine.clock.now()),
         next_try=bots.supervisor.next_try(owner),

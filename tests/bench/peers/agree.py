@@ -57,8 +57,7 @@ def compare_sweep(found: dict[str, Any], plains: Sequence[Plain]) -> Agreement:
 
 def compare_fills(found: dict[str, Any], plain: Sequence[Sequence[float]]) -> Agreement:
     """The fills of W4: (quote, side, price) in order."""
-    fills = [tuple(fill[:3]) for fill in found["fills"]]
-    wanted = [tuple(fill[:3]) for fill in plain]
+    fills, wanted = ([(int(f[0]), int(f[1]), round(f[2], 8)) for f in those] for those in (found["fills"], plain))
     if fills == wanted:
         return Agreement(True, f"{len(fills):,} fills equal")
     shared = len(set(fills) & set(wanted))

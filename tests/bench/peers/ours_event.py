@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.backtest.instruments import instrument_for
 from engine.backtest.run import run_backtest
-from engine.backtest.spec import data_hash, run_hash
+from engine.backtest.spec import BacktestSpec, data_hash, run_hash
 from storage.candle_sets import CandleSet
 from tests.bench.peers.children import kit
 from tests.bench.peers.data import as_bars
@@ -36,6 +36,7 @@ def _prepare(data: kit.Columns, request: dict[str, Any]) -> Callable[[], _Given]
     strategy = STRATEGIES[request["workload"]]
     bars = as_bars({name: data.numpy(name) for name in data.values})
     spec = workload_spec(strategy, "1m", shortcuts=request["variant"] != "no-skip", lot=LOT, price_tick=TICK)
+    spec = BacktestSpec.model_validate(spec.model_dump() | request.get("spec", {}))
     instrument = instrument_for(spec, CandleSet.of("SIM", "BTC/USDT", "1m"), bars)
     source = Path(workloads.__file__).read_text(encoding="utf-8")
     identity = run_hash(spec, source, data_hash(bars), _release())

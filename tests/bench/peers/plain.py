@@ -113,7 +113,8 @@ class _Loop:
             return
         stopped, reached = self.low[i] <= self.stop, self.high[i] >= self.target
         self.met = stopped or reached
-        if reached and (not stopped or (self.road.both_levels == "by colour" and self.close[i] < opened)):
+        both = self.road.both_levels
+        if reached and (not stopped or both == "target" or (both == "by colour" and self.close[i] < opened)):
             self._sell(i, max(opened, self.target) if rule == "gap" else self.target)
         elif stopped:
             self._sell(i, self.stop if rule == "level" else min(opened, self.stop))

@@ -249,11 +249,11 @@ KINDS: dict[str, Callable[[Path, dict[str, Any], Channel], Outcome]] = {
     "backup": _backup,
     "download": _download,
     "recording": _recording,
+    "check": _check,
+    "move": _move,
     "sweep": partial(_study, "sweep"),
     "optimise": partial(_study, "optimise"),
     "walk_forward": partial(_study, "walk_forward"),
-    "check": _check,
-    "move": _move,
 }
 """What a worker can do."""
 

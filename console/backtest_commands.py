@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from console.analysis_commands import COMMANDS
-from console.offline_call import Pair, Until, call, do_job, in_home, pairs, table, utc
+from console.market_options import MARKET_OPTIONS, market_options, markets_request
+from console.offline_call import Pair, Until, call, do_job, in_home, pairs, strategy_name, table, utc
 from console.plain import say, say_json
+from console.plots import NARROWEST, time_chart
+from console.study_commands import study_commands
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from console.cli import Invocation
     from engine.control.offline import Offline
-    from engine.control.views import BacktestRow, BacktestTradeRow, BacktestView, EquityPoint
+    from engine.control.views import BacktestRow, BacktestTradeRow, BacktestView
 
 __all__ = ["backtest"]
 
@@ -32,8 +34,6 @@ FILL_RULES = (
     "nautilus",
 )
 """What `--fills` takes; the specification has the same names."""
-NARROWEST = 60
-"""Columns that a curve needs at least."""
 
 
 @click.group()
@@ -47,8 +47,8 @@ for _command in COMMANDS:
 
 @backtest.command()
 @click.option("--strategy", required=True, metavar="NAME|FILE", help="Name of a strategy, or a file that defines one.")
-@click.option("--venue", required=True, metavar="binance", help="Venue of the stored candles.")
-@click.option("--symbol", required=True, metavar="BTC/USDT", help="Base and quote.")
+@click.option("--venue", metavar="binance", help="Venue of the stored candles.")
+@click.option("--symbol", metavar="BTC/USDT", help="Base and quote.")
 @click.option("--timeframe", metavar="1h", help="Length of a bar; the strategy's own when left out.")
 @click.option(
     "--from", "start", metavar="TIME", help="First bar: a day or an ISO time, UTC. Default: the first stored."
@@ -90,6 +90,7 @@ for _command in COMMANDS:
 )
 @click.option("--trades", type=click.IntRange(min=0), default=10, show_default=True, help="Last trades to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@market_options
 @click.pass_obj
 def run(invocation: Invocation, /, trades: int, as_json: bool, **options: Any) -> None:
     """Run a strategy over stored candles and keep the result.
@@ -98,15 +99,19 @@ def run(invocation: Invocation, /, trades: int, as_json: bool, **options: Any) -
     venue are simulated. A decision at a bar's close acts from the next bar's open on. What was assumed is printed
     first.
 
+    A strategy that decides on books names its markets by --market, one or several at one or several venues: stored
+    candles (books are then made out of volume and volatility) or, behind an @, a file of quotes or a recording. All
+    are walked on one time axis.
+
     --json prints one object: `hash` (equal hashes mean equal trades), `assumptions`, `metrics` (fractions of 1; null
     where a figure cannot be computed) and `trades`: entry_time and exit_time in ISO 8601 UTC, side (buy for a long,
     sell for a short), entry_price, exit_price, quantity, fees, pnl (after fees, quote currency) and reason. Prices,
     quantities and money are JSON numbers: the shortest that give the exact decimals' nearest doubles.
     """
-    request = _request(options)
+    operation, request = markets_request(options) if options["markets"] else ("backtests.run", _request(options))
 
     async def work(host: Offline) -> Any:
-        job = await do_job(host, "backtests.run", request)
+        job = await do_job(host, operation, request)
         return await host.call(_shown_by(as_json), {"id": job.result})
 
     _show(in_home(invocation.home, work), trades, as_json)
@@ -114,16 +119,18 @@ def run(invocation: Invocation, /, trades: int, as_json: bool, **options: Any) -
 
 def _request(options: dict[str, Any]) -> dict[str, Any]:
     """The options as the operation wants them; what was left out stays the operation's to choose."""
-    request = {name: value for name, value in options.items() if value is not None}
+    if not options["venue"] or not options["symbol"]:
+        raise click.UsageError("Name --venue and --symbol, or the markets of a strategy on books by --market.")
+    stray = [name for name in MARKET_OPTIONS if options.get(name)]
+    if stray:
+        raise click.UsageError(f"--{stray[0].replace('_', '-')} goes with --market.")
+    request = {name: value for name, value in options.items() if value is not None and name not in MARKET_OPTIONS}
     request["params"] = pairs(request["params"])
     request["limits"] = pairs(request["limits"])
     if not request["limits"]:
         del request["limits"]
     request["shortcuts"] = not request.pop("no_skip")
-    named = str(request["strategy"])
-    if named.endswith(".py") or os.sep in named:
-        # The run happens in a process of its own, which need not be in this folder.
-        request["strategy"] = str(Path(named).expanduser().absolute())
+    request["strategy"] = strategy_name(str(request["strategy"]))
     return request
 
 
@@ -193,11 +200,16 @@ def show(invocation: Invocation, run_id: str, trades: int, as_json: bool) -> Non
 @backtest.command()
 @click.argument("run_id", metavar="ID")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--part",
+    type=click.Choice(["all", "trades", "equity", "metrics"]),
+    help="What to write. Default: everything to .json, the trades to .csv and .parquet.",
+)
 @click.option("--force", is_flag=True, help="Overwrite FILE when it exists.")
 @click.pass_obj
-def export(invocation: Invocation, run_id: str, file: Path, force: bool) -> None:
-    """Write a stored run to FILE: .json for everything, .csv for the trades."""
-    request = {"id": run_id, "file": str(file.expanduser().absolute()), "overwrite": force}
+def export(invocation: Invocation, run_id: str, file: Path, part: str | None, force: bool) -> None:
+    """Write a stored run to FILE: .json, .csv or .parquet."""
+    request = {"id": run_id, "file": str(file.expanduser().absolute()), "part": part, "overwrite": force}
     say(call(invocation.home, "backtests.export", request))
 
 
@@ -285,22 +297,14 @@ def _show_curve(view: BacktestView) -> None:
     width = _width()
     if width < NARROWEST or len(view.equity) < 2:
         return
-    import plotext
-
-    plotext.clear_figure()
-    plotext.theme("clear")
-    plotext.plotsize(min(width, 110), 16)
-    plotext.plot(*_curve(view.equity), label="equity", marker="braille")
-    plotext.plot(*_curve(view.benchmark), label="bought and held", marker="dot")
-    first, last = view.equity[0].ts, view.equity[-1].ts
-    ticks = [first + (last - first) * step // 4 for step in range(5)]
-    plotext.xticks([tick / 1e9 for tick in ticks], [utc(tick)[:10] for tick in ticks])
+    ts = [point.ts for point in view.equity]
+    held = {point.ts: point.equity for point in view.benchmark}
+    curves: dict[str, Sequence[float | None]] = {
+        "equity": [point.equity for point in view.equity],
+        "bought and held": [held.get(at) for at in ts],
+    }
     say()
-    click.echo(str(plotext.build()))
-
-
-def _curve(points: tuple[EquityPoint, ...]) -> tuple[list[float], list[float]]:
-    return [point.ts / 1e9 for point in points], [point.equity for point in points]
+    click.echo(time_chart(ts, curves, width=width))
 
 
 def _show_trades(trades: tuple[BacktestTradeRow, ...], most: int) -> None:
@@ -347,3 +351,10 @@ def _count(value: float | None) -> str:
 
 def _money(value: float | None) -> str:
     return "—" if value is None else f"{value:,.2f}"
+
+
+# --- studies ---------------------------------------------------------------------------------------------------------
+
+_NOT_FOR_STUDIES = {"trades", "as_json", *MARKET_OPTIONS}
+for command in study_commands([param for param in run.params if param.name not in _NOT_FOR_STUDIES], _request):
+    backtest.add_command(command)

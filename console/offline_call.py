@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -14,12 +16,11 @@ from engine.model.text import clean
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from engine.control.offline import Offline
     from engine.control.views import JobRow
 
-__all__ = ["Pair", "Until", "call", "do_job", "in_home", "pairs", "table", "utc"]
+__all__ = ["Pair", "Until", "call", "do_job", "in_home", "pairs", "strategy_name", "table", "utc"]
 
 T = TypeVar("T")
 POLL_S = 0.05
@@ -120,3 +121,10 @@ def pairs(given: Iterable[tuple[str, str]]) -> dict[str, str]:
             raise click.UsageError(f"{name} is given twice.")
         found[name] = value
     return found
+
+
+def strategy_name(named: str) -> str:
+    """A strategy as its operation wants it: a file by its whole path, since work happens in another folder."""
+    if named.endswith(".py") or os.sep in named:
+        return str(Path(named).expanduser().absolute())
+    return named

@@ -25,6 +25,7 @@ from pydantic import ValidationError as PydanticError
 from engine.errors import ConfigurationError
 from engine.logs import redact
 from engine.model.adaptation import AdaptiveSettings
+from engine.model.backtest_settings import BacktestingSettings
 from engine.model.bot_settings import BotSettings
 from engine.model.capital_settings import CapitalManagementSettings
 from engine.model.execution_settings import ExecutionSettings
@@ -237,6 +238,7 @@ class Settings(_Group):
     stress: StressSettings = Field(default_factory=StressSettings)
     quality: QualitySettings = Field(default_factory=QualitySettings)
     execution: ExecutionSettings = Field(default_factory=ExecutionSettings)
+    backtesting: BacktestingSettings = Field(default_factory=BacktestingSettings)
     asset_classes: dict[str, str] = Field(
         default_factory=dict, description="Base currency or symbol -> class of assets, beside the usual table."
     )

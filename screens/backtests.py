@@ -151,7 +151,7 @@ class BacktestsScreen(DeckScreen):
         for job in failed:
             self.notify(clean(job.message), title=f"{clean(job.title)} failed", severity="error", markup=False)
         for job in ended:
-            if job.kind == "backtest" and job.result:
+            if job.kind in ("backtest", "markets") and job.result:
                 self._wanted = job.result
             self.notify(clean(job.message) or "Done.", title=clean(job.title), markup=False)
         if ended:

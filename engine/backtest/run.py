@@ -11,18 +11,13 @@ import gc
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-import numpy as np
-
 from engine import events as ev
-from engine.backtest.metrics import MetricSettings, compute_metrics
+from engine.backtest.outcome import BacktestResult, check_gaps, outcome
 from engine.backtest.report import fill_settings
-from engine.backtest.trades import ClosedTrade, TradeBook
+from engine.backtest.trades import TradeBook
 from engine.backtest.walk import Pace, Walk
 from engine.bots.bot import Bot
 from engine.clock import SimulatedClock
@@ -44,7 +39,6 @@ from engine.strategy.runner import StrategyRunner
 from engine.venues.paper.exchange import PaperExchange
 from engine.venues.paper.fill_model import FillKind
 from engine.venues.paper.settings import PaperSettings
-from storage.candle_sets import count_gaps, find_gaps
 from storage.journal import MemoryJournal
 
 if TYPE_CHECKING:
@@ -52,7 +46,7 @@ if TYPE_CHECKING:
 
     from engine.backtest.spec import BacktestSpec
     from engine.execution.effects import Effect
-    from engine.model.candle import Bars, FloatArray, IntArray
+    from engine.model.candle import Bars
     from engine.model.ids import InstrumentId
     from engine.model.instrument import Instrument
     from engine.model.regime import MarketRegime
@@ -88,30 +82,6 @@ _BOT_FACTS: frozenset[type] = frozenset(
     }
 )
 _HEARD = _BOT_FACTS | {ev.OrderRefused, ev.BreakerTripped}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BacktestResult:
-    """What a run gives."""
-
-    trades: list[ClosedTrade]
-    ts: IntArray
-    """UTC nanoseconds of each bar's close, after one entry for the start."""
-    equity: FloatArray
-    """Account value at those times, in quote currency."""
-    benchmark: FloatArray
-    """The same capital bought at the first open and held, without fees."""
-    metrics: dict[str, float | None]
-    bars: int
-    orders: int
-    refusals: dict[str, int]
-    """Wishes that led to no order by reason code: the gate's, the venue's, and `not_sized` where nothing can be had."""
-    forced_close: bool
-    """True when the last trade was closed because the data ended."""
-    halts: list[tuple[int, str]]
-    """When (UTC nanoseconds) a breaker opened, and its reason. Nobody resets one in a run; some close by themselves."""
-    warmup: int
-    """Bars at the beginning at which the strategy could not decide yet."""
 
 
 class _LastPrice:
@@ -257,6 +227,8 @@ class _Run:
             self.halts.append((self.clock.now(), event.reason))
         if kind in _BOT_FACTS and not self.ending:
             self.bot.on_record(record)
+            # A rest too small for an order counts as held while one works on it, and as nothing when that has ended.
+            self.holding = self.bot.holding()
 
     def _refused(self, code: str) -> None:
         self.refusals[code] = self.refusals.get(code, 0) + 1
@@ -281,7 +253,6 @@ class _Run:
         cash = float(self.state.balance(ACCOUNT, self.instrument.quote).total)
         units = float(self.state.balance(ACCOUNT, self.instrument.base).total)
         self.changes.append((self.index, cash, units))
-        self.holding = self.bot.holding()
 
     # --- the loop ----------------------------------------------------------------------------------------------------
 
@@ -289,7 +260,7 @@ class _Run:
         """Walk the bars."""
         bars, batch = self.bars, self.runner.prepare(self.bars)
         self.warmup = min(batch.first, len(bars))
-        self._check_gaps()
+        check_gaps(self.spec, bars)
         walk = Walk(bars, batch, self.length) if self.pace is Pace.SKIP else None
         count, i, report_at = len(bars), 0, PROGRESS_EVERY
         while i < count:
@@ -307,18 +278,6 @@ class _Run:
                 progress(i / count)
         forced = self._close_at_end()
         return self._result(forced)
-
-    def _check_gaps(self) -> None:
-        holes = find_gaps(self.bars.ts, self.length, most=1) if self.spec.gaps == "fail" else ()
-        if holes:
-            count, missing = count_gaps(self.bars.ts, self.length)
-            first = datetime.fromtimestamp(holes[0].start // 10**9, UTC)
-            raise DataError(
-                f"{missing} bars are missing in {count} gap{'' if count == 1 else 's'}, the longest ({holes[0].bars}) "
-                f"from {first:%Y-%m-%d %H:%M} UTC on. Choose a range without gaps, or let gaps be skipped.",
-                error_code="gaps",
-                details={"gaps": count, "missing": missing},
-            )
 
     def _skip(self, walk: Walk, i: int, batch: Batch) -> int:
         """The next bar, from `i` on, at which more than the strategy's own look must be taken; the count for none."""
@@ -412,59 +371,17 @@ class _Run:
 
     # --- the result --------------------------------------------------------------------------------------------------
 
-    def _curves(self) -> tuple[FloatArray, FloatArray]:
-        """Account value at the start and at each bar's close, and the units held at each close."""
-        capital, close = float(self.spec.capital), self.bars.close
-        # The last change at an index counts; each holds until the next.
-        by_index = {0: (capital, 0.0)} | {index: (cash, units) for index, cash, units in self.changes}
-        starts = np.array(list(by_index), dtype=np.int64)
-        lengths = np.diff(np.append(starts, len(close)))
-        cash = np.repeat(np.array([cash for cash, _ in by_index.values()]), lengths)
-        units = np.repeat(np.array([units for _, units in by_index.values()]), lengths)
-        return np.concatenate(([capital], cash + units * close)), units
-
     def _result(self, forced: bool) -> BacktestResult:
-        bars = self.bars
-        equity, units = self._curves()
-        ts = np.concatenate((bars.ts[:1], bars.ts + self.length))
-        capital = float(self.spec.capital)
-        benchmark = np.concatenate(([capital], capital / float(bars.open[0]) * bars.close))
-        trades = [self._with_excursion(trade) for trade in self.trades.closed]
-        settings = MetricSettings(
-            risk_free_rate=self.spec.risk_free_rate,
-            required_sharpe=self.spec.required_sharpe,
-            max_drawdown_limit=self.spec.max_drawdown_limit,
-        )
-        return BacktestResult(
-            trades=trades,
-            ts=ts,
-            equity=equity,
-            benchmark=benchmark,
-            metrics=compute_metrics(ts, equity, benchmark, trades, float(np.mean(units != 0)), settings),
-            bars=len(bars),
+        return outcome(
+            self.spec,
+            self.bars,
+            self.trades.closed,
+            self.changes,
             orders=self.outbox.orders,
             refusals=self.refusals,
             forced_close=forced,
             halts=self.halts,
             warmup=self.warmup,
-        )
-
-    def _with_excursion(self, trade: ClosedTrade) -> ClosedTrade:
-        """Add the farthest moves from the entry bar to the exit: whole bars, since nobody knows the order within one.
-
-        A bar at whose very open the trade ended counts with that price alone.
-        """
-        first = max(int(self.bars.ts.searchsorted(trade.entry_time, side="right")) - 1, 0)
-        last = int(self.bars.ts.searchsorted(trade.exit_time, side="left"))
-        window = slice(first, max(last, first + 1))
-        entry, left = float(trade.entry_price), float(trade.exit_price)
-        up = max(left, float(self.bars.high[window].max())) / entry - 1.0
-        down = 1.0 - min(left, float(self.bars.low[window].min())) / entry
-        long = trade.side is OrderSide.BUY
-        return msgspec.structs.replace(
-            trade,
-            excursion_for=max(0.0, up if long else down),
-            excursion_against=max(0.0, down if long else up),
         )
 
 

@@ -80,6 +80,8 @@ def data_hash(*parts: Bars) -> str:
         digest.update(f"{bars.timeframe} {len(bars)}".encode())
         for column in (bars.ts, bars.open, bars.high, bars.low, bars.close, bars.volume):
             digest.update(column.tobytes())
+        if bars.others:
+            digest.update(" ".join(bars.others).encode() + data_hash(*bars.others.values()).encode())
     return digest.hexdigest()
 
 

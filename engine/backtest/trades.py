@@ -45,6 +45,8 @@ class ClosedTrade(msgspec.Struct, frozen=True, kw_only=True):
     excursion_for: float = 0.0
     """Farthest move in its favour while it was open, as a fraction of the entry price."""
     excursion_against: float = 0.0
+    instrument: str = ""
+    """What was traded."""
 
 
 class TradeBook:
@@ -136,6 +138,7 @@ class TradeBook:
             reason=reason,
             entry_reason=self._entry_reason,
             slippage=self._slippage,
+            instrument=str(self._instrument.id),
         )
         self.closed.append(trade)
         self._clear()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from storage.database import Database
 
-__all__ = ["StoredRun", "list_analyses", "load_analysis", "load_runs", "plain_values", "save_analysis"]
+__all__ = ["StoredRun", "list_analyses", "load_analysis", "load_runs", "plain_values", "save_analysis", "sharpe_ratios"]
 
 _SHORTEST = 4
 _TITLE = 128
@@ -88,6 +88,20 @@ async def load_runs(database: Database, names: Sequence[str]) -> list[StoredRun]
                 )
             )
     return found
+
+
+async def sharpe_ratios(database: Database, run: StoredRun) -> list[float]:
+    """Annualised Sharpe ratios of all stored runs of a run's strategy on its market and timeframe, itself included."""
+    async with database.reading() as session:
+        table = Repository(session, tables.BacktestRunRow)
+        known: dict[str, float] = {}
+        for row in await table.find(table.query().equal(strategy=run.strategy)):
+            same = all(row.spec.get(name) == run.spec.get(name) for name in ("venue", "symbol", "timeframe"))
+            ratio = (row.metrics or {}).get("sharpe")
+            if same and ratio is not None:
+                # The same run stored twice is one trial.
+                known[row.run_hash] = float(ratio)
+    return list(known.values())
 
 
 def plain_values(value: Any) -> Any:

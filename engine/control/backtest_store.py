@@ -31,7 +31,18 @@ if TYPE_CHECKING:
     from engine.model.candle import FloatArray, IntArray
     from storage.database import Database
 
-__all__ = ["POINTS", "delete_run", "find_run", "list_runs", "load_run", "run_ids", "run_json", "save_run", "thin_out"]
+__all__ = [
+    "POINTS",
+    "delete_run",
+    "find_run",
+    "list_runs",
+    "load_run",
+    "run_ids",
+    "run_json",
+    "save_run",
+    "thin_out",
+    "trade_json",
+]
 
 POINTS = 2_000
 """Most points of an equity curve that a view holds."""
@@ -118,7 +129,7 @@ async def save_run(database: Database, run: FinishedRun, started: int, finished:
         )
         for i in kept.tolist()
     ]  # fmt: skip
-    trades = [_trade_row(row.id, number, str(prepared.instrument.id), trade) for number, trade in _numbered(run)]
+    trades = [_trade_row(row.id, number, trade.instrument, trade) for number, trade in _numbered(run)]
     async with database.session() as session:
         await Repository(session, tables.BacktestRunRow).add(row)
         await Repository(session, tables.BacktestTradeRow).add_many(trades)
@@ -197,6 +208,35 @@ async def load_run(database: Database, name: str) -> BacktestView:
     )
 
 
+async def export_tables(database: Database, name: str) -> dict[str, Any]:
+    """A stored run to be written out: `whole` as `run_json` gives it, `trades` and `equity` as rows, `metrics`.
+
+    Raises:
+        NotFoundError: There is none of that id or hash.
+    """
+    view = await load_run(database, name)
+    async with database.reading() as session:
+        run = await find_run(session, view.row.id)
+        trades = Repository(session, tables.BacktestTradeRow)
+        curve = Repository(session, tables.BacktestEquityRow)
+        closed = await trades.find(trades.query().equal(run_id=run.id).sorted_by("number"))
+        points = await curve.find(curve.query().equal(run_id=run.id).sorted_by("ts_ns"))
+    whole = run_json(view)
+    return {
+        "whole": whole,
+        "trades": [{"number": trade.number, "instrument": trade.instrument, **trade_json(trade)} for trade in closed],
+        "equity": [
+            {
+                "time": iso_time(point.ts_ns),
+                "equity": float(point.equity),
+                "benchmark": None if point.benchmark is None else float(point.benchmark),
+            }
+            for point in points
+        ],
+        "metrics": whole["metrics"],
+    }
+
+
 async def delete_run(database: Database, name: str) -> BacktestRow:
     """Remove a stored run with its trades and equity; returns what was removed.
 
@@ -268,6 +308,26 @@ def _trade(trade: tables.BacktestTradeRow) -> BacktestTradeRow:
         pnl=trade.pnl,
         reason=trade.reason,
     )
+
+
+def trade_json(trade: tables.BacktestTradeRow) -> dict[str, Any]:
+    """A stored trade in plain values, as `run_json` gives them, with all that is kept of it."""
+    value = trade.entry_price * trade.quantity
+    return {
+        "entry_time": iso_time(trade.entry_ns),
+        "exit_time": iso_time(trade.exit_ns),
+        "side": "buy" if trade.side is PositionSide.LONG else "sell",
+        "entry_price": float(trade.entry_price),
+        "exit_price": float(trade.exit_price),
+        "quantity": float(trade.quantity),
+        "fees": float(trade.fees),
+        "slippage": None if trade.slippage is None else float(trade.slippage),
+        "pnl": float(trade.pnl),
+        "entry_reason": trade.entry_reason,
+        "reason": trade.reason,
+        "excursion_for": float(trade.mfe / value) if trade.mfe is not None and value else None,
+        "excursion_against": float(-trade.mae / value) if trade.mae is not None and value else None,
+    }
 
 
 def run_json(view: BacktestView) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from storage.candle_sets import CandleSet
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from engine.backtest.markets.prepare import PreparedMarkets
     from engine.backtest.prepare import PreparedRun
     from engine.backtest.run import BacktestResult
     from engine.control.requests_research import RunBacktest
@@ -90,18 +91,18 @@ def check_range(spec: BacktestSpec, stored: StoredSet) -> None:
 class FinishedRun:
     """A run and everything that says what it was."""
 
-    prepared: PreparedRun
+    prepared: PreparedRun | PreparedMarkets
     result: BacktestResult
 
     @property
     def first(self) -> int:
-        """Open of the first bar, UTC nanoseconds."""
-        return int(self.prepared.bars.ts[0])
+        """Beginning of the data, UTC nanoseconds."""
+        return self.prepared.first
 
     @property
     def last(self) -> int:
-        """End of the last bar, UTC nanoseconds."""
-        return int(self.prepared.bars.ts[-1]) + self.prepared.key.length
+        """End of the data, UTC nanoseconds."""
+        return self.prepared.last
 
     @property
     def figures(self) -> dict[str, Any]:

@@ -134,7 +134,10 @@ class BacktestId(Request):
 class ExportBacktest(BacktestId):
     """A stored backtest, to be written to a file."""
 
-    file: str = Field(min_length=1, description="Path of the file: .json for everything, .csv for the trades.")
+    file: str = Field(min_length=1, description="Path of the file: .json, .csv or .parquet.")
+    part: Literal["all", "trades", "equity", "metrics"] | None = Field(
+        None, description="What to write; none writes everything to .json and the trades to the others."
+    )
     overwrite: bool = Field(default=False, description="Take the place of a file that exists.")
 
 

@@ -10,6 +10,7 @@ import asyncio
 import io
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -84,6 +85,34 @@ def _backtest(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
     started = clock.now()
     run = execute(
         BacktestSpec.model_validate(task["spec"]),
+        StrategyRegistry(home / "strategies"),
+        CandleStore(home / "candles"),
+        version("quarterdeck"),
+        channel.progress,
+    )
+    finished = clock.now()
+    channel.say({"progress": 1.0, "message": "storing"})
+    run_id = asyncio.run(_with_database(database, home, lambda opened: _save(opened, run, started, finished)))
+    return run_id, run.words, {**run.figures, "seconds": round((finished - started) / 1e9, 3)}
+
+
+def _markets(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
+    """Run a backtest over several markets and store what came of it."""
+    from importlib.metadata import version
+
+    from engine.backtest.markets.spec import MarketsSpec
+    from engine.control.markets_run import execute_markets
+    from engine.strategy.loader import StrategyRegistry
+    from storage.candles import CandleStore
+    from storage.settings import DatabaseSettings
+
+    database = DatabaseSettings.model_validate(task["database"])
+    channel.progress(0.0, "opening the database")
+    asyncio.run(_with_database(database, home, _nothing))
+    clock = SystemClock()
+    started = clock.now()
+    run = execute_markets(
+        MarketsSpec.model_validate(task["spec"]),
         StrategyRegistry(home / "strategies"),
         CandleStore(home / "candles"),
         version("quarterdeck"),
@@ -179,6 +208,13 @@ def _recording(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
     return key.words, words, {"bars": bars, "added": merged.added, "identical": merged.identical}
 
 
+def _study(kind: str, home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
+    """Work a study of many runs out and keep it, unfinished too."""
+    from engine.control.study_work import run_study
+
+    return run_study(home, kind, task, channel.progress)
+
+
 def _analysis(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
     """Analyse stored runs, or a strategy."""
     from engine.control.analysis_jobs import analyse
@@ -196,14 +232,28 @@ def _check(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
     return report["strategy"], words, report
 
 
+def _move(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
+    """Take over another program's files."""
+    from engine.control.moving.apply import move_in
+
+    report = move_in(home, task, channel.progress)
+    words = f"{len(report['taken'])} things taken over, {len(report['left'])} left"
+    return task["program"], words, report
+
+
 KINDS: dict[str, Callable[[Path, dict[str, Any], Channel], Outcome]] = {
     "analysis": _analysis,
     "backtest": _backtest,
+    "markets": _markets,
     "import": _import,
     "backup": _backup,
     "download": _download,
     "recording": _recording,
     "check": _check,
+    "move": _move,
+    "sweep": partial(_study, "sweep"),
+    "optimise": partial(_study, "optimise"),
+    "walk_forward": partial(_study, "walk_forward"),
 }
 """What a worker can do."""
 

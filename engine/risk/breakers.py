@@ -41,6 +41,7 @@ __all__ = [
     "BreakerStanding",
     "Breakers",
     "Measured",
+    "trip_reason",
 ]
 
 log = get_logger(__name__)
@@ -154,6 +155,25 @@ _ON_EQUITY = frozenset(breaker.measure for breaker in BREAKERS)
 """Measures of which the loss is the fall of equity below the reference."""
 _CLEARLY = 1e-6
 _STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
+
+
+def trip_reason(breaker: Breaker, account: AccountId, measured: Measured, limits: RiskLimits, base: str) -> str:
+    """Why a breaker opens, in words; run it in the `VIEW` context.
+
+    Args:
+        breaker: Which.
+        account: Whose.
+        measured: What was compared.
+        limits: The limits in force.
+        base: The account's currency.
+    """
+    compared: Decimal = getattr(measured, breaker.reference)
+    smaller = "" if breaker.period is None else f" Entries are smaller until the next {breaker.period} begins."
+    value = breaker.measure(measured)
+    return (
+        f"{breaker.label} of {account}: equity is {amount(measured.equity, base)}, {percent(value)} "
+        f"below {amount(compared, base)}; the limit is {percent(breaker.threshold(limits))}.{breaker.unless}{smaller}"
+    )
 
 
 class Breakers:
@@ -316,14 +336,7 @@ class Breakers:
         value, threshold = breaker.measure(measured), breaker.threshold(limits)
         if value < threshold:
             return []
-        base = self._state.accounts[account].base_currency
-        compared: Decimal = getattr(measured, breaker.reference)
-        reason = (
-            f"{breaker.label} of {account}: equity is {amount(measured.equity, base)}, {percent(value)} below "
-            f"{amount(compared, base)}; the limit is {percent(threshold)}.{breaker.unless}"
-        )
-        if breaker.period is not None:
-            reason += f" Entries are smaller until the next {breaker.period} begins."
+        reason = trip_reason(breaker, account, measured, limits, self._state.accounts[account].base_currency)
         tripped = ev.BreakerTripped(
             breaker=breaker.name,
             scope=account,

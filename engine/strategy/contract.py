@@ -176,6 +176,14 @@ class Strategy(StrategyBase):
     """The market's regimes as the engine sees them when a bar closes, for strategies that want to know; None where
     nobody tells them, as in a backtest, or while they are not known. A strategy must work without."""
 
+    def watches(self) -> tuple[str, ...]:
+        """Symbols of other markets of the same venue that it looks at, by its parameters; none by default.
+
+        Their bars are found with `bars.other(symbol)` in `columns`: at each row the bar before that row's, so that all
+        ways of running see the same; NaN where nobody knows them, as where a market is not to be had.
+        """
+        return ()
+
     @abstractmethod
     def warmup(self, timeframe: str) -> int:
         """Bars of that timeframe needed before the first decision; `decide` is not asked earlier.

@@ -176,6 +176,11 @@ class SignalStrategy(Strategy):
         """Names of the hooks that it overrides."""
         return tuple(name for name, own in self._hooks.items() if own)
 
+    def words_of_entry(self, row: Any, tag: int) -> str:
+        """The whole reason of an entry: the name of its tag, and what `entry_reason` says."""
+        name, words = self.entry_tags[tag], self.entry_reason(row)
+        return f"{name}: {words}" if words else name
+
     # ------------------------------------------------------------------------------------------------- to be overridden
 
     def rules(self) -> PositionRules:
@@ -273,12 +278,10 @@ class SignalStrategy(Strategy):
         memory.begin(side)
         memory.stop, memory.fixed, memory.target = stop, target, target
         memory.confidence = getattr(row, "confidence", 1.0)
-        tag = self.entry_tags[int(getattr(row, "entry_tag", 0.0))]
-        words = self.entry_reason(row)
         return Wish.enter(
             side,
             memory.confidence,
-            f"{tag}: {words}" if words else tag,
+            self.words_of_entry(row, int(getattr(row, "entry_tag", 0.0))),
             stop=None if stop == -math.inf else abs(stop),
             target=None if target == math.inf else abs(target),
             size=size,

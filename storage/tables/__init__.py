@@ -5,7 +5,13 @@ Class names end in `Row`: a row is a view's record, not the domain noun of the s
 
 from __future__ import annotations
 
-from storage.tables.backtests import BacktestAnalysisRow, BacktestEquityRow, BacktestRunRow, BacktestTradeRow
+from storage.tables.backtests import (
+    BacktestAnalysisRow,
+    BacktestEquityRow,
+    BacktestRunRow,
+    BacktestStudyRow,
+    BacktestTradeRow,
+)
 from storage.tables.base import METADATA, Record, StampedRecord
 from storage.tables.bots import BotInstanceRow, MLModelRow, PerformanceMetricsRow, StrategyConfigRow
 from storage.tables.capital import CapitalAllocationRow, FundFlowRow, ProfitLockRow, WithdrawalRequestRow
@@ -33,6 +39,7 @@ __all__ = [
     "BacktestAnalysisRow",
     "BacktestEquityRow",
     "BacktestRunRow",
+    "BacktestStudyRow",
     "BacktestTradeRow",
     "BalanceSnapshotRow",
     "BotInstanceRow",
@@ -92,4 +99,5 @@ ALL_TABLES: tuple[type[Record], ...] = (
     OrderQualityRow,
     TradeQualityRow,
     BacktestAnalysisRow,
+    BacktestStudyRow,
 )

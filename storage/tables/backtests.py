@@ -1,4 +1,4 @@
-"""Backtest runs with their trades, equity curves, and what was found out about them afterwards."""
+"""Backtest runs with trades and equity curves, what was found out about them, and studies of many runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from storage.tables.base import (
 )
 from storage.tables.words import PositionSide, RunState
 
-__all__ = ["BacktestAnalysisRow", "BacktestEquityRow", "BacktestRunRow", "BacktestTradeRow"]
+__all__ = ["BacktestAnalysisRow", "BacktestEquityRow", "BacktestRunRow", "BacktestStudyRow", "BacktestTradeRow"]
 
 
 class BacktestRunRow(StampedRecord, table=True):
@@ -108,6 +108,29 @@ class BacktestEquityRow(Record, table=True):
     equity: Money
     benchmark: MaybeMoney = None
     """What the same capital would be worth in the benchmark."""
+
+
+class BacktestStudyRow(StampedRecord, table=True):
+    """A search over a strategy's parameters, finished or as far as it came."""
+
+    __tablename__: ClassVar[Any] = "backtest_studies"
+    __table_args__ = (sa.Index(None, "study_hash"), sa.Index(None, "strategy", "kind"))
+
+    study_hash: Name
+    """Hash of specification, strategy and data; studies with the same hash have the same result."""
+    kind: Name
+    """`sweep`, `optimise` or `walk_forward`."""
+    strategy: Name
+    title: Name
+    spec: Document
+    """Everything that it was asked with."""
+    summary: Document
+    """What a list shows of the result."""
+    result: Document
+    complete: bool
+    """False while it runs, and for one that was cancelled or broke off."""
+    seconds: Ratio = 0.0
+    """How long it took."""
 
 
 class BacktestAnalysisRow(StampedRecord, table=True):

@@ -24,7 +24,7 @@ async def test_a_database_that_answers_is_healthy(database: Database, clock: Sim
     assert health.reachable
     assert health.latency_ms == 0.0
     assert health.checked_at == utc_from_ns(clock.now())
-    assert (health.schema_current, health.schema_target) == ("003", "003")
+    assert (health.schema_current, health.schema_target) == ("004", "004")
     assert health.backend == database.settings.backend
     assert health.error == ""
     assert health.queries.count >= 1
@@ -46,7 +46,7 @@ async def test_an_older_schema_is_reachable_and_not_healthy(database: Database) 
         assert (health.reachable, health.is_healthy, health.schema_current) == (True, False, "000")
     finally:
         async with database.session() as session:
-            await session.execute(sa.text("UPDATE alembic_version SET version_num = '003'"))
+            await session.execute(sa.text("UPDATE alembic_version SET version_num = '004'"))
 
 
 async def test_the_watch_reports_at_every_interval_until_it_is_cancelled(

@@ -59,7 +59,7 @@ def block_length(count: int) -> int:
 
     Source: P. Hall, J. L. Horowitz and B.-Y. Jing, On Blocking Rules for the Bootstrap with Dependent Data (1995).
     """
-    return max(1, round(float(count) ** (1.0 / 3.0)))
+    return max(1, round(math.cbrt(count)))
 
 
 def block_indices(rng: np.random.Generator, count: int, length: int, paths: int, mean_block: float) -> IntArray:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.backtest.markets.tapes import EventTape, QuoteTape
-from engine.errors import ConfigurationError
+from engine.backtest.markets.tapes import QuoteTape
 from engine.model.candle import Candle, timeframe_ns
 from engine.model.market import BookUpdate, FeedStatus, MarketTrade, MarkPrice, OrderBook
 from engine.strategy.views import Print
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine.backtest.markets.run import MarketsRun
+    from engine.backtest.markets.tapes import EventTape
     from engine.model.candle import IntArray
 
 __all__ = ["players_of"]
@@ -29,10 +29,8 @@ def players_of(run: MarketsRun) -> tuple[list[IntArray], list[Callable[[int], No
         delay = run.spec.latency_ns(run.spec.data_ms, tape.instrument.venue)
         if isinstance(tape, QuoteTape):
             player: _QuotePlayer | _EventPlayer = _QuotePlayer(run, tape)
-        elif isinstance(tape, EventTape):
-            player = _EventPlayer(run, tape)
         else:
-            raise ConfigurationError(f"The strategy decides on books; {tape.id} has bars alone.")
+            player = _EventPlayer(run, tape)
         if delay:
             columns += [tape.ts, tape.ts + delay]
             plays += [player.happen, player.hear]

@@ -224,7 +224,7 @@ class MarketsRun:
         columns, plays = players_of(self)
         times, sources, rows = merge(columns)
         self._every = max(RISK_EVERY_NS, (self.end - self.begin) // MOST_POINTS)
-        self._next_risk = self.begin
+        self._next_risk = self.begin + self._every
         self._next_timer = self.begin + self.bot.timer_ns if self.bot.timer_ns else _NEVER
         self.curve.append((self.begin, float(self.spec.capital)))
         self.bot.start(self.begin)
@@ -239,12 +239,13 @@ class MarketsRun:
                 report_at = done + PROGRESS_EVERY
                 if progress is not None:
                     progress(done / count)
-        self._between(self.end + 1)
+        self._between(self.end)
         forced = self._close_at_end()
         return self._result(forced)
 
     def _between(self, until: int) -> int:
         """Let pass what lies between two events: what is under way, timers, risk; gives when the next is due."""
+        changed, seq = True, 0
         while True:
             due = min(self.wires.next_due, self._next_timer, self._next_risk)
             if due > until:
@@ -257,16 +258,23 @@ class MarketsRun:
                 self.bot.on_timer(due)
             else:
                 self._next_risk += self._every
-                self._look(due)
+                state = self.state
+                # While no market moves and nothing is booked, breakers and limits say what they said before.
+                if changed or state.seq != seq or state.breakers or state.halts or state.locks:
+                    self._look(due)
+                    changed, seq = False, state.seq
 
     def _look(self, now: int) -> None:
         self.risk.tick(now)
-        self.curve.append((now, self.valuer.equity()))
-        first = next(iter(self.bot.views.values()))
-        self.marks.append(first.mid or first.last)
+        self._note(now)
         halted = bool(self.state.halts) or any(not breaker.reduces for breaker in self.state.breakers.values())
         if self.bot.context.may_enter is halted and not self.stopped:
             self.bot.allow_entries(not halted, "trading is halted", now)
+
+    def _note(self, now: int) -> None:
+        self.curve.append((now, self.valuer.equity()))
+        first = next(iter(self.bot.views.values()))
+        self.marks.append(first.mid or first.last)
 
     def report(self, venue: VenueId, reports: Sequence[object]) -> None:
         """Bring what an exchange told by itself to the desk."""
@@ -284,12 +292,13 @@ class MarketsRun:
     # --- the result --------------------------------------------------------------------------------------------------
 
     def _result(self, forced: bool) -> BacktestResult:
-        self.curve.append((self.end, self.valuer.equity()))
-        first = next(iter(self.bot.views.values()))
-        self.marks.append(first.mid or first.last)
+        if self.curve[-1][0] < self.end:
+            self._note(self.end)
+        else:
+            self.curve[-1] = (self.end, self.valuer.equity())
         ts = np.array([at for at, _ in self.curve], dtype=np.int64)
         equity = np.array([value for _, value in self.curve])
-        marks = np.array([self.marks[0], *self.marks])
+        marks = np.array([self.marks[0] if self.marks else 0.0, *self.marks])
         known = marks[marks > 0]
         start = float(known[0]) if len(known) else 1.0
         benchmark = float(self.spec.capital) * np.where(marks > 0, marks, start) / start

@@ -6,7 +6,7 @@ played twice: to the exchange when it happens, and to the strategy when it is he
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,12 +16,12 @@ from engine.venues.paper.fill_model import FillKind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.model.candle import Bars, Candle, FloatArray, IntArray
+    from engine.model.candle import Candle, FloatArray, IntArray
     from engine.model.ids import InstrumentId
     from engine.model.instrument import Instrument
     from engine.model.market import MarketDatum
 
-__all__ = ["BarTape", "EventTape", "QuoteTape", "Tape", "merge"]
+__all__ = ["EventTape", "QuoteTape", "Tape", "merge"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,7 +68,9 @@ class EventTape:
 
     instrument: Instrument
     ts: IntArray
-    events: list[MarketDatum]
+    events: Sequence[MarketDatum]
+    digest: str
+    """Stands for what the events say."""
     words: str = "a recording"
     kind: FillKind = FillKind.BOOK
 
@@ -81,27 +83,7 @@ class EventTape:
         return len(self.ts)
 
 
-@dataclass(slots=True, kw_only=True)
-class BarTape:
-    """Closed bars for a strategy that decides on bars; `ts` is when each closed."""
-
-    instrument: Instrument
-    bars: Bars
-    history: Bars
-    ts: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    words: str = "candles"
-    kind: FillKind = FillKind.BAR
-
-    @property
-    def id(self) -> InstrumentId:
-        """The instrument."""
-        return self.instrument.id
-
-    def __len__(self) -> int:
-        return len(self.ts)
-
-
-Tape = QuoteTape | EventTape | BarTape
+Tape = QuoteTape | EventTape
 
 
 def merge(columns: Sequence[IntArray]) -> tuple[list[int], list[int], list[int]]:

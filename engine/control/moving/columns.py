@@ -1,8 +1,8 @@
 """Expressions over a pandas frame of candles, translated into columns of ours; what is not known is said, not guessed.
 
-Known: the frame's columns, numbers, comparisons, & | ~, + - * /, the parameters of the class, TA-Lib's SMA, EMA, RSI,
-ATR, STDDEV, MAX, MIN, TRANGE, BBANDS and MACD, `rolling(n).mean/std/max/min`, `shift(n)`, and qtpylib's crossings,
-bollinger_bands and typical_price.
+Known: the frame's columns, numbers, comparisons, & | ~, + - * /, the parameters of the class, TA-Lib's SMA, EMA, DEMA,
+TEMA, RSI, MOM, ROC, ATR, STDDEV, MAX, MIN, TRANGE, BBANDS and MACD, `rolling(n).mean/std/max/min`, `shift(n)`, and
+qtpylib's crossings, bollinger_bands and typical_price.
 """
 
 from __future__ import annotations
@@ -258,10 +258,29 @@ class Columns:
             if name == "TRANGE":
                 return _call("true_range", _code("bars"))
             return _call("atr", _code("bars"), self._period(node, 1, "timeperiod", 14))
+        if name in ("DEMA", "TEMA"):
+            return self._again(name, self._first(node), self._period(node, 1, "timeperiod", 30))
+        if name in ("MOM", "ROC"):
+            series, period = self._first(node), self._period(node, 1, "timeperiod", 10)
+            earlier = _call("previous", series, period)
+            if name == "MOM":
+                return ast.BinOp(series, ast.Sub(), earlier)
+            share = ast.BinOp(ast.BinOp(series, ast.Div(), earlier), ast.Sub(), ast.Constant(1))
+            return ast.BinOp(share, ast.Mult(), ast.Constant(100))
         if name == "STDDEV":
             found = _call("std", self._first(node), self._period(node, 1, "timeperiod", 5))
             return ast.BinOp(found, ast.Mult(), self._argument(node, 2, "nbdev", 1))
         raise UnknownCode(node, f"there is no indicator {name} among ours")
+
+    def _again(self, name: str, series: ast.expr, period: ast.expr) -> ast.expr:
+        """Averages of averages. Source: TA-Lib DEMA (2 a - b) and TEMA (3 a - 3 b + c)."""
+        self.periods += [ast.unparse(period)] * (2 if name == "TEMA" else 1)
+        one = _call("ema", series, period)
+        two = _call("ema", one, period)
+        if name == "DEMA":
+            return ast.BinOp(ast.BinOp(ast.Constant(2), ast.Mult(), one), ast.Sub(), two)
+        apart = ast.BinOp(ast.Constant(3), ast.Mult(), ast.BinOp(one, ast.Sub(), two))
+        return ast.BinOp(apart, ast.Add(), _call("ema", two, period))
 
     def _qtpylib(self, name: str, node: ast.Call) -> ast.expr:
         if name in ("crossed_above", "crossed_below"):

@@ -382,18 +382,22 @@ def _warmup(values: dict[str, Any], body: _Body) -> str:
 
 
 def _signals(body: _Body, entry_tags: list[str], exit_tags: list[str], *, shorts: bool) -> list[str]:
-    lines = ["entry = np.zeros(len(bars))", "entry_tag = np.zeros(len(bars))", "exit_tag = np.zeros(len(bars))"]
-    for side, sign in (("long", 1.0), ("short", -1.0)) if shorts else (("long", 1.0),):
-        for text, tag in body.signals[f"entry {side}"]:
-            lines += [f"met = {text}", f"entry = np.where(met, {sign}, entry)"]
-            lines += [f"entry_tag = np.where(met, {entry_tags.index(tag)}.0, entry_tag)"]
+    """The lines that turn conditions into signals; as theirs, contradicting ones of one bar enter nothing."""
+    sides = ("long", "short") if shorts else ("long",)
+    lines = ["entry_tag = np.zeros(len(bars))", "exit_tag = np.zeros(len(bars))"]
+    for kind, tags in (("entry", entry_tags), ("exit", exit_tags)):
+        for side in sides:
+            flags = f"{'enter' if kind == 'entry' else 'leave'}_{side}"
+            lines.append(f"{flags} = np.zeros(len(bars), dtype=bool)")
+            for text, tag in body.signals[f"{kind} {side}"]:
+                lines += [f"met = {text}", f"{flags} |= met"]
+                lines += [f"{kind}_tag = np.where(met, {tags.index(tag)}.0, {kind}_tag)"]
+    if shorts:
+        lines.append("longs = enter_long & ~leave_long & ~enter_short")
+        lines.append("shorts = enter_short & ~leave_short & ~enter_long")
+        lines.append("entry = np.where(longs, 1.0, np.where(shorts, -1.0, 0.0))")
+    else:
+        lines.append("entry = np.where(enter_long & ~leave_long, 1.0, 0.0)")
     found = ['"entry": entry', '"entry_tag": entry_tag', '"exit_tag": exit_tag']
-    for side in ("long", "short") if shorts else ("long",):
-        if not body.signals[f"exit {side}"]:
-            continue
-        lines.append(f"leave_{side} = np.zeros(len(bars))")
-        for text, tag in body.signals[f"exit {side}"]:
-            lines += [f"met = {text}", f"leave_{side} = np.where(met, 1.0, leave_{side})"]
-            lines += [f"exit_tag = np.where(met, {exit_tags.index(tag)}.0, exit_tag)"]
-        found.append(f'"exit_{side}": leave_{side}')
+    found += [f'"exit_{side}": leave_{side}.astype(float)' for side in sides]
     return [*lines, f"return {{{', '.join(found)}}}"]

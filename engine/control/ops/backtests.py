@@ -6,18 +6,17 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from engine.control.backtesting import check_range, make_spec
+from engine.control.markets_run import make_markets_spec
 from engine.control.ops.data import dataset_row, local_path
 from engine.control.registry import Role, Tier, operation
 from engine.control.requests import Empty
+from engine.control.requests_markets import RunMarkets
 from engine.control.requests_research import BacktestId, ExportBacktest, ListBacktests, RunBacktest
 from engine.control.worker import settings_for_worker
-from engine.errors import ConflictError, DataError, ValidationError
 from engine.strategy.beside import find_beside
 from storage.candle_sets import CandleSet
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from engine.control.context import Context
     from engine.control.views import BacktestRow, BacktestView, DatasetRow, JobRow
     from storage.database import Database
@@ -36,6 +35,21 @@ async def run(context: Context, request: RunBacktest) -> JobRow:
     # Whoever runs one looks at it next.
     context.need_reports().warm_up()
     return context.need_jobs().start("backtest", f"{spec.strategy} {key.words}", task)
+
+
+@operation("backtests.run_markets", RunMarkets, Role.TRADER, mutates=True, offline=True)
+async def run_markets(context: Context, request: RunMarkets) -> JobRow:
+    """Check a backtest over several markets and queue it as a job, whose result is the id of the stored run."""
+    found = await find_beside(context.strategies, request.strategy, request.strategy_file)
+    spec = make_markets_spec(request, found, context.settings.risk, context.home)
+    for source in spec.markets:
+        if not (source.quotes or source.recording):
+            key = CandleSet.of(source.venue, source.symbol, source.timeframe or spec.timeframe)
+            check_range(spec, await asyncio.to_thread(context.candles.get, key))
+    task = {"spec": spec.model_dump(mode="json"), **settings_for_worker(context.settings)}
+    context.need_reports().warm_up()
+    where = ", ".join(source.text for source in spec.markets[:3]) + (" …" if len(spec.markets) > 3 else "")
+    return context.need_jobs().start("markets", f"{spec.strategy} {where}", task)
 
 
 @operation("backtests.list", ListBacktests, offline=True)
@@ -89,42 +103,22 @@ async def delete(context: Context, request: BacktestId) -> str:
 
 @operation("backtests.export", ExportBacktest, Role.TRADER, offline=True)
 async def export(context: Context, request: ExportBacktest) -> str:
-    """Write a stored backtest to a .json file, or its trades to a .csv file."""
+    """Write a stored backtest, or its trades, equity or metrics, to a .json, .csv or .parquet file."""
+    from engine.control.backtest_export import check_name, write
+
     file = local_path(request.file)
-    if file.suffix.lower() not in (".json", ".csv"):
-        raise ValidationError(f"The name {file.name!r} must end in .json (everything) or .csv (the trades).")
+    part = check_name(file, request.part)
 
     async def work(database: Database) -> dict[str, Any]:
-        from engine.control.backtest_store import load_run, run_json
+        from engine.control.backtest_store import export_tables
 
-        return run_json(await load_run(database, request.id))
+        return await export_tables(database, request.id)
 
     found = await context.need_reports().run(work)
-    await asyncio.to_thread(_write, file, found, overwrite=request.overwrite)
-    return f"The backtest {found['id']} is in {file}."
-
-
-def _write(file: Path, found: dict[str, Any], *, overwrite: bool) -> None:
-    import csv
-    import io
-    import json
-
-    if file.suffix.lower() == ".json":
-        text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
-    else:
-        names = ("entry_time", "exit_time", "side", "entry_price", "exit_price", "quantity", "fees", "pnl", "reason")
-        sink = io.StringIO()
-        table = csv.DictWriter(sink, names, lineterminator="\n")
-        table.writeheader()
-        table.writerows(found["trades"])
-        text = sink.getvalue()
-    try:
-        with file.open("w" if overwrite else "x", encoding="utf-8") as out:
-            out.write(text)
-    except FileExistsError:
-        raise ConflictError(f"The file {file} exists; choose another name, or let it be overwritten.") from None
-    except OSError as error:
-        raise DataError(f"The file {file} cannot be written: {error.strerror}. Check the folder.") from error
+    await asyncio.to_thread(write, file, part, found, overwrite=request.overwrite)
+    what = "backtest" if part == "all" else f"{part} of the backtest"
+    are = "are" if part in ("trades", "metrics") else "is"
+    return f"The {what} {found['whole']['id']} {are} in {file}."
 
 
 @operation("backtests.data", Empty, offline=True)

@@ -14,6 +14,7 @@ from tests.bench.peers.catalog import WORKLOADS
 from tests.bench.peers.install import install
 from tests.bench.peers.places import root
 from tests.bench.peers.runner import ROOT, measure_in_turn
+from tests.bench.peers.trades import MATCHES, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,6 +92,17 @@ def block(sections: Sequence[dict[str, Any]]) -> str:
     return "\n\n".join(text)
 
 
+def trades(bars: int) -> int:
+    """Print both comparisons; 1 when something is not explained."""
+    unexplained = 0
+    for name in MATCHES:
+        for workload in ("W1", "W2"):
+            lines, explained = side_by_side(name, workload, bars)
+            unexplained += not explained
+            print("\n".join(lines), flush=True)
+    return int(unexplained > 0)
+
+
 def main(arguments: Sequence[str]) -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.peers", description=__doc__)
@@ -103,11 +115,15 @@ def main(arguments: Sequence[str]) -> int:
     running.add_argument("--quick", action="store_true", help="slow programs on a share of the data, and say so")
     running.add_argument("--only", default="", help="names of programs, with commas")
     running.add_argument("--docs", action="store_true", help="write the tables into docs/performance.md")
+    trading = commands.add_parser("trades", help="our trades beside those of backtesting.py and vectorbt")
+    trading.add_argument("--bars", type=int, default=100_000)
     reporting = commands.add_parser("report", help="print the tables of the last run")
     reporting.add_argument("--docs", action="store_true", help="write them into docs/performance.md")
     asked = parser.parse_args(arguments)
     if asked.command == "install":
         return int(install(asked.names) > 0)
+    if asked.command == "trades":
+        return trades(asked.bars)
     if asked.command == "run":
         only = [name for name in asked.only.split(",") if name]
         sections = run(asked.workloads or WORKLOADS, rounds=asked.rounds, quick=asked.quick, only=only)

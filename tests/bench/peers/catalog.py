@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["OURS", "PEERS", "WORKLOADS", "Peer", "Road", "peer_named"]
+LOT = "0.000001"
+__all__ = ["LOT", "OURS", "PEERS", "WORKLOADS", "Peer", "Road", "peer_named"]
 
 WORKLOADS = ("W1", "W2", "W3", "W4")
 """SMA cross, z-score with stop and target, 100 pairs of the first, a quoter on quotes."""
@@ -26,7 +27,7 @@ class Road(NamedTuple):
     entry_bar_levels: bool = True
     """Whether a stop can end a trade in the bar of its entry."""
     both_levels: str = "stop"
-    """What is met in a bar that holds both: the `stop`, or in a falling bar the target (`by colour`)."""
+    """What is met in a bar that holds both: the `stop`, the `target`, or the target in a falling bar (`by colour`)."""
     enters_after_level: str = "at once"
     """When an entry may be asked for after a level was met: at that bar's close (`at once`), at the next one's (`a bar
     later`), or not before an exit signal (`exit signal`)."""
@@ -61,35 +62,45 @@ class Peer(NamedTuple):
     roads: tuple[Road, ...]
 
 
-PEERS: tuple[Peer, ...] = (
-    Peer(
-        "backtesting",
-        "backtesting",
-        ("backtesting==0.6.6",),
-        (
-            Road("W1", "event", lot="0.0001", ends_at="open", quick=100_000),
-            Road("W2", "event", lot="0.0001", ends_at="open", quick=100_000),
-            Road("W3", "event", lot="0.0001", ends_at="open", quick=2),
-        ),
-    ),
+_VECTORBT = Road("W1", "columns", sized_at="paid", ends_at="mark")
+_BACKTESTING = Road("W1", "event", lot=LOT, ends_at="open", quick=100_000)
+_BACKTRADER = Road("W1", "event", ends_at="mark", quick=50_000)
+_RAPTOR_CLASS = _VECTORBT._replace(kind="event", variant="class", quick=100_000)
+_NAUTILUS = Road(
+    "W1",
+    "event",
+    fills_at="close",
+    lot=LOT,
+    ends_at="mark",
+    quick=50_000,
+    note="fills at the close of the decision; volumes × 1,000,000, so that orders fill whole",
 )
-PEERS += (
+_JESSE = Road(
+    "W1",
+    "event",
+    fills_at="close",
+    quick=50_000,
+    note="fills at the close of the decision; signals given as arrays",
+)
+_FREQTRADE = Road("W1", "event", sized_at="open", ends_at="open", lot=LOT, quick=50_000)
+_AT_ENTRY = "levels around the price of the entry"
+_GIVEN = "signals given as arrays"
+
+PEERS: tuple[Peer, ...] = (
     Peer(
         "vectorbt",
         "vectorbt",
         ("vectorbt[rust]==1.2.0",),
         (
-            Road("W1", "columns", sized_at="paid", ends_at="mark"),
-            Road(
-                "W2",
-                "columns",
-                sized_at="paid",
-                ends_at="mark",
+            _VECTORBT,
+            _VECTORBT._replace(
+                workload="W2",
                 levels_from="entry",
                 entry_bar_levels=False,
                 signal_before_levels=False,
+                note=_AT_ENTRY + ", not tested in its bar; a level comes before an exit at the open",
             ),
-            Road("W3", "columns", sized_at="paid", ends_at="mark"),
+            _VECTORBT._replace(workload="W3", note="25 pairs at a time, which needs a quarter of the memory"),
         ),
     ),
     Peer(
@@ -97,40 +108,44 @@ PEERS += (
         "raptorbt",
         ("raptorbt==0.13.4", "numpy==2.4.6"),
         (
-            Road("W1", "columns", sized_at="paid", ends_at="mark"),
-            Road("W1", "event", "class", sized_at="paid", ends_at="mark", quick=100_000),
-            Road(
-                "W2",
-                "columns",
-                sized_at="paid",
-                ends_at="mark",
+            _VECTORBT,
+            _RAPTOR_CLASS,
+            _VECTORBT._replace(
+                workload="W2",
                 levels_from="entry",
                 enters_after_level="exit signal",
                 exit_at_levels="stop gap",
+                note=_AT_ENTRY + "; after a level no entry before an exit signal; a jumped target fills at the target",
             ),
-            Road(
-                "W2",
-                "event",
-                "class",
-                sized_at="paid",
-                ends_at="mark",
+            _RAPTOR_CLASS._replace(
+                workload="W2",
                 levels_from="entry",
                 enters_after_level="a bar later",
                 exit_at_levels="stop gap",
-                quick=100_000,
+                note=_AT_ENTRY + "; the class hears of a level a bar later; a jumped target fills at the target",
             ),
-            Road("W3", "columns", sized_at="paid", ends_at="mark"),
+            _VECTORBT._replace(workload="W3"),
         ),
     ),
-)
-PEERS += (
+    Peer(
+        "backtesting",
+        "backtesting",
+        ("backtesting==0.6.6",),
+        (
+            _BACKTESTING,
+            _BACKTESTING._replace(workload="W2"),
+            _BACKTESTING._replace(workload="W3", quick=2),
+        ),
+    ),
     Peer(
         "backtrader",
         "backtrader",
         ("backtrader==1.9.78.123",),
         (
-            Road("W1", "event", ends_at="mark", quick=50_000),
-            Road("W2", "event", ends_at="mark", entry_bar_levels=False, quick=50_000),
+            _BACKTRADER._replace(note=_GIVEN),
+            _BACKTRADER._replace(
+                workload="W2", entry_bar_levels=False, note=_GIVEN + "; levels not tested in the bar of the entry"
+            ),
         ),
     ),
     Peer(
@@ -138,34 +153,68 @@ PEERS += (
         "jesse",
         ("jesse==3.5.3",),
         (
-            Road("W1", "event", fills_at="close", quick=50_000),
-            Road("W2", "event", fills_at="close", both_levels="by colour", quick=50_000),
+            _JESSE,
+            _JESSE._replace(
+                workload="W2",
+                both_levels="by colour",
+                note=_JESSE.note + "; in a falling bar that holds both levels the target comes first",
+            ),
         ),
     ),
-)
-PEERS += (
+    Peer(
+        "freqtrade",
+        "freqtrade",
+        ("freqtrade==2026.9",),
+        (
+            _FREQTRADE,
+            _FREQTRADE._replace(
+                workload="W2",
+                levels_from="entry",
+                exit_at_levels="level",
+                note=_AT_ENTRY + "; a jumped level fills at the level",
+            ),
+        ),
+    ),
     Peer(
         "nautilus",
         "nautilus_trader",
         ("nautilus_trader==1.221.0",),
         (
-            Road("W1", "event", fills_at="close", lot="0.0001", ends_at="mark", quick=50_000),
-            Road("W2", "event", fills_at="close", lot="0.0001", tick="0.01", ends_at="mark", quick=50_000),
-            Road("W4", "event", quick=200_000),
+            _NAUTILUS,
+            _NAUTILUS._replace(
+                workload="W2",
+                tick="0.01",
+                both_levels="target",
+                exit_at_levels="level",
+                note=_NAUTILUS.note + "; high before low; a jumped level fills at the level",
+            ),
+            Road("W4", "event", quick=200_000, note="a Python strategy on quotes"),
         ),
     ),
+    Peer("hftbacktest", "hftbacktest", ("hftbacktest==2.4.4",), (Road("W4", "columns", note="compiled by numba"),)),
 )
+_OURS = Road("W1", "event", lot=LOT)
+_NO_SKIP = _OURS._replace(variant="no-skip", quick=100_000)
+_KERNEL = Road("W1", "columns", lot=LOT)
+_FULL = _KERNEL._replace(variant="full", note="every trade in decimals, the equity at every bar, all figures")
 OURS: tuple[Peer, ...] = (
+    Peer(
+        "ours_kernel",
+        "quarterdeck",
+        (),
+        (
+            _KERNEL,
+            _FULL,
+            _KERNEL._replace(workload="W2", tick="0.01"),
+            _FULL._replace(workload="W2", tick="0.01"),
+            _KERNEL._replace(workload="W3"),
+        ),
+    ),
     Peer(
         "ours_event",
         "quarterdeck",
         (),
-        (
-            Road("W1", "event", lot="0.0001"),
-            Road("W1", "event", "no-skip", lot="0.0001", quick=100_000),
-            Road("W2", "event", lot="0.0001", tick="0.01"),
-            Road("W2", "event", "no-skip", lot="0.0001", tick="0.01", quick=100_000),
-        ),
+        (_OURS, _NO_SKIP, _OURS._replace(workload="W2", tick="0.01"), _NO_SKIP._replace(workload="W2", tick="0.01")),
     ),
 )
 

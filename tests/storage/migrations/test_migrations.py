@@ -84,7 +84,7 @@ async def test_the_migrations_make_exactly_what_the_models_describe(
         async with database.session() as session:
             await (await session.connection()).run_sync(t.METADATA.drop_all)
         report = await runner.migrate(database)
-        assert (report.before, report.after, report.backup) == (None, "003", None)
+        assert (report.before, report.after, report.backup) == (None, "004", None)
         assert await read_schema(database) == described
         assert set(described) == {str(model.__tablename__) for model in t.ALL_TABLES}
 
@@ -103,7 +103,7 @@ async def test_the_schema_goes_forward_back_and_forward_again(fresh_settings: Da
         first = await read_schema(database)
         assert (await runner.migrate(database)).changed is False
         down = await runner.downgrade(database, "base")
-        assert (down.before, down.after) == ("003", None)
+        assert (down.before, down.after) == ("004", None)
         assert await read_schema(database) == {}
         if fresh_settings.backend == "postgresql":
             async with database.reading() as session:
@@ -113,7 +113,7 @@ async def test_the_schema_goes_forward_back_and_forward_again(fresh_settings: Da
                 assert left.all() == []
         with pytest.raises(StorageError, match="quarterdeck storage migrate"):
             await runner.require_current(database)
-        assert (await runner.migrate(database)).after == "003"
+        assert (await runner.migrate(database)).after == "004"
         assert await read_schema(database) == first
         async with database.reading() as session:
             operator = await Repository(session, t.UserRow).require(t.LOCAL_OPERATOR_ID)
@@ -122,7 +122,7 @@ async def test_the_schema_goes_forward_back_and_forward_again(fresh_settings: Da
 
 async def test_an_older_database_may_not_be_opened_when_migrating_is_off(tmp_path: Path) -> None:
     settings = DatabaseSettings(migrate_at_start=False)
-    with pytest.raises(StorageError, match="has schema none, this program needs 003") as refusal:
+    with pytest.raises(StorageError, match="has schema none, this program needs 004") as refusal:
         await Database(settings, tmp_path).open()
     assert refusal.value.error_code == "schema"
 

@@ -8,8 +8,8 @@ import numpy as np
 from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.config import BacktestEngineConfig, LoggingConfig, StrategyConfig
 from nautilus_trader.model.currencies import BTC, USDT
-from nautilus_trader.model.data import Bar, BarType
-from nautilus_trader.model.enums import AccountType, OmsType, OrderSide, OrderType, TimeInForce
+from nautilus_trader.model.data import Bar, BarType, QuoteTick
+from nautilus_trader.model.enums import AccountType, OmsType, OrderSide, OrderType
 from nautilus_trader.model.identifiers import InstrumentId, Symbol, Venue
 from nautilus_trader.model.instruments import CurrencyPair
 from nautilus_trader.model.objects import Money, Price, Quantity
@@ -19,7 +19,7 @@ VENUE = Venue("SIM")
 ID = InstrumentId(Symbol("BTCUSDT"), VENUE)
 BAR_TYPE = BarType.from_str(f"{ID}-1-MINUTE-LAST-EXTERNAL")
 MINUTE_NS = 60_000_000_000
-SIZES = 4
+SIZES = 6
 """Decimals of a quantity."""
 
 
@@ -42,11 +42,12 @@ def instrument(decimals):
 
 def engine(decimals):
     made = BacktestEngine(BacktestEngineConfig(logging=LoggingConfig(bypass_logging=True), run_analysis=False))
+    money, coins = (kit.CAPITAL, 0) if decimals == 2 else (1e7, 1000)
     made.add_venue(
         venue=VENUE,
         oms_type=OmsType.NETTING,
         account_type=AccountType.CASH,
-        starting_balances=[Money(kit.CAPITAL, USDT), Money(10 if decimals == 1 else 0, BTC)],
+        starting_balances=[Money(money, USDT), Money(coins, BTC)],
     )
     made.add_instrument(instrument(decimals))
     return made
@@ -133,7 +134,8 @@ class Band(Base):
 def bars(data, request):
     close = data.numpy("close")
     ts = (data.numpy("ts") * 1_000_000 + MINUTE_NS).astype(np.uint64)
-    columns = [data.numpy(name) for name in ("open", "high", "low", "close", "volume")]
+    # A bar fills at most a part of its volume at a price: with more of it, every order fills whole.
+    columns = [data.numpy(name) for name in ("open", "high", "low", "close")] + [data.numpy("volume") * 1e6]
     made = engine(2)
     made.add_data(Bar.from_raw_arrays_to_list(BAR_TYPE, 2, SIZES, *columns, ts, ts))
     band = request["workload"] == "W2"
@@ -148,7 +150,55 @@ def bars(data, request):
     return run
 
 
+class Quoter(Strategy):
+    def __init__(self):
+        super().__init__(StrategyConfig(order_id_tag="1"))
+        self.i = -1
+        self.working = []
+        self.fills = []
+        self.size = Quantity(0.01, SIZES)
+
+    def on_start(self):
+        self.subscribe_quote_ticks(ID)
+
+    def on_quote_tick(self, tick):
+        self.i += 1
+        if self.i % 100:
+            return
+        for order in self.working:
+            if not order.is_closed:
+                self.cancel_order(order)
+        limit = self.order_factory.limit
+        self.working = [
+            limit(ID, OrderSide.BUY, self.size, tick.bid_price),
+            limit(ID, OrderSide.SELL, self.size, tick.ask_price),
+        ]
+        for order in self.working:
+            self.submit_order(order)
+
+    def on_order_filled(self, event):
+        self.fills.append((event.ts_event, 1 if event.is_buy else -1, event.last_px.as_double()))
+
+
+def quotes(data, request):
+    ts = data.numpy("ts").astype(np.uint64)
+    made = engine(1)
+    columns = [data.numpy(name) for name in ("bid", "ask", "bid_size", "ask_size")]
+    made.add_data(QuoteTick.from_raw_arrays_to_list(ID, 1, SIZES, *columns, ts, ts))
+
+    def run():
+        strategy = Quoter()
+        made.add_strategy(strategy)
+        made.run()
+        return ts, strategy.fills
+
+    return run
+
+
 def result(given, request):
+    if request["workload"] == "W4":
+        ts, fills = given
+        return {"fills": [[int(np.searchsorted(ts, when)), side, price] for when, side, price in fills]}
     made, strategy, first, close, count = given
     account = strategy.account
     cash, coins = (account.balance_total(currency).as_double() for currency in (USDT, BTC))
@@ -164,4 +214,4 @@ def result(given, request):
 
 
 if __name__ == "__main__":
-    kit.main(importlib.metadata.version("nautilus_trader"), {"W1": bars, "W2": bars}, result)
+    kit.main(importlib.metadata.version("nautilus_trader"), {"W1": bars, "W2": bars, "W4": quotes}, result)

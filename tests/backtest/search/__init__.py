@@ -1,0 +1,1 @@
+"""Tests of sweeps, optimisation and walk-forward analysis."""

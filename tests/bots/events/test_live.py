@@ -142,7 +142,7 @@ async def test_after_a_restart_it_goes_on_with_its_orders_and_its_memory() -> No
     pen.manager.save()
     books = pen.live(entry).core.context.memory.books
     pen.manager.suspend()
-    pen.ledger._subscribers.remove(pen.manager._on_record)
+    pen.ledger.unsubscribe(pen.manager._on_record)
     pen.manager = pen.new_manager()
     await pen.manager.recover()
     assert entry.state is BotState.RUNNING

@@ -28,7 +28,10 @@ def share(value: float | None) -> str:
     """A fraction in per cent; a dash for what is not known."""
     if value is None:
         return "—"
-    return f"{value:.2%}" if abs(value) < 100 else f"{value:.1e}"
+    if abs(value) >= 100:
+        return f"{value * 100:.1e}%"
+    # A loss too small to be written is no minus.
+    return f"{value:.2%}".replace("-0.00%", "0.00%")
 
 
 def number(value: float | None) -> str:
@@ -50,6 +53,8 @@ def say_monte_carlo(view: AnalysisView) -> None:
         say(f"\n{name.capitalize()}")
         _say_spread(scenario["metrics"], result["levels"])
         _say_risk(scenario)
+    if "sensitivity" in result:
+        _say_sensitivity(result["sensitivity"])
 
 
 def _say_spread(metrics: dict[str, Any], levels: list[float]) -> None:
@@ -83,6 +88,24 @@ def _say_risk(scenario: dict[str, Any]) -> None:
         )
     falls = ", ".join(f"{fall:.0%} {chance:.1%}" for fall, chance in scenario["drawdown"]["exceeds"])
     say(f"  Chance of a drawdown beyond: {falls}.")
+
+
+def _say_sensitivity(found: dict[str, Any]) -> None:
+    say("\nEach parameter up to a fifth smaller and larger: the widest change of the run's figures")
+    names = ("total_return", "sharpe", "max_drawdown", "trades")
+    head = ("parameter", *(f" {name.replace('_', ' ')}" for name in names))
+    table(
+        head,
+        ((row["parameter"], *(_change(name, row[name]) for name in names)) for row in found["parameters"]),
+    )
+    if found["fragile"]:
+        say(f"  ! The result hangs on {', '.join(found['fragile'])}.")
+
+
+def _change(name: str, value: float | None) -> str:
+    if value is None:
+        return "—"
+    return f"{value:+.2%}" if name in ("total_return", "max_drawdown") else f"{value:+,.2f}"
 
 
 # --- chance ----------------------------------------------------------------------------------------------------------

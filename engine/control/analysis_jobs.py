@@ -13,8 +13,9 @@ from engine.errors import ConflictError, DataError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from engine.backtest.analysis.montecarlo import Traded
+    from engine.backtest.outcome import BacktestResult
     from engine.backtest.prepare import PreparedRun
-    from engine.backtest.run import BacktestResult
     from engine.control.analysis_bench import StoredRun, Tell
 
 __all__ = ["ANALYSES", "Finding", "analyse", "repeat"]
@@ -85,23 +86,41 @@ def analyse(home: Path, task: dict[str, Any], tell: Tell) -> tuple[str, str, dic
 
 def _monte_carlo(bench: Bench, request: dict[str, Any]) -> Finding:
     """Random paths of a stored run."""
-    from engine.backtest.analysis.montecarlo import MonteCarloSettings, run_monte_carlo
-    from engine.backtest.analysis.rerun import EventTraded
+    from engine.backtest.analysis.montecarlo import REPRICED, MonteCarloSettings, run_monte_carlo
+    from engine.backtest.analysis.rerun import EventTraded, traded, with_params
+    from engine.backtest.analysis.sensitivity import sensitivity
 
     (run,) = bench.runs([request["id"]])
     prepared, result = repeat(bench, run)
     settings = MonteCarloSettings.model_validate(
         {name: value for name, value in request.items() if name not in ("id", "sensitivity")}
     )
+    trader: Traded = EventTraded(prepared)
+    compiled, road = False, ""
+    if settings.method in REPRICED:
+        bench.tell(0.0, "loading the compiled road; the very first time it is compiled")
+        trader, compiled, road = traded(prepared)
+    share = 0.9 if request["sensitivity"] else 1.0
     found = run_monte_carlo(
         settings,
         result,
         prepared.bars,
         risk_free_rate=prepared.spec.risk_free_rate,
         drawdown_limit=prepared.spec.max_drawdown_limit,
-        traded=EventTraded(prepared),
-        progress=bench.tell,
+        traded=trader,
+        # Below a hundred ticks a price could not move by a per cent.
+        least_price=100.0 * float(prepared.instrument.current_rules.price_tick),
+        progress=lambda done, words: bench.tell(share * done, words),
     )
+    if road:
+        found["assumptions"]["road"] = road
+    if request["sensitivity"]:
+        found["sensitivity"] = sensitivity(
+            prepared.spec.params,
+            result.metrics,
+            with_params(prepared, compiled=compiled),
+            lambda done: bench.tell(share + (1.0 - share) * done, "varying parameters"),
+        )
     first = next(iter(found["scenarios"].values()))
     loss, fall = first["probabilities"]["loss"], first["drawdown"]["quantiles"][-2][1]
     words = f"{settings.iterations:,} paths: {loss:.1%} lose, one in twenty falls by more than {fall:.1%}"
@@ -189,6 +208,19 @@ def _tear_sheet(bench: Bench, request: dict[str, Any]) -> Finding:
     return Finding(run.title, words, found, run.id)
 
 
+def _parity(bench: Bench, request: dict[str, Any]) -> Finding:
+    """What a bot did, beside a backtest of the same time."""
+    from importlib.metadata import version
+
+    from engine.config import load_settings
+    from engine.control.parity import parity_report
+    from storage.candles import CandleStore
+
+    store, release = CandleStore(bench.home / "candles"), version("quarterdeck")
+    title, words, report = parity_report(bench.home, load_settings(bench.home), store, release, request, bench.tell)
+    return Finding(title, words, report)
+
+
 def _write(file: Path, text: str, *, overwrite: bool) -> None:
     try:
         with file.open("w" if overwrite else "x", encoding="utf-8") as out:
@@ -204,6 +236,7 @@ ANALYSES: dict[str, Callable[[Bench, dict[str, Any]], Finding]] = {
     "lookahead": _look_ahead,
     "montecarlo": _monte_carlo,
     "overfitting": _overfitting,
+    "parity": _parity,
     "recursive": _recursive,
     "significance": _significance,
     "tearsheet": _tear_sheet,

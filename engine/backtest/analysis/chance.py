@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.backtest.analysis.compare import Contender
+    from engine.backtest.outcome import BacktestResult
     from engine.backtest.prepare import PreparedRun
-    from engine.backtest.run import BacktestResult
 
 __all__ = ["choice_among", "significance"]
 

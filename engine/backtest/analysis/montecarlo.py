@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -29,24 +29,17 @@ from engine.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
 
     from engine.backtest.analysis.paths import PricePaths
-    from engine.backtest.run import BacktestResult
+    from engine.backtest.outcome import BacktestResult
     from engine.model.candle import Bars, FloatArray
-
-    class Traded(Protocol):
-        """Lets the strategy trade paths."""
-
-        threads: int
-        """How many calls may be made at the same time."""
-
-        def __call__(self, paths: PricePaths) -> tuple[FloatArray, FloatArray]:
-            """Equity of every path, shape (paths, n + 1), and the profits of its trades, filled up with NaN."""
 
     Figures = dict[str, FloatArray]
 
-__all__ = ["MonteCarloSettings", "run_monte_carlo"]
+__all__ = ["REPRICED", "MonteCarloSettings", "Traded", "run_monte_carlo"]
+
+REPRICED = ("prices", "parametric", "noise")
+"""Methods that draw prices, which the strategy trades again."""
 
 CHUNK = 50
 """Paths made at once: few enough for the processor's cache, many enough that numpy pays."""
@@ -54,6 +47,16 @@ FAN_POINTS = 60
 FAN = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 FALLS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75)
 """Drawdowns whose probability is told."""
+
+
+class Traded(Protocol):
+    """Lets the strategy trade paths."""
+
+    threads: int
+    """How many calls may be made at the same time."""
+
+    def __call__(self, paths: PricePaths) -> tuple[FloatArray, FloatArray]:
+        """Equity of every path, shape (paths, n + 1), and the profits of its trades, filled up with NaN."""
 
 
 class MonteCarloSettings(BaseModel):
@@ -91,6 +94,7 @@ def run_monte_carlo(
     risk_free_rate: float,
     drawdown_limit: float,
     traded: Traded | None = None,
+    least_price: float = 1e-9,
     progress: Callable[[float, str], None] | None = None,
 ) -> dict[str, Any]:
     """Draw paths of every scenario and sum them up.
@@ -102,6 +106,7 @@ def run_monte_carlo(
         risk_free_rate: A year, as a fraction.
         drawdown_limit: A drawdown beyond it counts as a failure.
         traded: Lets the strategy trade paths; needed by the three ways that draw prices.
+        least_price: No drawn close falls below it.
         progress: Hears the share done and the scenario.
 
     Returns:
@@ -111,7 +116,7 @@ def run_monte_carlo(
     Raises:
         DataError: The run is too short, has too few trades, or lost everything.
     """
-    source = _source(settings, result, bars, traded)
+    source = _source(settings, result, bars, traded, least_price)
     source.risk_free_rate = risk_free_rate
     told = progress or (lambda _share, _words: None)
     scenarios: dict[str, Any] = {}
@@ -181,11 +186,13 @@ class _Source:
 class _Prices(_Source):
     """The strategy trades drawn prices."""
 
-    def __init__(self, settings: MonteCarloSettings, result: BacktestResult, bars: Bars, traded: Traded) -> None:
+    def __init__(
+        self, settings: MonteCarloSettings, result: BacktestResult, bars: Bars, traded: Traded, least: float
+    ) -> None:
         super().__init__(settings, result)
-        assert settings.method in ("prices", "parametric", "noise")
+        assert settings.method in REPRICED
         way: Any = settings.method
-        self._model = PriceModel(bars, way, block=settings.block, noise=settings.noise)
+        self._model = PriceModel(bars, way, block=settings.block, noise=settings.noise, least=least)
         self._traded = traded
         self.threads = traded.threads
         self.words = _price_words(self._model)
@@ -267,14 +274,16 @@ class _Trades(_Source):
         return equity, np.diff(equity[:, :-1], axis=1)
 
 
-def _source(settings: MonteCarloSettings, result: BacktestResult, bars: Bars, traded: Traded | None) -> _Source:
+def _source(
+    settings: MonteCarloSettings, result: BacktestResult, bars: Bars, traded: Traded | None, least: float
+) -> _Source:
     if settings.method == "returns":
         return _Returns(settings, result)
     if settings.method == "trades":
         return _Trades(settings, result)
     if traded is None:
         raise DataError("Drawn prices need the strategy to trade them.")
-    return _Prices(settings, result, bars, traded)
+    return _Prices(settings, result, bars, traded, least)
 
 
 def _price_words(model: PriceModel) -> dict[str, str]:

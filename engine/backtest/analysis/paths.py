@@ -32,8 +32,9 @@ __all__ = ["PriceModel", "PricePaths", "Way"]
 
 Way = Literal["prices", "parametric", "noise"]
 LEAST_BARS = 50
-_SMALLEST, _LARGEST = 1e-9, 1e12
-"""Prices stay within this: an extreme path may fall below what an exchange could quote."""
+_SMALLEST = 1e-9
+_HIGHEST = 9.0
+"""Largest logarithm of what a path gains: 8,000 times its start."""
 
 
 class PricePaths:
@@ -84,17 +85,20 @@ class PriceModel:
             takes the history itself and moves each close.
         block: Mean bars of a block; None takes the cube root of their number.
         noise: For `noise`: the deviation of what is added, as a share of the returns' own.
+        least: No close falls below it, such as what an exchange can still quote.
 
     Raises:
         DataError: There are too few bars, or they never move.
     """
 
-    def __init__(self, bars: Bars, way: Way, *, block: float | None = None, noise: float = 0.25) -> None:
+    def __init__(
+        self, bars: Bars, way: Way, *, block: float | None = None, noise: float = 0.25, least: float = _SMALLEST
+    ) -> None:
         if len(bars) < LEAST_BARS:
             raise DataError(
                 f"Random paths need {LEAST_BARS} bars of history or more, not {len(bars)}; choose a longer range."
             )
-        self._bars, self.way, self.noise = bars, way, noise
+        self._bars, self.way, self.noise, self.least = bars, way, noise, least
         self.block = block or float(block_length(len(bars)))
         before = np.concatenate((bars.open[:1], bars.close[:-1]))
         self.steps: FloatArray = np.log(bars.close / before)
@@ -138,7 +142,9 @@ class PriceModel:
 
     def _build(self, steps: FloatArray, rows: IntArray, scale: FloatArray | np.float64) -> PricePaths:
         start = float(self._bars.open[0])
-        close = np.clip(start * np.exp(np.clip(np.cumsum(steps, axis=1), -40.0, 40.0)), _SMALLEST, _LARGEST)
+        close = np.cumsum(steps, axis=1)
+        np.exp(np.clip(close, -40.0, _HIGHEST, out=close), out=close)
+        np.maximum(close * start, self.least, out=close)
         opened = np.empty_like(close)
         opened[:, 0] = start
         opened[:, 1:] = close[:, :-1]

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine.backtest.run import run_backtest
+from engine.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from engine.backtest.analysis.montecarlo import Traded
     from engine.backtest.analysis.paths import PricePaths
+    from engine.backtest.outcome import BacktestResult
     from engine.backtest.prepare import PreparedRun
-    from engine.backtest.run import BacktestResult
     from engine.model.candle import FloatArray
 
-__all__ = ["EventTraded", "padded", "with_params"]
+__all__ = ["EventTraded", "padded", "traded", "with_params"]
 
 
 class EventTraded:
@@ -46,6 +48,18 @@ class EventTraded:
         return equity, padded(profits)
 
 
+def traded(prepared: PreparedRun) -> tuple[Traded, bool, str]:
+    """Who trades paths for a run: the kernel where it can, else the event path; whether it is the kernel; and why."""
+    try:
+        from engine.backtest.analysis.compiled import KernelTraded
+
+        return KernelTraded(prepared), True, "Paths are traded on the compiled road."
+    except ConfigurationError as error:
+        if error.error_code != "kernel_refused":
+            raise
+        return EventTraded(prepared), False, f"Paths are traded on the event path, which takes longer. {error.message}"
+
+
 def padded(rows: list[list[float]]) -> FloatArray:
     """Rows of different lengths as one array, filled up with NaN; at least one column wide."""
     width = max((len(row) for row in rows), default=0) or 1
@@ -55,13 +69,22 @@ def padded(rows: list[list[float]]) -> FloatArray:
     return table
 
 
-def with_params(prepared: PreparedRun, changes: Mapping[str, float | int]) -> BacktestResult:
-    """The same run with some parameters changed.
+def with_params(prepared: PreparedRun, *, compiled: bool) -> Callable[[Mapping[str, Any]], BacktestResult]:
+    """Runs the same run with some parameters changed.
 
-    Raises:
-        ConfigurationError: The strategy does not take them.
+    Args:
+        prepared: The run.
+        compiled: On the compiled road; the event path gives the same and takes longer.
     """
-    params = {**prepared.spec.params, **changes}
-    strategy = prepared.loaded.build(params)
-    spec = prepared.spec.model_copy(update={"params": params})
-    return run_backtest(spec, strategy, prepared.instrument, prepared.bars, history=prepared.history)
+
+    def run(changes: Mapping[str, Any]) -> BacktestResult:
+        params = {**prepared.spec.params, **changes}
+        spec = prepared.spec.model_copy(update={"params": params})
+        strategy = prepared.loaded.build(params)
+        if compiled:
+            from engine.backtest.kernel.road import run_kernel
+
+            return run_kernel(spec, strategy, prepared.instrument, prepared.bars, history=prepared.history)
+        return run_backtest(spec, strategy, prepared.instrument, prepared.bars, history=prepared.history)
+
+    return run

@@ -19,7 +19,7 @@ from tests.backtest.helpers import make_instrument, make_spec
 
 if TYPE_CHECKING:
     from engine.backtest.analysis.paths import PricePaths
-    from engine.backtest.run import BacktestResult
+    from engine.backtest.outcome import BacktestResult
     from engine.model.candle import Bars, FloatArray
 
 

@@ -23,6 +23,18 @@ if TYPE_CHECKING:
 
 __all__ = ["backtest"]
 
+FILL_RULES = (
+    "quarterdeck",
+    "next_open",
+    "pessimistic",
+    "fixed_ohlc",
+    "touch",
+    "freqtrade",
+    "backtesting_py",
+    "nautilus",
+)
+"""What `--fills` takes; the specification has the same names."""
+
 
 @click.group()
 def backtest() -> None:
@@ -52,18 +64,30 @@ for _command in COMMANDS:
 @click.option("--taker-fee", metavar="FRACTION", help="Fee of orders that take liquidity. Default: 0.001.")
 @click.option(
     "--fills",
-    type=click.Choice(["quarterdeck", "freqtrade", "backtesting_py", "nautilus"]),
-    help="How bars fill orders: ours, or as another backtester does it. Default: quarterdeck.",
+    type=click.Choice(FILL_RULES),
+    help="How bars fill orders: ours, ours with one assumption changed, or as another backtester does it. "
+    "Default: quarterdeck.",
 )
 @click.option(
     "--slippage",
     type=click.Choice(["square_root", "linear", "fixed", "none"]),
     help="Slippage model; the fill rules' own when left out.",
 )
+@click.option(
+    "--profile",
+    type=click.Choice(["settings", "research"]),
+    help="Risk limits to begin with: those of the settings, or all at their widest. Default: settings.",
+)
 @click.option("--limit", "limits", type=Pair(), multiple=True, help="A risk limit that shall differ; repeatable.")
 @click.option("--allow-short", is_flag=True, default=None, help="Let the account sell what it does not have.")
 @click.option("--gaps", type=click.Choice(["skip", "fail"]), help="What missing bars do. Default: skip.")
-@click.option("--no-shortcuts", is_flag=True, help="Take every step at every bar; slower, with the same result.")
+@click.option(
+    "--no-skip",
+    "--no-shortcuts",
+    "no_skip",
+    is_flag=True,
+    help="Visit every bar, also those at which nothing can happen; slower, with the same facts.",
+)
 @click.option("--trades", type=click.IntRange(min=0), default=10, show_default=True, help="Last trades to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @market_options
@@ -97,7 +121,7 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
     """The options as the operation wants them; what was left out stays the operation's to choose."""
     if not options["venue"] or not options["symbol"]:
         raise click.UsageError("Name --venue and --symbol, or the markets of a strategy on books by --market.")
-    stray = [name for name in MARKET_OPTIONS if options[name]]
+    stray = [name for name in MARKET_OPTIONS if options.get(name)]
     if stray:
         raise click.UsageError(f"--{stray[0].replace('_', '-')} goes with --market.")
     request = {name: value for name, value in options.items() if value is not None and name not in MARKET_OPTIONS}
@@ -105,7 +129,7 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
     request["limits"] = pairs(request["limits"])
     if not request["limits"]:
         del request["limits"]
-    request["shortcuts"] = not request.pop("no_shortcuts")
+    request["shortcuts"] = not request.pop("no_skip")
     request["strategy"] = strategy_name(str(request["strategy"]))
     return request
 
@@ -331,5 +355,6 @@ def _money(value: float | None) -> str:
 
 # --- studies ---------------------------------------------------------------------------------------------------------
 
-for command in study_commands([param for param in run.params if param.name not in {"trades", "as_json"}], _request):
+_NOT_FOR_STUDIES = {"trades", "as_json", *MARKET_OPTIONS}
+for command in study_commands([param for param in run.params if param.name not in _NOT_FOR_STUDIES], _request):
     backtest.add_command(command)

@@ -38,6 +38,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "algos": CommandEntry("", "Trade an order in parts: start, pause, hasten, end and list algorithms.", "algos"),
     "portfolio": CommandEntry("", "Positions, balances and equity of the account.", "portfolio"),
     "bots": CommandEntry("", "Create, start, stop and list bots.", "bots"),
+    "universe": CommandEntry(
+        "console.universe_commands:universe", "Which markets a rule means, now or then.", "universe"
+    ),
     "capital": CommandEntry("", "Pools, rebalancing, profit, money in and out, the ledger.", "capital"),
     "risk": CommandEntry("", "Halt and resume trading; limits, breakers, emergency stop.", "risk"),
     "margin": CommandEntry("", "Leverage and margin mode of perpetuals.", "margin"),
@@ -88,5 +91,5 @@ COMMANDS: dict[str, CommandEntry] = {
 }
 """Name to entry, in the order in which `--help` lists them."""
 
-ALIASES = {"backtests": "backtest"}
+ALIASES = {"backtests": "backtest", "moving": "import"}
 """Other name -> name of the table, so that the noun of an operation is always a command as well."""

@@ -106,6 +106,10 @@ def create_command(bot: dict[str, Any]) -> str:
     parts.append(bot["instruments"][0] if bot["instruments"] else "INSTRUMENT")
     parts += ["--timeframe", bot["timeframe"]]
     parts += ["--capital", bot["capital"]] if bot["capital"] else []
+    if bot["universe"]:
+        rule = bot["universe"].items()
+        said = ",".join(f"{n}={';'.join(v) if isinstance(v, list | tuple) else v}" for n, v in rule)
+        parts += ["--universe", said]
     for option, field in (("--param", "params"), ("--risk", "risk")):
         for name, value in bot[field].items():
             parts += [option, f"{name}={value}"]

@@ -117,7 +117,14 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
 }
 """Operation -> fields that are given by their place. A mapping takes all that is left, as NAME=VALUE."""
 
-SINGULAR = {"params": "param", "execution": "execution", "risk": "risk", "limits": "limit", "values": "value"}
+SINGULAR = {
+    "universe": "universe",
+    "params": "param",
+    "execution": "execution",
+    "risk": "risk",
+    "limits": "limit",
+    "values": "value",
+}
 """Field that holds several -> the option that is repeated for each."""
 
 NOT_COMMANDS = frozenset({"replay", "live.arm", "live.disarm"})

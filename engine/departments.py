@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from engine.bots.allowance import Machine
 from engine.bots.coordinator import Coordinator
 from engine.bots.manager import BotManager
+from engine.bots.market_facts import market_facts
 from engine.bots.supervisor import Supervision
 from engine.capital.department import CapitalDepartment
 from engine.capital.figures import CapitalFigures
@@ -19,7 +20,7 @@ from engine.execution.derivatives import Derivatives
 from engine.model.asset_classes import AssetClasses
 from engine.model.decimals import ZERO
 from engine.model.entries import TradingState
-from engine.model.ids import AccountId, InstrumentId
+from engine.model.ids import AccountId, InstrumentId, venue_of
 from engine.quality.desk import QualityDesk
 from engine.risk.breaker_manager import RiskInputs
 from engine.risk.department import RiskDepartment
@@ -105,6 +106,8 @@ def make_bots(engine: Engine, library: Library) -> BotManager:
         Machine.here(settings.memory_budget_mb, settings.cpu_budget_cores),
     )
     manager.limits = engine.risk.limits
+    manager.universes.facts = lambda venue, rule: market_facts(engine.venues[venue].guard, rule)
+    manager.universes.bring = lambda instrument: engine.venues[venue_of(instrument)].watch([instrument])
     Coordinator(engine.ledger, manager, lambda: engine.risk.gate.picture.commitments, settings.conflict_policy)
     return manager
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from engine import events as ev
+from engine.bots.watching import markets_of
 from engine.errors import ConfigurationError, ConflictError, ExchangeError, NotFoundError, VenueCircuitOpenError
 from engine.logs import get_logger
 from engine.model.ids import InstrumentId, venue_of
@@ -70,7 +71,10 @@ class VenueMarkets:
         found |= dict.fromkeys(key[1] for key, position in engine.state.positions.items() if position.lots)
         for entry in engine.state.bots.values():
             with suppress(ConfigurationError):
-                found[InstrumentId(engine.bots.config(entry).instrument)] = None
+                config = engine.bots.config(entry)
+                found |= dict.fromkeys(InstrumentId(name) for name in config.instruments)
+                watched = markets_of(InstrumentId(config.instrument), config.watches).values()
+                found |= dict.fromkeys(other for other in watched if other in self.catalogue)
         return {instrument: None for instrument in found if venue_of(instrument) == self.id}
 
     def watched(self) -> list[InstrumentId]:

@@ -25,6 +25,10 @@ FEE = "0.1"
 NS_PER_DAY = 86_400_000_000_000
 FILLS = (
     ("quarterdeck", "next open, careful"),
+    ("next_open", "next open, no costs but fees"),
+    ("pessimistic", "stops first inside a bar"),
+    ("fixed_ohlc", "open, high, low, close"),
+    ("touch", "limits fill at a touch"),
     ("freqtrade", "as freqtrade"),
     ("backtesting_py", "as backtesting.py"),
     ("nautilus", "as nautilus"),

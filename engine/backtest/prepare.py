@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,11 +13,14 @@ from engine.backtest.instruments import instrument_for
 from engine.backtest.report import describe_assumptions
 from engine.backtest.run import run_backtest
 from engine.backtest.spec import data_hash, run_hash
-from engine.errors import DataError
+from engine.errors import DataError, NotFoundError
+from engine.model.watched import beside
 from engine.strategy.runner import StrategyRunner
 from storage.candle_sets import CandleSet
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.backtest.run import BacktestResult, Progress
     from engine.backtest.spec import BacktestSpec
     from engine.model.candle import Bars
@@ -61,7 +65,19 @@ class PreparedRun:
 
     def assumptions(self, result: BacktestResult) -> dict[str, str]:
         """Everything that a reader of the result must know."""
-        return describe_assumptions(self.spec, self.instrument, self.bars, result, history=len(self.history))
+        told = describe_assumptions(self.spec, self.instrument, self.bars, result, history=len(self.history))
+        return told | self._watched()
+
+    def _watched(self) -> dict[str, str]:
+        """What it saw of other markets."""
+        wanted = [symbol for symbol in self.strategy.watches() if symbol != self.key.symbol]
+        if not wanted:
+            return {}
+        missing = [symbol for symbol in wanted if symbol not in self.bars.others]
+        seen = ", ".join(self.bars.others) or "none"
+        unknown = f" Not stored here, and so unknown to it: {', '.join(missing)}." if missing else ""
+        text = f"Other markets that it looks at: {seen}, each with the bar before the present one.{unknown}"
+        return {"watched": text, **({"warning_watched": unknown.strip()} if missing else {})}
 
 
 def prepare_run(spec: BacktestSpec, store: CandleStore, registry: StrategyRegistry, release: str) -> PreparedRun:
@@ -83,6 +99,8 @@ def prepare_run(spec: BacktestSpec, store: CandleStore, registry: StrategyRegist
     # Twice as far back as needed, because bars may be missing.
     history = store.read(key, first - 2 * runner.history * key.length, first)
     history = history.slice(max(0, len(history) - runner.history), len(history))
+    others = watched_bars(store, key, strategy.watches(), int(history.ts[0]) if len(history) else first, spec.end)
+    bars, history = beside(bars, others), beside(history, others)
     if len(history) + len(bars) < runner.warmup:
         raise DataError(
             f"The strategy {loaded.name} needs {runner.warmup:,} bars before it decides; up to the end of the range "
@@ -100,6 +118,28 @@ def prepare_run(spec: BacktestSpec, store: CandleStore, registry: StrategyRegist
         run_hash=run_hash(whole, loaded.source_hash, data_hash(history, bars), release),
         release=release,
     )
+
+
+def watched_bars(
+    store: CandleStore, key: CandleSet, symbols: Sequence[str], start: int, end: int | None
+) -> dict[str, Bars]:
+    """Bars of the other markets that a strategy looks at; those that are not stored are left out.
+
+    Args:
+        store: Where candles are.
+        key: The market that is traded.
+        symbols: The others.
+        start: UTC nanoseconds of the first bar of the traded one.
+        end: As the specification says.
+    """
+    found = {}
+    for symbol in symbols:
+        other = CandleSet.of(key.venue, symbol, key.timeframe)
+        if other.symbol != key.symbol:
+            with suppress(NotFoundError):
+                # One bar earlier, because the bar before the first is what its row sees.
+                found[symbol] = store.read(other, start - key.length, end)
+    return found
 
 
 def _written_out(spec: BacktestSpec, loaded: LoadedStrategy, strategy: Strategy, key: CandleSet) -> BacktestSpec:

@@ -161,7 +161,8 @@ def _account(spec: BacktestSpec, instrument: Instrument) -> dict[str, str]:
             "the strategy's position_size_pct, in whole lots."
         ),
         "limits": (
-            f"The gate allows {_percent(limits.max_position_size_pct)} of equity in a position and "
+            ("Profile research: every limit is checked, and wide. " if spec.profile == "research" else "")
+            + f"The gate allows {_percent(limits.max_position_size_pct)} of equity in a position and "
             f"{_percent(limits.max_portfolio_exposure)} in all. A loss of "
             f"{_percent(limits.max_daily_loss_pct)} in a day pauses entries for 24 hours, one of "
             f"{_percent(limits.max_weekly_loss_pct)} in a week halves them until the next; they end at "

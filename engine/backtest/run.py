@@ -7,6 +7,7 @@ the result is the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from engine import events as ev
 from engine.backtest.outcome import BacktestResult, check_gaps, outcome
 from engine.backtest.report import fill_settings
 from engine.backtest.trades import TradeBook
+from engine.backtest.walk import Pace, Walk
 from engine.bots.bot import Bot
 from engine.clock import SimulatedClock
 from engine.errors import DataError, OrderRejectionError
@@ -27,6 +29,7 @@ from engine.model.candle import timeframe_ns
 from engine.model.ids import AccountId, Currency, Owner, VenueId
 from engine.model.order import Decision, OrderRequest, OrderSide, OrderType
 from engine.model.risk import Quote
+from engine.risk.calm import Calm, CalmFinder
 from engine.risk.department import RiskDepartment
 from engine.state import EngineState
 from engine.strategy.contract import Holding
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from engine.model.regime import MarketRegime
     from engine.model.signal import Signal
     from engine.strategy.contract import Strategy
+    from engine.strategy.runner import Batch
     from engine.venues.paper.orders import Report
 
 __all__ = ["BacktestResult", "Progress", "run_backtest"]
@@ -60,6 +64,7 @@ INSTANCE = "backtest"
 END_OF_DATA = "end of data"
 NOT_SIZED = "not_sized"
 PROGRESS_EVERY = 20_000
+_ANYWHERE = (-math.inf, math.inf)
 RECORD_EVERY_S = 3600.0
 """Equity is journalled this often; breakers judge every bar all the same."""
 _BOT_FACTS = (
@@ -131,8 +136,15 @@ class _Run:
     """The wiring of one run."""
 
     def __init__(
-        self, spec: BacktestSpec, strategy: Strategy, instrument: Instrument, bars: Bars, history: Bars | None
+        self,
+        spec: BacktestSpec,
+        strategy: Strategy,
+        instrument: Instrument,
+        bars: Bars,
+        history: Bars | None,
+        pace: Pace | None,
     ) -> None:
+        self.pace = pace or (Pace.SKIP if spec.shortcuts else Pace.EVERY_BAR)
         self.spec = spec
         self.instrument = instrument
         self.bars = bars
@@ -155,6 +167,8 @@ class _Run:
         self.desk = Desk(self.ledger, self.risk.gate, self.quotes, ClientIds(INSTANCE, 1), self.outbox)
         self.outbox.desk = self.desk
         self.risk.attach(self.desk)
+        self.finder = CalmFinder(self.state, self.risk)
+        self.calm: Calm | None = None
         self.runner = StrategyRunner(strategy, instrument.id, timeframe=spec.timeframe)
         if history is not None and len(history):
             self.runner.warm_up(history)
@@ -205,6 +219,8 @@ class _Run:
             self.halts.append((self.clock.now(), event.reason))
         if not self.ending and isinstance(event, _BOT_FACTS):
             self.bot.on_record(record)
+            # A rest too small for an order counts as held while one works on it, and as nothing when that has ended.
+            self.holding = self.bot.holding()
 
     def _refused(self, code: str) -> None:
         self.refusals[code] = self.refusals.get(code, 0) + 1
@@ -229,7 +245,6 @@ class _Run:
         cash = float(self.state.balance(ACCOUNT, self.instrument.quote).total)
         units = float(self.state.balance(ACCOUNT, self.instrument.base).total)
         self.changes.append((self.index, cash, units))
-        self.holding = self.bot.holding()
 
     # --- the loop ----------------------------------------------------------------------------------------------------
 
@@ -238,23 +253,17 @@ class _Run:
         bars, batch = self.bars, self.runner.prepare(self.bars)
         self.warmup = min(batch.first, len(bars))
         check_gaps(self.spec, bars)
-        wakes = batch.wake if self.spec.shortcuts else None
-        next_wake, count, i = 0, len(bars), 0
-        report_at = PROGRESS_EVERY
+        walk = Walk(bars, batch, self.length) if self.pace is Pace.SKIP else None
+        count, i, report_at = len(bars), 0, PROGRESS_EVERY
         while i < count:
-            if wakes is not None and not self._busy():
-                # Flat without orders: the next bar that can matter is the next one at which the strategy would act.
-                while next_wake < len(wakes) and wakes[next_wake] < i:
-                    next_wake += 1
-                if next_wake == len(wakes):
-                    break
-                i = wakes[next_wake]
-            self.index = i
-            self._bar(batch.rows[i])
-            self.bot.settle()
-            signal = batch.signal(i, self.holding)
-            if signal is not None:
-                self.bot.act(signal)
+            if walk is not None:
+                i = self._skip(walk, i, batch)
+            if i < count:
+                self.index = i
+                self._bar(batch.rows[i])
+                signal = batch.signal(i, self.holding)
+                if signal is not None:
+                    self.bot.act(signal)
             i += 1
             if progress is not None and i >= report_at:
                 report_at = i + PROGRESS_EVERY
@@ -262,9 +271,39 @@ class _Run:
         forced = self._close_at_end()
         return self._result(forced)
 
-    def _busy(self) -> bool:
-        # A breaker that is not closed may close at any bar.
-        return bool(self.state.orders) or bool(self.holding.quantity) or bool(self.state.breakers)
+    def _skip(self, walk: Walk, i: int, batch: Batch) -> int:
+        """The next bar, from `i` on, at which more than the strategy's own look must be taken; the count for none."""
+        last, seen = len(self.bars) - 1, i - 1
+        while i < last and self._is_calm() and self.calm is not None:
+            exchange, held = self.exchange, bool(self.holding.quantity)
+            asks = walk.ask_at(i, held=held)
+            keeps = self.runner.strategy.keeps_between(self.runner.memory) if held else _ANYWHERE
+            happens = walk.event_at(i, min(asks + 1, last), self.calm, keeps, exchange.reach(self.instrument.id))
+            if happens <= asks:
+                if happens - 1 > seen:
+                    # What the bar before it would have left behind is what the next one begins with.
+                    self._glance(happens - 1)
+                return happens
+            signal = batch.signal(asks, self.holding)
+            if signal is not None:
+                self.index = asks
+                self._glance(asks)
+                self.bot.act(signal)
+            i = asks + 1
+        return i
+
+    def _is_calm(self) -> bool:
+        """Whether, until the next fact, risk books nothing within the known range, and the bot has nothing to do."""
+        return self.calm is not None and self.calm.seq == self.state.seq and not self.bot.protection.unsettled
+
+    def _glance(self, i: int) -> None:
+        """Pass a bar that reaches nothing."""
+        close, closed = float(self.bars.close[i]), int(self.bars.ts[i]) + self.length
+        self.exchange.mark(self.instrument.id, close)
+        self.clock.set(closed)
+        self.quotes.price, self.quotes.ts = close, closed
+        if self.calm is not None:
+            self.finder.glance(self.calm, closed - 1, close)
 
     def _bar(self, row: Any) -> None:
         opened, close = row.ts, row.close
@@ -279,7 +318,13 @@ class _Run:
         self.clock.set(closed)
         self.quotes.price, self.quotes.ts = close, closed
         # A bar that closes at midnight is the end of its day, not the beginning of the next.
-        self.risk.tick(closed - 1)
+        now, calm = closed - 1, self.calm
+        if calm is not None and calm.seq == self.state.seq and now < calm.until and calm.low < close < calm.high:
+            self.finder.glance(calm, now, close)
+        else:
+            self.risk.tick(now)
+            self.calm = None if self.pace is Pace.EVERY_STEP else self.finder.after(now)
+        self.bot.settle()
 
     def _close_at_end(self) -> bool:
         """End what still works, and close what is still held at exactly the last close."""
@@ -340,6 +385,8 @@ def run_backtest(
     progress: Progress | None = None,
     *,
     history: Bars | None = None,
+    pace: Pace | None = None,
+    hear: Callable[[ev.Record], None] | None = None,
 ) -> BacktestResult:
     """Run one specification.
 
@@ -350,6 +397,8 @@ def run_backtest(
         bars: Closed bars of the specification's timeframe, oldest first.
         progress: Hears the share done.
         history: Bars before the first one, from which the strategy warms up; nothing is traded on them.
+        pace: What is done at bars at which nothing can happen; None as the specification says.
+        hear: Hears every fact that the run books.
 
     Raises:
         DataError: There are no bars, one is impossible, or some are missing and the specification wants none to be.
@@ -358,6 +407,9 @@ def run_backtest(
     if not len(bars):
         raise DataError("There are no bars in that range; look at `quarterdeck data list` for what is stored.")
     try:
-        return _Run(spec, strategy, instrument, bars, history).run(progress)
+        run = _Run(spec, strategy, instrument, bars, history, pace)
+        if hear is not None:
+            run.ledger.subscribe(hear)
+        return run.run(progress)
     except OrderRejectionError as error:
         raise DataError(f"The run could not go on: {error.message}") from error

@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from engine.model.candle import timeframe_ns
+from engine.model.limit_profiles import LimitProfile
 from engine.model.limits import RiskLimits
 
 if TYPE_CHECKING:
     from engine.model.candle import Bars
 
-__all__ = ["BacktestSpec", "data_hash", "run_hash"]
+__all__ = ["BacktestSpec", "FillRules", "data_hash", "run_hash"]
+
+FillRules = Literal[
+    "quarterdeck", "next_open", "pessimistic", "fixed_ohlc", "touch", "freqtrade", "backtesting_py", "nautilus"
+]
+"""Names in `BAR_PRESETS`: ours, ours with one assumption changed, and those of other backtesters."""
 
 
 class BacktestSpec(BaseModel):
@@ -33,9 +39,7 @@ class BacktestSpec(BaseModel):
     capital: Decimal = Field(Decimal(10_000), gt=0, description="Starting capital in quote currency.")
     maker_fee: Decimal = Field(Decimal("0.001"), ge=Decimal("-0.01"), le=Decimal("0.1"), description="Maker fee.")
     taker_fee: Decimal = Field(Decimal("0.001"), ge=Decimal("-0.01"), le=Decimal("0.1"), description="Taker fee.")
-    fills: Literal["quarterdeck", "freqtrade", "backtesting_py", "nautilus"] = Field(
-        "quarterdeck", description="How bars fill orders."
-    )
+    fills: FillRules = Field("quarterdeck", description="How bars fill orders.")
     slippage: Literal["square_root", "linear", "fixed", "none"] | None = Field(
         None, description="Slippage model; None takes that of `fills`."
     )
@@ -46,6 +50,7 @@ class BacktestSpec(BaseModel):
     )
     allow_short: bool = Field(default=False, description="Let the account sell what it does not have.")
     limits: RiskLimits = Field(default_factory=RiskLimits, description="Risk limits, the same as live.")
+    profile: LimitProfile = Field("settings", description="Where the limits come from.")
     gaps: Literal["skip", "fail"] = Field("skip", description="What missing bars do: skip them, or refuse to run.")
     shortcuts: bool = Field(default=True, description="Skip work that cannot change the result.")
     risk_free_rate: float = Field(0.02, ge=-1, le=10, description="A year, as a fraction.")
@@ -75,6 +80,8 @@ def data_hash(*parts: Bars) -> str:
         digest.update(f"{bars.timeframe} {len(bars)}".encode())
         for column in (bars.ts, bars.open, bars.high, bars.low, bars.close, bars.volume):
             digest.update(column.tobytes())
+        if bars.others:
+            digest.update(" ".join(bars.others).encode() + data_hash(*bars.others.values()).encode())
     return digest.hexdigest()
 
 

@@ -25,6 +25,7 @@ from engine.strategy.contract import Holding
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from engine.bots.watching import Watching
     from engine.execution.desk import Desk
     from engine.ledger import Ledger
     from engine.model.candle import Bars
@@ -78,11 +79,15 @@ class Bot:
         self.runner = runner
         self.entries_allowed = True
         """False while paused: exits and protection go on, nothing is opened."""
+        self.has_room: Callable[[], bool] = lambda: True
+        """Asked before a position is opened; a member of a universe shares a limit with the others."""
         self.last_signal = ""
         self.last_signal_ts = 0
         self.last_bar_ts = 0
         self.busy_ns = 0
         """Time that its strategy has taken for bars so far, in the engine's own process."""
+        self.watching: Watching | None = None
+        """What it sees of other markets; None for nothing."""
         self.allowance = allowance or Allowance()
         """What it may use."""
         self._desk = desk
@@ -168,6 +173,7 @@ class Bot:
         Raises:
             StrategyError: The strategy failed; nothing of this call was ordered.
         """
+        bars = self._with_others(bars)
         self.runner.strategy.regime = self._sizer.regime(self.instrument.id)
         if self.answers_later:
             closed = int(bars.ts[-1]) + self._bar_ns
@@ -210,9 +216,16 @@ class Bot:
         Raises:
             StrategyError: The strategy failed.
         """
-        self.runner.warm_up(bars)
-        self.last_bar_ts = int(bars.ts[-1])
+        self.warm_up(bars)
         self._position.heal()
+
+    def warm_up(self, bars: Bars) -> None:
+        """Take in history without asking for decisions. Raises as `miss`."""
+        self.runner.warm_up(self._with_others(bars))
+        self.last_bar_ts = int(bars.ts[-1])
+
+    def _with_others(self, bars: Bars) -> Bars:
+        return bars if self.watching is None else self.watching.beside(bars)
 
     def settle(self) -> None:
         """A bar has closed: try again what was refused or left undone since the last one."""
@@ -257,6 +270,9 @@ class Bot:
             log.info("no entry", bot=self.owner, reason="it was decided too long ago, or at another position")
             return
         if not self.entries_allowed or self.memory.closing or self._position.is_entering:
+            return
+        if not held and not self.has_room():
+            log.info("no entry", bot=self.owner, reason="its universe holds as many positions as it may")
             return
         quote = self._quotes.quote(self.instrument.id)
         price = quote.mark if quote is not None else None

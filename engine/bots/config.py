@@ -13,6 +13,7 @@ from engine.bots.execution import Execution
 from engine.errors import ConfigurationError
 from engine.model.candle import timeframe_ns
 from engine.model.owner_limits import DEFAULT_PRIORITY, OwnerLimits, owner_limits
+from engine.model.universe import UniverseRule, universe_rule
 
 __all__ = ["BotConfig"]
 
@@ -30,7 +31,13 @@ class BotConfig(BaseModel):
     source: str = Field(
         "", max_length=64, description="Hash of the strategy's source it was set up with; none for what is there."
     )
+    watches: tuple[str, ...] = Field(
+        (), description="Symbols of other markets that its strategy looks at; set together with `source`."
+    )
     instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
+    markets: tuple[str, ...] = Field(
+        (), max_length=20, description="Further instruments of a strategy on books, at the same or other venues."
+    )
     account: str = Field("", description="Account it trades in; none for the first one of the instrument's venue.")
     timeframe: str = Field("1h", description="Length of a bar, such as 1m, 15m or 1h.")
     capital: Decimal = Field(Decimal(2000), gt=0, description="What the bot may use, in the account's base currency.")
@@ -56,6 +63,10 @@ class BotConfig(BaseModel):
     cpu_share: float = Field(1.0, gt=0, le=1, description="Most of one processor core, over a minute.")
     storage_mb: int = Field(1024, ge=1, le=1_048_576, description="Most it may keep on disk, in MB.")
     bar_seconds: float = Field(5.0, gt=0, le=300, description="Longest time its strategy may take for one bar.")
+    universe: UniverseRule | None = Field(
+        None, description="Trade every market of this rule, one bot each; the instrument then names the venue alone."
+    )
+    member_of: str = Field("", max_length=64, description="Id of the universe that this bot belongs to.")
     execution: Execution = Field(default_factory=Execution, description="How its entries are executed.")
 
     @field_validator("name")
@@ -75,6 +86,11 @@ class BotConfig(BaseModel):
             raise ValueError(str(error)) from error
         return value
 
+    @field_validator("universe", mode="before")
+    @classmethod
+    def _a_rule(cls, value: object) -> object:
+        return universe_rule(value) if isinstance(value, dict) else value
+
     @field_validator("risk")
     @classmethod
     def _some_limits(cls, value: dict[str, Any]) -> dict[str, Any]:
@@ -83,6 +99,11 @@ class BotConfig(BaseModel):
             name: limit if isinstance(limit, bool | int | float) else str(limit)
             for name, limit in owner_limits(value).named().items()
         }
+
+    @property
+    def instruments(self) -> tuple[str, ...]:
+        """Everything that it trades."""
+        return (self.instrument, *(name for name in dict.fromkeys(self.markets) if name != self.instrument))
 
     @property
     def own_limits(self) -> OwnerLimits:

@@ -9,12 +9,14 @@ from engine.bots.allowance import Admission, Machine
 from engine.bots.backlog import Backlog
 from engine.bots.builder import AccountOf, BotBuilder, Library, MemoryCopies
 from engine.bots.caretaker import Caretakers
+from engine.bots.events.live import LiveEventBot
 from engine.bots.peers import Peers
 from engine.bots.resources import ResourceWatch
 from engine.bots.revival import Revival
 from engine.bots.roster import ACTIVE, RESERVED_NAMES, Roster, holds
 from engine.bots.stopping import CANCEL, Stopping, StopPolicy
 from engine.bots.supervisor import Supervision, Supervisor
+from engine.bots.universes import Universes
 from engine.errors import (
     ConflictError,
     HandoverError,
@@ -25,6 +27,7 @@ from engine.errors import (
 from engine.logs import get_logger
 from engine.model.candle import Bars, timeframe_ns
 from engine.model.entries import BotEntry, BotState
+from engine.model.faults import Severity
 from engine.resilience.handler import ErrorHandler
 
 if TYPE_CHECKING:
@@ -100,8 +103,11 @@ class BotManager(Roster):
         """Look after the positions of bots that are not up."""
         self.watch = ResourceWatch(self)
         self.supervisor = Supervisor(self, ledger, rules or Supervision())
+        self.universes = Universes(self, ledger)
+        """Bots that trade every market of a rule."""
         self._admission = Admission(machine or Machine.here(), self._allowances)
         builder.admit, builder.place = self._admission.admit, self._admission.place
+        builder.guarded, builder.alert, builder.halt = self.guarded, self._tell, self._halt
         self.admit: Callable[[BotEntry], None] = lambda entry: None
         """Asked before a bot starts; raises what speaks against it."""
         ledger.subscribe(self._on_record)
@@ -127,7 +133,10 @@ class BotManager(Roster):
         """
         if entry.state in ACTIVE:
             raise ConflictError(f"The bot {entry.name} is already {entry.state}.")
-        self.check_room()
+        self.check_room(entry)
+        if self.universes.is_parent(entry):
+            self.universes.start(entry)
+            return
         self.admit(entry)
         self.supervisor.forget(entry.id)
         self.move(entry, BotState.STARTING)
@@ -135,7 +144,7 @@ class BotManager(Roster):
 
     async def bring_back(self, entry: BotEntry, *, entries: bool) -> None:
         """Start a failed bot again; without `entries` it comes back paused. Raises as `start`."""
-        self.check_room()
+        self.check_room(entry)
         self.admit(entry)
         self.move(entry, BotState.STARTING, "it is restarted after a failure")
         await self._bring_up(entry, entries=entries)
@@ -168,9 +177,12 @@ class BotManager(Roster):
         if place is not None and entry.id not in self.running and holds(self._ledger.state, entry.id):
             self.caretakers.take(entry, *place)
 
-    def check_room(self) -> None:
-        """Raise ConflictError when as many bots run as may."""
-        if sum(bot.state in ACTIVE for bot in self._ledger.state.bots.values()) >= self.max_running:
+    def check_room(self, wanted: BotEntry | None = None) -> None:
+        """Raise ConflictError when as many bots run as may; a universe counts as one, with all its members."""
+        bots = (bot for bot in self._ledger.state.bots.values() if not self.universes.is_member(bot))
+        if wanted is not None and self.universes.is_member(wanted):
+            return
+        if sum(bot.state in ACTIVE for bot in bots) >= self.max_running:
             raise ConflictError(
                 f"{self.max_running} bots are running, the most allowed; stop one first, or raise "
                 "strategies.max_concurrent_strategies."
@@ -206,6 +218,8 @@ class BotManager(Roster):
             self._on_bar(owner, candle)
 
         self.caretakers.release(entry.id)
+        if self.universes.is_member(entry):
+            bot.has_room = lambda: self.universes.has_room(entry.id)
         self.running[entry.id] = bot
         bot.listen(
             lambda signals: self._on_answer(entry.id, bot, signals), lambda error: self._on_lost(entry.id, bot, error)
@@ -213,6 +227,27 @@ class BotManager(Roster):
         self._listeners[entry.id] = listener
         self._hub.series(bot.instrument.id, bot.runner.timeframe).listeners.append(listener)
         self.heartbeats[entry.id] = self._clock.now()
+        if isinstance(bot, LiveEventBot):
+            bot.attach_feeds()
+
+    def tick(self, now: int) -> None:
+        """Give the bots that decide on events their timers, and take their quotes away where trading is halted."""
+        if self.backlog.held or self.asleep:
+            return
+        for owner, bot in tuple(self.running.items()):
+            if isinstance(bot, LiveEventBot) and self.running.get(owner) is bot:
+                self.guarded(owner, lambda: bot.tick(now))  # noqa: B023
+
+    def _tell(self, owner: Owner, text: str, critical: bool) -> None:
+        entry = self._ledger.state.bots.get(owner)
+        name = owner if entry is None else entry.name
+        self.errors.alert(Severity.CRITICAL if critical else Severity.HIGH, "bots", f"The bot {name}: {text}")
+
+    def _halt(self, owner: Owner, reason: str) -> None:
+        entry = self._ledger.state.bots.get(owner)
+        if entry is not None and entry.state is BotState.RUNNING:
+            self.pause(entry, reason)
+            self._tell(owner, f"it has paused itself: {reason}", True)
 
     def detach(self, owner: Owner) -> None:
         """Let a bot hear nothing more, and end what runs for it."""
@@ -243,6 +278,9 @@ class BotManager(Roster):
         """
         if entry.state is not BotState.RUNNING:
             raise ConflictError(f"The bot {entry.name} is {entry.state}; only a running bot can be paused.")
+        if self.universes.is_parent(entry):
+            self.universes.pause(entry, reason)
+            return
         bot = self.running[entry.id]
         bot.entries_allowed = False
         bot.cancel_entries("the bot is paused")
@@ -256,6 +294,9 @@ class BotManager(Roster):
         """
         if entry.state is not BotState.PAUSED:
             raise ConflictError(f"The bot {entry.name} is {entry.state}; only a paused bot can be resumed.")
+        if self.universes.is_parent(entry):
+            self.universes.resume(entry)
+            return
         bot = self.running.get(entry.id)
         if bot is None:
             raise ConflictError(f"The bot {entry.name} is still being brought back; resume it in a moment.")
@@ -264,7 +305,16 @@ class BotManager(Roster):
 
     def stop(self, entry: BotEntry, policy: StopPolicy = CANCEL, reason: str = "") -> None:
         """Stop a bot; with `close` it stays STOPPING until its position is closed. Raises as `Stopping.stop`."""
+        if self.universes.is_parent(entry):
+            self.universes.stop(entry, policy, reason)
+            return
         self.stopping.stop(entry, policy, reason)
+
+    def delete(self, entry: BotEntry) -> None:
+        """Remove a stopped bot; its history stays. Raises as `Roster.delete`, and for a universe with members."""
+        if self.universes.is_parent(entry) and entry.state not in ACTIVE:
+            self.universes.check_delete(entry)
+        super().delete(entry)
 
     def close_position(self, entry: BotEntry, reason: str) -> None:
         """Let a running bot close its position and go on.

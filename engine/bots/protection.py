@@ -210,6 +210,11 @@ class Protection:
             self._not_protected(order.type, event.reason)
         self.protect()
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether something was refused or left undone that is tried again at the next bar."""
+        return self._unsettled
+
     def settle(self) -> None:
         """A bar has closed: try again what was refused or left undone since the last one."""
         if self._unsettled:

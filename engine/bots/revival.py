@@ -53,7 +53,7 @@ class Revival:
         self._handed_over = handed_over
         bots = list(self._ledger.state.bots.values())
         for entry in bots:
-            if entry.id in self._manager.running:
+            if entry.id in self._manager.running or self._is_universe(entry):
                 continue
             if entry.state in active:
                 # All of them before the first is awaited: an operator may stop any of them meanwhile.
@@ -68,6 +68,13 @@ class Revival:
         for entry in bots:
             if entry.state is BotState.STOPPED and entry.id in self._ledger.state.bots and self._autostarts(entry):
                 await self._autostart(entry)
+
+    def _is_universe(self, entry: BotEntry) -> bool:
+        """Whether a bot is a universe: it has nothing to take up but its members, and goes on looking after them."""
+        found = self._manager.universes.is_parent(entry)
+        if found and entry.state in (BotState.STARTING, BotState.RECOVERING):
+            self._manager.move(entry, BotState.RUNNING, _BACK)
+        return found
 
     def _in_state(self, state: BotState) -> list[BotEntry]:
         return [entry for entry in self._ledger.state.bots.values() if entry.state is state]
@@ -89,6 +96,9 @@ class Revival:
             raise
         except QuarterdeckError as error:
             log.warning("a bot could not be started with the engine", bot=entry.id, problem=error.message)
+            return
+        if self._manager.universes.is_parent(entry):
+            self._manager.universes.start(entry)
             return
         self.waiting.add(entry.id)
         self._autostarting.add(entry.id)

@@ -13,6 +13,7 @@ from pydantic import ValidationError as PydanticError
 
 from engine.backtest.spec import BacktestSpec
 from engine.errors import ValidationError
+from engine.model.limit_profiles import RESEARCH
 from storage.candle_sets import CandleSet
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def make_spec(asked: RunBacktest, found: LoadedStrategy, limits: RiskLimits) -> 
     Args:
         asked: The request.
         found: Its strategy.
-        limits: Those of the settings; the request may change some.
+        limits: Those of the settings; the request may take a profile instead, and change some.
 
     Raises:
         ConfigurationError: A parameter is unknown (the nearest is named), of the wrong type or out of bounds.
@@ -62,7 +63,8 @@ def make_spec(asked: RunBacktest, found: LoadedStrategy, limits: RiskLimits) -> 
         "timeframe": key.timeframe,
     }
     try:
-        changed = {**limits.model_dump(), **(asked.limits or {})}
+        base = RESEARCH if asked.profile == "research" else limits
+        changed = {**base.model_dump(), **(asked.limits or {})}
         return BacktestSpec(**values, limits=type(limits).model_validate(changed))
     except PydanticError as error:
         faults = [f"{'.'.join(str(part) for part in f['loc']) or 'request'}: {f['msg']}" for f in error.errors()]

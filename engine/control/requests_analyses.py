@@ -13,8 +13,10 @@ __all__ = [
     "AnalysisId",
     "CheckStrategy",
     "CompareBacktests",
+    "ExportParity",
     "ListAnalyses",
     "Overfitting",
+    "Parity",
     "RunMonteCarlo",
     "Significance",
     "TearSheet",
@@ -105,3 +107,20 @@ class AnalysisId(Request):
     """One stored analysis."""
 
     id: str = Field(description="Its id, or the beginning of it, at least four characters.")
+
+
+class Parity(Ranged):
+    """A bot's past, to be put beside a backtest of the same time."""
+
+    bot: str = Field(description="The bot's name or id.")
+    session: str = Field("", max_length=64, description="A recording: its time and its candles are used.")
+    fills: str | None = Field(None, max_length=32, description="How bars fill orders, as in backtests.run.")
+    any_version: bool = Field(default=False, description="Compare although another version of the strategy traded.")
+
+
+class ExportParity(Request):
+    """A stored parity report, to be written to a file."""
+
+    id: str = Field(description="Id of the analysis, or its beginning.")
+    file: str = Field(min_length=1, description="Path of the file: .json for everything, .csv for the trades.")
+    overwrite: bool = Field(default=False, description="Take the place of a file that exists.")

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from engine.backtest.spec import FillRules
 from engine.control.requests import Amount, Request, exact_amount
+from engine.model.limit_profiles import LimitProfile
 
 __all__ = [
     "BacktestId",
@@ -97,16 +99,17 @@ class RunBacktest(Ranged):
     capital: Amount = Field(Decimal(10_000), gt=0, description="Starting capital in quote currency.")
     maker_fee: Amount | None = Field(None, description="Fee of resting orders as a fraction.")
     taker_fee: Amount | None = Field(None, description="Fee of taking orders as a fraction.")
-    fills: Literal["quarterdeck", "freqtrade", "backtesting_py", "nautilus"] | None = Field(
-        None, description="How bars fill orders."
-    )
+    fills: FillRules | None = Field(None, description="How bars fill orders.")
     slippage: Literal["square_root", "linear", "fixed", "none"] | None = Field(None, description="Slippage model.")
     price_tick: Amount | None = Field(None, gt=0, description="Price step; none finds it in the data.")
     lot: Amount | None = Field(None, gt=0, description="Quantity step; none finds it in the data.")
     min_notional: Amount | None = Field(None, ge=0, description="Smallest order value; none takes the venue's.")
     allow_short: bool | None = Field(None, description="Let the account sell what it does not have.")
     gaps: Literal["skip", "fail"] | None = Field(None, description="What missing bars do.")
-    limits: dict[str, Any] | None = Field(None, description="Risk limits that differ from those of the settings.")
+    profile: LimitProfile = Field(
+        "settings", description="Risk limits to begin with: those of the settings, or research, which are all wide."
+    )
+    limits: dict[str, Any] | None = Field(None, description="Risk limits that differ from those of the profile.")
     shortcuts: bool = Field(default=True, description="Skip work that cannot change the result.")
 
     @field_validator("capital", "maker_fee", "taker_fee", "price_tick", "lot", "min_notional", mode="before")

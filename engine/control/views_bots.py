@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
-__all__ = ["BotHealth", "BotMoment", "BotReport", "BotSetup", "BotSuggestion", "BotVersion"]
+__all__ = [
+    "BotHealth",
+    "BotMoment",
+    "BotReport",
+    "BotSetup",
+    "BotSuggestion",
+    "BotVersion",
+    "UniverseRow",
+    "UniverseView",
+]
 
 
 class BotSetup(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,11 +31,19 @@ class BotSetup(msgspec.Struct, frozen=True, kw_only=True):
     cpu_share: float = 1.0
     storage_mb: int = 1024
     bar_seconds: float = 5.0
+    universe: dict[str, Any] = {}
+    """Its rule, what differs from the defaults; empty for a bot on one market."""
+    member_of: str = ""
+    """Id of the universe that it belongs to."""
+    markets: tuple[str, ...] = ()
+    """Further instruments of a strategy on books."""
 
 
 class BotHealth(msgspec.Struct, frozen=True, kw_only=True):
     """How a bot is, and what it uses of what it may use."""
 
+    notes: dict[str, float | str] = {}
+    """Figures that its strategy shows, such as the spread it quotes."""
     alive: bool = False
     """Whether its strategy can be asked right now."""
     looked_after: bool = False
@@ -102,6 +120,40 @@ class BotSuggestion(msgspec.Struct, frozen=True, kw_only=True):
     """capital, parameters or signals."""
     bots: tuple[str, ...]
     text: str
+
+
+class UniverseRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One market as a universe's rule sees it."""
+
+    symbol: str
+    rank: int
+    """By volume of a day among those that fulfil the rule, from 1; 0 for one that does not."""
+    volume: Decimal | None = None
+    """Of a day, in quote currency."""
+    member: bool = False
+    """Whether it is a member; in a preview, whether it would be."""
+    winding_down: bool = False
+    """Out of the universe, and still held."""
+    reason: str = ""
+    """Why it does not fulfil the rule."""
+
+
+class UniverseView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rule says of the markets of a venue at one moment."""
+
+    venue: str
+    rule: dict[str, Any]
+    """What differs from the defaults."""
+    at: int
+    """UTC nanoseconds."""
+    source: str
+    """`venue`, `stored candles`, or the name of the bot whose last refresh it was."""
+    rows: tuple[UniverseRow, ...] = ()
+    """Members first, then the others by rank, then those that do not fulfil the rule."""
+    problem: str = ""
+    """Why the last refresh of the bot failed."""
+    notes: tuple[str, ...] = ()
+    """What one must know to read it."""
 
 
 class BotVersion(msgspec.Struct, frozen=True, kw_only=True):

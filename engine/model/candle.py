@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -76,7 +76,7 @@ class Bars:
         timeframe: Name of the bars' timeframe.
     """
 
-    __slots__ = ("close", "high", "low", "open", "timeframe", "ts", "volume")
+    __slots__ = ("close", "high", "low", "open", "others", "timeframe", "ts", "volume")
 
     def __init__(
         self,
@@ -95,6 +95,8 @@ class Bars:
         self.low = low
         self.close = close
         self.volume = volume
+        self.others: dict[str, Bars] = {}
+        """Bars of other markets by symbol, as long as these; see `engine.model.watched`."""
 
     def __len__(self) -> int:
         return len(self.ts)
@@ -102,7 +104,29 @@ class Bars:
     def slice(self, start: int, stop: int) -> Bars:
         """Bars start (inclusive) to stop (exclusive) as views on the same memory."""
         s = slice(start, stop)
-        return Bars(self.timeframe, self.ts[s], self.open[s], self.high[s], self.low[s], self.close[s], self.volume[s])
+        part = Bars(self.timeframe, self.ts[s], self.open[s], self.high[s], self.low[s], self.close[s], self.volume[s])
+        if self.others:
+            part.others = {symbol: other.slice(start, stop) for symbol, other in self.others.items()}
+        return part
+
+    def rows(self, chosen: Any) -> Bars:
+        """Copies of the chosen rows: row numbers, or a mask of shape (n,)."""
+        columns = (self.open, self.high, self.low, self.close, self.volume)
+        part = Bars(self.timeframe, self.ts[chosen], *(column[chosen] for column in columns))
+        part.others = {symbol: other.rows(chosen) for symbol, other in self.others.items()}
+        return part
+
+    def other(self, symbol: str) -> Bars:
+        """Bars of another market at these rows, NaN where nobody knows them.
+
+        At each row it is the bar before: that one had surely closed.
+        """
+        found = self.others.get(symbol)
+        if found is None:
+            import numpy as np
+
+            found = Bars(self.timeframe, self.ts, *(np.full(len(self.ts), np.nan) for _ in range(5)))
+        return found
 
     @classmethod
     def from_candles(cls, timeframe: str, candles: list[Candle]) -> Bars:

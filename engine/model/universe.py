@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from decimal import Decimal
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ValidationError as PydanticError
 
-__all__ = ["MarketFacts", "Seat", "UniverseRule", "Verdict"]
+from engine.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["MarketFacts", "Seat", "UniverseRule", "Verdict", "universe_rule"]
 
 
 class UniverseRule(BaseModel):
@@ -65,6 +72,29 @@ class UniverseRule(BaseModel):
             if fnmatch.fnmatchcase(symbol, pattern):
                 return f"deny names it ({pattern})"
         return ""
+
+
+def universe_rule(values: Mapping[str, object]) -> UniverseRule:
+    """A rule from plain values, as a person writes them.
+
+    A text may go on with further values, as in `quote=USDT,top=20,min_age_days=30`.
+
+    Raises:
+        ConfigurationError: A value is unknown, of the wrong type or out of bounds; all faults are listed.
+    """
+    plain: dict[str, object] = {}
+    for name, value in values.items():
+        first, *rest = re.split(r",(?=[a-z_]+=)", value) if isinstance(value, str) else (value,)
+        plain[name] = first
+        for part in rest:
+            key, _, text = str(part).partition("=")
+            plain[key] = text
+    try:
+        return UniverseRule.model_validate(plain)
+    except PydanticError as error:
+        faults = "; ".join(f"{'.'.join(str(p) for p in f['loc'])}: {f['msg']}" for f in error.errors())
+        known = ", ".join(UniverseRule.model_fields)
+        raise ConfigurationError(f"The universe cannot be used: {faults}. It knows {known}.") from None
 
 
 class MarketFacts(msgspec.Struct, frozen=True, kw_only=True):

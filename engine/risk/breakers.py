@@ -23,7 +23,7 @@ from engine.model.limits import RiskLimits
 from engine.model.protections import ProtectionSettings
 from engine.model.valuation import VIEW
 from engine.risk.equities import Equities, Measured
-from engine.risk.periods import Period, bounds
+from engine.risk.periods import PERIODS, Period, bounds
 from engine.risk.rules import BREAKER_FAILED
 from engine.risk.words import amount, percent
 from engine.state import ENGINE_SCOPE
@@ -55,6 +55,7 @@ UNKNOWN_NS = 30 * NS_PER_S
 MANUAL_TRIP = "manual"
 """Value with which a breaker is tripped that somebody opened by hand."""
 _RATIO = Decimal("0.0001")
+_NEVER = 1 << 63
 
 
 class Breaker(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,8 +166,9 @@ def trip_reason(breaker: Breaker, account: AccountId, measured: Measured, limits
     """
     compared: Decimal = getattr(measured, breaker.reference)
     smaller = "" if breaker.period is None else f" Entries are smaller until the next {breaker.period} begins."
+    value = breaker.measure(measured)
     return (
-        f"{breaker.label} of {account}: equity is {amount(measured.equity, base)}, {percent(breaker.measure(measured))} "
+        f"{breaker.label} of {account}: equity is {amount(measured.equity, base)}, {percent(value)} "
         f"below {amount(compared, base)}; the limit is {percent(breaker.threshold(limits))}.{breaker.unless}{smaller}"
     )
 
@@ -243,6 +245,44 @@ class Breakers:
         finally:
             self.equities.looked = now
             decimal.setcontext(outer)
+
+    def is_quiet(self, now: int) -> bool:
+        """Whether a look would not even value the accounts, because nothing is held and nothing has happened."""
+        return (self._state.seq, now // NS_PER_DAY) == self._quiet
+
+    def calm(self, account: AccountId, now: int, *, moves: bool) -> tuple[float, float, int] | None:
+        """Between which values of equity, and until when, nothing here is booked; None where that cannot be told.
+
+        Call it right after `evaluate`, while nothing was booked since; `until` in UTC nanoseconds, exclusive.
+        """
+        peak, ends = self.equities.peak_due(account), [entry.end for entry in self._state.periods.values()]
+        if peak is None or len(ends) != len(PERIODS) or self.unknown or now >= min(ends):
+            return None
+        until = min((now // NS_PER_DAY + 1) * NS_PER_DAY, *ends)
+        if moves:
+            until = min(until, self.equities.next_due(now))
+        with decimal.localcontext(VIEW):
+            measured, limits = self.equities.measure(account, now), self._limits()
+            if measured is None:
+                return None
+            floor = ZERO
+            for breaker in self._breakers:
+                entry = self._state.breakers.get((breaker.name, account))
+                if entry is None:
+                    reference: Decimal = getattr(measured, breaker.reference)
+                    floor = max(floor, reference * (1 - breaker.threshold(limits)))
+            for entry in self._state.breakers.values():
+                until = min(until, self._rests_until(entry, now))
+        return float(floor), float(peak), until
+
+    def _rests_until(self, entry: BreakerEntry, now: int) -> int:
+        """Until when a breaker that is not closed stays as it is, whatever equity does."""
+        breaker = next((one for one in self._breakers if one.name == entry.breaker), None)
+        if entry.held or (breaker is not None and not entry.reduces and not breaker.recovers):
+            return _NEVER
+        if breaker is None or entry.value == BREAKER_FAILED or (entry.reduces and breaker.period is None):
+            return now
+        return entry.until if entry.reduces else max(entry.since + breaker.hold_ns, now)
 
     @property
     def emergency(self) -> str:

@@ -9,6 +9,7 @@ import msgspec
 
 from engine import events as ev
 from engine.model.ids import AccountId
+from engine.model.valuation import VIEW
 from engine.risk.periods import PERIODS, begin_facts, start_equity
 
 if TYPE_CHECKING:
@@ -52,6 +53,17 @@ class _Seen(NamedTuple):
     recorded_ts: int
 
 
+class _Glance(NamedTuple):
+    """A look that was spared: what would have been seen follows from it."""
+
+    ts: int
+    fixed: Decimal
+    units: Decimal
+    mark: float
+    recorded: Decimal
+    recorded_ts: int
+
+
 class Equities:
     """Values accounts; use it in the `VIEW` context, after the picture's `look`.
 
@@ -72,6 +84,7 @@ class Equities:
         self.looked = -1
         """When the breakers were last judged."""
         self._seen: dict[AccountId, _Seen] = {}
+        self._glances: dict[AccountId, _Glance] = {}
         self.unknown_since: dict[AccountId, int] = {}
         """Since when accounts cannot be valued although something is held."""
         self.unknown: dict[AccountId, tuple[str, ...]] = {}
@@ -106,6 +119,7 @@ class Equities:
         """Equity at the last judgement; None before the first, and while the account cannot be valued."""
         if account in self.unknown:
             return None
+        self._settle(account)
         seen, entry = self._seen.get(account), self._state.equity.get(account)
         if seen is not None:
             return seen.equity
@@ -118,11 +132,35 @@ class Equities:
     def see(self, account: AccountId, equity: Decimal, now: int) -> None:
         """Remember what was judged: a period that begins later compares with it."""
         entry = self._state.equity.get(account)
+        self._glances.pop(account, None)
         if entry is not None:
             self._seen[account] = _Seen(now, equity, entry.equity, entry.ts)
 
+    def glance(self, account: AccountId, now: int, fixed: Decimal, units: Decimal, mark: float) -> None:
+        """Remember a look that was spared because nothing follows from it.
+
+        Args:
+            account: Whose.
+            now: UTC nanoseconds.
+            fixed: What of its equity no price changes.
+            units: What a price of one more adds.
+            mark: The price.
+        """
+        entry = self._state.equity.get(account)
+        if entry is not None:
+            self._glances[account] = _Glance(now, fixed, units, mark, entry.equity, entry.ts)
+        self.looked = now
+
+    def _settle(self, account: AccountId) -> None:
+        """Work out what a spared look would have seen."""
+        glance = self._glances.pop(account, None)
+        if glance is not None:
+            equity = VIEW.fma(glance.units, Decimal(repr(glance.mark)), glance.fixed).quantize(_PLACES, context=VIEW)
+            self._seen[account] = _Seen(glance.ts, equity, glance.recorded, glance.recorded_ts)
+
     def _before(self, account: AccountId, entry: EquityEntry) -> tuple[Decimal, int]:
         """The last equity that was looked at or journalled, whichever is later, and when."""
+        self._settle(account)
         seen = self._seen.get(account)
         if seen is None or seen.recorded_ts != entry.ts:
             return entry.equity, entry.ts
@@ -168,6 +206,15 @@ class Equities:
                 facts.append(ev.MarkRecorded(instrument=instrument, price=mark.quantize(_PLACES), ts=now))
         return facts
 
+    def next_due(self, now: int) -> int:
+        """When equity that prices change is to be journalled next, whatever it is by then."""
+        return (now // self._record_every_ns + 1) * self._record_every_ns
+
+    def peak_due(self, account: AccountId) -> Decimal | None:
+        """Equity above which a new peak is journalled at once; None before any equity is."""
+        entry = self._state.equity.get(account)
+        return None if entry is None else entry.peak * _PEAK_STEP
+
     def moves(self, account: AccountId) -> bool:
         """True when prices can change the account's value."""
         base = self._state.accounts[account].base_currency
@@ -178,11 +225,14 @@ class Equities:
 
     def save(self) -> EquityMemory:
         """What another process must know to go on judging as this one would."""
+        for account in tuple(self._glances):
+            self._settle(account)
         seen = {account: tuple(values) for account, values in self._seen.items()}
         return EquityMemory(looked=self.looked, seen=seen, unknown_since=dict(self.unknown_since))  # type: ignore[arg-type]
 
     def restore(self, memory: EquityMemory) -> None:
         """Go on from what another process remembered."""
         self.looked = memory.looked
+        self._glances.clear()
         self._seen = {account: _Seen(*values) for account, values in memory.seen.items()}
         self.unknown_since = dict(memory.unknown_since)

@@ -76,6 +76,25 @@ class LimitWatch:
         self._looked = self._asked = -REFRESH_NS
         self._seen, self._pause = -1, 0
         self._watched: frozenset[InstrumentId] = frozenset()
+        self._found: tuple[int, list[Measure]] | None = None
+        """The sums of the last look with the fact they are of; None where some could not be told."""
+
+    def fullest(self) -> float | None:
+        """Largest part of a limit on money that is used since the last look, 0 where nothing is in play.
+
+        None where that cannot be told, or where an order could turn a position over, so that a sum could grow while
+        the price falls.
+        """
+        if self._state.seq == self._quiet:
+            return 0.0
+        if self._found is None or self._found[0] != self._state.seq or self._turns_over():
+            return None
+        shares = (float(one.used / one.most) for one in self._found[1] if one.limit not in COUNTS and one.used)
+        return max(shares, default=0.0)
+
+    def _turns_over(self) -> bool:
+        lines = self._picture.commitments.owned.values()
+        return any(line.sells > line.quantity > ZERO or line.buys > -line.quantity > ZERO for line in lines)
 
     def due(self, instrument: InstrumentId, now: int) -> bool:
         """Whether a market event asks for a look: its price counts, and the last look is a moment ago."""
@@ -117,6 +136,7 @@ class LimitWatch:
         found, unknown = all_measures(
             self._picture, self._limits(), self._grouping, self._caution.factor, self._account
         )
+        self._found = None if unknown else (self._state.seq, found)
         open_now = self._state.breaches
         seen = set()
         for measure in found:

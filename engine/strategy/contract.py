@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -175,6 +176,14 @@ class Strategy(StrategyBase):
     """The market's regimes as the engine sees them when a bar closes, for strategies that want to know; None where
     nobody tells them, as in a backtest, or while they are not known. A strategy must work without."""
 
+    def watches(self) -> tuple[str, ...]:
+        """Symbols of other markets of the same venue that it looks at, by its parameters; none by default.
+
+        Their bars are found with `bars.other(symbol)` in `columns`: at each row the bar before that row's, so that all
+        ways of running see the same; NaN where nobody knows them, as where a market is not to be had.
+        """
+        return ()
+
     @abstractmethod
     def warmup(self, timeframe: str) -> int:
         """Bars of that timeframe needed before the first decision; `decide` is not asked earlier.
@@ -193,6 +202,7 @@ class Strategy(StrategyBase):
 
         A column named `wake` (0 or 1) tells at which rows `decide` could do anything while flat: a host may leave out
         the others, so a decision while flat may depend on nothing that happened at them. Without it every row is asked.
+        A column named `wake_held` tells the same of rows at which something is held.
         """
 
     @abstractmethod
@@ -208,3 +218,19 @@ class Strategy(StrategyBase):
         Returns:
             The wish, or None to leave everything as it is.
         """
+
+    def wakes_held(self, columns: Mapping[str, FloatArray]) -> FloatArray | None:
+        """A column that is not 0 where `decide` could do anything while something is held; None to be asked always.
+
+        Args:
+            columns: What `columns` gave for the same rows.
+        """
+        return columns.get("wake_held")
+
+    def keeps_between(self, memory: Any) -> tuple[float, float]:
+        """Closes strictly between which the rows that `wakes_held` leaves out need not be asked, by what it remembers.
+
+        Args:
+            memory: The strategy's own `Memory` while something is held.
+        """
+        return -math.inf, math.inf

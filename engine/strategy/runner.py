@@ -61,6 +61,7 @@ class Batch:
         columns: The strategy's columns by name, float64 of shape (len(bars),).
         first: First row at which the strategy may decide.
         wake: Rows from `first` on at which it could do anything while flat, ascending.
+        wake_held: The same while it holds something and the close lies within `Strategy.keeps_between`.
         rows: Named tuples by row number.
     """
 
@@ -70,8 +71,16 @@ class Batch:
         self.columns = columns
         self.rows = rows
         self.first = first
-        wake = columns.get(runner.strategy.wake_column)
-        self.wake = list(range(first, len(bars))) if wake is None else (first + wake[first:].nonzero()[0]).tolist()
+        strategy = runner.strategy
+        self.wake = self._rows(columns.get(strategy.wake_column))
+        self.wake_held = self._rows(strategy.wakes_held(columns))
+
+    def _rows(self, column: FloatArray | None) -> list[int]:
+        """The rows that a column marks; all from the first decision on where there is none."""
+        if column is None:
+            return list(range(self.first, len(self.bars)))
+        marked: list[int] = (self.first + column[self.first :].nonzero()[0]).tolist()
+        return marked
 
     def __len__(self) -> int:
         return len(self.bars)

@@ -16,6 +16,9 @@ from engine.errors import StrategyError
 from engine.strategy.contract import Strategy, StrategyMemory, StrategyParams, Wish
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.model.candle import FloatArray
     from engine.strategy.contract import Holding
 
 __all__ = ["HOOKS", "LEVEL_COLUMNS", "SIGNAL_COLUMNS", "PositionRules", "SignalMemory", "SignalStrategy"]
@@ -199,6 +202,27 @@ class SignalStrategy(Strategy):
     def adjust_position(self, row: Any, memory: Any, holding: Holding) -> float:
         """Hook: size of one level more, as a factor of the usual position size; 0 adds none. `max_levels` holds."""
         return 0.0
+
+    # ----------------------------------------------------------------------------------------------- what is left out
+
+    def wakes_held(self, columns: Mapping[str, FloatArray]) -> FloatArray | None:
+        """Where a position may be left; None where something is counted or moved at every bar."""
+        import numpy as np
+
+        rules = self.position_rules
+        moves = rules.trail_pct or rules.roi or rules.max_bars or rules.max_levels > 1 or self.hooks
+        if moves or "trail_distance" in columns:
+            return None
+        exits = [columns[name] > 0 for name in ("exit_long", "exit_short") if name in columns]
+        leaves = np.zeros(len(columns[self.wake_column]))
+        for column in exits:
+            leaves[column] = 1.0
+        return leaves
+
+    def keeps_between(self, memory: Any) -> tuple[float, float]:
+        """The levels: beyond them the strategy leaves by itself where the venue could not."""
+        levels = (memory.side * memory.stop, memory.side * memory.target)
+        return (min(levels), max(levels)) if memory.side else (math.inf, -math.inf)
 
     # ----------------------------------------------------------------------------------------------------- the one rule
 

@@ -40,5 +40,4 @@ def sound_bars(bars: Bars, last_ts: int = -1) -> Bars:
         if first_fault(bars.slice(index, index + 1), last_ts) is None:
             kept.append(index)
             last_ts = int(bars.ts[index])
-    columns = (bars.open, bars.high, bars.low, bars.close, bars.volume)
-    return Bars(bars.timeframe, bars.ts[kept], *(column[kept] for column in columns))
+    return bars.rows(kept)

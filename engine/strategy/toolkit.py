@@ -20,6 +20,7 @@ import numpy as np
 
 from engine.errors import StrategyError
 from engine.strategy.frames import aggregate, frame_ratio
+from engine.strategy.indicators import MoreIndicators
 from engine.strategy.windows import sliding_max, sliding_mean_m2, sliding_min, sliding_sum
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["HigherToolkit", "Toolkit"]
 
 
-class Toolkit:
+class Toolkit(MoreIndicators):
     """The indicators of one pass over new bars.
 
     Args:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from engine.backtest.run import run_backtest
 from engine.model.limits import RiskLimits
+from engine.venues.paper.settings import BAR_PRESETS
 from strategies.static.mean_reversion import MeanReversion
 from strategies.static.trend_following import TrendFollowing
 from tests.backtest.helpers import make_instrument, make_spec, same
@@ -68,7 +69,7 @@ def cases(draw: st.DrawFn) -> tuple[Strategy, Bars, dict[str, Any]]:
     begin = draw(st.integers(0, 400))
     more = {
         "allow_short": draw(st.booleans()),
-        "fills": draw(st.sampled_from(["quarterdeck", "freqtrade", "backtesting_py", "nautilus"])),
+        "fills": draw(st.sampled_from(sorted(BAR_PRESETS))),
         "slippage": draw(st.sampled_from([None, "linear", "fixed"])),
         "limits": LIMITS[draw(st.sampled_from(sorted(LIMITS)))],
         "capital": D(draw(st.sampled_from(["1000", "10000", "1000000"]))),

@@ -12,9 +12,9 @@ import numpy as np
 from pydantic import Field
 
 from engine.backtest.spec import BacktestSpec
+from engine.model.limit_profiles import RESEARCH
 from engine.strategy.contract import StrategyParams
 from engine.strategy.signals import PositionRules, SignalStrategy
-from tests.kit.limits import loose
 
 if TYPE_CHECKING:
     from engine.model.candle import Bars, FloatArray
@@ -23,15 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GENEROUS", "Band", "Crossing", "PlainTrade", "plain_band", "plain_crossing", "workload_spec"]
 
-GENEROUS = loose(
-    max_position_size_pct=Decimal(1),
-    max_portfolio_exposure=Decimal(1),
-    max_daily_loss_pct=Decimal(1),
-    max_weekly_loss_pct=Decimal(1),
-    max_monthly_loss_pct=Decimal(1),
-    breaker_drawdown_pct=Decimal(1),
-    max_drawdown_pct=Decimal(1),
-)
+GENEROUS = RESEARCH
 """Limits that stand in no workload's way."""
 FEE = 0.001
 SHARE = 0.95
@@ -47,6 +39,7 @@ def workload_spec(strategy: type[Strategy], timeframe: str, *, shortcuts: bool =
         timeframe=timeframe,
         fills="backtesting_py",
         limits=GENEROUS,
+        profile="research",
         shortcuts=shortcuts,
         **others,
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pandas_ta_classic as pta
 import pytest
 import talib
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import StrategyError
@@ -48,7 +48,27 @@ def everything(bars: Bars, ta: Toolkit) -> dict[str, FloatArray]:
         "hour_volume": hour.align(hour.bars.volume),
         "day_atr": day.align(day.atr(day.bars, 3)),
         "after": ta.wilder(bars.volume, 7),
+        **more(bars, ta),
     }
+
+
+def more(bars: Bars, ta: Toolkit) -> dict[str, FloatArray]:
+    """The indicators of the second module."""
+    lower, middle, upper = ta.bollinger(bars.close, 17)
+    low, high = ta.donchian(bars, 11)
+    line, side = ta.supertrend(bars, 7, 2.0)
+    macd, signal, between = ta.macd(bars.close, 5, 13, 4)
+    k, d = ta.stochastic(bars, 9)
+    adx, plus, minus = ta.adx(bars, 6)
+    swing, dip = ta.swing_high(bars.high, 2), ta.swing_low(bars.low, 3)
+    return {
+        "lower": lower, "middle": middle, "upper": upper, "low": low, "high": high, "line": line, "side": side,
+        "keltner": ta.keltner(bars, 9)[0], "macd": macd, "signal": signal, "between": between, "k": k, "d": d,
+        "adx": adx, "plus": plus, "minus": minus, "swing": swing, "dip": dip, "obv": ta.obv(bars),
+        "mfi": ta.mfi(bars, 8), "vwap": ta.vwap(bars), "roc": ta.roc(bars.close, 4),
+        "touches": ta.touches(swing, high, 20, 0.002), "rank": ta.percentile(bars.volume, 30),
+        "volatility": ta.volatility(bars.close, 12), "together": ta.correlation(bars.close, bars.volume, 15),
+    }  # fmt: skip
 
 
 def in_chunks(columns: Columns, bars: Bars, cuts: list[int]) -> dict[str, FloatArray]:
@@ -71,6 +91,7 @@ def assert_same_bits(left: dict[str, FloatArray], right: dict[str, FloatArray]) 
         assert column.tobytes() == right[name].tobytes(), name
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     st.integers(0, 2**32 - 1),
     st.integers(1, 400),
@@ -87,6 +108,7 @@ def test_bar_by_bar_gives_the_same_bits_on_recorded_candles(shared_data: Path) -
     assert_same_bits(everything(bars, Toolkit()), in_chunks(everything, bars, list(range(1, len(bars)))))
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 299))
 def test_what_comes_later_changes_no_row(seed: int, cut: int) -> None:
     bars = walk_bars(seed, 300)

@@ -1,30 +1,25 @@
-"""Compiled: the one decision of signal strategies, number for number as `engine.strategy.signals`, and the bot's answer."""
+"""Compiled: the decision of signal strategies, number for number as `engine.strategy.signals`, and the bot's answer."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from numba import njit
-
 from engine.backtest.kernel import layout as x
-from engine.backtest.kernel.fills import cancel_reducing, cash, grid, held, price_of, protect, units_of
+from engine.backtest.kernel.fills import cancel_reducing, cash, grid, held, protect, tell, units_of
+from engine.backtest.kernel.parts import part
 from engine.backtest.kernel.risk import size
 
 ENTRY, EXIT_LONG, EXIT_SHORT, CONFIDENCE, STOP_AT, TARGET_AT, TRAIL_AT, ADD_AT, SIZE = 0, 1, 2, 3, 4, 5, 6, 7, 8
-COLUMNS = (
-    "entry", "exit_long", "exit_short", "confidence", "stop_distance", "target_distance", "trail_distance",
-    "add_distance", "size",
-)  # fmt: skip
-"""Names of the columns in the order in which the kernel takes them; one that is empty does not exist."""
+"""Places of the columns, as in `setup.COLUMNS`; one that is empty does not exist."""
 
 
-@njit(nogil=True)
+@part
 def _at(column: Any, row: int, otherwise: float) -> float:
     return float(column[row]) if len(column) else otherwise
 
 
-@njit(nogil=True)
+@part
 def _enter(i: int, close: float, side: int, cols: Any, k: Any, s: Any, p: Any, q: Any) -> None:
     at, stop, target = side * close, -math.inf, math.inf
     distance = _at(cols[STOP_AT], i, math.nan)
@@ -53,7 +48,7 @@ def _enter(i: int, close: float, side: int, cols: Any, k: Any, s: Any, p: Any, q
         _order(i, close, side, 1, stop, target, factor, k, s, p, q)
 
 
-@njit(nogil=True)
+@part
 def _begin(side: int, k: Any, s: Any) -> None:
     k[x.MEMORY_SIDE], k[x.MEMORY_BARS], k[x.MEMORY_LEVELS], k[x.MEMORY_ASKED], k[x.TRAILED] = side, 0, 0, 1, 0
     s[x.MEMORY_QUANTITY] = s[x.MEMORY_ENTRY] = s[x.LEVEL] = 0.0
@@ -62,7 +57,7 @@ def _begin(side: int, k: Any, s: Any) -> None:
     s[x.FIXED] = s[x.TARGET] = math.inf
 
 
-@njit(nogil=True)
+@part
 def _passes(i: int, at: float, stop: float, target: float, factor: float, confidence: float, k: Any, p: Any) -> bool:
     """What the runner checks of a wish to enter: what is impossible ends the run, what is unsure is dropped."""
     if not 0.0 <= confidence <= 1.0:
@@ -76,7 +71,7 @@ def _passes(i: int, at: float, stop: float, target: float, factor: float, confid
     return _sound(i, at, stop, target, k)
 
 
-@njit(nogil=True)
+@part
 def _sound(i: int, at: float, stop: float, target: float, k: Any) -> bool:
     if stop > -math.inf and not stop < at:
         k[x.STATUS], k[x.STATUS_ROW] = x.BAD_STOP, i
@@ -87,7 +82,7 @@ def _sound(i: int, at: float, stop: float, target: float, k: Any) -> bool:
     return True
 
 
-@njit(nogil=True)
+@part
 def _want(i: int, stop: float, target: float, k: Any, p: Any, q: Any) -> None:
     """Put the levels on the grid; infinite ones keep what is there."""
     if -math.inf < stop < math.inf:
@@ -100,7 +95,7 @@ def _want(i: int, stop: float, target: float, k: Any, p: Any, q: Any) -> None:
             k[x.STATUS], k[x.STATUS_ROW] = x.BAD_TARGET, i
 
 
-@njit(nogil=True)
+@part
 def _order(
     i: int, close: float, side: int, level: int, stop: float, target: float, factor: float, k: Any, s: Any, p: Any,
     q: Any,
@@ -134,7 +129,7 @@ def _order(
     k[x.ENTRY_FIRST] = 0 if k[x.STOP_ON] or k[x.TARGET_ON] else 1
 
 
-@njit(nogil=True)
+@part
 def _gate(side: int, k: Any) -> bool:
     opened = k[x.DAILY] == 1 or k[x.MONTHLY] or k[x.DRAWDOWN] or k[x.HARD]
     if k[x.HALT] == 0 and not opened:
@@ -146,7 +141,7 @@ def _gate(side: int, k: Any) -> bool:
     return False
 
 
-@njit(nogil=True)
+@part
 def _accepted(side: int, lots: int, k: Any, s: Any, p: Any, q: Any) -> bool:
     """Whether the venue takes an entry: what a short holds cannot be used twice."""
     value = units_of(lots, p, q) * s[x.MARK]
@@ -154,21 +149,29 @@ def _accepted(side: int, lots: int, k: Any, s: Any, p: Any, q: Any) -> bool:
     return bool(value * (1 + p[x.WORST_FEE] if side > 0 else 1.0) <= free * (1 + 1e-15))
 
 
-@njit(nogil=True)
+@part
 def close_all(i: int, code: int, k: Any, s: Any, p: Any, q: Any) -> None:
     """The bot's answer to a wish to leave."""
-    k[x.ENTRY_LEFT] = 0
+    if k[x.ENTRY_LEFT]:
+        k[x.ENTRY_LEFT] = 0
+        tell(k, s, p, q)
     if held(k, s, p, q) == 0 or k[x.STOPPED]:
         return
     if not k[x.CLOSING]:
         k[x.CLOSING], k[x.CLOSE_ROW], k[x.CLOSE_CODE] = 1, i, code
     cancel_reducing(k)
-    if not k[x.CLOSE_ON]:
+    if k[x.CLOSE_ON]:
+        return
+    if held(k, s, p, q):
         k[x.CLOSE_ON], k[x.CLOSE_KIND] = 1, x.BY_CLOSE
         k[x.ORDERS] += 1
+    else:
+        # What a stop has left is too small for another order.
+        protect(k, s, p, q)
+        tell(k, s, p, q)
 
 
-@njit(nogil=True)
+@part
 def _follow(high: float, low: float, k: Any, s: Any) -> None:
     side, entry = k[x.HELD_SIDE], s[x.HELD_ENTRY]
     if k[x.MEMORY_SIDE] != side:
@@ -185,7 +188,7 @@ def _follow(high: float, low: float, k: Any, s: Any) -> None:
     s[x.BEST] = max(s[x.BEST], side * entry, side * (high if side > 0 else low))
 
 
-@njit(nogil=True)
+@part
 def _stop(i: int, side: int, cols: Any, s: Any, p: Any) -> float:
     """The stop from this bar on, times the side."""
     entry, best, stop, moved = s[x.MEMORY_ENTRY], s[x.BEST], s[x.STOP], -math.inf
@@ -200,7 +203,7 @@ def _stop(i: int, side: int, cols: Any, s: Any, p: Any) -> float:
     return float(moved) if moved > floor and (side < 0 or moved > 0) else float(stop)
 
 
-@njit(nogil=True)
+@part
 def _target(side: int, roi_bars: Any, roi_share: Any, k: Any, s: Any) -> float:
     target = s[x.FIXED]
     if len(roi_bars):
@@ -215,7 +218,7 @@ def _target(side: int, roi_bars: Any, roi_share: Any, k: Any, s: Any) -> float:
     return float(target)
 
 
-@njit(nogil=True)
+@part
 def _why(i: int, at: float, side: int, stop: float, target: float, cols: Any, k: Any, s: Any, q: Any) -> int:
     if at <= stop:
         return x.WHY_TRAIL if k[x.TRAILED] or stop > s[x.STOP] else x.WHY_STOP
@@ -226,7 +229,7 @@ def _why(i: int, at: float, side: int, stop: float, target: float, cols: Any, k:
     return x.WHY_TIME if 0 < q[x.MAX_BARS] <= k[x.MEMORY_BARS] else 0
 
 
-@njit(nogil=True)
+@part
 def _level_size(i: int, at: float, cols: Any, k: Any, s: Any, q: Any) -> float:
     if k[x.MEMORY_LEVELS] >= q[x.MAX_LEVELS]:
         return 0.0
@@ -237,7 +240,7 @@ def _level_size(i: int, at: float, cols: Any, k: Any, s: Any, q: Any) -> float:
     return 0.0
 
 
-@njit(nogil=True)
+@part
 def _carry_on(
     i: int, high: float, low: float, close: float, cols: Any, roi_bars: Any, roi_share: Any, k: Any, s: Any, p: Any,
     q: Any,
@@ -266,7 +269,7 @@ def _carry_on(
         protect(k, s, p, q)
 
 
-@njit(nogil=True)
+@part
 def decide(
     i: int, high: float, low: float, close: float, cols: Any, roi_bars: Any, roi_share: Any, k: Any, s: Any, p: Any,
     q: Any,
@@ -280,6 +283,3 @@ def decide(
         _enter(i, close, 1, cols, k, s, p, q)
     elif entry < 0:
         _enter(i, close, -1, cols, k, s, p, q)
-
-
-__all__ = ["COLUMNS", "close_all", "decide", "price_of"]

@@ -10,9 +10,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numba import njit
-
 from engine.backtest.kernel import layout as x
+from engine.backtest.kernel.parts import part
 
 # ruff: noqa: E741 - o, h, l, c, v are the bar
 
@@ -21,11 +20,11 @@ _SLACK = 1e-6
 _MANY = 1 << 62
 
 
-@njit(nogil=True)
+@part
 def grid(price: float, p: Any, q: Any) -> int:
     """The nearest tick of a price, the even one at a tie, of its shortest decimal form."""
     tick, unit = q[x.TICK_INT], p[x.PRICE_UNIT]
-    n = int(math.floor(price * unit / tick))
+    n = math.floor(price * unit / tick)
     while (n + 1) * tick / unit <= price:
         n += 1
     while n > 0 and n * tick / unit > price:
@@ -37,34 +36,34 @@ def grid(price: float, p: Any, q: Any) -> int:
     return n
 
 
-@njit(nogil=True)
+@part
 def price_of(ticks: int, p: Any, q: Any) -> float:
     """A price in quote currency."""
     return float(ticks * q[x.TICK_INT] / p[x.PRICE_UNIT])
 
 
-@njit(nogil=True)
+@part
 def units_of(lots: int, p: Any, q: Any) -> float:
     """A quantity in base units."""
     return float(lots * q[x.LOT_INT] / p[x.QUANTITY_UNIT])
 
 
-@njit(nogil=True)
+@part
 def cash(k: Any, s: Any, p: Any) -> float:
     """Quote currency of the account."""
     return float(p[x.CAPITAL] + p[x.UNIT] * k[x.NET] - s[x.FEES])
 
 
-@njit(nogil=True)
+@part
 def worse(base: float, fraction: float, buy: bool, p: Any, q: Any) -> int:
     """Ticks of a price that much worse than a base price, rounded against the trader."""
     ticks = base * (1 + fraction if buy else 1 - fraction) * p[x.PRICE_UNIT] / q[x.TICK_INT]
     if buy:
-        return int(math.ceil(ticks - _SLACK))
-    return max(int(math.floor(ticks + _SLACK)), 1)
+        return math.ceil(ticks - _SLACK)
+    return max(math.floor(ticks + _SLACK), 1)
 
 
-@njit(nogil=True)
+@part
 def slippage(lots: int, v: float, s: Any, p: Any, q: Any) -> float:
     """Slippage, as a fraction of the price, of what a bar leaves for an order of so many lots."""
     model = q[x.SLIP_MODEL]
@@ -79,13 +78,13 @@ def slippage(lots: int, v: float, s: Any, p: Any, q: Any) -> float:
     return float(p[x.SLIP_IMPACT] / 10_000 * ratio)
 
 
-@njit(nogil=True)
+@part
 def reducing(k: Any) -> bool:
     """Whether an order works that can only shrink the position."""
     return bool(k[x.STOP_ON] or k[x.TARGET_ON] or k[x.CLOSE_ON])
 
 
-@njit(nogil=True)
+@part
 def held(k: Any, s: Any, p: Any, q: Any) -> int:
     """Lots that can be closed by an order; what is worth too little for one counts as nothing."""
     lots = k[x.POS]
@@ -96,7 +95,14 @@ def held(k: Any, s: Any, p: Any, q: Any) -> int:
     return int(lots)
 
 
-@njit(nogil=True)
+@part
+def tell(k: Any, s: Any, p: Any, q: Any) -> None:
+    """Note what the strategy is told: a rest too small for an order is nothing once none works on it."""
+    lots = held(k, s, p, q)
+    k[x.HELD_SIDE] = (lots > 0) - (lots < 0)
+
+
+@part
 def bounds(k: Any, s: Any, p: Any, q: Any) -> None:
     """A bar whose low is above BELOW and whose high is below ABOVE reaches no order."""
     s[x.BELOW], s[x.ABOVE] = -math.inf, math.inf
@@ -118,14 +124,14 @@ def bounds(k: Any, s: Any, p: Any, q: Any) -> None:
             s[x.BELOW] = max(s[x.BELOW], level)
 
 
-@njit(nogil=True)
+@part
 def cancel_reducing(k: Any) -> None:
     """End stop and target."""
     k[x.STOP_ON] = k[x.STOP_HIT] = k[x.STOP_MARKET] = 0
     k[x.TARGET_ON] = k[x.TARGET_HIT] = k[x.TARGET_MARKET] = 0
 
 
-@njit(nogil=True)
+@part
 def protect(k: Any, s: Any, p: Any, q: Any) -> None:
     """Bring stop and target in line with the position and the wanted levels."""
     if held(k, s, p, q) == 0:
@@ -154,7 +160,7 @@ def protect(k: Any, s: Any, p: Any, q: Any) -> None:
         k[x.TARGET_PRICE] = k[x.WANT_TARGET]
 
 
-@njit(nogil=True)
+@part
 def _lots_add(ticks: int, lots: int, k: Any, book: Any) -> None:
     if k[x.LOT_TAIL] == len(book):
         kept = k[x.LOT_TAIL] - k[x.LOT_HEAD]
@@ -169,7 +175,7 @@ def _lots_add(ticks: int, lots: int, k: Any, book: Any) -> None:
     k[x.COST] += ticks * lots
 
 
-@njit(nogil=True)
+@part
 def _lots_take(lots: int, k: Any, book: Any) -> None:
     """Take off what was held longest."""
     while lots > 0:
@@ -182,7 +188,7 @@ def _lots_take(lots: int, k: Any, book: Any) -> None:
             k[x.LOT_HEAD] += 1
 
 
-@njit(nogil=True)
+@part
 def _money(side: int, ticks: int, lots: int, k: Any, s: Any, p: Any) -> None:
     value = ticks * lots
     k[x.NET] -= side * value
@@ -197,16 +203,16 @@ def _money(side: int, ticks: int, lots: int, k: Any, s: Any, p: Any) -> None:
     s[x.TRADE_FEES] += fee
 
 
-@njit(nogil=True)
+@part
 def _short_money(side: int, ticks: int, lots: int, before: int, k: Any, s: Any, p: Any) -> None:
     """The venue holds a short's proceeds and as much again."""
     if side < 0 and k[x.POS] < 0:
         s[x.SHORT_HELD] += 2 * ticks * lots * p[x.UNIT]
     elif side > 0 and before < 0:
-        s[x.SHORT_HELD] = 0.0 if k[x.POS] == 0 else s[x.SHORT_HELD] * (k[x.POS] / before)
+        s[x.SHORT_HELD] = s[x.SHORT_HELD] * (k[x.POS] / before) if k[x.POS] < 0 else 0.0
 
 
-@njit(nogil=True)
+@part
 def payable(side: int, reduces: bool, ticks: int, lots: int, k: Any, s: Any, p: Any, q: Any) -> int:
     """How many of these lots the account can pay for."""
     price, amount = price_of(ticks, p, q), units_of(lots, p, q)
@@ -221,10 +227,10 @@ def payable(side: int, reduces: bool, ticks: int, lots: int, k: Any, s: Any, p: 
     if unit * amount <= funds * (1 + 1e-15):
         return lots
     most = max(funds, 0.0) / unit / p[x.LOT]
-    return int(math.floor(most * (1 + 4e-15)))
+    return math.floor(most * (1 + 4e-15))
 
 
-@njit(nogil=True)
+@part
 def fill(kind: int, side: int, ticks: int, wanted: int, v_now: int, k: Any, s: Any, p: Any, q: Any, out: Any) -> None:
     """Book an execution of an order as far as the bar and money allow, and do what follows from it."""
     fills, book = out
@@ -243,42 +249,53 @@ def fill(kind: int, side: int, ticks: int, wanted: int, v_now: int, k: Any, s: A
     if entry:
         # What the balance does not cover is canceled by the venue.
         k[x.ENTRY_LEFT] = 0 if paid < lots else left - paid
+        if paid > 0:
+            # Stop and target grow with the position, and what is changed inside a bar has had its turn at the open.
+            k[x.SEEN_STOP] = k[x.SEEN_TARGET] = 1
     if k[x.POS] == 0:
         # Nothing is left to reduce: the venue ends what could.
         cancel_reducing(k)
         k[x.CLOSE_ON] = 0
     s[x.BUDGET] -= paid * q[x.LOT_INT]
     protect(k, s, p, q)
+    tell(k, s, p, q)
 
 
-@njit(nogil=True)
+@part
 def _book(
     kind: int, side: int, ticks: int, lots: int, wanted: int, now: int, k: Any, s: Any, p: Any, q: Any, fills: Any,
     book: Any,
 ) -> None:  # fmt: skip
+    if q[x.RECORD]:
+        _record(kind, side, ticks, lots, wanted, now, k, fills)
+    k[x.FILLS] += 1
+    # An entry against a rest that was too small to be closed ends that first.
+    against = min(lots, abs(k[x.POS])) if side * k[x.POS] < 0 else 0
+    if against:
+        _part(False, side, ticks, against, k, s, p, book)
+    if lots > against:
+        _part(True, side, ticks, lots - against, k, s, p, book)
+    k[x.MEMORY_NEW] = 1
+    if k[x.POS]:
+        s[x.HELD_QUANTITY] = units_of(abs(k[x.POS]), p, q)
+        s[x.HELD_ENTRY] = float(k[x.COST]) * q[x.TICK_NUM] / (abs(k[x.POS]) * p[x.PRICE_DEN])
+
+
+@part
+def _part(grows: bool, side: int, ticks: int, lots: int, k: Any, s: Any, p: Any, book: Any) -> None:
     before = k[x.POS]
     _money(side, ticks, lots, k, s, p)
     k[x.POS] += side * lots
     _short_money(side, ticks, lots, before, k, s, p)
-    if kind == x.BY_ENTRY:
+    if grows:
         _lots_add(ticks, lots, k, book)
     else:
         _lots_take(lots, k, book)
-    if q[x.RECORD]:
-        _record(kind, side, ticks, lots, wanted, now, k, fills)
-    k[x.FILLS] += 1
-    lots_held = held(k, s, p, q)
-    k[x.HELD_SIDE] = (lots_held > 0) - (lots_held < 0)
-    k[x.MEMORY_NEW] = 1
-    if lots_held:
-        s[x.HELD_QUANTITY] = units_of(abs(k[x.POS]), p, q)
-    if k[x.POS]:
-        s[x.HELD_ENTRY] = float(k[x.COST]) * q[x.TICK_NUM] / (abs(k[x.POS]) * p[x.PRICE_DEN])
-    else:
+    if k[x.POS] == 0:
         _end_trade(k, s)
 
 
-@njit(nogil=True)
+@part
 def _record(kind: int, side: int, ticks: int, lots: int, wanted: int, now: int, k: Any, fills: Any) -> None:
     row = k[x.FILLS]
     if row >= len(fills):
@@ -293,7 +310,7 @@ def _record(kind: int, side: int, ticks: int, lots: int, wanted: int, now: int, 
         line[x.F_ROW], line[x.F_CODE] = k[x.CLOSE_ROW], k[x.CLOSE_CODE]
 
 
-@njit(nogil=True)
+@part
 def _end_trade(k: Any, s: Any) -> None:
     result = s[x.TRADE_NET] - s[x.TRADE_FEES]
     k[x.TRADES] += 1
@@ -309,7 +326,7 @@ def _end_trade(k: Any, s: Any) -> None:
 # --- the bar ----------------------------------------------------------------------------------------------------------
 
 
-@njit(nogil=True)
+@part
 def _take_entry(o: float, v: float, now: int, k: Any, s: Any, p: Any, q: Any, out: Any) -> None:
     k[x.SEEN_ENTRY] = 1
     side = k[x.ENTRY_SIDE]
@@ -317,14 +334,14 @@ def _take_entry(o: float, v: float, now: int, k: Any, s: Any, p: Any, q: Any, ou
     fill(x.BY_ENTRY, side, worse(o, fraction, side > 0, p, q), 0, now, k, s, p, q, out)
 
 
-@njit(nogil=True)
+@part
 def _take_exit(kind: int, wanted: int, o: float, v: float, now: int, k: Any, s: Any, p: Any, q: Any, out: Any) -> None:
     side = -1 if k[x.POS] > 0 else 1
     fraction = p[x.HALF_SPREAD] / 10_000 + slippage(abs(k[x.POS]), v, s, p, q)
     fill(kind, side, worse(o, fraction, side > 0, p, q), wanted, now, k, s, p, q, out)
 
 
-@njit(nogil=True)
+@part
 def _trigger(stop: bool, base: float, v: float, now: int, k: Any, s: Any, p: Any, q: Any, out: Any) -> None:
     side = -1 if k[x.POS] > 0 else 1
     hit, market, price = (
@@ -337,7 +354,7 @@ def _trigger(stop: bool, base: float, v: float, now: int, k: Any, s: Any, p: Any
     fill(x.BY_STOP if stop else x.BY_TARGET, side, ticks, k[price], now, k, s, p, q, out)
 
 
-@njit(nogil=True)
+@part
 def _gap_price(stop: bool, level: float, o: float, h: float, l: float, q: Any) -> float:
     mode = q[x.STOP_GAP] if stop else q[x.TARGET_GAP]
     if mode == x.GAP_TRIGGER or (mode == x.GAP_IN_RANGE and l <= level <= h):
@@ -345,7 +362,7 @@ def _gap_price(stop: bool, level: float, o: float, h: float, l: float, q: Any) -
     return o
 
 
-@njit(nogil=True)
+@part
 def _open_protective(
     stop: bool, first: bool, o: float, h: float, l: float, v: float, now: int, k: Any, s: Any, p: Any, q: Any, out: Any
 ) -> None:
@@ -364,7 +381,7 @@ def _open_protective(
         _trigger(stop, _gap_price(stop, level, o, h, l, q), v, now, k, s, p, q, out)
 
 
-@njit(nogil=True)
+@part
 def _at_open(
     first: bool, o: float, h: float, l: float, v: float, now: int, k: Any, s: Any, p: Any, q: Any, out: Any
 ) -> None:
@@ -381,7 +398,7 @@ def _at_open(
         _take_exit(k[x.CLOSE_KIND], 0, o, v, now, k, s, p, q, out)
 
 
-@njit(nogil=True)
+@part
 def _meets(at: float, target: float, level: float, falls: bool) -> float:
     """Where the price meets a level between where it stands and a leg's end; NaN where it does not."""
     meets = min(at, level) if falls else max(at, level)
@@ -390,7 +407,7 @@ def _meets(at: float, target: float, level: float, falls: bool) -> float:
     return math.nan
 
 
-@njit(nogil=True)
+@part
 def _leg(target: float, stops: bool, v: float, now: int, k: Any, s: Any, p: Any, q: Any, out: Any) -> None:
     """Walk to the end of a leg and set off what is met, nearest first."""
     while k[x.STATUS] == x.OK:
@@ -408,7 +425,7 @@ def _leg(target: float, stops: bool, v: float, now: int, k: Any, s: Any, p: Any,
         _trigger(stop, s[x.AT], v, now, k, s, p, q, out)
 
 
-@njit(nogil=True)
+@part
 def walk(ts: int, o: float, h: float, l: float, c: float, v: float, k: Any, s: Any, p: Any, q: Any, out: Any) -> None:
     """Let one bar fill what it reaches."""
     path = q[x.PATH]

@@ -16,18 +16,19 @@ from numba import njit
 from engine.backtest.kernel import layout as x
 from engine.backtest.kernel.decide import decide
 from engine.backtest.kernel.fills import bounds, cash, reducing, walk, worse
+from engine.backtest.kernel.parts import borrowed, part
 from engine.backtest.kernel.risk import DAY_NS, look, obey, track
 
 # ruff: noqa: E741 - o, h, l, c, v are the bar
 
 
-@njit(nogil=True)
+@part
 def _busy(k: Any) -> bool:
     breakers = k[x.DAILY] or k[x.WEEKLY] or k[x.MONTHLY] or k[x.DRAWDOWN] or k[x.HARD]
     return bool(k[x.HELD_SIDE] or k[x.ENTRY_LEFT] or reducing(k) or breakers)
 
 
-@njit(nogil=True)
+@part
 def _begin(ts: Any, k: Any, s: Any, p: Any, q: Any) -> None:
     k[:] = 0
     s[:] = 0.0
@@ -40,7 +41,7 @@ def _begin(ts: Any, k: Any, s: Any, p: Any, q: Any) -> None:
     k[x.MEMORY_ASKED] = 1
 
 
-@njit(nogil=True)
+@part
 def _record_end(ticks: int, ts: int, k: Any, fills: Any) -> None:
     row = k[x.FILLS]
     if row >= len(fills):
@@ -51,7 +52,7 @@ def _record_end(ticks: int, ts: int, k: Any, fills: Any) -> None:
     line[x.F_SIDE], line[x.F_KIND], line[x.F_ROW] = -1 if k[x.POS] > 0 else 1, x.BY_END, k[x.INDEX]
 
 
-@njit(nogil=True)
+@part
 def _end(ts: Any, c: Any, k: Any, s: Any, p: Any, q: Any, fills: Any, daily: Any) -> None:
     """Close what is held at exactly the last close, and count the last value."""
     last = len(c) - 1
@@ -82,7 +83,7 @@ def _end(ts: Any, c: Any, k: Any, s: Any, p: Any, q: Any, fills: Any, daily: Any
         daily[k[x.LOOKED] // DAY_NS - k[x.DAY_FIRST]] = s[x.EQUITY]
 
 
-@njit(nogil=True)
+@part
 def _pass(bars: Any, cols: Any, roi_bars: Any, roi_share: Any, k: Any, s: Any, p: Any, q: Any, out: Any) -> None:
     """The bars one after another; those at which a flat account has nothing to do are left out."""
     ts, o, h, l, c, v = bars
@@ -113,6 +114,23 @@ def _pass(bars: Any, cols: Any, roi_bars: Any, roi_share: Any, k: Any, s: Any, p
         _end(ts, c, k, s, p, q, fills, daily)
 
 
+@part
+def _whole(bars: Any, cols: Any, roi_bars: Any, roi_share: Any, k: Any, s: Any, p: Any, q: Any, out: Any) -> None:
+    k, s, p, q = borrowed(k), borrowed(s), borrowed(p), borrowed(q)
+    roi_bars, roi_share = borrowed(roi_bars), borrowed(roi_share)
+    ts, o, h, l, c, v = bars
+    bars = borrowed(ts), borrowed(o), borrowed(h), borrowed(l), borrowed(c), borrowed(v)
+    c0, c1, c2, c3, c4, c5, c6, c7, c8 = cols
+    cols = (
+        borrowed(c0), borrowed(c1), borrowed(c2), borrowed(c3), borrowed(c4), borrowed(c5), borrowed(c6), borrowed(c7),
+        borrowed(c8),
+    )  # fmt: skip
+    fills, book, halts, daily = out
+    out = borrowed(fills), borrowed(book), borrowed(halts), borrowed(daily)
+    _begin(bars[0], k, s, p, q)
+    _pass(bars, cols, roi_bars, roi_share, k, s, p, q, out)
+
+
 def _stamp() -> int:
     """A number that changes with any source of the kernel."""
     digest = hashlib.blake2b(digest_size=7)
@@ -123,10 +141,9 @@ def _stamp() -> int:
 
 def _compiled(stamp: int) -> Any:
     # The stamp is a free variable, and so part of what numba finds it by on disk.
-    @njit(cache=True, nogil=True)
+    @njit(cache=True, nogil=True, error_model="numpy")
     def one(bars: Any, cols: Any, roi_bars: Any, roi_share: Any, k: Any, s: Any, p: Any, q: Any, out: Any) -> int:
-        _begin(bars[0], k, s, p, q)
-        _pass(bars, cols, roi_bars, roi_share, k, s, p, q, out)
+        _whole(bars, cols, roi_bars, roi_share, k, s, p, q, out)
         return stamp
 
     return one

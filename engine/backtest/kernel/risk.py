@@ -10,10 +10,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numba import njit
-
 from engine.backtest.kernel import layout as x
-from engine.backtest.kernel.fills import cancel_reducing, cash, held, units_of
+from engine.backtest.kernel.fills import cancel_reducing, cash, held, tell, units_of
+from engine.backtest.kernel.parts import part
 
 HOUR_NS = 3_600_000_000_000
 DAY_NS = 24 * HOUR_NS
@@ -23,7 +22,7 @@ _NEAR = 1e-9
 """Room around the bounds within which the cheap look gives way to the exact one."""
 
 
-@njit(nogil=True)
+@part
 def equity_of(close: float, k: Any, s: Any, p: Any, q: Any) -> float:
     """Worth of the account at a price."""
     total = cash(k, s, p)
@@ -32,10 +31,11 @@ def equity_of(close: float, k: Any, s: Any, p: Any, q: Any) -> float:
     return float(total)
 
 
-@njit(nogil=True)
+@part
 def month_of(day: int) -> int:
-    """Number of the calendar month of a day since 1970. Source: H. Hinnant, "chrono-Compatible Low-Level Date
-    Algorithms" (2013).
+    """Number of the calendar month of a day since 1970.
+
+    Source: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms" (2013).
     """
     z = day + 719_468
     era = z // 146_097
@@ -48,12 +48,12 @@ def month_of(day: int) -> int:
     return int(year * 12 + month - 1)
 
 
-@njit(nogil=True)
+@part
 def _loss(equity: float, reference: float) -> float:
     return max((reference - equity) / reference, 0.0) if reference > 0 else 0.0
 
 
-@njit(nogil=True)
+@part
 def _periods(day: int, equity: float, k: Any, s: Any) -> None:
     """A period begins with what the last look saw."""
     first = k[x.DAY] < 0
@@ -67,7 +67,7 @@ def _periods(day: int, equity: float, k: Any, s: Any) -> None:
         k[x.MONTH], s[x.MONTH_START] = month, before
 
 
-@njit(nogil=True)
+@part
 def _halt(breaker: int, now: int, equity: float, reference: float, k: Any, halts: Any) -> None:
     row = k[x.HALTS]
     if row < len(halts):
@@ -76,7 +76,7 @@ def _halt(breaker: int, now: int, equity: float, reference: float, k: Any, halts
     k[x.HALTS] += 1
 
 
-@njit(nogil=True)
+@part
 def _daily(equity: float, closed: int, k: Any, s: Any, p: Any, q: Any, halts: Any) -> bool:
     now, state = closed - 1, k[x.DAILY]
     lost = _loss(equity, s[x.DAY_START]) >= p[x.LOSS_DAY]
@@ -94,7 +94,7 @@ def _daily(equity: float, closed: int, k: Any, s: Any, p: Any, q: Any, halts: An
     return False
 
 
-@njit(nogil=True)
+@part
 def _lasting(
     slot: int, number: int, equity: float, reference: float, most: float, closed: int, k: Any, halts: Any
 ) -> bool:
@@ -107,7 +107,7 @@ def _lasting(
     return True
 
 
-@njit(nogil=True)
+@part
 def _note(day: int, now: int, equity: float, tripped: bool, k: Any, s: Any) -> None:
     """Keep what is journalled of equity: of its highest values only these count."""
     first = k[x.REC_DAY] < 0
@@ -126,7 +126,7 @@ def _note(day: int, now: int, equity: float, tripped: bool, k: Any, s: Any) -> N
         s[x.REC_PEAK] = max(s[x.REC_PEAK], equity)
 
 
-@njit(nogil=True)
+@part
 def _next_look(day: int, now: int, k: Any, s: Any, p: Any) -> None:
     """Bounds within which the next bars need no exact look."""
     low = s[x.DAY_START] * (1 - p[x.LOSS_DAY])
@@ -141,9 +141,9 @@ def _next_look(day: int, now: int, k: Any, s: Any, p: Any) -> None:
     k[x.SOONEST] = 0 if pending else min((now // HOUR_NS + 1) * HOUR_NS, (day + 1) * DAY_NS)
 
 
-@njit(nogil=True)
+@part
 def track(s: Any) -> None:
-    """Count the value of the last look into drawdown and the day's end; the last bar's own value comes after its end."""
+    """Count the value of the last look into the drawdown; that of the last bar is counted after its end."""
     equity = s[x.EQUITY]
     if equity > s[x.TOP]:
         s[x.FALL] = max(s[x.FALL], 1.0 - s[x.LOW] / s[x.TOP])
@@ -152,7 +152,7 @@ def track(s: Any) -> None:
         s[x.LOW] = equity
 
 
-@njit(nogil=True)
+@part
 def look(closed: int, close: float, k: Any, s: Any, p: Any, q: Any, halts: Any, daily: Any) -> None:
     """Judge all breakers at the close of a bar; a bar that closes at midnight is the end of its day."""
     equity, now = equity_of(close, k, s, p, q), closed - 1
@@ -172,7 +172,7 @@ def look(closed: int, close: float, k: Any, s: Any, p: Any, q: Any, halts: Any, 
     _next_look(day, now, k, s, p)
 
 
-@njit(nogil=True)
+@part
 def _judge(closed: int, equity: float, k: Any, s: Any, p: Any, q: Any, halts: Any) -> None:
     peak = equity if k[x.REC_DAY] < 0 else max(s[x.REC_PEAK], equity)
     tripped = _daily(equity, closed, k, s, p, q, halts)
@@ -189,7 +189,7 @@ def _judge(closed: int, equity: float, k: Any, s: Any, p: Any, q: Any, halts: An
     _note((closed - 1) // DAY_NS, closed - 1, equity, tripped, k, s)
 
 
-@njit(nogil=True)
+@part
 def obey(row: int, k: Any, s: Any, p: Any, q: Any) -> None:
     """The hard drawdown calls the emergency stop: everything is cancelled and closed, and nothing entered again."""
     if not k[x.HARD] or k[x.STOPPED]:
@@ -198,13 +198,14 @@ def obey(row: int, k: Any, s: Any, p: Any, q: Any) -> None:
     k[x.ENTRY_LEFT] = k[x.CLOSE_ON] = 0
     cancel_reducing(k)
     if k[x.POS] > 0 or (k[x.POS] < 0 and q[x.SHORTS]):
+        tell(k, s, p, q)
         if held(k, s, p, q) == 0:
             return
         k[x.CLOSE_ON], k[x.CLOSE_KIND], k[x.CLOSE_ROW], k[x.CLOSE_CODE] = 1, x.BY_EMERGENCY, row, 0
         k[x.ORDERS] += 1
 
 
-@njit(nogil=True)
+@part
 def room(equity: float, close: float, k: Any, p: Any, q: Any) -> float:
     """Quote currency that the tightest of all limits of values leaves for one entry."""
     care = 0.5 if k[x.CARE] else 1.0
@@ -212,7 +213,7 @@ def room(equity: float, close: float, k: Any, p: Any, q: Any) -> float:
     return float(share * equity - units_of(abs(k[x.POS]), p, q) * close)
 
 
-@njit(nogil=True)
+@part
 def size(side: int, close: float, factor: float, confidence: float, k: Any, s: Any, p: Any, q: Any) -> int:
     """Lots of one entry; 0 where nothing can be had. As `engine.risk.sizing`."""
     equity = equity_of(close, k, s, p, q)
@@ -228,7 +229,7 @@ def size(side: int, close: float, factor: float, confidence: float, k: Any, s: A
     else:
         # What is not held cannot be sold.
         most = min(most, units_of(max(k[x.POS], 0), p, q))
-    lots = int(math.floor(max(most, 0.0) / p[x.LOT] * (1 + 4e-15) + 1e-12))
+    lots = math.floor(max(most, 0.0) / p[x.LOT] * (1 + 4e-15) + 1e-12)
     if lots < 1 or units_of(lots, p, q) * close < p[x.MIN_NOTIONAL]:
         return 0
     return lots

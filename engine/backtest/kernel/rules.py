@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from engine.errors import ConfigurationError
@@ -11,6 +10,8 @@ from engine.model.instrument import InstrumentKind
 from engine.strategy.signals import SignalStrategy
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from engine.backtest.spec import BacktestSpec
     from engine.model.instrument import Instrument
     from engine.model.limits import RiskLimits

@@ -14,7 +14,6 @@ from engine.backtest.report import fill_settings
 from engine.errors import StrategyError
 from engine.model.candle import timeframe_ns
 from engine.model.protections import ProtectionSettings
-from engine.strategy.signals import LEVEL_COLUMNS, SIGNAL_COLUMNS
 from engine.venues.paper.settings import BarPath, LimitGap, SlippageModel, StopGap
 
 if TYPE_CHECKING:
@@ -141,6 +140,3 @@ def fault(strategy: SignalStrategy, k: Any, when: str) -> StrategyError:
         "path (--road event).",
         details={"strategy": strategy.name, "row": int(k[x.STATUS_ROW])},
     )
-
-
-assert set(COLUMNS) <= set(SIGNAL_COLUMNS) and set(LEVEL_COLUMNS) <= set(COLUMNS)

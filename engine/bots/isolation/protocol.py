@@ -42,17 +42,21 @@ class PackedBars(msgspec.Struct, frozen=True):
 
     timeframe: str
     columns: tuple[bytes, bytes, bytes, bytes, bytes, bytes]
+    others: dict[str, PackedBars] = {}
+    """Bars of other markets by symbol."""
 
     def unpacked(self) -> Bars:
         """The bars, as copies that may be written to."""
         import numpy as np
 
         ts, *prices = self.columns
-        return Bars(
+        bars = Bars(
             self.timeframe,
             np.frombuffer(ts, dtype=np.int64).copy(),
             *(np.frombuffer(column, dtype=np.float64).copy() for column in prices),
         )
+        bars.others = {symbol: other.unpacked() for symbol, other in self.others.items()}
+        return bars
 
 
 class Begin(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -132,7 +136,8 @@ _replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 def packed(bars: Bars) -> PackedBars:
     """Bars for the way through a pipe."""
     columns = (bars.ts, bars.open, bars.high, bars.low, bars.close, bars.volume)
-    return PackedBars(bars.timeframe, tuple(column.tobytes() for column in columns))  # type: ignore[arg-type]
+    others = {symbol: packed(other) for symbol, other in bars.others.items()}
+    return PackedBars(bars.timeframe, tuple(column.tobytes() for column in columns), others)  # type: ignore[arg-type]
 
 
 def framed(message: Request | Reply) -> bytes:

@@ -249,13 +249,13 @@ def _pairs(config: dict[str, Any], file: Path, quote: str, plan: MovePlan) -> tu
         allow = tuple(pattern for pattern in (*plain, *patterns) if pattern) if not moving else ()
         universe |= {name: value for name, value in (("allow", allow), ("deny", deny)) if value}
         plan.taken.append("The pair lists, as a universe.")
-        return [], universe
+        # Its instrument names the venue alone.
+        return plain[:1] or [f"BTC/{quote}"], universe
     kept = [pair for pair in plain if pair not in black]
-    plan.taken.append(f"{len(kept)} pairs of the whitelist.")
-    rules = {name: value for name, value in universe.items() if name not in ("quote", "kind")}
-    if rules and kept:
-        return [], universe | {"allow": tuple(kept), "top": min(len(kept), 200)}
-    return kept, {}
+    plan.taken.append(f"{len(kept)} pair{'' if len(kept) == 1 else 's'} of the whitelist.")
+    if len(kept) == 1 and not universe.keys() - {"quote", "kind"}:
+        return kept, {}
+    return kept[:1], universe | {"allow": tuple(kept), "top": min(max(len(kept), 1), 200)}
 
 
 def _pattern(regex: str) -> str | None:

@@ -7,6 +7,7 @@ from engine.control.ops import (
     algos,
     analyses,
     api,
+    arbitrage,
     backtests,
     backup,
     bot_care,
@@ -34,6 +35,7 @@ from engine.control.ops import (
     moving,
     orders,
     own_strategies,
+    parity,
     quality,
     recordings,
     replay,
@@ -43,6 +45,7 @@ from engine.control.ops import (
     state,
     strategies,
     studies,
+    universe,
     venues,
 )
 
@@ -51,6 +54,7 @@ __all__ = [
     "algos",
     "analyses",
     "api",
+    "arbitrage",
     "backup",
     "backtests",
     "bot_care",
@@ -78,6 +82,7 @@ __all__ = [
     "moving",
     "orders",
     "own_strategies",
+    "parity",
     "quality",
     "recordings",
     "replay",
@@ -87,5 +92,6 @@ __all__ = [
     "state",
     "strategies",
     "studies",
+    "universe",
     "venues",
 ]

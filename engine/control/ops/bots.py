@@ -9,6 +9,7 @@ from pydantic import ValidationError as PydanticError
 from engine.bots.changing import change
 from engine.bots.config import BotConfig
 from engine.bots.roster import ACTIVE
+from engine.bots.watching import markets_of
 from engine.control.live.admission import require_armed
 from engine.control.live.bot_changes import admit_configuration
 from engine.control.present.bots import bot_row
@@ -70,7 +71,8 @@ async def _bring_market(engine: Engine, config: BotConfig) -> None:
     instrument = InstrumentId(config.instrument)
     unit = engine.venues.get(venue_of(instrument))
     if unit is not None and unit.plan.watched is not None:
-        await unit.watch([instrument])
+        others = markets_of(instrument, config.watches).values()
+        await unit.watch([instrument, *(other for other in others if other in unit.catalogue)])
 
 
 @operation("bots.create", CreateBot, Role.TRADER, mutates=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.bots.events.live import LiveEventBot
 from engine.capital.performance import Performance
 from engine.clock import NS_PER_S
 from engine.control.views import BotRow, ParamRow, StrategyRow
@@ -96,7 +97,9 @@ def bot_setup(config: BotConfig | None) -> BotSetup:
     """How a bot is run."""
     if config is None:
         return BotSetup()
-    return BotSetup(**{name: getattr(config, name) for name in BotSetup.__struct_fields__})
+    values = {name: getattr(config, name) for name in BotSetup.__struct_fields__ if name != "universe"}
+    rule = config.universe
+    return BotSetup(**values, universe={} if rule is None else rule.model_dump(mode="json", exclude_defaults=True))
 
 
 def bot_health(engine: Engine, entry: BotEntry) -> BotHealth:
@@ -105,7 +108,8 @@ def bot_health(engine: Engine, entry: BotEntry) -> BotHealth:
     running, usage = bots.running.get(owner), bots.watch.usage(owner)
     allowance = running.allowance if running is not None else None
     return BotHealth(
-        alive=running is not None and running.alive,
+        notes=dict(running.core.context.notes) if isinstance(running, LiveEventBot) else {},
+        alive=(running is not None and running.alive) or (bots.universes.is_parent(entry) and entry.state == "running"),
         looked_after=owner in bots.caretakers.owners,
         tries=bots.supervisor.tries(owner, engine.clock.now()),
         next_try=bots.supervisor.next_try(owner),

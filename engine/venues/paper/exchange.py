@@ -287,6 +287,10 @@ class PaperExchange(PerpetualDesk):
         if bars is not None:
             bars.last = price
 
+    def reach(self, instrument: InstrumentId) -> tuple[float, float]:
+        """A bar whose low is above the first and whose high is below the second price reaches no working order."""
+        return self._listing(instrument).reach
+
     def on_book(self, update: BookUpdate) -> Sequence[Report]:
         """Follow a book. After a lost update the instrument is in `broken` until a snapshot comes."""
         listing = self._listings.get(update.instrument)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,11 @@ class Listing:
         self._terms, self._terms_from = terms_at(instrument, 0), 0
 
     # --- Clearing ----------------------------------------------------------------------------------------------------
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """See `PaperExchange.reach`."""
+        return (math.inf, -math.inf) if self.bars is None else (self.bars.below, self.bars.above)
 
     def terms(self, now: int) -> Terms:
         """The rules in force at a UTC nanosecond time."""

@@ -96,6 +96,10 @@ class BarFillSettings(_Settings):
 
 BAR_PRESETS: dict[str, BarFillSettings] = {
     "quarterdeck": BarFillSettings(),
+    "next_open": BarFillSettings(half_spread_bps=0, slippage=SlippageModel.NONE, participation=None),
+    "pessimistic": BarFillSettings(path=BarPath.PESSIMISTIC),
+    "fixed_ohlc": BarFillSettings(path=BarPath.FIXED_OHLC),
+    "touch": BarFillSettings(touch=True),
     "freqtrade": BarFillSettings(
         path=BarPath.PESSIMISTIC,
         stop_gap=StopGap.TRIGGER_IN_RANGE,
@@ -121,7 +125,8 @@ BAR_PRESETS: dict[str, BarFillSettings] = {
         participation=None,
     ),
 }
-"""Ways of filling by name; the three foreign ones reproduce what those backtesters do with stops and limits."""
+"""Ways of filling by name: ours; ours with one assumption changed (`next_open` leaves out spread, slippage and the cap
+on volume); and three that reproduce what other backtesters do with stops and limits."""
 
 
 class StopTrigger(enum.StrEnum):

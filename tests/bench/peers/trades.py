@@ -1,7 +1,7 @@
 """Our trades beside a peer's, under the fill switch that matches: equal, or each difference explained.
 
-Both programs run. Ours must be the plain loop's under our rules, theirs the plain loop's under theirs; then the rules are
-exchanged one at a time, and what each exchange changes is counted. Nothing is left that no rule explains.
+Both programs run. Ours must be the plain loop's under our rules, theirs the plain loop's under theirs; then the rules
+are exchanged one at a time, and what each exchange changes is counted. Nothing is left that no rule explains.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.bench.peers import data
 from tests.bench.peers.agree import compare
-from tests.bench.peers.catalog import OURS, peer_named
+from tests.bench.peers.catalog import peer_named
 from tests.bench.peers.install import is_installed
 from tests.bench.peers.plain import plain_run
 from tests.bench.peers.runner import ask, command_of
@@ -27,7 +27,7 @@ MATCHES = {"backtesting": "backtesting_py", "vectorbt": "next_open"}
 """The value of `--fills` that is nearest to a peer."""
 TICK = "0.00000001"
 RULES = {
-    "tick": "ours rounds levels to the price step, theirs does not",
+    "tick": "ours rounds levels to the price step (of 8 decimals here), theirs does not",
     "lot": "ours trades whole lots, theirs any quantity",
     "sized_at": "95 % are of another price: ours the close of the decision, theirs {}",
     "levels_from": "stop and target lie around another price: ours the close of the decision, theirs that of the entry",
@@ -83,7 +83,7 @@ def _step(rule: str, words: str, before: Plain, after: Plain) -> Step:
 
 def side_by_side(name: str, workload: str, bars: int) -> tuple[list[str], bool]:
     """Lines for the person, and whether everything is explained."""
-    peer, own = peer_named(name), OURS[0]
+    peer, own = peer_named(name), peer_named("ours_event")
     if not is_installed(peer):
         return [f"{workload}, {name}: not installed; python -m tests.bench.peers install {name}"], False
     theirs = next(road for road in peer.roads if road.workload == workload)

@@ -87,6 +87,10 @@ COLUMNS = {
     "nautilus": BAR_PRESETS["nautilus"],
     "jesse": JESSE,
     "ours": PLAIN_BARS,
+    **{
+        name: BAR_PRESETS[name].model_copy(update={"slippage": SlippageModel.NONE})
+        for name in ("quarterdeck", "next_open", "pessimistic", "fixed_ohlc", "touch")
+    },
 }
 MATRIX: list[tuple[str, list[OrderCommand], Bar, dict[str, str | None]]] = [
     (
@@ -117,7 +121,7 @@ MATRIX: list[tuple[str, list[OrderCommand], Bar, dict[str, str | None]]] = [
         "resting buy limit, touched",
         BUY_LIMIT,
         (101, 102, 100, 101),
-        {"freqtrade": "100", "backtesting_py": "100", "nautilus": "100", "jesse": "100", "ours": None},
+        {"freqtrade": "100", "backtesting_py": "100", "nautilus": "100", "jesse": "100", "ours": None, "touch": "100"},
     ),
 ]
 
@@ -125,7 +129,7 @@ MATRIX: list[tuple[str, list[OrderCommand], Bar, dict[str, str | None]]] = [
 @pytest.mark.parametrize(
     ("column", "commands", "bar", "price"),
     [
-        pytest.param(column, commands, bar, prices[column], id=f"{name} - {column}")
+        pytest.param(column, commands, bar, prices.get(column, prices["ours"]), id=f"{name} - {column}")
         for name, commands, bar, prices in MATRIX
         for column in COLUMNS
     ],

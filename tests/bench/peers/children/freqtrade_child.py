@@ -71,7 +71,7 @@ class Band(Base):
 MARKET = {
     "id": "BTCUSDT", "symbol": PAIR, "base": "BTC", "quote": "USDT", "active": True, "spot": True, "type": "spot",
     "swap": False, "future": False, "margin": False, "linear": None, "contract": False, "contractSize": None,
-    "taker": kit.FEE, "maker": kit.FEE, "precision": {"price": 1e-8, "amount": 0.0001},
+    "taker": kit.FEE, "maker": kit.FEE, "precision": {"price": 1e-8, "amount": 1e-6},
     "limits": {side: {"min": None, "max": None} for side in ("amount", "price", "cost", "leverage")}, "info": {},
 }  # fmt: skip
 
@@ -149,25 +149,19 @@ def prepare(data, request):
             start_date=frame["date"].iloc[0].to_pydatetime(),
             end_date=frame["date"].iloc[-1].to_pydatetime(),
         )
-        return found, first, len(frame)
+        return found, first
 
     return run
 
 
 def result(given, request):
-    found, first, count = given
-    minute = kit.MINUTE_MS
+    found, first = given
     trades = []
     for trade in found["results"].itertuples():
-        opened, closed = (
-            int(when.timestamp() * 1000 - first) // minute for when in (trade.open_date, trade.close_date)
-        )
+        times = (trade.open_date, trade.close_date)
+        opened, closed = (int(when.timestamp() * 1000 - first) // kit.MINUTE_MS for when in times)
         trades.append([opened, closed, trade.open_rate, trade.close_rate, trade.amount])
-    return {
-        "trades": trades,
-        "equity": float(found["final_balance"]),
-        "reasons": sorted(set(found["results"]["exit_reason"])),
-    }
+    return {"trades": trades, "equity": float(found["final_balance"])}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Strategies that adapt themselves to the market."""

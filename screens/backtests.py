@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from console.actions import bindings
 from screens import backtest_figures as figures
+from screens.backtest_analyses import AnalysesScreen
 from screens.backtest_forms import ImportDialog, RunDialog, data_key
-from screens.base import DeckScreen
 from screens.dialogs import ConfirmDialog, SheetDialog
 from screens.formats import at
 from screens.job_line import JobLine
@@ -45,7 +45,7 @@ class RunsTable(LiveTable):
     HELP = "Enter shows the chosen run as a whole, m marks it for comparison, D deletes it."
 
 
-class BacktestsScreen(DeckScreen):
+class BacktestsScreen(AnalysesScreen):
     """Stored runs, and how to make another."""
 
     SCOPE = "backtests"
@@ -114,7 +114,8 @@ class BacktestsScreen(DeckScreen):
         self._asked = True
         self._rows = {row.id: row for row in rows}
         self._marked = self._marked if self._marked in self._rows else ""
-        self._fill_runs()
+        self._picked = {key: None for key in self._picked if key in self._rows}
+        self.refill()
         self._look_at_chosen()
 
     def _take_data(self, rows: Sequence[DatasetRow]) -> None:
@@ -138,7 +139,7 @@ class BacktestsScreen(DeckScreen):
             self._second = second
             self._fill_jobs(self._jobs.data or ())
             if self._rows:
-                self._fill_runs()
+                self.refill()
 
     def _follow_jobs(self, jobs: Sequence[JobRow]) -> None:
         """Ask for the lists again when a job has ended, and choose the run it made."""
@@ -153,6 +154,8 @@ class BacktestsScreen(DeckScreen):
         for job in ended:
             if job.kind in ("backtest", "markets") and job.result:
                 self._wanted = job.result
+            elif job.kind == "analysis":
+                self.analysis_ended(job)
             self.notify(clean(job.message) or "Done.", title=clean(job.title), markup=False)
         if ended:
             self._ask_lists()
@@ -163,13 +166,19 @@ class BacktestsScreen(DeckScreen):
         line.show(parts)
         self.set_class(parts is not None, "-jobs")
 
-    def _fill_runs(self) -> None:
+    def refill(self) -> None:
+        """Draw the list of runs again."""
         table = self.query_one(RunsTable)
         now = self.deck.now() // NS * NS
         table.title = f"Backtests · {len(self._rows)}" if self._rows else "Backtests"
         table.set_rows(
             [
-                (key, figures.run_cells(row, table.glyphs, now, marked=key == self._marked, where=self.deck.where))
+                (
+                    key,
+                    figures.run_cells(
+                        row, table.glyphs, now, marked=key == self._marked or key in self._picked, where=self.deck.where
+                    ),
+                )
                 for key, row in self._rows.items()
             ]
         )
@@ -192,6 +201,7 @@ class BacktestsScreen(DeckScreen):
         if row is None:
             self._show_nothing()
             return
+        self.show_analyses()
         view = self._views.get(row.id)
         if view is not None:
             self.query_one(RunResult).show(view)
@@ -258,6 +268,7 @@ class BacktestsScreen(DeckScreen):
         wide = self.has_class("-wide") or self.has_class("-xwide")
         focused = self.focused
         self.query_one(RunResult).turn(pages, everything=everything, wide=wide)
+        self.show_analyses()
         if focused is None or not focused.display:
             self._focus_page()
 
@@ -354,7 +365,7 @@ class BacktestsScreen(DeckScreen):
             self._marked = "" if self._marked == row.id else row.id
             if self._marked:
                 self.notify(f"Marked. {self._key('backtests.mark')} on another run compares the two.", markup=False)
-            self._fill_runs()
+            self.refill()
         else:
             self._compare(self._marked, row.id)
 
@@ -373,7 +384,7 @@ class BacktestsScreen(DeckScreen):
         glyphs = self.query_one(RunsTable).glyphs
         self.app.push_screen(SheetDialog("Two runs side by side", figures.compare_lines(one, other, glyphs)))
         self._marked = ""
-        self._fill_runs()
+        self.refill()
 
     def action_cancel(self) -> None:
         """Ask whether the running job shall be ended."""

@@ -121,7 +121,7 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
     """The options as the operation wants them; what was left out stays the operation's to choose."""
     if not options["venue"] or not options["symbol"]:
         raise click.UsageError("Name --venue and --symbol, or the markets of a strategy on books by --market.")
-    stray = [name for name in MARKET_OPTIONS if options[name]]
+    stray = [name for name in MARKET_OPTIONS if options.get(name)]
     if stray:
         raise click.UsageError(f"--{stray[0].replace('_', '-')} goes with --market.")
     request = {name: value for name, value in options.items() if value is not None and name not in MARKET_OPTIONS}
@@ -355,5 +355,6 @@ def _money(value: float | None) -> str:
 
 # --- studies ---------------------------------------------------------------------------------------------------------
 
-for command in study_commands([param for param in run.params if param.name not in {"trades", "as_json"}], _request):
+_NOT_FOR_STUDIES = {"trades", "as_json", *MARKET_OPTIONS}
+for command in study_commands([param for param in run.params if param.name not in _NOT_FOR_STUDIES], _request):
     backtest.add_command(command)

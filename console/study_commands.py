@@ -9,7 +9,8 @@ import click
 
 from console.offline_call import Pair, call, do_job, in_home, pairs, table, utc
 from console.plain import say, say_json
-from console.study_text import figure_text, show_study
+from console.study_text import show_study
+from console.study_words import figure_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,6 +58,25 @@ def study_commands(
         ["--grid", "grid"], type=Pair(), multiple=True, required=True,
         help="Values of a parameter: fast_ma=5:50:5 (from, to, step) or slow_ma=60,80,100; repeatable.",
     )  # fmt: skip
+    sampler = click.Option(
+        ["--sampler"], type=click.Choice(["auto", "tpe", "nsga2", "sobol"]), default="auto", show_default=True,
+        help="How sets are chosen; auto is TPE for one objective and NSGA-II for two.",
+    )  # fmt: skip
+
+    even = click.Option(
+        ["--sampler"], type=click.Choice(["sobol", "tpe"]), default="sobol", show_default=True,
+        help="How sets are chosen: evenly, the same in every window, or by TPE anew in each.",
+    )  # fmt: skip
+    periods = [
+        click.Option([f"--{name}"], type=click.IntRange(min=1), metavar="DAYS", help=f"{about} Default: the setting's.")
+        for name, about in PERIODS.items()
+    ]
+
+    def trials(usual: int) -> list[click.Parameter]:
+        return [
+            click.Option(["--trials"], type=click.IntRange(min=1), default=usual, show_default=True, help="Sets tried.")
+        ]
+
     draw = click.Option(["--random"], type=click.IntRange(min=1), help="Draw so many sets instead of taking all.")
 
     def starting(name: str, operation: str, own: Sequence[click.Parameter], maps: str, about: str) -> click.Command:
@@ -78,6 +98,8 @@ def study_commands(
 
     return [
         starting("sweep", "backtests.sweep", [grid, draw], "grid", SWEEP),
+        starting("walk-forward", "backtests.walk_forward", [_RANGE, *trials(50), even, *periods], "ranges", WALK),
+        starting("optimise", "backtests.optimise", [_RANGE, *trials(100), sampler], "ranges", OPTIMISE),
         studies,
         study,
         export_study,
@@ -90,6 +112,25 @@ SWEEP = """Try every combination of a grid of parameters on the same candles.
 Combinations that the strategy's own rules refuse are left out and named. The table is sorted by the objective; beside
 each figure stands the mean of its region, the set and its neighbours one step away: a lone peak is more likely luck
 than a broad hill. ^C ends the sweep; what was finished until then is kept.
+"""
+
+PERIODS = {
+    "training": "Days on which parameters are optimised.",
+    "validation": "Days after them on which one set is chosen.",
+    "test": "Days after those on which it is measured once.",
+    "step": "Days from one window to the next.",
+}
+WALK = """Optimise, choose and measure again and again along the data.
+
+In every window parameters are optimised on the training days, one set is chosen on the validation days among those in
+the best regions, and measured once on the test days. The curve of all tests together counts each day once. Printed are
+the windows, how the best parameters move, the ratio of test to training, and what speaks of overfitting.
+"""
+OPTIMISE = """Search the parameters of a strategy with Optuna.
+
+Without --range, everything of the strategy's own that its declared bounds limit is searched. One objective is searched
+with TPE, two (--objective sharpe,max_drawdown) with NSGA-II; then the sets that nothing beats in both are marked as the
+front and drawn. The same seed gives the same search on any number of cores.
 """
 
 

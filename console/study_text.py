@@ -8,38 +8,20 @@ from typing import TYPE_CHECKING
 
 from console.offline_call import table, utc
 from console.plain import say
+from console.study_curves import show_front, show_walk
+from console.study_words import figure_text, set_words, value_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from engine.control.views_search import HeatMap, StudySet, StudyView
 
-__all__ = ["figure_text", "heat_lines", "set_words", "show_study"]
+__all__ = ["heat_lines", "show_study"]
 
-SHARES = frozenset({"total_return", "annual_return", "max_drawdown", "annual_volatility", "win_rate", "exposure"})
-"""Figures that are fractions of 1."""
 SHADES = "·░▒▓█"
 """From the worst cell of a heat map to the best."""
 SHOWN = ("sharpe", "total_return", "max_drawdown", "win_rate", "profit_factor", "trades")
 LEFT_OUT = 5
 CELL = 8
 LABEL = 12
-
-
-def figure_text(name: str, value: float | None) -> str:
-    """A figure as it is written; a dash where it could not be computed."""
-    if value is None:
-        return "—"
-    if name in SHARES:
-        return f"{value:.2%}"
-    return f"{value:,.0f}" if name == "trades" else f"{value:,.2f}"
-
-
-def set_words(params: Mapping[str, object]) -> str:
-    """Parameters in a line."""
-    return " ".join(
-        f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in params.items()
-    )
 
 
 def show_study(view: StudyView, rows: int) -> None:
@@ -51,8 +33,12 @@ def show_study(view: StudyView, rows: int) -> None:
     if not row.complete:
         say(f"! Unfinished: {row.tried:,} of {row.sets:,}; what follows is what was finished.")
     _show_assumptions(view)
-    _show_sets(view, rows)
-    _show_stable(view)
+    if row.kind == "walk_forward":
+        show_walk(view.details, view.objectives[0], rows)
+    else:
+        _show_sets(view, rows)
+        _show_stable(view)
+        show_front(view)
     if view.heat is not None:
         say()
         for line in heat_lines(view.heat):
@@ -87,7 +73,7 @@ def _show_sets(view: StudyView, rows: int) -> None:
         (
             (
                 str(place),
-                *(_value(found.params[name]) for name in names),
+                *(value_text(found.params[name]) for name in names),
                 *(figure_text(name, found.figures.get(name)) for name in figures),
                 figure_text(objective, found.region),
                 _marks(found),
@@ -95,10 +81,6 @@ def _show_sets(view: StudyView, rows: int) -> None:
             for place, found in enumerate(shown, 1)
         ),
     )
-
-
-def _value(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _marks(found: StudySet) -> str:
@@ -126,10 +108,10 @@ def heat_lines(heat: HeatMap) -> list[str]:
     columns = heat.columns[:fitting]
     known = sorted(cell for line in heat.cells for cell in line if cell is not None)
     lines = [f"{heat.figure.replace('_', ' ')} over {heat.x} (across) and {heat.y} (down)"]
-    lines.append(" " * LABEL + "".join(f"{_value(value):>{CELL}}" for value in columns))
+    lines.append(" " * LABEL + "".join(f"{value_text(value):>{CELL}}" for value in columns))
     for value, cells in zip(heat.rows, heat.cells, strict=True):
         drawn = "".join(_cell(heat, cell, known) for cell in cells[:fitting])
-        lines.append(f"{_value(value):>{LABEL}}{drawn}".rstrip())
+        lines.append(f"{value_text(value):>{LABEL}}{drawn}".rstrip())
     if len(columns) < len(heat.columns):
         lines.append(f"({len(heat.columns) - len(columns)} more columns do not fit; a wider terminal shows them)")
     return lines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -23,6 +23,10 @@ __all__ = [
 ]
 
 
+Level = Annotated[float, Field(ge=0.5, lt=1.0)]
+"""A confidence level."""
+
+
 class RunMonteCarlo(BacktestId):
     """Random paths of a stored run."""
 
@@ -31,7 +35,7 @@ class RunMonteCarlo(BacktestId):
     )
     iterations: int = Field(1000, ge=10, le=100_000, description="Paths of each scenario.")
     seed: int = Field(42, ge=0, lt=1 << 63, description="Random start value.")
-    levels: tuple[float, ...] = Field((0.95, 0.99), min_length=1, max_length=5, description="Confidence levels.")
+    levels: tuple[Level, ...] = Field((0.95, 0.99), min_length=1, max_length=5, description="Confidence levels.")
     scenarios: tuple[Literal["normal", "stress", "extreme"], ...] = Field(
         ("normal", "stress", "extreme"),
         min_length=1,

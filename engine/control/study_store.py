@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -188,8 +189,9 @@ def _heat(result: dict[str, Any], asked: ShowStudy, objective: str) -> HeatMap |
         place = (row["params"][down], row["params"][across])
         if place not in best or sign * value > sign * best[place]:
             best[place] = value
-    columns, column_of_value = _bins([row["params"][across] for row in rows])
-    lines, line_of_value = _bins([row["params"][down] for row in rows])
+    most = _most_cells({(row["params"][down], row["params"][across]) for row in rows})
+    columns, column_of_value = _bins([row["params"][across] for row in rows], most)
+    lines, line_of_value = _bins([row["params"][down] for row in rows], most)
     cells: list[list[float | None]] = [[None] * len(columns) for _ in lines]
     for (low, high), value in best.items():
         line, place_ = line_of_value[low], column_of_value[high]
@@ -207,12 +209,18 @@ def _heat(result: dict[str, Any], asked: ShowStudy, objective: str) -> HeatMap |
     )
 
 
-def _bins(values: Sequence[Any]) -> tuple[list[Any], dict[Any, int]]:
+def _most_cells(places: set[tuple[Any, Any]]) -> int:
+    """Most columns and rows: all values of a grid, fewer where sets were drawn and a cell each would stand alone."""
+    cells = len({down for down, _ in places}) * len({across for _, across in places})
+    return MOST_CELLS if 2 * len(places) >= cells else min(MOST_CELLS, max(4, math.isqrt(len(places))))
+
+
+def _bins(values: Sequence[Any], most: int) -> tuple[list[Any], dict[Any, int]]:
     """The values in order, each with its place; too many are put together, each bin under its first value."""
     distinct = sorted(set(values), key=lambda value: (isinstance(value, str), value))
-    if len(distinct) <= MOST_CELLS:
+    if len(distinct) <= most:
         return distinct, {value: place for place, value in enumerate(distinct)}
-    places = {value: place * MOST_CELLS // len(distinct) for place, value in enumerate(distinct)}
+    places = {value: place * most // len(distinct) for place, value in enumerate(distinct)}
     heads = {place: value for value, place in reversed(places.items())}
     return [heads[place] for place in sorted(heads)], places
 

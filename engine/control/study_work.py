@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.backtest.instruments import instrument_for
-from engine.backtest.search.bench import Bench
+from engine.backtest.search.bench import Bench, with_road
+from engine.backtest.search.optimise import run_optimise
 from engine.backtest.search.places import place_for
+from engine.backtest.search.sampling import draw_sets
+from engine.backtest.search.space import ranges_for, refusal
 from engine.backtest.search.spec import OptimiseSpec, StudySpec, SweepSpec, WalkForwardSpec, study_hash
 from engine.backtest.search.sweep import run_sweep, sets_of
+from engine.backtest.search.walk_forward import run_walk_forward
 from engine.backtest.spec import data_hash
 from engine.clock import SystemClock
 from engine.control.backtesting import day
@@ -35,11 +39,14 @@ if TYPE_CHECKING:
 
 __all__ = ["SPECS", "make_bench", "run_study"]
 
-SPECS: dict[str, type[StudySpec]] = {
+Spec = SweepSpec | OptimiseSpec | WalkForwardSpec
+SPECS: dict[str, type[Spec]] = {
     "sweep": SweepSpec,
     "optimise": OptimiseSpec,
     "walk_forward": WalkForwardSpec,
 }
+WARM_UP_SETS = 64
+"""Sets drawn from ranges to see how many bars before the range are wanted."""
 KEEP_NS = 3_000_000_000
 """Shortest time between two writes of an unfinished study."""
 
@@ -161,6 +168,7 @@ def run_study(home: Path, kind: str, task: dict[str, Any], tell: Tell) -> tuple[
     loaded = registry.load_file(Path(run.strategy_file)) if run.strategy_file else registry.get(run.strategy)
     sets = _all_sets(spec, loaded)
     bench = make_bench(run, loaded, CandleStore(home / "candles"), sets, deep=kind == "walk_forward")
+    bench = with_road(bench, loaded, spec.road)
     digest = study_hash(spec, loaded.source_hash, data_hash(bench.bars), release)
     reach = {"start": int(bench.bars.ts[bench.begin]), "end": int(bench.bars.ts[-1]) + _length(run)}
     fixed = {
@@ -172,7 +180,7 @@ def run_study(home: Path, kind: str, task: dict[str, Any], tell: Tell) -> tuple[
     }
     keeper = _Keeper(settings, home, fixed, lambda result: {**reach, **summary_of(spec, result)})
     tell(0.0, "starting")
-    with place_for(spec.cluster, spec.workers, release) as place:
+    with place_for(spec.cluster, spec.workers, release, bench.road) as place:
         result = _work(
             spec, bench, loaded, place, digest, tell, lambda result: keeper.save(_whole(spec, bench, result))
         )
@@ -192,15 +200,19 @@ def _length(run: BacktestSpec) -> int:
     return CandleSet.of(run.venue, run.symbol, run.timeframe).length
 
 
-def _all_sets(spec: StudySpec, loaded: LoadedStrategy) -> Sequence[Mapping[str, Value]]:
+def _all_sets(spec: Spec, loaded: LoadedStrategy) -> Sequence[Mapping[str, Value]]:
     """Sets from whose slowest the warm-up is measured."""
     if isinstance(spec, SweepSpec):
         return sets_of(spec, loaded)[1].sets
-    raise NotImplementedError
+    ranges = ranges_for(loaded.cls, spec.ranges)
+    drawn = draw_sets(loaded.cls, spec.run.params, ranges, WARM_UP_SETS, spec.seed).sets
+    # The slowest averages lie at the ends of the ranges.
+    ends = [{**drawn[0], **{one.name: one.at(1.0 - 1e-9) for one in ranges}}]
+    return [*drawn, *(params for params in ends if not refusal(loaded.cls, spec.run.params, params))]
 
 
 def _work(
-    spec: StudySpec,
+    spec: Spec,
     bench: Bench,
     loaded: LoadedStrategy,
     place: Place,
@@ -210,7 +222,9 @@ def _work(
 ) -> dict[str, Any]:
     if isinstance(spec, SweepSpec):
         return run_sweep(spec, bench, loaded, place, key, tell, save)
-    raise NotImplementedError
+    if isinstance(spec, OptimiseSpec):
+        return run_optimise(spec, bench, loaded, place, key, tell, save)
+    return run_walk_forward(spec, bench, loaded, place, key, tell, save)
 
 
 # --- what is told of a result ----------------------------------------------------------------------------------------
@@ -261,7 +275,7 @@ def summary_of(spec: StudySpec, result: dict[str, Any]) -> dict[str, Any]:
 def words_of(spec: StudySpec, summary: dict[str, Any]) -> str:
     """The outcome in a sentence."""
     best, objective = summary.get("best"), spec.objectives[0].replace("_", " ")
-    words = f"{summary['tried']:,} sets"
+    words = f"{summary['tried']:,} {'windows' if isinstance(spec, WalkForwardSpec) else 'sets'}"
     if best is None:
         return f"{words}, none of which has enough trades and a figure"
     given = " ".join(f"{name}={value}" for name, value in summary.get("best_params", {}).items())

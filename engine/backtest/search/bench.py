@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from engine.backtest.metrics import daily_equity, returns_of
 from engine.backtest.run import run_backtest
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from engine.strategy.contract import Strategy
     from engine.strategy.loader import LoadedStrategy
 
-__all__ = ["Bench", "Curve", "Evaluator", "EventTrials", "evaluator_for", "find_strategy"]
+__all__ = ["Bench", "Curve", "Evaluator", "EventTrials", "Job", "evaluator_for", "find_strategy", "with_road"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,14 +63,21 @@ class Curve:
     metrics: dict[str, float | None]
 
 
+class Job(NamedTuple):
+    """One run: a set of parameters and the range of indices of the bench's bars; None means the whole range."""
+
+    params: Mapping[str, Value]
+    window: tuple[int, int] | None = None
+
+
 class Evaluator(Protocol):
-    """Tries sets of parameters on a bench. A window is a range of indices of its bars; None means the whole range."""
+    """Tries sets of parameters on a bench."""
 
     def outcome(self, params: Mapping[str, Value], window: tuple[int, int] | None = None) -> Outcome:
         """The figures of one set; a set that cannot be run gives an outcome that says why."""
 
-    def outcomes(self, sets: Sequence[Mapping[str, Value]], window: tuple[int, int] | None = None) -> list[Outcome]:
-        """The figures of several sets, in their order."""
+    def outcomes(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """The figures of several runs, in their order."""
 
     def curve(self, params: Mapping[str, Value], window: tuple[int, int] | None = None) -> Curve:
         """The whole equity curve of one set; raises what the run raises."""
@@ -127,9 +134,9 @@ class EventTrials:
             daily=returns_of(daily_equity(result.ts, result.equity)),
         )
 
-    def outcomes(self, sets: Sequence[Mapping[str, Value]], window: tuple[int, int] | None = None) -> list[Outcome]:
-        """The figures of several sets, in their order."""
-        return [self.outcome(params, window) for params in sets]
+    def outcomes(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """The figures of several runs, in their order."""
+        return [self.outcome(job.params, job.window) for job in jobs]
 
     def curve(self, params: Mapping[str, Value], window: tuple[int, int] | None = None) -> Curve:
         """The whole equity curve of one set; raises what the run raises."""
@@ -153,6 +160,37 @@ class EventTrials:
         return bench.bars.slice(0 if bench.deep else max(0, first - runner.history), first)
 
 
-def evaluator_for(bench: Bench, loaded: LoadedStrategy | None = None) -> Evaluator:
-    """The working side of a bench in this process."""
+def evaluator_for(bench: Bench, loaded: LoadedStrategy | None = None, threads: int | None = None) -> Evaluator:
+    """The working side of a bench in this process.
+
+    Args:
+        bench: What to run on.
+        loaded: Its strategy; found here when not given.
+        threads: How many trials of the kernel run at once; None for one a core. The event path runs one.
+    """
+    if bench.road == "kernel":
+        # Compiled code is loaded where it is used.
+        from engine.backtest.search.kernel_trials import KernelTrials
+
+        return KernelTrials(bench, loaded, threads)
     return EventTrials(bench, loaded)
+
+
+def with_road(bench: Bench, loaded: LoadedStrategy, wanted: str) -> Bench:
+    """A bench on the road that is wanted: `event`, `kernel`, or with `auto` the kernel where it takes the strategy.
+
+    Raises:
+        ConfigurationError: The kernel is wanted and cannot run it; every reason is named.
+    """
+    if wanted == "event":
+        return replace(bench, road="event", why="as asked")
+    from engine.backtest.search.kernel_trials import kernel_obstacles
+
+    found = kernel_obstacles(bench, loaded.build(bench.spec.params))
+    if not found:
+        return replace(bench, road="kernel", why="one compiled pass over the bars, with the event path's trades")
+    if wanted == "kernel":
+        raise ConfigurationError(
+            f"The kernel cannot run {loaded.name}: {'; '.join(found)}. Use --road event.", details={"reasons": found}
+        )
+    return replace(bench, road="event", why=f"the kernel cannot run {loaded.name}: {'; '.join(found)}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
-    from engine.backtest.search.bench import Bench, Evaluator
+    from engine.backtest.search.bench import Bench, Evaluator, Job
     from engine.backtest.search.outcome import Outcome
-    from engine.backtest.search.space import Value
 
 __all__ = [
     "ChunkOf",
@@ -43,11 +43,10 @@ CONNECT_S = 10.0
 
 
 class ChunkOf(NamedTuple):
-    """Sets of parameters that are computed together, on one window of the bench's bars (None: the whole range)."""
+    """Runs that are computed together."""
 
     number: int
-    sets: tuple[dict[str, Value], ...]
-    window: tuple[int, int] | None = None
+    jobs: tuple[Job, ...]
 
 
 Done = tuple[int, "list[Outcome]"]
@@ -66,8 +65,9 @@ def compute(key: str, bench: Bench, chunk: ChunkOf) -> Done:
     """Compute one chunk; runs in the workers."""
     global _kept
     if _kept is None or _kept.key != key:
-        _kept = _Kept(key, evaluator_for(bench))
-    return chunk.number, _kept.evaluator.outcomes(chunk.sets, chunk.window)
+        # There is a worker for each core already.
+        _kept = _Kept(key, evaluator_for(bench, threads=1))
+    return chunk.number, _kept.evaluator.outcomes(chunk.jobs)
 
 
 class Place:
@@ -80,6 +80,8 @@ class Place:
 
     words = "in one process"
     workers = 1
+    threads = 1
+    """Threads that the evaluator of this process may use."""
 
     def __enter__(self) -> Place:
         return self
@@ -101,6 +103,18 @@ class Here(Place):
             yield compute(key, bench, chunk)
 
 
+class Threads(Here):
+    """This very process; the kernel itself runs so many threads.
+
+    Args:
+        count: How many.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.threads = count
+        self.words = "in one process" if count == 1 else f"in {count} threads of one process"
+
+
 def _leash(parent: int) -> None:
     """End a worker process with the one that started it, however that ends."""
     from engine.bots.isolation.owned import die_with
@@ -118,22 +132,31 @@ class Cores(Place):
     def __init__(self, workers: int) -> None:
         self.workers = workers
         self.words = f"in {workers} processes"
+        self._open = ExitStack()
+        self._pool: Any = None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._open.close()
+        self._pool = None
 
     def compute(self, key: str, bench: Bench, chunks: Sequence[ChunkOf]) -> Iterator[Done]:
         """As many at once as there are processes; arrays of the bench are shared, not copied."""
         from joblib import Parallel, delayed
 
-        with Parallel(
-            n_jobs=self.workers,
-            backend="loky",
-            return_as="generator_unordered",
-            batch_size=1,
-            pre_dispatch="2*n_jobs",
-            max_nbytes=100_000,
-            initializer=_leash,
-            initargs=(os.getpid(),),
-        ) as pool:
-            yield from pool(delayed(compute)(key, bench, chunk) for chunk in chunks)
+        if self._pool is None:
+            # Started when first needed, and kept: a process takes a second to begin.
+            pool = Parallel(
+                n_jobs=self.workers,
+                backend="loky",
+                return_as="generator_unordered",
+                batch_size=1,
+                pre_dispatch="2*n_jobs",
+                max_nbytes=100_000,
+                initializer=_leash,
+                initargs=(os.getpid(),),
+            )
+            self._pool = self._open.enter_context(pool)
+        yield from self._pool(delayed(compute)(key, bench, chunk) for chunk in chunks)
 
 
 class Cluster(Place):
@@ -147,6 +170,7 @@ class Cluster(Place):
     def __init__(self, address: str, release: str) -> None:
         self._address, self._release = address, release
         self._client: Any = None
+        self._sent: dict[str, Any] = {}
 
     def __enter__(self) -> Cluster:
         """Connect.
@@ -192,7 +216,9 @@ class Cluster(Place):
         import distributed
 
         finished: Any = distributed.as_completed
-        shared = self._client.scatter(bench, broadcast=True, hash=False)
+        if key not in self._sent:
+            self._sent[key] = self._client.scatter(bench, broadcast=True, hash=False)
+        shared = self._sent[key]
         waiting = iter(chunks)
         first = [
             self._client.submit(compute, key, shared, chunk, pure=False)
@@ -232,19 +258,27 @@ def check_cluster(address: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc
 
 
-def place_for(cluster: str | None, workers: int | None, release: str) -> Place:
-    """Where a study is computed.
+def place_for(cluster: str | None, workers: int | None, release: str, road: str = "event") -> Place:
+    """Where a study is computed. The kernel runs in threads of one process, the event path in processes.
 
     Args:
         cluster: Address of a cluster; None for this machine.
         workers: Processes on this machine; None for one a core.
         release: This program's.
+        road: `kernel` or `event`.
     """
     if cluster is not None:
         _, address = check_cluster(cluster)
         return Cluster(address, release)
-    count = workers or len(os.sched_getaffinity(0))
+    count = workers or cores()
+    if road == "kernel":
+        return Threads(count)
     return Here() if count == 1 else Cores(count)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def chunk_size(count: int, seconds: float, workers: int) -> int:

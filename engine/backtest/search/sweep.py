@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engine.backtest.search.bench import evaluator_for
+from engine.backtest.search.bench import Job, evaluator_for
 from engine.backtest.search.outcome import OBJECTIVES, score
 from engine.backtest.search.places import ChunkOf, Here, chunk_size, worth_spreading
 from engine.backtest.search.regions import grid_regions
 from engine.backtest.search.space import candidates, parse_axis
-from engine.backtest.search.study import left_out_part, table_part
+from engine.backtest.search.study import left_out_part, table_part, with_luck
 from engine.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def compute_sets(
         place: Where; it has been entered.
         loaded: The strategy, where it is at hand.
     """
-    evaluator, clock, seconds, done = evaluator_for(bench, loaded), SystemClock(), 0.0, 0
+    jobs = [Job(params) for params in sets]
+    evaluator, clock, seconds, done = evaluator_for(bench, loaded, place.threads), SystemClock(), 0.0, 0
     # The first run of a process pays for what the later ones do not: compilation, caches, imports.
     while done < min(2, len(sets)):
         began = clock.monotonic()
@@ -66,7 +67,7 @@ def compute_sets(
         seconds = (clock.monotonic() - began) / 1e9
         yield done, outcome
         done += 1
-    rest = sets[done:]
+    rest = jobs[done:]
     if isinstance(place, Here) or not worth_spreading(len(rest), seconds):
         # As many at once as keep the bar of progress moving.
         size = chunk_size(len(rest), seconds, 1)
@@ -111,7 +112,7 @@ def run_sweep(
         if len(outcomes) - kept >= SAVE_EVERY * count and len(outcomes) < count:
             kept = len(outcomes)
             save(_result(spec, axes, found, outcomes, bench, place))
-    return _result(spec, axes, found, outcomes, bench, place)
+    return with_luck(_result(spec, axes, found, outcomes, bench, place), list(outcomes.values()), spec)
 
 
 def _words(done: int, count: int, objective: str, best: float) -> str:

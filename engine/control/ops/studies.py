@@ -11,9 +11,11 @@ from engine.control.registry import Role, Tier, operation
 from engine.control.requests_search import (
     ExportStudy,
     ListStudies,
+    OptimiseBacktest,
     ShowStudy,
     StudyId,
     SweepBacktest,
+    WalkForwardBacktest,
 )
 from engine.control.worker import settings_for_worker
 from engine.errors import ConflictError, DataError, ValidationError
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from engine.backtest.search.spec import StudySpec
     from engine.config import Settings
     from engine.control.context import Context
-    from engine.control.requests_search import OptimiseBacktest, WalkForwardBacktest
     from engine.control.views import JobRow
     from engine.control.views_search import StudyRow, StudyView
     from engine.strategy.loader import LoadedStrategy
@@ -63,6 +64,18 @@ def _make(kind: str, request: Asked, found: LoadedStrategy, settings: Settings) 
 async def sweep(context: Context, request: SweepBacktest) -> JobRow:
     """Check a sweep over a grid of parameters and queue it as a job, whose result is the id of the stored study."""
     return await _start(context, "sweep", request)
+
+
+@operation("backtests.optimise", OptimiseBacktest, Role.TRADER, mutates=True, offline=True)
+async def optimise(context: Context, request: OptimiseBacktest) -> JobRow:
+    """Check a search with Optuna and queue it as a job, whose result is the id of the stored study."""
+    return await _start(context, "optimise", request)
+
+
+@operation("backtests.walk_forward", WalkForwardBacktest, Role.TRADER, mutates=True, offline=True)
+async def walk_forward(context: Context, request: WalkForwardBacktest) -> JobRow:
+    """Check a walk-forward analysis and queue it as a job, whose result is the id of the stored study."""
+    return await _start(context, "walk_forward", request)
 
 
 @operation("backtests.studies", ListStudies, offline=True)

@@ -27,7 +27,7 @@ def reversion() -> LoadedStrategy:
     return StrategyRegistry().get("mean_reversion")
 
 
-def make_bench(count: int = 1_200, *, begin: int = 0, deep: bool = False, **others: Any) -> Bench:
+def make_bench(count: int = 1_200, *, begin: int = 0, deep: bool = False, road: str = "kernel", **others: Any) -> Bench:
     """A bench of so many hourly bars, the range of which begins at `begin`."""
     loaded, bars = reversion(), walk_bars(11, count, "1h")
     params = loaded.build(FIXED).params.model_dump()
@@ -48,4 +48,5 @@ def make_bench(count: int = 1_200, *, begin: int = 0, deep: bool = False, **othe
         bars=bars,
         begin=begin,
         deep=deep,
+        road=road,
     )

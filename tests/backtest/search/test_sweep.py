@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from engine.backtest.run import run_backtest
 from engine.backtest.search import places, sweep
-from engine.backtest.search.bench import EventTrials
+from engine.backtest.search.bench import EventTrials, with_road
+from engine.backtest.search.kernel_trials import KernelTrials
 from engine.backtest.search.outcome import KEPT, TOO_FEW, Outcome, check_objectives, score
 from engine.backtest.search.places import Cores, Here, check_cluster, chunk_size, place_for
 from engine.backtest.search.regions import grid_regions, near_regions
@@ -47,7 +49,10 @@ def alone(bench: Bench) -> dict[str, Any]:
     return swept(bench, Here())
 
 
-def test_every_set_has_the_figures_of_a_single_run(bench: Bench, alone: dict[str, Any]) -> None:
+@pytest.mark.parametrize("road", ["kernel", "event"])
+def test_every_set_has_the_figures_of_a_single_run(road: str, bench: Bench, alone: dict[str, Any]) -> None:
+    if road == "event":
+        alone = swept(replace(bench, road="event"), Here())
     assert (alone["sets"], alone["tried"], alone["params"]) == (8, 8, ["lookback_period", "entry_threshold"])
     for row in alone["rows"]:
         params = {**bench.spec.params, **dict(zip(alone["params"], row["params"], strict=True))}
@@ -60,7 +65,8 @@ def test_every_set_has_the_figures_of_a_single_run(bench: Bench, alone: dict[str
             bench.bars.slice(bench.begin, len(bench.bars)),
             history=bench.bars.slice(max(0, bench.begin - history), bench.begin),
         )
-        assert row["figures"] == [single.metrics.get(name) for name in KEPT]
+        wanted = [single.metrics.get(name) for name in KEPT]
+        assert row["figures"] == (wanted if road == "event" else pytest.approx(wanted, rel=1e-9))
     assert alone["rows"][0]["figures"][KEPT.index("trades")] > 3
 
 
@@ -80,6 +86,25 @@ def test_processes_give_the_same_result(bench: Bench, alone: dict[str, Any], mon
     together = swept(bench, place)
     assert together["place"] == "in 2 processes"
     assert without_place(together) == without_place(alone)
+
+
+def test_threads_of_the_kernel_give_the_same_result(bench: Bench, alone: dict[str, Any]) -> None:
+    threads = swept(bench, place_for(None, 3, "", "kernel"))
+    assert threads["place"] == "in 3 threads of one process"
+    assert without_place(threads) == without_place(alone)
+
+
+def test_the_road_is_the_kernel_where_it_takes_the_strategy(bench: Bench) -> None:
+    loaded = reversion()
+    assert with_road(bench, loaded, "auto").road == "kernel"
+    assert with_road(bench, loaded, "event").road == "event"
+    limits = bench.spec.limits.model_copy(update={"risk_mode": "adaptive"})
+    adaptive = replace(bench, spec=bench.spec.model_copy(update={"limits": limits}))
+    other = with_road(adaptive, loaded, "auto")
+    assert other.road == "event"
+    assert "risk_mode" in other.why
+    with pytest.raises(ConfigurationError, match=r"risk_mode.*--road event"):
+        with_road(adaptive, loaded, "kernel")
 
 
 def test_a_dask_cluster_gives_the_same_result(
@@ -193,8 +218,8 @@ def test_chunks_are_long_enough_and_enough_for_all_workers() -> None:
 
 
 def test_a_curve_has_the_figures_of_its_outcome(bench: Bench) -> None:
-    trials = EventTrials(bench)
     params = {"lookback_period": 20}
-    curve, outcome = trials.curve(params, (200, 600)), trials.outcome(params, (200, 600))
-    assert len(curve.ts) == 401
-    assert {name: curve.metrics.get(name) for name in KEPT} == outcome.metrics
+    for trials in (EventTrials(bench), KernelTrials(bench)):
+        curve, outcome = trials.curve(params, (200, 400)), trials.outcome(params, (200, 400))
+        assert len(curve.ts) == 201
+        assert {name: curve.metrics.get(name) for name in KEPT} == pytest.approx(outcome.metrics, rel=1e-9)

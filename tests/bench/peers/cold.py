@@ -48,7 +48,7 @@ class Cold(NamedTuple):
 
 def hours(columns: Mapping[str, Any]) -> list[tuple[float, ...]]:
     """Minutes as hours: (time, open, high, low, close, volume)."""
-    rows = []
+    rows: list[tuple[float, ...]] = []
     for first in range(0, len(columns["ts"]) - HOUR + 1, HOUR):
         part = slice(first, first + HOUR)
         rows.append(

@@ -220,7 +220,7 @@ def test_two_venues_are_seen_on_one_axis_and_both_legs_go_at_once() -> None:
     # Two positions in one symbol are one too many: the first leg alone would pass, and does not leave.
     refused, told = played(spec, scripted(act), [here, there])
     assert refused.wires.orders == 0
-    assert [text for at, text in told if at == 300] == ["sell rejected", "buy canceled"]
+    assert [text for at, text in told if at == 300] == ["buy canceled", "sell rejected"]
     seen.clear()
     many = WIDE.model_copy(update={"max_positions_per_symbol": 5})
     run, log = played(spec.model_copy(update={"limits": many}), scripted(act), [here, there])

@@ -128,8 +128,14 @@ class WorkingOrders:
             for take, reason in zip(takes, reasons, strict=True):
                 self._refuse(take, take.price, reason or "another leg was refused")
             return
-        for take in takes:
-            self.take(take)
+        try:
+            for order in self._desk.submit_together([one for one in requests if not isinstance(one, str)]):
+                self._keep(order)
+        except OrderRejectionError as error:
+            # Those before the refused one were booked, and tell of their own end.
+            refused = int(str(error.details.get("leg", 0)))
+            for place, take in enumerate(takes[refused:]):
+                self._refuse(take, take.price, "another leg was refused" if place else error.message)
 
     def cancel(self, instrument: InstrumentId, key: str, reason: str) -> None:
         """End one order; what was to replace it is not sent either."""

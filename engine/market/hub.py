@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from decimal import Decimal
 
-    from engine.model.ids import InstrumentId
+    from engine.model.ids import InstrumentId, VenueId
     from engine.model.instrument import Instrument
 
 __all__ = ["BarListener", "CandleSeries", "Market", "MarketHub", "MarketListener"]
@@ -288,6 +288,12 @@ class MarketHub:
         self.markets: dict[InstrumentId, Market] = {}
         self.needs_snapshot: set[InstrumentId] = set()
         """Instruments whose book has a gap; whoever owns the feed fetches them anew."""
+        self.latency: Callable[[VenueId], float | None] = lambda venue: None
+        """Tells a venue's answer time in milliseconds, None where it is not known; set by who knows the venues."""
+
+    def latency_ns(self, venue: VenueId) -> int:
+        """Time of a question to a venue and back, in nanoseconds; 0 where it is not known."""
+        return int((self.latency(venue) or 0.0) * 1e6)
 
     def add(self, instrument: Instrument) -> Market:
         """Begin to keep an instrument's market; what is already kept stays."""

@@ -7,6 +7,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -169,6 +170,7 @@ class Field:
         sets: Sequence[Mapping[str, object]],
         workers: int | None = None,
         progress: Callable[[float], None] | None = None,
+        window: tuple[int, int] | None = None,
     ) -> list[Summary]:
         """Run every parameter set.
 
@@ -176,6 +178,7 @@ class Field:
             sets: Parameters by name, each laid over those of the specification.
             workers: Threads; None takes one for each processor.
             progress: Hears the share done after each set.
+            window: Indices of the bars to run on, the last exclusive; all bars before them warm up. None for all.
 
         Returns:
             What each came to, in the same order; one that cannot be run says why.
@@ -183,16 +186,16 @@ class Field:
         count = workers or os.cpu_count() or 1
         found: list[Summary] = []
         with ThreadPoolExecutor(max_workers=min(count, max(len(sets), 1))) as pool:
-            for summary in pool.map(self._one, sets):
+            for summary in pool.map(partial(self._one, window=window or (0, len(self.bars))), sets):
                 found.append(summary)
                 if progress is not None:
                     progress(len(found) / len(sets))
         return found
 
-    def _one(self, params: Mapping[str, object]) -> Summary:
+    def _one(self, params: Mapping[str, object], window: tuple[int, int]) -> Summary:
         try:
             strategy = require(self._spec, self._cls.build({**self._spec.params, **params}), self._instrument)
-            return self._run(params, strategy)
+            return self._run(params, strategy, *window)
         except QuarterdeckError as error:
             return Summary(params=params, metrics={}, returns=np.zeros(0), error=error.message)
 
@@ -206,11 +209,11 @@ class Field:
             raise StrategyError(f"The strategy {strategy.name} failed in columns(): {cause}.") from error
         return {name: column[self._before :] for name, column in columns.items()}
 
-    def _run(self, params: Mapping[str, object], strategy: SignalStrategy) -> Summary:
-        bars, spec = self.bars, self._spec
+    def _run(self, params: Mapping[str, object], strategy: SignalStrategy, first: int, last: int) -> Summary:
+        bars, spec = self.bars.slice(first, last), self._spec
         warmup = max(int(strategy.warmup(spec.timeframe)), 1)
-        columns = self._columns(strategy)
-        p, q = given(spec, strategy, self._instrument, max(warmup - 1 - self._before, 0))
+        columns = {name: column[first:last] for name, column in self._columns(strategy).items()}
+        p, q = given(spec, strategy, self._instrument, max(warmup - 1 - self._before - first, 0))
         k, s = np.zeros(x.K_SIZE, dtype=np.int64), np.zeros(x.S_SIZE)
         daily = np.full(days_of(bars, int(q[x.LENGTH])), math.nan)
         book = np.zeros((LOTS_KEPT, 2), dtype=np.int64)

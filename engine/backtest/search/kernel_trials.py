@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from engine.backtest.kernel import Field, obstacles, run_kernel
 from engine.backtest.search.bench import Curve, Job, find_strategy
@@ -46,6 +46,7 @@ class KernelTrials:
     def __init__(self, bench: Bench, loaded: LoadedStrategy | None = None, threads: int | None = None) -> None:
         self._bench, self._threads = bench, threads
         self._loaded = loaded or find_strategy(bench.spec.strategy, bench.source, bench.source_hash)
+        self._bars_class = cast("type[Strategy]", self._loaded.cls)
         self._fields: OrderedDict[tuple[int, int, int], Field] = OrderedDict()
 
     def outcome(self, params: Mapping[str, Value], window: Window | None = None) -> Outcome:
@@ -90,11 +91,14 @@ class KernelTrials:
         return 0 if bench.deep else max(0, first - runner.history)
 
     def _together(self, key: tuple[int, int, int], sets: Sequence[Mapping[str, Value]]) -> list[Outcome]:
+        _, first, last = key
         try:
-            field = self._field(key)
+            # On a deep bench all windows are cut out of the same bars, so that indicators are computed once for all.
+            field = self._field((0, 0, len(self._bench.bars)) if self._bench.deep else key)
         except QuarterdeckError as error:
             return [Outcome(params=dict(params), metrics={}, failed=error.message) for params in sets]
-        return [_outcome(summary) for summary in field.evaluate(sets, workers=self._threads)]
+        window = (first, last) if self._bench.deep else None
+        return [_outcome(summary) for summary in field.evaluate(sets, workers=self._threads, window=window)]
 
     def _field(self, key: tuple[int, int, int]) -> Field:
         field = self._fields.get(key)
@@ -104,7 +108,7 @@ class KernelTrials:
             # Kept ones give way first, so that their memory is free before the next one's is taken.
             while len(self._fields) >= FIELDS:
                 self._fields.popitem(last=False)
-            field = self._fields[key] = Field(bench.spec, self._loaded.cls, bench.instrument, bars, history)  # type: ignore[arg-type]
+            field = self._fields[key] = Field(bench.spec, self._bars_class, bench.instrument, bars, history)
         return field
 
     def _stretch(self, before: int, first: int) -> Bars | None:

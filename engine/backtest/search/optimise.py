@@ -13,7 +13,7 @@ from engine.backtest.search.bench import Job
 from engine.backtest.search.outcome import OBJECTIVES, TOO_FEW, Outcome, score
 from engine.backtest.search.regions import near_regions
 from engine.backtest.search.space import LeftOut, ranges_for, refusal
-from engine.backtest.search.study import left_out_part, table_part
+from engine.backtest.search.study import left_out_part, table_part, with_luck
 from engine.backtest.search.tries import Tries
 from engine.errors import ConfigurationError, ValidationError
 
@@ -170,7 +170,7 @@ def run_optimise(
     if not search.outcomes:
         reason = next(iter(search.refused.values())).reason if search.refused else "the ranges are empty"
         raise ValidationError(f"The strategy {loaded.name} took none of {search.asked:,} sets of the ranges: {reason}.")
-    return _result(search, bench, tries)
+    return with_luck(_result(search, bench, tries), list(search.outcomes.values()), spec)
 
 
 def search_sets(

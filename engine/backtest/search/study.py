@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
     from engine.backtest.search.outcome import Outcome
     from engine.backtest.search.space import LeftOut
+    from engine.backtest.search.spec import StudySpec
 
     Save = Callable[[dict[str, Any]], None]
     Tell = Callable[[float, str], None]
 
-__all__ = ["SHOWN_LEFT_OUT", "left_out_part", "pareto_front", "table_part"]
+__all__ = ["SHOWN_LEFT_OUT", "left_out_part", "pareto_front", "table_part", "with_luck"]
 
 SHOWN_LEFT_OUT = 50
 """Sets without a run that are kept with their reason; of the others only the number."""
@@ -92,3 +93,20 @@ def table_part(
         usable = [position for position, point in enumerate(points) if min(point) > TOO_FEW / 2]
         front = [usable[k] for k in pareto_front([points[position] for position in usable])]
     return {"params": names, "figures": list(KEPT), "rows": rows, "front": front, "stable": stable}
+
+
+def with_luck(result: dict[str, Any], outcomes: Sequence[Outcome], spec: StudySpec) -> dict[str, Any]:
+    """A finished result with what speaks against its best set, as `details["luck"]` and as warnings."""
+    from engine.backtest.search.luck import luck_of
+
+    ran = [outcome for outcome in outcomes if not outcome.failed]
+    if not ran:
+        return result
+    best = best_first(ran, spec.objectives[0], spec.min_trades)[0]
+    luck = luck_of(ran, best, spec.run.risk_free_rate)
+    warnings = {f"warning_{name}": text for name, text in luck.pop("warnings").items()}
+    return {
+        **result,
+        "details": {**result.get("details", {}), "luck": luck},
+        "assumptions": {**result.get("assumptions", {}), **warnings},
+    }

@@ -9,7 +9,7 @@ from engine.backtest.search.outcome import OBJECTIVES, score
 from engine.backtest.search.places import ChunkOf, Here, chunk_size, worth_spreading
 from engine.backtest.search.regions import grid_regions
 from engine.backtest.search.space import candidates, parse_axis
-from engine.backtest.search.study import left_out_part, table_part
+from engine.backtest.search.study import left_out_part, table_part, with_luck
 from engine.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def run_sweep(
         if len(outcomes) - kept >= SAVE_EVERY * count and len(outcomes) < count:
             kept = len(outcomes)
             save(_result(spec, axes, found, outcomes, bench, place))
-    return _result(spec, axes, found, outcomes, bench, place)
+    return with_luck(_result(spec, axes, found, outcomes, bench, place), list(outcomes.values()), spec)
 
 
 def _words(done: int, count: int, objective: str, best: float) -> str:

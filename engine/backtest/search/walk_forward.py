@@ -13,8 +13,9 @@ import numpy as np
 
 from engine.backtest.metrics import annual_return, drawdown, sortino
 from engine.backtest.search.bench import Job
+from engine.backtest.search.luck import luck_of
 from engine.backtest.search.optimise import search_sets
-from engine.backtest.search.outcome import OBJECTIVES, TOO_FEW, score, value_of
+from engine.backtest.search.outcome import OBJECTIVES, TOO_FEW, best_first, score, value_of
 from engine.backtest.search.regions import near_regions
 from engine.backtest.search.sampling import draw_sets
 from engine.backtest.search.space import ranges_for
@@ -82,7 +83,7 @@ def run_walk_forward(
         tell(TRAINING_SHARE + (1 - TRAINING_SHARE) * share, f"window {len(steps):,} of {len(windows):,} measured")
         if len(steps) % 10 == 0:
             save(walk.result(steps))
-    return walk.result(steps)
+    return walk.result(steps, walk.luck())
 
 
 class _Walk:
@@ -166,7 +167,21 @@ class _Walk:
 
     # --- the result
 
-    def result(self, steps: Sequence[_Step]) -> dict[str, Any]:
+    def luck(self) -> dict[str, Any]:
+        """What speaks against choosing among these sets at all; they are run once over everything for it.
+
+        Only where every window has the same sets.
+        """
+        if not self.sets:
+            return {"warnings": {}}
+        whole = self.tries.outcomes([Job(params) for params in self.sets])
+        outcomes = [outcome for outcome in whole if not outcome.failed]
+        if not outcomes:
+            return {"warnings": {}}
+        best = best_first(outcomes, self.objective, self.least)[0]
+        return luck_of(outcomes, best, self.spec.run.risk_free_rate)
+
+    def result(self, steps: Sequence[_Step], luck: dict[str, Any] | None = None) -> dict[str, Any]:
         """Everything as plain values, as far as it has come."""
         rows = [self._row(step) for step in steps]
         counted = [row for row in rows if not row["flagged"]]
@@ -187,8 +202,14 @@ class _Walk:
             "why": self.bench.why,
             "place": self.tries.words,
             "summary": {"best": best, "stable": verdict["ratio"], "windows": len(steps), "counted": len(counted)},
-            "details": {"windows": rows, "stitched": curve, "movement": movement, "verdict": verdict},
-            "assumptions": self._assumptions(len(rows) - len(counted), verdict),
+            "details": {
+                "windows": rows,
+                "stitched": curve,
+                "movement": movement,
+                "verdict": verdict,
+                "luck": luck or {},
+            },
+            "assumptions": self._assumptions(len(rows) - len(counted), verdict, luck or {}),
         }
 
     def _row(self, step: _Step) -> dict[str, Any]:
@@ -254,7 +275,7 @@ class _Walk:
         found: FloatArray = bars.close[np.maximum(places, 0)]
         return found
 
-    def _assumptions(self, flagged: int, verdict: dict[str, Any]) -> dict[str, str]:
+    def _assumptions(self, flagged: int, verdict: dict[str, Any], luck: dict[str, Any]) -> dict[str, str]:
         one = self.spec.windows
         where = "the training" if self.slow else "every"
         drawn = (
@@ -282,7 +303,8 @@ class _Walk:
             told["warning_flagged"] = (
                 f"{flagged:,} of {len(self.windows):,} windows have too few trades and are not counted."
             )
-        return {**told, **{f"warning_{name}": text for name, text in verdict["warnings"].items()}}
+        warnings = {**verdict["warnings"], **luck.get("warnings", {})}
+        return {**told, **{f"warning_{name}": text for name, text in warnings.items()}}
 
 
 def ratio_figure(objective: str) -> str:

@@ -351,6 +351,7 @@ class LiveEventBot(Bot):
         if not self._begun:
             return
         for view in self.core.views.values():
+            view.latency_ns = self._hub.latency_ns(view.venue)
             market = self._hub.markets.get(view.id)
             stale = market is None or market.broken or now - market.heard > STALE_NS
             if stale and view.live:

@@ -88,7 +88,7 @@ class Pen(Yard):
         """A started bot that does this at each book."""
         entry = self.create("maker", "puppet", capital=D(50_000))
         await self.manager.start(entry)
-        Puppet.moves = staticmethod(moves) if moves is not None else None  # type: ignore[assignment]
+        Puppet.moves = staticmethod(moves) if moves is not None else None
         return entry
 
     def live(self, entry: BotEntry) -> LiveEventBot:

@@ -214,7 +214,7 @@ async def test_a_strategy_that_fails_ends_its_bot_and_its_quotes() -> None:
     def wrong(market: MarketView, ctx: Context) -> None:
         raise ZeroDivisionError("oh")
 
-    Puppet.moves = staticmethod(wrong)  # type: ignore[assignment]
+    Puppet.moves = staticmethod(wrong)
     pen.book(101, 102)
     assert entry.state is BotState.ERROR
     assert "on_book()" in entry.reason

@@ -27,7 +27,7 @@ from engine.model.entries import BotState, TradingState
 from engine.model.ids import ClientOrderId, InstrumentId, Owner
 from engine.model.order import OrderSide, OrderStatus, OrderType
 from tests.kit import fake_analyses, fake_data, fake_keys, fake_market
-from tests.kit.fake_bots import bot_report
+from tests.kit.fake_bots import bot_report, bot_versions
 from tests.kit.fake_market import MINUTE, NOW
 from tests.kit.fake_ticket import preview_order, suggest_size
 
@@ -243,6 +243,7 @@ class FakeLink:
             "bots.create": self._create,
             "bots.report": lambda asked: bot_report(self._row("bots.list", asked["bot"])),
             "bots.suggest": lambda _: [],
+            "bots.versions": lambda asked: bot_versions(self._row("bots.list", asked["bot"])),
             "strategies.load": self._load,
             "orders.fill_history": lambda _: self.data.get(
                 "orders.fill_history", views.FillHistoryView(rows=(), page=1, pages=0, total=0)
@@ -363,9 +364,11 @@ class FakeLink:
         if verb == "get":
             return bot
         state = {"start": BotState.RUNNING, "resume": BotState.RUNNING, "pause": BotState.PAUSED}.get(verb)
+        state = bot.state if verb in ("swap", "rollback") else state
         rows = [row for row in self.data["bots.list"] if row.id != bot.id]
         if verb != "delete":
             wanted = {"capital": D(asked["capital"]), "params": asked["params"]} if verb == "configure" else {}
+            wanted |= {name: asked[name] for name in ("strategy", "params", "timeframe")} if verb == "swap" else {}
             bot = msgspec.structs.replace(bot, state=state or BotState.STOPPED, since=NOW, **wanted)
             rows = [bot if row.id == bot.id else row for row in self.data["bots.list"]]
         self.publish("bots.state", tuple(rows))

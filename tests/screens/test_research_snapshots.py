@@ -34,6 +34,8 @@ def test_a_screen(snap_compare: Compare, screen: str, kind: str, size: str) -> N
         ("bots", "v v v"),
         ("bots", "n down down"),
         ("bots", "x"),
+        ("bots", "w"),
+        ("bots", "V"),
         ("risk", "e down ctrl+u 3"),
         ("risk", "x"),
         ("backtests", "n"),

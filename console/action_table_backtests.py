@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from console.actions import Action, Tier
 
-__all__ = ["BACKTESTS"]
+__all__ = ["BACKTESTS", "STUDIES"]
 
 A = Action
 
@@ -16,6 +16,12 @@ BACKTESTS = (
     A("backtests.data", "a", "data", "Data", "Show the stored candles, or the runs again.", footer=5),
     A("backtests.cancel", "c", "cancel", "Cancel job", "End the running job.", Tier.CONFIRM, footer=6, danger=True),
     A("backtests.delete", "D", "delete", "Delete", "Delete the chosen run.", Tier.CONFIRM, footer=7, danger=True),
+    A("backtests.search", "s", "search", "Search", "Search parameters: a sweep, Optuna, or a walk-forward analysis."),
+    A("backtests.studies", "w", "studies", "Studies", "Show stored studies: best sets, heat map, windows, warnings."),
     A("backtests.import", "i", "import", "Import", "Import candles of a Parquet or CSV file."),
     A("backtests.back", "escape", "back", "Back", "Return to the list of runs."),
+)
+
+STUDIES = (
+    A("studies.delete", "D", "delete", "Delete", "Delete the chosen study.", Tier.CONFIRM, danger=True),
 )

@@ -16,6 +16,7 @@ from console.analysis_words import (
     say_significance,
 )
 from console.offline_call import Pair, Until, call, do_job, in_home, pairs, strategy_name, table, utc
+from console.parity_command import parity
 from console.plain import say, say_json
 from console.sheet_words import say_sheet
 
@@ -255,5 +256,6 @@ COMMANDS: tuple[click.Command, ...] = (
     compare,
     lookahead,
     recursive,
+    parity,
 )
 """What belongs to the group `backtest`."""

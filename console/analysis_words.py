@@ -28,7 +28,10 @@ def share(value: float | None) -> str:
     """A fraction in per cent; a dash for what is not known."""
     if value is None:
         return "—"
-    return f"{value:.2%}" if abs(value) < 100 else f"{value:.1e}"
+    if abs(value) >= 100:
+        return f"{value * 100:.1e}%"
+    # A loss too small to be written is no minus.
+    return f"{value:.2%}".replace("-0.00%", "0.00%")
 
 
 def number(value: float | None) -> str:

@@ -133,6 +133,7 @@ class Engine:
         self.derivatives = make_derivatives(self)
         self.venues = {plan.venue.id: VenueUnit(self, plan, guards[plan.venue.id]) for plan in venues}
         """All venues; the first one is meant where none is named."""
+        self.hub.latency = lambda venue: self.venues[venue].latency_ms if venue in self.venues else None
         self.accounts = {account: unit for unit in self.venues.values() for account in unit.accounts}
         """The venue of every account that is traded here."""
         self.bots = make_bots(self, library)

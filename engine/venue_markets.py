@@ -72,7 +72,7 @@ class VenueMarkets:
         for entry in engine.state.bots.values():
             with suppress(ConfigurationError):
                 config = engine.bots.config(entry)
-                found[InstrumentId(config.instrument)] = None
+                found |= dict.fromkeys(InstrumentId(name) for name in config.instruments)
                 watched = markets_of(InstrumentId(config.instrument), config.watches).values()
                 found |= dict.fromkeys(other for other in watched if other in self.catalogue)
         return {instrument: None for instrument in found if venue_of(instrument) == self.id}

@@ -168,6 +168,12 @@ class VenueUnit(VenueMarkets):
         return next(iter(self.accounts), None)
 
     @property
+    def latency_ms(self) -> float | None:
+        """Time of a question to the venue and back; None where it is not measured."""
+        told = getattr(self.venue, "health", None)
+        return told().latency_ms if told is not None else None
+
+    @property
     def monitor(self) -> Monitor:
         """What checks the account that is meant where none is named."""
         return next(iter(self.upkeep.values())).monitor

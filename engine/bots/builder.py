@@ -10,12 +10,13 @@ import msgspec
 from engine.bots.allowance import Allowance
 from engine.bots.bot import Bot, Sizer, is_sound
 from engine.bots.config import BotConfig
+from engine.bots.events.live import LiveEventBot
 from engine.bots.isolation.runner import IsolatedRunner, WorkerLimits
 from engine.bots.watching import Watching
 from engine.errors import ConfigurationError, StrategyError
 from engine.logs import get_logger
 from engine.model.candle import Bars, timeframe_ns
-from engine.model.ids import AccountId, InstrumentId, Owner
+from engine.model.ids import AccountId, InstrumentId, Owner, venue_of
 from engine.strategy.runner import STATE_MISMATCH, StrategyRunner
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from engine.model.instrument import Instrument
     from engine.model.order import OrderRequest
     from engine.strategy.contract import Strategy
+    from engine.strategy.quoting import EventStrategy
 
 __all__ = ["AccountOf", "BotBuilder", "Library", "MemoryCopies"]
 
@@ -58,6 +60,14 @@ class Library(Protocol):
 
         Raises StrategyLoadError, NotFoundError or ConfigurationError.
         """
+
+    def on_events(self, name: str, file: str | None, source: str = "") -> bool:
+        """Whether a strategy decides on events. Raises StrategyLoadError or NotFoundError."""
+
+    def make_event(
+        self, name: str, file: str | None, params: dict[str, bool | int | float | str], source: str = ""
+    ) -> EventStrategy:
+        """Build a strategy that decides on events. Raises as `make`."""
 
 
 class BotBuilder:
@@ -96,6 +106,12 @@ class BotBuilder:
         """Raises ConflictError where the machine has no room for a bot."""
         self.place: Callable[[str, Allowance], Allowance] = lambda name, wanted: wanted
         """Gives what a bot may use a processor core."""
+        self.guarded: Callable[[Owner, Callable[[], None]], object] = lambda owner, call: call()
+        """Runs a bot's code; what it raises ends that bot alone."""
+        self.alert: Callable[[Owner, str, bool], None] = lambda owner, text, critical: None
+        """Tells the person what a strategy wants them to know."""
+        self.halt: Callable[[Owner, str], None] = lambda owner, reason: None
+        """Pauses a bot whose strategy cannot go on."""
         self.copies: MemoryCopies = _no_copies
         """Where older copies of a memory are looked for when the newest cannot be read."""
         self._account_of = account_of
@@ -134,6 +150,8 @@ class BotBuilder:
             self._planner.look_soon(instrument.id)
         await self._library.prepare(config.strategy, config.strategy_file, config.source)
         entry = await self._with_sound_memory(entry)
+        if self._library.on_events(config.strategy, config.strategy_file, config.source):
+            return await self._event_bot(entry, config)
         bot = self._make(entry, config, instrument)
         candles = self._go_on(entry, config, bot)
         if candles is None:
@@ -156,6 +174,74 @@ class BotBuilder:
             if missed:
                 # Closed while its process was starting.
                 bot.warm_up(Bars.from_candles(config.timeframe, missed))
+        return bot
+
+    def check(self, config: BotConfig) -> None:
+        """Whether the strategy of a configuration can be had and its markets are known. Raises as `build`."""
+        if not self._library.on_events(config.strategy, config.strategy_file, config.source):
+            if config.markets:
+                raise ConfigurationError(
+                    f"The strategy {config.strategy} decides on bars of one market; leave out the further markets, or "
+                    "give each a bot of its own."
+                )
+            self._library.make(config.strategy, config.strategy_file, dict(config.params), config.source)
+            return
+        strategy = self._make_event(config)
+        if config.isolation == "process":
+            raise ConfigurationError("A strategy on books runs in the engine's process; set its isolation to task.")
+        if not config.execution.at_once:
+            raise ConfigurationError("A strategy on books sends its own orders; leave out the execution algorithm.")
+        if len(config.instruments) < strategy.min_markets:
+            raise ConfigurationError(
+                f"The strategy {config.strategy} needs {strategy.min_markets} markets; name the further ones."
+            )
+        self._places(config)
+
+    def _make_event(self, config: BotConfig) -> EventStrategy:
+        return self._library.make_event(config.strategy, config.strategy_file, dict(config.params), config.source)
+
+    def _places(self, config: BotConfig) -> list[tuple[Instrument, AccountId]]:
+        """The instruments of a configuration and in which account each is traded."""
+        places = []
+        for name in config.instruments:
+            one = config if name == config.instrument else config.model_copy(update={"instrument": name, "account": ""})
+            same_venue = venue_of(InstrumentId(name)) == venue_of(InstrumentId(config.instrument))
+            places.append((self.instrument(one), self._account_of(config if same_venue else one)))
+        return places
+
+    async def _event_bot(self, entry: BotEntry, config: BotConfig) -> Bot:
+        """A bot of a strategy that decides on events, with its memory and warmed up."""
+        self.check(config)
+        strategy = self._make_event(config)
+        places = self._places(config)
+        for instrument, _ in places:
+            self._hub.market(instrument.id)
+        allowance = self.place(entry.name, Allowance.of(config, strategy.kind))
+        bot = LiveEventBot(
+            entry.id,
+            strategy,
+            places,
+            self._desk,
+            self._ledger,
+            self._hub,
+            self._sizers(places[0][1]),
+            allowance,
+            config.capital,
+            config.timeframe,
+            lambda call: self.guarded(entry.id, call),
+            lambda text, critical: self.alert(entry.id, text, critical),
+            lambda reason: self.halt(entry.id, reason),
+        )
+        if entry.memory:
+            bot.restore(entry.memory)
+        count = strategy.warmup(config.timeframe)
+        for instrument, _ in places:
+            series = self._hub.series(instrument.id, config.timeframe)
+            if count:
+                candles = list(await self._history(instrument.id, config.timeframe, count))
+                series.seed(candles)
+                bot.core.warm_up(bot.core.views[instrument.id], candles)
+        self.admit(entry.name, allowance)
         return bot
 
     async def _with_sound_memory(self, entry: BotEntry) -> BotEntry:

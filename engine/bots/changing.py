@@ -21,7 +21,7 @@ __all__ = ["FIXED", "change"]
 
 log = get_logger(__name__)
 
-FIXED = ("instrument", "account")
+FIXED = ("instrument", "markets", "account")
 """What a running bot keeps: its position is there."""
 BUILDS = 3
 """How often an instance is built anew because a bar has closed meanwhile."""

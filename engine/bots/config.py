@@ -35,6 +35,9 @@ class BotConfig(BaseModel):
         (), description="Symbols of other markets that its strategy looks at; set together with `source`."
     )
     instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
+    markets: tuple[str, ...] = Field(
+        (), max_length=20, description="Further instruments of a strategy on books, at the same or other venues."
+    )
     account: str = Field("", description="Account it trades in; none for the first one of the instrument's venue.")
     timeframe: str = Field("1h", description="Length of a bar, such as 1m, 15m or 1h.")
     capital: Decimal = Field(Decimal(2000), gt=0, description="What the bot may use, in the account's base currency.")
@@ -96,6 +99,11 @@ class BotConfig(BaseModel):
             name: limit if isinstance(limit, bool | int | float) else str(limit)
             for name, limit in owner_limits(value).named().items()
         }
+
+    @property
+    def instruments(self) -> tuple[str, ...]:
+        """Everything that it trades."""
+        return (self.instrument, *(name for name in dict.fromkeys(self.markets) if name != self.instrument))
 
     @property
     def own_limits(self) -> OwnerLimits:

@@ -165,7 +165,7 @@ class Roster:
         if free is not None and replacing is not None:
             free += replacing.capital
         check_allocation(config.capital, free)
-        self._library.make(config.strategy, config.strategy_file, dict(config.params), config.source)
+        self._builder.check(config)
 
     def check_mode(self, config: BotConfig) -> None:
         """Raise ConfigurationError when a bot on paper would trade real money."""

@@ -208,6 +208,19 @@ def _tear_sheet(bench: Bench, request: dict[str, Any]) -> Finding:
     return Finding(run.title, words, found, run.id)
 
 
+def _parity(bench: Bench, request: dict[str, Any]) -> Finding:
+    """What a bot did, beside a backtest of the same time."""
+    from importlib.metadata import version
+
+    from engine.config import load_settings
+    from engine.control.parity import parity_report
+    from storage.candles import CandleStore
+
+    store, release = CandleStore(bench.home / "candles"), version("quarterdeck")
+    title, words, report = parity_report(bench.home, load_settings(bench.home), store, release, request, bench.tell)
+    return Finding(title, words, report)
+
+
 def _write(file: Path, text: str, *, overwrite: bool) -> None:
     try:
         with file.open("w" if overwrite else "x", encoding="utf-8") as out:
@@ -223,6 +236,7 @@ ANALYSES: dict[str, Callable[[Bench, dict[str, Any]], Finding]] = {
     "lookahead": _look_ahead,
     "montecarlo": _monte_carlo,
     "overfitting": _overfitting,
+    "parity": _parity,
     "recursive": _recursive,
     "significance": _significance,
     "tearsheet": _tear_sheet,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from engine.strategy.contract import Strategy
     from engine.strategy.loader import LoadedStrategy, StrategyRegistry
     from engine.strategy.params import ParamValue
+    from engine.strategy.quoting import EventStrategy
 
 __all__ = ["Library", "strategy_defaults"]
 
@@ -68,17 +69,30 @@ class Library:
             StrategyLoadError: It cannot be loaded.
             ConfigurationError: A parameter does not fit.
         """
-        found = self._known(name, file, source)
-        if found is None:
-            digest = self.sources.digest_of(file) or source
-            if digest and self.sources.has(digest):
-                found = self._keep_loaded(self.sources.load(digest, self._shown(file)), name)
-            else:
-                found = self._registry.load_file(Path(file)) if file else self._registry.get(name)
+        found = self._loaded(name, file, source)
         strategy = found.build(params)
         if self.sources.has(found.source_hash):
             strategy.source_copy = str(self.sources.path(found.source_hash))
         return strategy
+
+    def on_events(self, name: str, file: str | None, source: str = "") -> bool:
+        """Whether a strategy decides on events. Raises as `make`."""
+        return self._loaded(name, file, source).on_events
+
+    def make_event(
+        self, name: str, file: str | None, params: Mapping[str, bool | int | float | str], source: str = ""
+    ) -> EventStrategy:
+        """Build a strategy that decides on events, as `make`."""
+        return self._loaded(name, file, source).build_event(params)
+
+    def _loaded(self, name: str, file: str | None, source: str) -> LoadedStrategy:
+        found = self._known(name, file, source)
+        if found is None:
+            digest = self.sources.digest_of(file) or source
+            if digest and self.sources.has(digest):
+                return self._keep_loaded(self.sources.load(digest, self._shown(file)), name)
+            return self._registry.load_file(Path(file)) if file else self._registry.get(name)
+        return found
 
     # --- for operations ----------------------------------------------------------------------------------------------
 

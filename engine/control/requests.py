@@ -245,6 +245,9 @@ class CreateBot(Request):
     strategy: str = Field(description="Strategy's name.")
     strategy_file: str | None = Field(None, description="File that defines the strategy.")
     instrument: str = Field(description="Instrument, such as SIM:BTC/USDT.")
+    markets: list[str] = Field(
+        default_factory=list, max_length=20, description="Further instruments of a strategy on books."
+    )
     account: str = Field("", description="Account it trades in; none for the first one of the instrument's venue.")
     timeframe: str | None = Field(None, description="Length of a bar; none takes the strategy's own.")
     capital: Amount = Field(Decimal(2000), gt=0, description="What it may use, in base currency.")

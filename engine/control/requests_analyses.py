@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -13,12 +13,18 @@ __all__ = [
     "AnalysisId",
     "CheckStrategy",
     "CompareBacktests",
+    "ExportParity",
     "ListAnalyses",
     "Overfitting",
+    "Parity",
     "RunMonteCarlo",
     "Significance",
     "TearSheet",
 ]
+
+
+Level = Annotated[float, Field(ge=0.5, lt=1.0)]
+"""A confidence level."""
 
 
 class RunMonteCarlo(BacktestId):
@@ -29,7 +35,7 @@ class RunMonteCarlo(BacktestId):
     )
     iterations: int = Field(1000, ge=10, le=100_000, description="Paths of each scenario.")
     seed: int = Field(42, ge=0, lt=1 << 63, description="Random start value.")
-    levels: tuple[float, ...] = Field((0.95, 0.99), min_length=1, max_length=5, description="Confidence levels.")
+    levels: tuple[Level, ...] = Field((0.95, 0.99), min_length=1, max_length=5, description="Confidence levels.")
     scenarios: tuple[Literal["normal", "stress", "extreme"], ...] = Field(
         ("normal", "stress", "extreme"),
         min_length=1,
@@ -101,3 +107,20 @@ class AnalysisId(Request):
     """One stored analysis."""
 
     id: str = Field(description="Its id, or the beginning of it, at least four characters.")
+
+
+class Parity(Ranged):
+    """A bot's past, to be put beside a backtest of the same time."""
+
+    bot: str = Field(description="The bot's name or id.")
+    session: str = Field("", max_length=64, description="A recording: its time and its candles are used.")
+    fills: str | None = Field(None, max_length=32, description="How bars fill orders, as in backtests.run.")
+    any_version: bool = Field(default=False, description="Compare although another version of the strategy traded.")
+
+
+class ExportParity(Request):
+    """A stored parity report, to be written to a file."""
+
+    id: str = Field(description="Id of the analysis, or its beginning.")
+    file: str = Field(min_length=1, description="Path of the file: .json for everything, .csv for the trades.")
+    overwrite: bool = Field(default=False, description="Take the place of a file that exists.")

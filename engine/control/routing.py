@@ -13,7 +13,6 @@ from engine.model.faults import BreakerState
 from engine.model.ids import MANUAL, InstrumentId, symbol_of
 from engine.model.instrument import CASH_KINDS
 from engine.model.order import OrderSide
-from engine.model.venue import VenueHealth
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,15 +78,13 @@ def _candidate(engine: Engine, unit: VenueUnit, market: Market, account: Account
     free = (
         picture.free_funds(account, instrument.quote) if buy else picture.free_units(MANUAL, account, instrument.base)
     )
-    told = getattr(unit.venue, "health", None)
-    health = told() if told is not None else VenueHealth()
     return Candidate(
         account=account,
         instrument=instrument,
         levels=[(price(p), quantity(q)) for p, q in raw],
         fee=instrument.current_rules.taker_fee,
         free=max(free, ZERO),
-        latency_ms=None if health.latency_ms is None else Decimal(health.latency_ms),
+        latency_ms=None if unit.latency_ms is None else Decimal(unit.latency_ms),
         reliability=unit.guard.reliability,
         obstacle=_obstacle(engine, unit, market, account),
     )

@@ -14,7 +14,7 @@ class AnalysisRow(View, frozen=True, kw_only=True):
 
     id: str
     kind: str
-    """montecarlo, significance, overfitting, comparison, lookahead, recursive or tearsheet."""
+    """montecarlo, significance, overfitting, comparison, lookahead, recursive, tearsheet or parity."""
     title: str
     run: str
     """Id of the run it is kept with; empty where it is about a strategy and no run."""

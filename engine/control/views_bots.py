@@ -35,11 +35,15 @@ class BotSetup(msgspec.Struct, frozen=True, kw_only=True):
     """Its rule, what differs from the defaults; empty for a bot on one market."""
     member_of: str = ""
     """Id of the universe that it belongs to."""
+    markets: tuple[str, ...] = ()
+    """Further instruments of a strategy on books."""
 
 
 class BotHealth(msgspec.Struct, frozen=True, kw_only=True):
     """How a bot is, and what it uses of what it may use."""
 
+    notes: dict[str, float | str] = {}
+    """Figures that its strategy shows, such as the spread it quotes."""
     alive: bool = False
     """Whether its strategy can be asked right now."""
     looked_after: bool = False

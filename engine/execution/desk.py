@@ -429,17 +429,15 @@ class Desk:
         )
 
 
+_CHANGES = frozenset({ev.OrderCanceled, ev.OrderExpired, ev.OrderRejected, ev.OrderAmended})
 _UNANSWERED = frozenset({OrderStatus.PENDING, OrderStatus.SUBMITTED, OrderStatus.UNKNOWN, OrderStatus.REJECTED})
 
 
 def _is_old_news(order: Order, event: ev.VenueEvent) -> bool:
     """Whether a report tells nothing that is not known already, or speaks about what is over."""
-    match event:
-        case ev.OrderAccepted():
-            return order.venue_order_id == event.venue_order_id and order.status not in _UNANSWERED
-        case ev.OrderTriggered():
-            return order.triggered or not order.is_open
-        case ev.OrderCanceled() | ev.OrderExpired() | ev.OrderRejected() | ev.OrderAmended():
-            return not order.is_open
-        case _:
-            return False
+    kind = type(event)
+    if kind is ev.OrderAccepted:
+        return order.venue_order_id == event.venue_order_id and order.status not in _UNANSWERED  # type: ignore[union-attr]
+    if kind is ev.OrderTriggered:
+        return order.triggered or not order.is_open
+    return kind in _CHANGES and not order.is_open

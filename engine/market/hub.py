@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from decimal import Decimal
 
-    from engine.model.ids import InstrumentId
+    from engine.model.ids import InstrumentId, VenueId
     from engine.model.instrument import Instrument
 
-__all__ = ["BarListener", "CandleSeries", "Market", "MarketHub"]
+__all__ = ["BarListener", "CandleSeries", "Market", "MarketHub", "MarketListener"]
 
 log = get_logger(__name__)
 
@@ -53,6 +53,8 @@ MARK_AGE_NS = 60_000_000_000
 DAY_AGE_NS = 120_000_000_000
 """A venue's figures of the day that are so much older than its market are not shown any more."""
 BarListener = Callable[[Candle], None]
+MarketListener = Callable[[MarketEvent, int], None]
+"""Hears an event and the engine's time."""
 
 
 class CandleSeries:
@@ -223,6 +225,8 @@ class Market:
         self.tape: deque[MarketTrade] = deque(maxlen=TAPE)
         """Public trades, oldest first."""
         self.series: dict[str, CandleSeries] = {}
+        self.listeners: list[MarketListener] = []
+        """Hear every event of this market once it is taken in; they must return at once and raise nothing."""
         self.live = False
         self.reason = ""
         self.heard = 0
@@ -284,6 +288,12 @@ class MarketHub:
         self.markets: dict[InstrumentId, Market] = {}
         self.needs_snapshot: set[InstrumentId] = set()
         """Instruments whose book has a gap; whoever owns the feed fetches them anew."""
+        self.latency: Callable[[VenueId], float | None] = lambda venue: None
+        """Tells a venue's answer time in milliseconds, None where it is not known; set by who knows the venues."""
+
+    def latency_ns(self, venue: VenueId) -> int:
+        """Time of a question to a venue and back, in nanoseconds; 0 where it is not known."""
+        return int((self.latency(venue) or 0.0) * 1e6)
 
     def add(self, instrument: Instrument) -> Market:
         """Begin to keep an instrument's market; what is already kept stays."""
@@ -362,6 +372,11 @@ class MarketHub:
         if not asked and not isinstance(event, FeedStatus):
             market.streamed = now
         market.version += 1
+        self._take_in(market, event, now)
+        for listener in tuple(market.listeners):
+            listener(event, now)
+
+    def _take_in(self, market: Market, event: MarketEvent, now: int) -> None:
         match event:
             case BookMoved():
                 self._on_moved(market, event, now)

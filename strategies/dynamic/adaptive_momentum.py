@@ -1,9 +1,9 @@
 """Adaptive momentum: hold what is strongest among several markets, by rules that move with volatility.
 
-Momentum is the return over `fast`, `middle` and `slow` bars, each divided by the deviation that so many bars usually
-have, and averaged. It is scored for this market and for those of `watch`, and they are ranked: only the top
-`top_share` of them is bought at a score above `threshold`, only the bottom `top_share` sold below -`threshold`.
-Where no other market is known the score decides alone.
+Momentum is the return over `fast`, `middle` and `slow` bars, each divided by the deviation that so many bars have by
+the volatility of the last `slow` ones, and averaged. It is scored for this market and for those of `watch`, and they
+are ranked: only the top `top_share` of them is bought at a score above `threshold`, only the bottom `top_share` sold
+below -`threshold`. Where no other market is known the score decides alone.
 
 Everything moves with the volatility regime of the market, which is ranked as risk management ranks it: lookbacks and
 threshold are multiplied by `low_factor`, `medium_factor` or `high_factor`. While the regime cannot be told the medium
@@ -133,17 +133,16 @@ class AdaptiveMomentum(SignalStrategy):
     def _score(self, ta: Toolkit, close: FloatArray, row: FloatArray) -> FloatArray:
         """Momentum in deviations at each row, with the lookbacks of that row's regime; 0 for a market that rests."""
         p, steps = self.params, np.log(close)
+        usual = ta.std(steps - ta.previous(steps), p.slow)
+        moves = usual > 0
         scores = []
         for factor in self._factors:
-            parts = []
+            total = np.zeros(len(close))
             for bars in (p.fast, p.middle, p.slow):
                 length = max(round(bars * factor), 2)
-                gone = steps - ta.previous(steps, length)
-                usual = ta.std(steps - ta.previous(steps), length) * np.sqrt(length)
-                parts.append(
-                    np.where(usual > 0, gone / np.where(usual > 0, usual, 1.0), np.where(np.isnan(usual), np.nan, 0.0))
-                )
-            scores.append((parts[0] + parts[1] + parts[2]) / 3.0)
+                total += (steps - ta.previous(steps, length)) / np.sqrt(length)
+            # NaN stays NaN: what is not known yet is no rest.
+            scores.append(np.where(moves, total / (3.0 * np.where(moves, usual, 1.0)), usual * total))
         return np.choose(row.astype(int), scores)
 
     def _market(

@@ -63,8 +63,8 @@ class BollingerReversion(SignalStrategy):
         return {
             "mean": mean,
             "entry": up - down,
-            "exit_long": (bars.close >= mean) * 1.0,
-            "exit_short": (bars.close <= mean) * 1.0,
+            "exit_long": np.where(bars.close >= mean, 1.0, 0.0),
+            "exit_short": np.where(bars.close <= mean, 1.0, 0.0),
             # A quarter of the band away from the mean is worth 0.8, its edge 1.
             "confidence": np.clip(0.6 + 0.8 * np.abs(bars.close - mean) / width, 0.0, 1.0),
             "stop_distance": stop,

@@ -18,6 +18,7 @@ from engine.model.candle import Candle
 from engine.model.order import OrderType
 from engine.strategy.contract import Holding, Strategy, Wish
 from engine.strategy.loader import read_strategy_file
+from engine.strategy.quoting import EventStrategy
 from tests.bots.house import MARKET, MINUTE, PAPER, Fixed, House, Quiet
 
 if TYPE_CHECKING:
@@ -65,6 +66,18 @@ class Library:
         if isinstance(found, Exception):
             raise found
         made: Strategy = found.build(params)
+        return made
+
+    def on_events(self, name: str, file: str | None, source: str = "") -> bool:
+        found = read_strategy_file(Path(file)).cls if file is not None else self.known.get(name)
+        return isinstance(found, type) and issubclass(found, EventStrategy)
+
+    def make_event(
+        self, name: str, file: str | None, params: Mapping[str, bool | int | float | str], source: str = ""
+    ) -> EventStrategy:
+        if file is not None:
+            return read_strategy_file(Path(file)).build_event(params)
+        made: EventStrategy = self.known[name].build(params)
         return made
 
 

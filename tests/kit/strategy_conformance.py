@@ -38,6 +38,7 @@ class StrategyConformance:
         timeframe: Timeframe of the made-up candles.
         recorded: Candle file of the shared data.
         start, count: The stretch of it that is used.
+        made_up: How many made-up candles are used.
         values: Parameters to run with, beside the defaults.
         exits: By reason of an exit, parameters under which it must occur on the made-up candles.
     """
@@ -47,6 +48,7 @@ class StrategyConformance:
     recorded: ClassVar[str]
     start: ClassVar[int] = 0
     count: ClassVar[int] = 2000
+    made_up: ClassVar[int] = 1500
     values: ClassVar[dict[str, object]] = {}
     exits: ClassVar[dict[str, dict[str, object]]] = {}
 
@@ -57,7 +59,7 @@ class StrategyConformance:
     @pytest.fixture(params=["recorded", "made-up"])
     def bars(self, request: pytest.FixtureRequest) -> Bars:
         if request.param == "made-up":
-            return walk_bars(7, 1500, self.timeframe, gaps=0.01)
+            return walk_bars(7, self.made_up, self.timeframe, gaps=0.01)
         return recorded_bars(request.getfixturevalue("shared_data"), self.recorded, self.start, self.count)
 
     @pytest.fixture(params=["defaults", "values"])

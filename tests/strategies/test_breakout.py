@@ -29,7 +29,8 @@ class TestConformance(StrategyConformance):
     strategy = "breakout"
     recorded = "binance_BTCUSDT_1h"
     start = 12_000
-    count = 4000
+    count = 800
+    made_up = 600
     values: ClassVar[dict[str, object]] = {
         "tolerance": 0.01, "range_width": 0.08, "range_bars": 5, "volume_factor": 0.9, "touches": 1, "max_bars": 60,
     }  # fmt: skip
@@ -58,7 +59,7 @@ def columns(bars: Bars, **values: object) -> dict[str, FloatArray]:
 
 def entries(bars: Bars, **values: object) -> list[float]:
     """Of the bars after the quiet ones."""
-    return columns(bars, **values)["entry"][20:].tolist()
+    return [float(value) for value in columns(bars, **values)["entry"][20:]]
 
 
 def test_a_close_beyond_the_level_is_entered_once_it_has_stayed_there() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine.strategy.indicators import MoreIndicators
 from engine.strategy.loader import StrategyRegistry
 from engine.strategy.params import ParamSpec, describe_params
 from engine.strategy.toolkit import HigherToolkit, Toolkit
@@ -43,7 +44,8 @@ def test_the_parameter_tables_are_the_declarations(section: str) -> None:
 
 
 def test_the_page_names_every_indicator() -> None:
-    public = {name for name in (*vars(Toolkit), *vars(HigherToolkit)) if not name.startswith("_")}
+    parts = (Toolkit, MoreIndicators, HigherToolkit)
+    public = {name for part in parts for name in vars(part) if not name.startswith("_")}
     assert {name for name in public if not re.search(rf"\b(ta|hour)\.{name}\(", PAGE)} == set()
 
 

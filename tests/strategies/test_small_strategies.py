@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class TestBollinger(StrategyConformance):
     strategy = "bollinger_reversion"
     recorded = "binance_BTCUSDT_1h"
+    count = 500
+    made_up = 400
     values: ClassVar[dict[str, object]] = {"period": 15, "deviations": 1.5, "trend_adx": 100.0, "max_bars": 20}
     exits: ClassVar[dict[str, dict[str, object]]] = {"at the mean": {}, "stop": {"stop_atr": 0.5}}
 
@@ -32,6 +34,8 @@ class TestTurtle(StrategyConformance):
     strategy = "turtle"
     timeframe = "4h"
     recorded = "binance_BTCUSDT_1h"
+    count = 500
+    made_up = 400
     values: ClassVar[dict[str, object]] = {"entry_bars": 10, "exit_bars": 5, "max_units": 2, "max_bars": 50}
     exits: ClassVar[dict[str, dict[str, object]]] = {
         "opposite extreme": {"stop_n": 20.0},
@@ -43,6 +47,8 @@ class TestTurtle(StrategyConformance):
 class TestMacd(StrategyConformance):
     strategy = "macd_cross"
     recorded = "binance_BTCUSDT_1h"
+    count = 500
+    made_up = 400
     values: ClassVar[dict[str, object]] = {"fast": 5, "slow": 12, "signal": 4, "trend_ma": 0, "max_bars": 30}
     exits: ClassVar[dict[str, dict[str, object]]] = {"opposite cross": {}, "trailing stop": {"stop_atr": 1.0}}
 
@@ -50,6 +56,8 @@ class TestMacd(StrategyConformance):
 class TestSupertrend(StrategyConformance):
     strategy = "supertrend"
     recorded = "binance_BTCUSDT_1h"
+    count = 500
+    made_up = 400
     values: ClassVar[dict[str, object]] = {"atr_period": 7, "factor": 2.0, "trend_adx": 15.0, "max_bars": 60}
     exits: ClassVar[dict[str, dict[str, object]]] = {"turned back": {}, "time limit": {"max_bars": 3}}
 

@@ -31,6 +31,8 @@ class TestConformance(StrategyConformance):
     strategy = "volatility_breakout"
     recorded = "binance_BTCUSDT_1h"
     start = 9000
+    count = 700
+    made_up = 500
     values: ClassVar[dict[str, object]] = {
         "regimes": "any", "half_life": 10.0, "regime_history": 60, "surge": 3.0, "max_bars": 40, "k": 2.0,
     }  # fmt: skip
@@ -98,8 +100,8 @@ def test_size_is_inverse_to_volatility_within_its_bounds() -> None:
 
 def test_a_surge_of_the_whole_market_suppresses_entries() -> None:
     bars = market(102.6)
-    calm = Bars("1h", bars.ts, *(np.full(len(bars), 50.0) for _ in range(4)), np.ones(len(bars)))  # type: ignore[misc]
-    calm.high[:], calm.low[:] = 50.5, 49.5
+    calm = bars.rows(np.arange(len(bars)))
+    calm.open[:], calm.close[:], calm.high[:], calm.low[:] = 50.0, 50.0, 50.5, 49.5
     wild = calm.rows(np.arange(len(bars)))
     wild.high[-4:-1], wild.low[-4:-1] = 60.0, 40.0
     values: dict[str, object] = {"watch": "ETH/USDT", "half_life": 10_000.0, "surge": 1.5}

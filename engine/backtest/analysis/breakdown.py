@@ -53,8 +53,8 @@ class TradeFacts:
 
 
 def tag_of(reason: str) -> str:
-    """What the reasons of many trades have in common: the words without the numbers that differ from bar to bar."""
-    return " ".join(_NUMBER.sub(" ", reason).split()).strip(" ,;:") or "not given"
+    """What the reasons of many trades have in common: what stands before a colon, without numbers that differ."""
+    return " ".join(_NUMBER.sub(" ", reason.partition(":")[0]).split()).strip(" ,;") or "not given"
 
 
 def _time(ts: int) -> datetime:

@@ -16,7 +16,7 @@ from numba import njit
 from engine.backtest.kernel import layout as x
 from engine.backtest.kernel.decide import decide
 from engine.backtest.kernel.fills import bounds, cash, reducing, walk, worse
-from engine.backtest.kernel.parts import part
+from engine.backtest.kernel.parts import borrowed, part
 from engine.backtest.kernel.risk import DAY_NS, look, obey, track
 
 # ruff: noqa: E741 - o, h, l, c, v are the bar
@@ -114,6 +114,23 @@ def _pass(bars: Any, cols: Any, roi_bars: Any, roi_share: Any, k: Any, s: Any, p
         _end(ts, c, k, s, p, q, fills, daily)
 
 
+@part
+def _whole(bars: Any, cols: Any, roi_bars: Any, roi_share: Any, k: Any, s: Any, p: Any, q: Any, out: Any) -> None:
+    k, s, p, q = borrowed(k), borrowed(s), borrowed(p), borrowed(q)
+    roi_bars, roi_share = borrowed(roi_bars), borrowed(roi_share)
+    ts, o, h, l, c, v = bars
+    bars = borrowed(ts), borrowed(o), borrowed(h), borrowed(l), borrowed(c), borrowed(v)
+    c0, c1, c2, c3, c4, c5, c6, c7, c8 = cols
+    cols = (
+        borrowed(c0), borrowed(c1), borrowed(c2), borrowed(c3), borrowed(c4), borrowed(c5), borrowed(c6), borrowed(c7),
+        borrowed(c8),
+    )  # fmt: skip
+    fills, book, halts, daily = out
+    out = borrowed(fills), borrowed(book), borrowed(halts), borrowed(daily)
+    _begin(bars[0], k, s, p, q)
+    _pass(bars, cols, roi_bars, roi_share, k, s, p, q, out)
+
+
 def _stamp() -> int:
     """A number that changes with any source of the kernel."""
     digest = hashlib.blake2b(digest_size=7)
@@ -126,8 +143,7 @@ def _compiled(stamp: int) -> Any:
     # The stamp is a free variable, and so part of what numba finds it by on disk.
     @njit(cache=True, nogil=True, error_model="numpy")
     def one(bars: Any, cols: Any, roi_bars: Any, roi_share: Any, k: Any, s: Any, p: Any, q: Any, out: Any) -> int:
-        _begin(bars[0], k, s, p, q)
-        _pass(bars, cols, roi_bars, roi_share, k, s, p, q, out)
+        _whole(bars, cols, roi_bars, roi_share, k, s, p, q, out)
         return stamp
 
     return one

@@ -348,7 +348,7 @@ class EventBot:
         if error is self._failure:
             return self._failure
         line = line_in(error, self._file)
-        place = f"{hook}()" + (f", line {line} of {self._file}" if line else "")
+        place = (f"{hook}()" if hook.isidentifier() else hook) + (f", line {line} of {self._file}" if line else "")
         now = self.context.now
         when = f" at {datetime.fromtimestamp(now // 10**9, UTC):%Y-%m-%d %H:%M:%S} UTC" if now else ""
         cause = error.message if isinstance(error, StrategyError) else cause_text(error)

@@ -226,10 +226,10 @@ class WorkingOrders:
         if own.canceling:
             working.next = want
             return
-        price, quantity = ticks * view.tick, lots * view.lot
+        quantity = lots * view.lot
         if (
             own.side is want.side
-            and abs(own.price - price) <= tolerance * price + view.tick / 2
+            and abs(round(own.price / view.tick) - ticks) <= tolerance * ticks + 0.5
             and (
                 abs(own.quantity - quantity) <= view.lot / 2
                 or abs(own.left - quantity) <= size_tolerance * quantity + view.lot / 2

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.bots.events.live import LiveEventBot
 from engine.capital.performance import Performance
 from engine.clock import NS_PER_S
 from engine.control.views import BotRow, ParamRow, StrategyRow
@@ -107,6 +108,7 @@ def bot_health(engine: Engine, entry: BotEntry) -> BotHealth:
     running, usage = bots.running.get(owner), bots.watch.usage(owner)
     allowance = running.allowance if running is not None else None
     return BotHealth(
+        notes=dict(running.core.context.notes) if isinstance(running, LiveEventBot) else {},
         alive=(running is not None and running.alive) or (bots.universes.is_parent(entry) and entry.state == "running"),
         looked_after=owner in bots.caretakers.owners,
         tries=bots.supervisor.tries(owner, engine.clock.now()),

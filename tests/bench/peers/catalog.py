@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["OURS", "PEERS", "WORKLOADS", "Peer", "Road", "peer_named"]
+LOT = "0.000001"
+__all__ = ["LOT", "OURS", "PEERS", "WORKLOADS", "Peer", "Road", "peer_named"]
 
 WORKLOADS = ("W1", "W2", "W3", "W4")
 """SMA cross, z-score with stop and target, 100 pairs of the first, a quoter on quotes."""
@@ -62,17 +63,17 @@ class Peer(NamedTuple):
 
 
 _VECTORBT = Road("W1", "columns", sized_at="paid", ends_at="mark")
-_BACKTESTING = Road("W1", "event", lot="0.0001", ends_at="open", quick=100_000)
+_BACKTESTING = Road("W1", "event", lot=LOT, ends_at="open", quick=100_000)
 _BACKTRADER = Road("W1", "event", ends_at="mark", quick=50_000)
 _RAPTOR_CLASS = _VECTORBT._replace(kind="event", variant="class", quick=100_000)
 _NAUTILUS = Road(
     "W1",
     "event",
     fills_at="close",
-    lot="0.0001",
+    lot=LOT,
     ends_at="mark",
     quick=50_000,
-    note="fills at the close of the decision, for it has no next-open mode; volumes × 1,000, so that orders fill whole",
+    note="fills at the close of the decision; volumes × 1,000,000, so that orders fill whole",
 )
 _JESSE = Road(
     "W1",
@@ -81,7 +82,7 @@ _JESSE = Road(
     quick=50_000,
     note="fills at the close of the decision; signals given as arrays",
 )
-_FREQTRADE = Road("W1", "event", sized_at="open", ends_at="open", lot="0.0001", quick=50_000)
+_FREQTRADE = Road("W1", "event", sized_at="open", ends_at="open", lot=LOT, quick=50_000)
 _AT_ENTRY = "levels around the price of the entry"
 _GIVEN = "signals given as arrays"
 
@@ -192,9 +193,23 @@ PEERS: tuple[Peer, ...] = (
     ),
     Peer("hftbacktest", "hftbacktest", ("hftbacktest==2.4.4",), (Road("W4", "columns", note="compiled by numba"),)),
 )
-_OURS = Road("W1", "event", lot="0.0001")
+_OURS = Road("W1", "event", lot=LOT)
 _NO_SKIP = _OURS._replace(variant="no-skip", quick=100_000)
+_KERNEL = Road("W1", "columns", lot=LOT)
+_FULL = _KERNEL._replace(variant="full", note="every trade in decimals, the equity at every bar, all figures")
 OURS: tuple[Peer, ...] = (
+    Peer(
+        "ours_kernel",
+        "quarterdeck",
+        (),
+        (
+            _KERNEL,
+            _FULL,
+            _KERNEL._replace(workload="W2", tick="0.01"),
+            _FULL._replace(workload="W2", tick="0.01"),
+            _KERNEL._replace(workload="W3"),
+        ),
+    ),
     Peer(
         "ours_event",
         "quarterdeck",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -10,9 +11,9 @@ import numpy as np
 if TYPE_CHECKING:
     from tests.bench.peers.catalog import Road
 
-__all__ = ["Plain", "plain_run", "wishes"]
+__all__ = ["CAPITAL", "Plain", "plain_run", "wishes"]
 
-FEE, SHARE, CAPITAL = 0.001, 0.95, 10_000.0
+FEE, SHARE, CAPITAL = 0.001, 0.95, 1e9
 STOP, TARGET = 0.98, 1.04
 
 
@@ -96,9 +97,7 @@ class _Loop:
         self.units = math.floor(units / lot + 1e-9) * lot if lot else units
         base = decided if self.road.levels_from == "close" else price
         if self.road.workload == "W2":
-            tick = float(self.road.tick)
-            levels = (base * STOP, base * TARGET)
-            self.stop, self.target = (round(level / tick) * tick for level in levels) if tick else levels
+            self.stop, self.target = (_on_grid(base * share, self.road.tick) for share in (STOP, TARGET))
         self.cash -= self.units * price * (1 + FEE)
         self.entered, self.paid = i, price
 
@@ -118,3 +117,11 @@ class _Loop:
             self._sell(i, max(opened, self.target) if rule == "gap" else self.target)
         elif stopped:
             self._sell(i, self.stop if rule == "level" else min(opened, self.stop))
+
+
+def _on_grid(level: float, tick: str) -> float:
+    if tick == "0":
+        return level
+    # In decimals, for a level may lie in the middle between two prices.
+    step = Decimal(tick)
+    return float((Decimal(repr(level)) / step).to_integral_value(ROUND_HALF_EVEN) * step)

@@ -127,4 +127,6 @@ def collect(case: Case, answers: Sequence[dict[str, Any]]) -> Measured:
 
 
 def _results(answer: dict[str, Any]) -> dict[str, Any]:
-    return {name: answer[name] for name in ("trades", "equity", "counts", "equities", "fills") if name in answer}
+    return {
+        name: answer[name] for name in ("trades", "count", "equity", "counts", "equities", "fills") if name in answer
+    }

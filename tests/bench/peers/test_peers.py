@@ -12,9 +12,9 @@ import pytest
 from tests.bench.peers import data, install, report, runner
 from tests.bench.peers.agree import compare, compare_fills, compare_sweep
 from tests.bench.peers.cases import Checker
-from tests.bench.peers.catalog import OURS, PEERS, Peer, Road
+from tests.bench.peers.catalog import LOT, OURS, PEERS, Peer, Road
 from tests.bench.peers.places import CHILDREN
-from tests.bench.peers.plain import plain_run
+from tests.bench.peers.plain import CAPITAL, plain_run
 from tests.bench.peers.quotes import plain_quotes
 from tests.bench.peers.runner import Case, collect, measure_in_turn
 from tests.bench.peers.trades import steps_between
@@ -24,7 +24,6 @@ from tests.kit.workloads import plain_band, plain_crossing
 if TYPE_CHECKING:
     from pathlib import Path
 
-LOT = "0.0001"
 W1, W2 = Road("W1", "event", lot=LOT), Road("W2", "event", lot=LOT, tick="0.01")
 FAKE = """
 import sys
@@ -73,7 +72,10 @@ def case(road: Road, folder: Path, rows: int = 0) -> Case:
 
 def test_without_options_the_loops_are_those_of_the_kit(columns: dict[str, Any]) -> None:
     bars = data.as_bars(columns)
-    for road, (trades, equity) in ((W1, plain_crossing(bars, LOT)), (W2, plain_band(bars, LOT, 0.01))):
+    for road, (trades, equity) in (
+        (W1, plain_crossing(bars, LOT, CAPITAL)),
+        (W2, plain_band(bars, LOT, 0.01, CAPITAL)),
+    ):
         found = plain_run(columns, road)
         assert len(found.trades) > 30
         assert [trade[:2] for trade in found.trades] == [(t.entry_bar, t.exit_bar) for t in trades]

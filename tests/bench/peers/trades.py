@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.bench.peers import data
 from tests.bench.peers.agree import compare
-from tests.bench.peers.catalog import OURS, peer_named
+from tests.bench.peers.catalog import peer_named
 from tests.bench.peers.install import is_installed
 from tests.bench.peers.plain import plain_run
 from tests.bench.peers.runner import ask, command_of
@@ -83,7 +83,7 @@ def _step(rule: str, words: str, before: Plain, after: Plain) -> Step:
 
 def side_by_side(name: str, workload: str, bars: int) -> tuple[list[str], bool]:
     """Lines for the person, and whether everything is explained."""
-    peer, own = peer_named(name), OURS[0]
+    peer, own = peer_named(name), peer_named("ours_event")
     if not is_installed(peer):
         return [f"{workload}, {name}: not installed; python -m tests.bench.peers install {name}"], False
     theirs = next(road for road in peer.roads if road.workload == workload)

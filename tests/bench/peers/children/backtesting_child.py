@@ -9,7 +9,7 @@ from backtesting import Strategy
 from backtesting import __version__ as version
 from backtesting.lib import FractionalBacktest
 
-LOT = 1e-4
+LOT = 1e-6
 warnings.filterwarnings("ignore")
 
 

@@ -71,7 +71,7 @@ class Band(Base):
 MARKET = {
     "id": "BTCUSDT", "symbol": PAIR, "base": "BTC", "quote": "USDT", "active": True, "spot": True, "type": "spot",
     "swap": False, "future": False, "margin": False, "linear": None, "contract": False, "contractSize": None,
-    "taker": kit.FEE, "maker": kit.FEE, "precision": {"price": 1e-8, "amount": 0.0001},
+    "taker": kit.FEE, "maker": kit.FEE, "precision": {"price": 1e-8, "amount": 1e-6},
     "limits": {side: {"min": None, "max": None} for side in ("amount", "price", "cost", "leverage")}, "info": {},
 }  # fmt: skip
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 WARM_BARS = 3000
 FEE = 0.001
-CAPITAL = 10_000.0
+CAPITAL = 1e9
+"""The fees of some thousand trades leave a billionth of it: with less, lots would end the trading early."""
 SHARE = 0.95
 MINUTE_MS = 60_000
 

@@ -19,7 +19,7 @@ VENUE = Venue("SIM")
 ID = InstrumentId(Symbol("BTCUSDT"), VENUE)
 BAR_TYPE = BarType.from_str(f"{ID}-1-MINUTE-LAST-EXTERNAL")
 MINUTE_NS = 60_000_000_000
-SIZES = 4
+SIZES = 6
 """Decimals of a quantity."""
 
 
@@ -135,7 +135,7 @@ def bars(data, request):
     close = data.numpy("close")
     ts = (data.numpy("ts") * 1_000_000 + MINUTE_NS).astype(np.uint64)
     # A bar fills at most a part of its volume at a price: with more of it, every order fills whole.
-    columns = [data.numpy(name) for name in ("open", "high", "low", "close")] + [data.numpy("volume") * 1000]
+    columns = [data.numpy(name) for name in ("open", "high", "low", "close")] + [data.numpy("volume") * 1e6]
     made = engine(2)
     made.add_data(Bar.from_raw_arrays_to_list(BAR_TYPE, 2, SIZES, *columns, ts, ts))
     band = request["workload"] == "W2"

@@ -1,0 +1,1 @@
+"""Bots whose strategies decide on events."""

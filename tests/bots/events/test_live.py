@@ -1,0 +1,260 @@
+"""A bot on books under its manager: quotes, fills, pauses, halts, stops, restarts, failures."""
+
+from __future__ import annotations
+
+from decimal import Decimal as D
+from typing import TYPE_CHECKING
+
+import pytest
+
+from engine.errors import ConfigurationError, ConflictError
+from engine.execution.effects import PlaceEffect
+from engine.model.candle import Candle
+from engine.model.entries import BotState, TradingState
+from engine.model.order import OrderSide, OrderType, TimeInForce
+from engine.strategy.intents import Take, Want
+from tests.bots.events.pen import Pen, Puppet, both
+from tests.bots.house import MARKET, MINUTE
+
+if TYPE_CHECKING:
+    from engine.strategy.views import Context, MarketView
+
+
+async def test_quotes_follow_the_market_and_fills_are_told() -> None:
+    pen = Pen()
+    entry = await pen.quoting()
+    pen.book(100, 101)
+    assert pen.shows(entry) == [("buy", 100.0)]
+    order = pen.orders(entry)[0]
+    assert (order.post_only, order.tif) == (True, TimeInForce.GTC)
+    pen.book(101, 102)
+    assert pen.shows(entry) == [("buy", 101.0)]
+    pen.book(99, 100)  # the ask comes to the bid at 101
+    assert pen.owned(entry) == 1
+    memory = pen.live(entry).core.context.memory
+    assert memory.fills == 1
+    assert "bid filled" in memory.updates
+    assert pen.shows(entry) == [("buy", 99.0), ("sell", 100.0)]
+    assert pen.live(entry).core.context.notes == {"last fill": 101.0}
+
+
+async def test_a_quote_that_is_right_stays_where_it_is() -> None:
+    pen = Pen()
+    entry = await pen.quoting()
+    pen.book(100, 101)
+    sent = len(pen.sent)
+    for _ in range(5):
+        pen.book(100, 101)
+    assert len(pen.sent) == sent
+    assert pen.live(entry).core.context.memory.books == 6
+
+
+async def test_a_key_never_works_twice_while_the_venue_is_slow() -> None:
+    pen = Pen(slow=True)
+    entry = await pen.quoting()
+    pen.book(100, 101)
+    pen.deliver()
+    pen.book(101, 102)
+    pen.book(102, 103)
+    # The cancel is on its way: nothing new may go out yet.
+    assert [order.price for order in pen.orders(entry)] == [D(100)]
+    pen.deliver()
+    assert pen.shows(entry) == [("buy", 102.0)]
+
+
+async def test_paused_it_takes_its_quotes_away_and_still_sells_what_it_holds() -> None:
+    pen = Pen()
+    entry = await pen.quoting()
+    pen.book(100, 101)
+    pen.book(99, 100)
+    assert pen.owned(entry) == 1
+    pen.manager.pause(entry)
+    assert pen.shows(entry) == [("sell", 100.0)]
+    pen.book(98, 99.5)
+    assert pen.shows(entry) == [("sell", 99.5)]
+    pen.manager.resume(entry)
+    pen.book(98, 99.5)
+    assert pen.shows(entry) == [("buy", 98.0), ("sell", 99.5)]
+
+
+async def test_a_halt_takes_its_quotes_away_and_the_release_brings_them_back() -> None:
+    pen = Pen()
+    entry = await pen.quoting()
+    pen.book(100, 101)
+    pen.risk.hold("a person", "enough", TradingState.REDUCING)
+    pen.pass_time(1)
+    assert pen.shows(entry) == []
+    pen.book(100, 101)
+    assert pen.shows(entry) == []
+    pen.risk.release("a person", "go on")
+    pen.pass_time(1)
+    pen.book(100, 101)
+    assert pen.shows(entry) == [("buy", 100.0)]
+
+
+async def test_a_market_that_falls_silent_is_not_quoted_in() -> None:
+    pen = Pen()
+    entry = await pen.quoting()
+    pen.book(100, 101)
+    pen.pass_time(9)
+    assert pen.shows(entry) == [("buy", 100.0)]
+    pen.pass_time(3)
+    assert pen.shows(entry) == []
+    assert not pen.live(entry).core.views[MARKET].live
+    pen.book(100, 101)
+    assert pen.shows(entry) == [("buy", 100.0)]
+
+
+async def test_timers_and_bars_come() -> None:
+    pen = Pen()
+    entry = await pen.quoting(None)
+    pen.pass_time(20)
+    assert pen.live(entry).core.context.memory.timers == 4
+    opened = pen.clock.now()
+    pen.hub.on_market(Candle(MARKET, "1m", opened, 1.0, 1.0, 1.0, 1.0, 1.0), opened + MINUTE)
+    assert pen.live(entry).core.context.memory.bars == 1
+
+
+async def test_stopped_it_cancels_everything_and_stopped_with_close_it_is_flat() -> None:
+    pen = Pen()
+    entry = await pen.quoting()
+    pen.book(100, 101)
+    pen.manager.stop(entry)
+    assert (entry.state, pen.shows(entry)) == (BotState.STOPPED, [])
+    await pen.manager.start(entry)
+    pen.book(100, 101)
+    pen.book(99, 100)
+    assert pen.owned(entry) == 1
+    pen.manager.stop(entry, "close")
+    assert (entry.state, pen.shows(entry)) == (BotState.STOPPED, [])
+    assert not pen.owned(entry)
+
+
+async def test_after_a_restart_it_goes_on_with_its_orders_and_its_memory() -> None:
+    pen = Pen()
+    entry = await pen.quoting()
+    pen.book(100, 101)
+    pen.book(99, 100)
+    pen.book(99, 100)
+    before = pen.shows(entry)
+    ids = {order.client_id for order in pen.orders(entry)}
+    assert before == [("buy", 99.0), ("sell", 100.0)]
+    pen.manager.save()
+    books = pen.live(entry).core.context.memory.books
+    pen.manager.suspend()
+    pen.ledger._subscribers.remove(pen.manager._on_record)
+    pen.manager = pen.new_manager()
+    await pen.manager.recover()
+    assert entry.state is BotState.RUNNING
+    assert pen.live(entry).core.context.memory.books == books
+    assert pen.live(entry).core.views[MARKET].position == 1.0
+    assert set(pen.live(entry).core.context.orders[MARKET]) == {"bid", "ask"}
+    pen.book(99, 100)
+    assert {order.client_id for order in pen.orders(entry)} == ids
+
+
+async def test_an_order_that_takes_leaves_nothing_behind() -> None:
+    pen = Pen()
+
+    def take(market: MarketView, ctx: Context) -> None:
+        if not market.position and ctx.memory.books == 1:
+            ctx.take(market, "lift", OrderSide.BUY, 8.0, market.ask)
+
+    entry = await pen.quoting(take)
+    pen.book(100, 101, 5.0)
+    assert pen.owned(entry) == 5
+    assert pen.orders(entry) == []
+    sent = pen.sent[0]
+    assert isinstance(sent, PlaceEffect)
+    order = sent.command
+    assert (order.tif, order.type, order.price) == (TimeInForce.IOC, OrderType.LIMIT, D(101))
+    assert "lift expired" in pen.live(entry).core.context.memory.updates
+
+
+async def test_legs_go_together_or_not_at_all() -> None:
+    pen = Pen()
+
+    def legs(market: MarketView, ctx: Context) -> None:
+        if ctx.memory.books == 1:
+            ctx.legs(
+                [
+                    Take(market.id, "one", OrderSide.BUY, 1.0, market.ask),
+                    Take(market.id, "two", OrderSide.BUY, 9_000.0, market.ask),
+                ]
+            )
+
+    entry = await pen.quoting(legs)
+    pen.book(100, 101)
+    assert pen.sent == []
+    assert pen.live(entry).core.context.memory.updates == ["one rejected", "two rejected"]
+
+
+async def test_a_refused_quote_is_not_tried_at_every_book() -> None:
+    pen = Pen()
+
+    def too_much(market: MarketView, ctx: Context) -> None:
+        ctx.quote(market, [Want("bid", OrderSide.BUY, market.bid, 5_000.0)])
+
+    entry = await pen.quoting(too_much)
+    for _ in range(3):
+        pen.book(100, 101)
+    refused = entry.refusals
+    assert refused == 3
+    for listener in pen.hub.markets[MARKET].listeners:
+        for _ in range(5):
+            listener(pen.hub.markets[MARKET].book.to_snapshot(), pen.clock.now())
+    assert entry.refusals == refused
+
+
+async def test_a_strategy_that_fails_ends_its_bot_and_its_quotes() -> None:
+    pen = Pen()
+    entry = await pen.quoting()
+    pen.book(100, 101)
+
+    def wrong(market: MarketView, ctx: Context) -> None:
+        raise ZeroDivisionError("oh")
+
+    Puppet.moves = staticmethod(wrong)
+    pen.book(101, 102)
+    assert entry.state is BotState.ERROR
+    assert "on_book()" in entry.reason
+    assert "ZeroDivisionError" in entry.reason
+    assert pen.shows(entry) == []
+
+
+async def test_a_strategy_may_stop_itself() -> None:
+    pen = Pen()
+
+    def stop(market: MarketView, ctx: Context) -> None:
+        both(market, ctx)
+        if ctx.memory.books == 2:
+            ctx.stop("the loss of the day is reached")
+
+    entry = await pen.quoting(stop)
+    pen.book(100, 101)
+    pen.book(100, 101)
+    assert (entry.state, entry.reason) == (BotState.PAUSED, "the loss of the day is reached")
+    assert pen.shows(entry) == []
+
+
+async def test_what_does_not_fit_is_refused_before_it_is_created() -> None:
+    pen = Pen()
+    with pytest.raises(ConfigurationError, match="own orders"):
+        pen.create("x", "puppet", execution={"algorithm": "twap"})
+    with pytest.raises(ConfigurationError, match="in the engine's process"):
+        pen.create("x", "puppet", isolation="process")
+    with pytest.raises(ConfigurationError, match="decides on bars"):
+        pen.create("x", "told", markets=("SIM:ETH/USDT",))
+    with pytest.raises(ConfigurationError, match="ETH/USDT is not known"):
+        pen.create("x", "puppet", markets=("SIM:ETH/USDT",))
+
+
+async def test_a_stopped_bot_hears_nothing_more() -> None:
+    pen = Pen()
+    entry = await pen.quoting()
+    pen.manager.stop(entry)
+    assert pen.hub.markets[MARKET].listeners == []
+    pen.book(100, 101)
+    assert pen.orders(entry) == []
+    with pytest.raises(ConflictError):
+        pen.manager.pause(entry)

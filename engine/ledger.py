@@ -63,7 +63,7 @@ class Ledger:
         """Why nothing can be booked any more; None while all is well."""
         self.sealed = ""
         """Why nothing may be booked for the moment, as a sentence; empty while all is well."""
-        self._subscribers: list[Subscriber] = []
+        self._subscribers: tuple[Subscriber, ...] = ()
         self.following = False
         """True while facts of another writer are told: what follows from them is in its journal too."""
         self._untold: deque[Record] = deque()
@@ -76,11 +76,12 @@ class Ledger:
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell a function about every fact booked from now on."""
-        self._subscribers.append(subscriber)
+        self._subscribers = (*self._subscribers, subscriber)
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Stop telling a function."""
-        self._subscribers.remove(subscriber)
+        at = self._subscribers.index(subscriber)
+        self._subscribers = (*self._subscribers[:at], *self._subscribers[at + 1 :])
 
     def record(self, event: Event, correlation: str = "") -> int:
         """Book one fact.
@@ -101,7 +102,8 @@ class Ledger:
             raise JournalError(f"Nothing can be booked: {self.failed}")
         if self.sealed:
             raise HandoverError(self.sealed)
-        record = Record(self.state.seq + 1, self.clock.now(), self.epoch, event, correlation or current_operation())
+        seq = self.state.meta.seq + 1
+        record = Record(seq, self.clock.now(), self.epoch, event, correlation or current_operation())
         self._apply(record)
         if type(event) is OrderIntended:
             crash_point("intent.applied")
@@ -113,7 +115,7 @@ class Ledger:
         self._untold.append(record)
         if not self._telling:
             self._tell()
-        return record.seq
+        return seq
 
     def follow(self, record: Record) -> None:
         """Take in a fact that another writer has stored: it is applied and told, and not booked again.
@@ -153,7 +155,7 @@ class Ledger:
         try:
             while self._untold:
                 record = self._untold.popleft()
-                for subscriber in tuple(self._subscribers):
+                for subscriber in self._subscribers:
                     try:
                         subscriber(record)
                     except Exception as error:

@@ -7,8 +7,10 @@ the result is the same.
 
 from __future__ import annotations
 
+import gc
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -67,16 +69,19 @@ PROGRESS_EVERY = 20_000
 _ANYWHERE = (-math.inf, math.inf)
 RECORD_EVERY_S = 3600.0
 """Equity is journalled this often; breakers judge every bar all the same."""
-_BOT_FACTS = (
-    ev.OrderAccepted,
-    ev.OrderAmended,
-    ev.OrderCancelRejected,
-    ev.OrderCanceled,
-    ev.OrderExpired,
-    ev.OrderFilled,
-    ev.OrderRejected,
-    ev.OrderTriggered,
+_BOT_FACTS: frozenset[type] = frozenset(
+    {
+        ev.OrderAccepted,
+        ev.OrderAmended,
+        ev.OrderCancelRejected,
+        ev.OrderCanceled,
+        ev.OrderExpired,
+        ev.OrderFilled,
+        ev.OrderRejected,
+        ev.OrderTriggered,
+    }
 )
+_HEARD = _BOT_FACTS | {ev.OrderRefused, ev.BreakerTripped}
 
 
 class _LastPrice:
@@ -202,6 +207,9 @@ class _Run:
 
     def _on_record(self, record: ev.Record) -> None:
         event = record.event
+        kind = type(event)
+        if kind not in _HEARD:
+            return
         if isinstance(event, ev.OrderFilled):
             order = self.state.order(event.fill.client_id)
             if order is None:
@@ -217,7 +225,7 @@ class _Run:
             self._refused(event.code)
         elif isinstance(event, ev.BreakerTripped):
             self.halts.append((self.clock.now(), event.reason))
-        if not self.ending and isinstance(event, _BOT_FACTS):
+        if kind in _BOT_FACTS and not self.ending:
             self.bot.on_record(record)
             # A rest too small for an order counts as held while one works on it, and as nothing when that has ended.
             self.holding = self.bot.holding()
@@ -377,6 +385,17 @@ class _Run:
         )
 
 
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Collect rubbish rarely: a run makes next to none that needs it, and much that would be looked through."""
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, 50, 1000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 def run_backtest(
     spec: BacktestSpec,
     strategy: Strategy,
@@ -410,6 +429,7 @@ def run_backtest(
         run = _Run(spec, strategy, instrument, bars, history, pace)
         if hear is not None:
             run.ledger.subscribe(hear)
-        return run.run(progress)
+        with _few_collections():
+            return run.run(progress)
     except OrderRejectionError as error:
         raise DataError(f"The run could not go on: {error.message}") from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -93,6 +93,8 @@ class Protection:
         self._tries = 0
         """Orders to close the position since the last bar or execution."""
         self._unsettled = False
+        self._held: tuple[int, object, Decimal] = (-1, None, _ZERO)
+        """What could be closed after a fact, at a quote."""
         self._rigid = False
         """Whether the venue changes no protective order in place."""
 
@@ -110,15 +112,16 @@ class Protection:
         quantity = self.quantity
         if not quantity:
             return _ZERO
-        whole = closable(self._instrument, quantity, None)
-        # While an order that closes it rests, no fall of its price may take that away as meant for nothing.
-        if whole and not closable(self._instrument, quantity, self._mark()) and not self.reducing():
-            return _ZERO
-        return whole if quantity > 0 else -whole
-
-    def _mark(self) -> Decimal | None:
-        quote = self._quotes.quote(self._instrument.id)
-        return None if quote is None else quote.mark
+        quote, seq = self._quotes.quote(self._instrument.id), self._ledger.state.meta.seq
+        if self._held[0] == seq and self._held[1] is quote:
+            return self._held[2]
+        whole = closable(self._instrument, quantity, None if quote is None else quote.mark)
+        if not whole and self.reducing():
+            # While an order that closes it rests, no fall of its price may take that away as meant for nothing.
+            whole = closable(self._instrument, quantity, None)
+        held = whole if quantity > 0 else -whole
+        self._held = (seq, quote, held)
+        return held
 
     def orders(self) -> list[Order]:
         """The bot's open orders, oldest first."""
@@ -126,11 +129,13 @@ class Protection:
 
     def reducing(self) -> list[Order]:
         """Those of them that can only shrink the position."""
-        return [order for order in self.orders() if order.reduce_only]
+        owner = self._owner
+        return [order for order in self._ledger.state.orders.values() if order.reduce_only and order.owner == owner]
 
     def entering(self) -> list[Order]:
         """Those of them that can open or enlarge it."""
-        return [order for order in self.orders() if not order.reduce_only]
+        owner = self._owner
+        return [order for order in self._ledger.state.orders.values() if not order.reduce_only and order.owner == owner]
 
     @property
     def is_entering(self) -> bool:
@@ -149,31 +154,31 @@ class Protection:
 
     def on_fact(self, event: ev.Event) -> None:
         """Hear a fact about one of the bot's orders, or that the venue has closed of its position."""
-        match event:
-            case ev.OrderFilled():
-                self._tries = 0
-                self.protect()
-            case ev.PositionLiquidated():
-                # The venue has shrunk its own reduce-only orders, or not: what is left is compared anew.
-                self.heal()
-            case ev.OrderCanceled() | ev.OrderExpired():
-                self._forget(event.client_id)
-                self.protect()
-            case ev.OrderAmended():
-                self._amending.discard(event.client_id)
-                self.protect()
-            case ev.OrderCancelRejected():
-                self._on_unchanged(event)
-            case ev.OrderAccepted():
-                order = self._ledger.state.order(event.client_id)
-                if order is not None and order.reduce_only:
-                    del self._refusals[order.type]
-            case ev.OrderTriggered():
-                self._on_triggered(event)
-            case ev.OrderRejected():
-                self._on_rejected(event)
-            case _:
-                pass
+        react = _REACTIONS.get(type(event))
+        if react is not None:
+            react(self, event)
+
+    def _on_filled(self, _: ev.OrderFilled) -> None:
+        self._tries = 0
+        self.protect()
+
+    def _on_liquidated(self, _: ev.PositionLiquidated) -> None:
+        # The venue has shrunk its own reduce-only orders, or not: what is left is compared anew.
+        self.heal()
+
+    def _on_ended(self, event: ev.OrderCanceled | ev.OrderExpired) -> None:
+        self._forget(event.client_id)
+        self.protect()
+
+    def _on_amended(self, event: ev.OrderAmended) -> None:
+        self._amending.discard(event.client_id)
+        self.protect()
+
+    def _on_accepted(self, event: ev.OrderAccepted) -> None:
+        if self._refusals:
+            order = self._ledger.state.order(event.client_id)
+            if order is not None and order.reduce_only:
+                del self._refusals[order.type]
 
     def _on_unchanged(self, event: ev.OrderCancelRejected) -> None:
         self._amending.discard(event.client_id)
@@ -389,3 +394,17 @@ class Protection:
             oco_group=oco_group,
             decision=self._decision(reason),
         )
+
+
+_REACTIONS: dict[type, Callable[[Protection, Any], None]] = {
+    ev.OrderFilled: Protection._on_filled,
+    ev.PositionLiquidated: Protection._on_liquidated,
+    ev.OrderCanceled: Protection._on_ended,
+    ev.OrderExpired: Protection._on_ended,
+    ev.OrderAmended: Protection._on_amended,
+    ev.OrderCancelRejected: Protection._on_unchanged,
+    ev.OrderAccepted: Protection._on_accepted,
+    ev.OrderTriggered: Protection._on_triggered,
+    ev.OrderRejected: Protection._on_rejected,
+}
+"""What follows on which fact."""

@@ -7,12 +7,10 @@ them, because what one fills the others lose.
 
 from __future__ import annotations
 
-import decimal
-from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine import events as ev
-from engine.model.decimals import ONE, ZERO
+from engine.model.decimals import ONE, ZERO, within
 from engine.model.instrument import CASH_KINDS, Instrument, InstrumentKind
 from engine.model.order import Order, OrderRequest, OrderSide
 from engine.model.reserve import worst_unit
@@ -20,22 +18,25 @@ from engine.model.valuation import VIEW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
 
     from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner
     from engine.state import EngineState
 
 __all__ = ["Commitments", "Line", "Overlay", "Working"]
 
-_ORDER_FACTS = (
-    ev.OrderIntended,
-    ev.OrderAdopted,
-    ev.OrderAccepted,
-    ev.OrderRejected,
-    ev.OrderAmendRequested,
-    ev.OrderAmended,
-    ev.OrderCancelRejected,
-    ev.OrderCanceled,
-    ev.OrderExpired,
+_ORDER_FACTS: frozenset[type] = frozenset(
+    {
+        ev.OrderIntended,
+        ev.OrderAdopted,
+        ev.OrderAccepted,
+        ev.OrderRejected,
+        ev.OrderAmendRequested,
+        ev.OrderAmended,
+        ev.OrderCancelRejected,
+        ev.OrderCanceled,
+        ev.OrderExpired,
+    }
 )
 
 
@@ -122,8 +123,8 @@ class Commitments:
             return
         self._seq = record.seq
         event = record.event
-        if isinstance(event, _ORDER_FACTS):
-            self._dirty_orders[event.client_id] = None
+        if type(event) in _ORDER_FACTS:
+            self._dirty_orders[event.client_id] = None  # type: ignore[union-attr, index]
         elif isinstance(event, ev.OrderFilled):
             fill = event.fill
             self._dirty_orders[fill.client_id] = None
@@ -138,12 +139,12 @@ class Commitments:
 
     def fresh(self) -> None:
         """Bring the sums up to the state."""
-        if self._seq != self._state.seq:
+        if self._seq != self._state.meta.seq:
             self._rebuild()
             return
         if not self._dirty_orders and not self._dirty_positions:
             return
-        with decimal.localcontext(VIEW):
+        with within(VIEW):
             for client_id in self._dirty_orders:
                 self._count(client_id)
             for key in self._dirty_positions:
@@ -164,7 +165,7 @@ class Commitments:
             index.clear()
         self._dirty_orders.clear()
         self._dirty_positions.clear()
-        with decimal.localcontext(VIEW):
+        with within(VIEW):
             for key, position in self._state.owned.items():
                 if position.lots:
                     self._weigh(key)

@@ -5,14 +5,10 @@ from __future__ import annotations
 import decimal
 import re
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from engine.errors import ValidationError
 
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-__all__ = ["EXACT", "ONE", "ZERO", "exact", "floor_to", "parse_decimal", "round_to"]
+__all__ = ["EXACT", "ONE", "ZERO", "exact", "floor_to", "parse_decimal", "round_to", "within"]
 
 _GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,})")
 ZERO = Decimal(0)
@@ -37,9 +33,25 @@ EXACT = decimal.Context(
 """Precision 60; a result that would need rounding raises instead of being booked wrongly."""
 
 
-def exact() -> AbstractContextManager[decimal.Context]:
+class within:
+    """Run a block in a context that nothing changes; `decimal.localcontext` would copy it each time."""
+
+    __slots__ = ("_context", "_outer")
+
+    def __init__(self, context: decimal.Context) -> None:
+        self._context = context
+
+    def __enter__(self) -> None:
+        self._outer = decimal.getcontext()
+        decimal.setcontext(self._context)
+
+    def __exit__(self, *_: object) -> None:
+        decimal.setcontext(self._outer)
+
+
+def exact() -> within:
     """Enter the exact context for a block of additions, subtractions and multiplications."""
-    return decimal.localcontext(EXACT)
+    return within(EXACT)
 
 
 def parse_decimal(text: object, what: str) -> Decimal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import decimal
 from typing import TYPE_CHECKING
 
-from engine.model.decimals import ZERO
+from engine.model.decimals import ZERO, within
 from engine.model.instrument import CASH_KINDS
 from engine.model.valuation import VIEW
 
@@ -27,7 +27,7 @@ def too_small(instrument: Instrument, quantity: Decimal, mark: Decimal | None) -
             may be worth as little as it wants.
     """
     rules = instrument.current_rules
-    with decimal.localcontext(VIEW):
+    with within(VIEW):
         whole = instrument.floor_quantity(abs(quantity))
         least = max(rules.min_quantity, rules.lot)
         if whole < least:
@@ -39,7 +39,13 @@ def too_small(instrument: Instrument, quantity: Decimal, mark: Decimal | None) -
 
 def closable(instrument: Instrument, quantity: Decimal, mark: Decimal | None) -> Decimal:
     """The part of a quantity, in whole lots and without its sign, that orders can close; 0 for dust."""
-    if too_small(instrument, quantity, mark):
+    rules = instrument.current_rules
+    lots = VIEW.divide(quantity.copy_abs(), rules.lot).to_integral_value(decimal.ROUND_FLOOR, VIEW)
+    whole = VIEW.multiply(lots, rules.lot)
+    if whole < rules.lot or whole < rules.min_quantity:
         return ZERO
-    with decimal.localcontext(VIEW):
-        return instrument.floor_quantity(abs(quantity))
+    if rules.min_notional and mark is not None and instrument.kind in CASH_KINDS:
+        value = VIEW.multiply(VIEW.multiply(mark, whole), instrument.multiplier)
+        if value < rules.min_notional:
+            return ZERO
+    return whole

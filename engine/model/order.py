@@ -107,6 +107,7 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
 }
 """Every legal move; anything else raises IllegalTransitionError in the fold."""
 
+_NOTHING = Decimal(0)
 TERMINAL_STATUSES = frozenset({_S.FILLED, _S.CANCELED, _S.REJECTED, _S.EXPIRED})
 OPEN_STATUSES = frozenset(set(_S) - TERMINAL_STATUSES)
 
@@ -218,21 +219,22 @@ class Order(msgspec.Struct, kw_only=True):
     @property
     def remaining(self) -> Decimal:
         """Quantity not filled yet, never negative."""
-        left = self.quantity - self.executed
-        return left if left > 0 else Decimal(0)
+        left = self.quantity - (self.filled + self.executed_before)
+        return left if left > 0 else _NOTHING
 
     @property
     def working(self) -> Decimal:
         """The most that may still be filled: what remains, or what would with a change not answered yet."""
         if self.pending_quantity is None:
-            return self.remaining
+            left = self.quantity - (self.filled + self.executed_before)
+            return left if left > 0 else _NOTHING
         return max(self.remaining, self.pending_quantity - self.executed)
 
     @property
     def reserved(self) -> Decimal:
         """Funds still held for the order, in `reserve_currency`; 0 once it ended."""
-        if not self.is_open:
-            return Decimal(0)
+        if self.status not in OPEN_STATUSES:
+            return _NOTHING
         unit = self.reserve_unit
         if self.pending_reserve_unit is not None:
             unit = max(unit, self.pending_reserve_unit)

@@ -125,7 +125,8 @@ def terms_of_owner(state: EngineState, owner: Owner) -> OwnerTerms:
 
 def limits_of_owner(state: EngineState, owner: Owner, limits: RiskLimits) -> RiskLimits:
     """The limits in force for an owner; the very same object where it has none of its own."""
-    return terms_of_owner(state, owner).risk.stricter(limits)
+    terms = terms_of_owner(state, owner)
+    return limits if terms is NO_TERMS else terms.risk.stricter(limits)
 
 
 def weight_of(state: EngineState, owner: Owner) -> int:

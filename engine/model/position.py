@@ -16,6 +16,7 @@ from engine.model.ids import AccountId, InstrumentId
 __all__ = ["Lot", "Position"]
 
 _PLACES = Decimal("1e-18")
+_NOTHING = Decimal(0)
 _AVERAGE = decimal.Context(
     prec=60, rounding=decimal.ROUND_HALF_EVEN, traps=[decimal.InvalidOperation, decimal.DivisionByZero]
 )
@@ -50,7 +51,10 @@ class Position(msgspec.Struct, kw_only=True):
     @property
     def quantity(self) -> Decimal:
         """Signed open quantity in base units."""
-        return sum((lot.quantity for lot in self.lots), Decimal(0))
+        lots = self.lots
+        if len(lots) == 1:
+            return _NOTHING + lots[0].quantity
+        return sum((lot.quantity for lot in lots), _NOTHING)
 
     def book(self, quantity: Decimal, price: Decimal, multiplier: Decimal, ts: int) -> Decimal:
         """Add a signed execution, oldest lots first; run it in the exact context.

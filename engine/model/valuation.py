@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.model.decimals import ONE, ZERO
+from engine.model.decimals import ONE, ZERO, within
 from engine.model.ids import SIMULATED, AccountId, Currency, InstrumentId, VenueId
 from engine.model.instrument import CASH_KINDS, Instrument, InstrumentKind
 
@@ -165,7 +165,7 @@ def account_equity(state: EngineState, account: AccountId, rates: Rates, mark_of
         if mark is None or rate is None:
             missing.append(instrument_id)
             continue
-        with decimal.localcontext(VIEW):
+        with within(VIEW):
             value += position.unrealised(mark, instrument.multiplier) * rate
     return Valuation(value=value, missing=tuple(missing))
 

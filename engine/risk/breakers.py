@@ -16,7 +16,7 @@ import msgspec
 from engine import events as ev
 from engine.errors import ConflictError, NotFoundError, ValidationError
 from engine.logs import get_logger
-from engine.model.decimals import ZERO
+from engine.model.decimals import ZERO, within
 from engine.model.entries import BREAKER_ACTOR, BreakerEntry, TradingState
 from engine.model.ids import AccountId
 from engine.model.limits import RiskLimits
@@ -151,6 +151,9 @@ BREAKERS: tuple[Breaker, ...] = (
 )
 """The breakers in the order in which they are judged."""
 
+_ON_EQUITY = frozenset(breaker.measure for breaker in BREAKERS)
+"""Measures of which the loss is the fall of equity below the reference."""
+_CLEARLY = 1e-6
 _STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
 
 
@@ -201,6 +204,9 @@ class Breakers:
         self._picture = picture
         self._limits = limits
         self._breakers = breakers
+        self._kept_of: RiskLimits | None = None
+        self._kept: dict[str, float] = {}
+        """What part of the comparison must be left for a breaker to stay closed."""
         self._quiet = (-1, -1)
         """Fact and day up to which nothing can have changed."""
 
@@ -250,7 +256,7 @@ class Breakers:
         """Whether a look would not even value the accounts, because nothing is held and nothing has happened."""
         return (self._state.seq, now // NS_PER_DAY) == self._quiet
 
-    def calm(self, account: AccountId, now: int, *, moves: bool) -> tuple[float, float, int] | None:
+    def calm(self, account: AccountId, equity: Decimal, now: int, *, moves: bool) -> tuple[float, float, int] | None:
         """Between which values of equity, and until when, nothing here is booked; None where that cannot be told.
 
         Call it right after `evaluate`, while nothing was booked since; `until` in UTC nanoseconds, exclusive.
@@ -261,19 +267,16 @@ class Breakers:
         until = min((now // NS_PER_DAY + 1) * NS_PER_DAY, *ends)
         if moves:
             until = min(until, self.equities.next_due(now))
-        with decimal.localcontext(VIEW):
-            measured, limits = self.equities.measure(account, now), self._limits()
-            if measured is None:
-                return None
-            floor = ZERO
-            for breaker in self._breakers:
-                entry = self._state.breakers.get((breaker.name, account))
-                if entry is None:
-                    reference: Decimal = getattr(measured, breaker.reference)
-                    floor = max(floor, reference * (1 - breaker.threshold(limits)))
-            for entry in self._state.breakers.values():
-                until = min(until, self._rests_until(entry, now))
-        return float(floor), float(peak), until
+        known = self._state.equity[account]
+        starts = {f"{period}_start": self._state.periods[account, period].equity for period in PERIODS}
+        starts["peak"] = max(known.peak, equity)
+        limits, floor = self._limits(), 0.0
+        for breaker in self._breakers:
+            if (breaker.name, account) not in self._state.breakers:
+                floor = max(floor, float(starts[breaker.reference]) * (1.0 - float(breaker.threshold(limits))))
+        for entry in self._state.breakers.values():
+            until = min(until, self._rests_until(entry, now))
+        return floor, float(peak), until
 
     def _rests_until(self, entry: BreakerEntry, now: int) -> int:
         """Until when a breaker that is not closed stays as it is, whatever equity does."""
@@ -302,6 +305,8 @@ class Breakers:
         trips: list[ev.Event] = []
         for breaker in self._breakers:
             entry = self._state.breakers.get((breaker.name, account))
+            if entry is None and self._is_far(breaker, measured, limits):
+                continue
             try:
                 if entry is None or (entry.reduces and breaker.period is None):
                     trips += self._judge_one(breaker, account, measured, limits, now)
@@ -314,6 +319,16 @@ class Breakers:
         facts = self.equities.due(account, measured, now, decided=bool(trips), moves=moves)
         self.equities.see(account, measured.equity, now)
         return [*periods, *facts, *_strictest(trips)], not moves
+
+    def _is_far(self, breaker: Breaker, measured: Measured, limits: RiskLimits) -> bool:
+        """Whether equity is so far above what trips a breaker on it that rounding cannot matter."""
+        if limits is not self._kept_of:
+            self._kept_of = limits
+            self._kept = {one.name: 1.0 - float(one.threshold(limits)) for one in self._breakers}
+        reference = float(getattr(measured, breaker.reference))
+        return (
+            breaker.measure in _ON_EQUITY and float(measured.equity) > reference * self._kept[breaker.name] + _CLEARLY
+        )
 
     def _judge_one(
         self, breaker: Breaker, account: AccountId, measured: Measured, limits: RiskLimits, now: int
@@ -465,7 +480,7 @@ class Breakers:
             raise NotFoundError(f"The breaker {name} is not open for {scope}; open are: {known}.")
         if not reason.strip():
             raise ValidationError("Say why the breaker is reset; the reason is kept for the audit.")
-        with decimal.localcontext(VIEW):
+        with within(VIEW):
             self._picture.look()
             facts = self._reset_one(name, scope, entry, actor, reason, now, force)
         self._quiet = (-1, -1)
@@ -540,7 +555,7 @@ class Breakers:
     def standings(self, now: int) -> tuple[BreakerStanding, ...]:
         """How all breakers stand, and whatever else is open."""
         rows = []
-        with decimal.localcontext(VIEW):
+        with within(VIEW):
             self._picture.look()
             limits = self._limits()
             for account in self._state.accounts:

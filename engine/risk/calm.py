@@ -71,7 +71,7 @@ class CalmFinder:
         value, units = picture.equity(account), self._units(account, instrument)
         if units is None or not value.known:
             return None
-        found = risk.breakers.calm(account, now, moves=bool(units))
+        found = risk.breakers.calm(account, value.value, now, moves=bool(units))
         if found is None:
             return None
         floor, ceiling, until = found

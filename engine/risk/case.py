@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from engine.model.decimals import ZERO
+from engine.model.lazy import lazy
 from engine.model.order import OrderSide
 from engine.model.reserve import expected_price, reservation, worst_unit
 from engine.risk.exposure import Exposure
@@ -87,17 +87,17 @@ class Case:
         bot = self.state.bots.get(self.request.owner)
         return str(self.request.owner) if bot is None else f"bot {bot.name}"
 
-    @cached_property
+    @lazy
     def quote(self) -> Quote | None:
         """The instrument's market."""
         return self.picture.quote(self.instrument.id)
 
-    @cached_property
+    @lazy
     def mark(self) -> Decimal | None:
         """The instrument's mark."""
         return self.picture.mark(self.instrument.id)
 
-    @cached_property
+    @lazy
     def expected(self) -> Decimal | None:
         """The price at which the order is likely to execute."""
         return expected_price(self.request, self.quote)
@@ -107,29 +107,29 @@ class Case:
         """The account's value."""
         return self.exposure.equity
 
-    @cached_property
+    @lazy
     def care(self) -> Decimal:
         """What the largest position is multiplied with there: 1 unless something is impaired or on trial."""
         return self.caution.factor_of(self.instrument.id, self.request.account, self.request.owner)
 
-    @cached_property
+    @lazy
     def hold(self) -> tuple[Currency, Decimal]:
         """Currency and amount that booking the order would additionally hold."""
         leverage = self.setting.leverage
         currency, unit = reservation(self.request, self.instrument, self.quote, leverage)
         return currency, self.picture.hold_change(self.request, currency, unit, self.replaces)
 
-    @cached_property
+    @lazy
     def setting(self) -> MarginSetting:
         """Leverage and margin mode of the account in the instrument."""
         return self.state.margin(self.request.account, self.instrument.id)
 
-    @cached_property
+    @lazy
     def added(self) -> Decimal:
         """Open quantity that the order adds on its side."""
         return self.picture.commitments.added(self.request, self.replaces)
 
-    @cached_property
+    @lazy
     def units(self) -> tuple[Decimal, Decimal]:
         """Largest position in this instrument that fills can lead to: without and with the order."""
         account, owner = self.request.account, self.request.owner
@@ -137,7 +137,7 @@ class Case:
         most = self.picture.most
         return most(account, self.instrument), most(account, self.instrument, owner, buys, self.added - buys)
 
-    @cached_property
+    @lazy
     def own_units(self) -> tuple[Decimal, Decimal]:
         """The same of the owner's own part: it may grow where the account's does not, against somebody else's."""
         line = self.picture.commitments.own(self.request.owner, self.request.account, self.instrument.id)
@@ -150,28 +150,28 @@ class Case:
 
         return most(ZERO, ZERO), most(buys, sells)
 
-    @cached_property
+    @lazy
     def worst(self) -> Decimal:
         """What one unit of the order can come to at most, in quote currency."""
         return worst_unit(self.request, self.instrument, self.quote)
 
-    @cached_property
+    @lazy
     def overlay(self) -> Overlay:
         """What the order changes of its line."""
         return self.picture.commitments.overlay(self.request, self.worst, self.replaces)
 
-    @cached_property
+    @lazy
     def exposure(self) -> Exposure:
         """What can be held without the order."""
         return Exposure(self.picture, self.request.account, self.grouping)
 
-    @cached_property
+    @lazy
     def after(self) -> Exposure | None:
         """What can be held with it; None while it has no price."""
         line = self.picture.held_with(self.request.account, self.instrument, self.overlay)
         return None if line is None else self.exposure.with_line(line)
 
-    @cached_property
+    @lazy
     def per_unit(self) -> Decimal:
         """What one unit more counts for, in base currency; 0 while it has no price."""
         rate = self.picture.rates.rate(self.instrument.quote, self.base, self.instrument.venue)

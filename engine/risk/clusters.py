@@ -89,6 +89,8 @@ class Clusters:
 
     def largest(self, held: Sequence[HeldLine], threshold: Decimal) -> Cluster | None:
         """The cluster that comes to most; None where nothing moves together with anything."""
+        if _alone(held):
+            return None
         sums = self._sums(held, float(threshold))
         several = np.where(sums.counts >= 2, sums.values, -1.0)
         if not len(several) or several.max() < 0:
@@ -107,6 +109,8 @@ class Clusters:
             threshold: Correlation from which on positions move together.
             most: The bound, in the currency of both.
         """
+        if _alone(after):
+            return None
         then = self._sums(after, float(threshold))
         above = np.flatnonzero((then.values >= float(most) * (1 - _NEAR)) & (then.counts >= 2))
         if not len(above):
@@ -130,6 +134,8 @@ class Clusters:
             short: Whether that position is short.
             threshold: Correlation from which on positions move together.
         """
+        if not held:
+            return ZERO
         total, edge, place = ZERO, float(threshold), self._place(instrument)
         for one in held:
             other = self._place(one.instrument)
@@ -158,6 +164,8 @@ class Clusters:
             short: Whether it is an order to sell.
             threshold: Correlation from which on positions move together.
         """
+        if _alone(after):
+            return None
         then = self._sums(after, float(threshold))
         now, row = self._sums(before, float(threshold), then.places), then.places.index(self._place(instrument))
         joined = [
@@ -258,3 +266,8 @@ class Clusters:
                 known = self._correlations
                 value = None if known is None else known.between(mine.id, theirs.id)
             self._matrix[place, other] = self._matrix[other, place] = np.nan if value is None else value
+
+
+def _alone(held: Sequence[HeldLine]) -> bool:
+    """Whether everything lies in one instrument, which alone is no cluster."""
+    return len(held) < 2 or len({one.instrument.id for one in held}) < 2

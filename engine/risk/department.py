@@ -5,7 +5,6 @@ Plain and synchronous; `tick` is called from the engine's tick and once a bar in
 
 from __future__ import annotations
 
-import decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from engine.logs import get_logger
 from engine.model.asset_classes import AssetClasses
 from engine.model.budget import BotBudgets
 from engine.model.commitments import Commitments
+from engine.model.decimals import within
 from engine.model.entries import TradingState
 from engine.model.ids import ClientOrderId, Owner
 from engine.model.valuation import VIEW
@@ -59,6 +59,7 @@ __all__ = ["RiskCarried", "RiskDepartment"]
 log = get_logger(__name__)
 
 WHOLE = Scope()
+_HEARD = frozenset({ev.Deposited, ev.Withdrawn, ev.Transferred, ev.OrderFilled})
 FORCED = (BREAKER_ACTOR, EMERGENCY_ACTOR, "engine", "recovery")
 """Begins the actors of halts that no person chose: what follows on them begins with care."""
 
@@ -186,16 +187,18 @@ class RiskDepartment:
         if self._ledger.following:
             return
         event = record.event
-        if isinstance(event, ev.Deposited | ev.Withdrawn):
-            self.locks.on_money(event.account)
-        elif isinstance(event, ev.Transferred):
-            self.locks.on_money(event.source, event.target)
+        if type(event) not in _HEARD:
+            return
         if isinstance(event, ev.OrderFilled):
-            with decimal.localcontext(VIEW):
+            with within(VIEW):
                 self.picture.look()
                 facts = self.locks.on_fill(event.fill, record.ts)
             # Where nobody listens to markets nothing is locked; what a trade came to is known all the same.
             self._book(fact for fact in facts if self._inputs.markets is not None or isinstance(fact, ev.TradeEnded))
+        elif isinstance(event, ev.Transferred):
+            self.locks.on_money(event.source, event.target)
+        elif isinstance(event, ev.Deposited | ev.Withdrawn):
+            self.locks.on_money(event.account)
 
     def _book(self, facts: Iterable[ev.Event]) -> None:
         for fact in facts:
@@ -217,19 +220,23 @@ class RiskDepartment:
             Exception: What the first of those that failed raised, after all had their turn. What is not judged protects
                 nothing: whoever calls lets nothing be entered then.
         """
-        self._take(self._turns(now))
+        if self._ledger.failed is not None:
+            return
+        if self._stops or self._state.halts or self._state.locks or self._state.breakers or self._inputs.markets:
+            self._take(self._turns(now))
+        else:
+            self._take((self._judge_breakers, self._judge_limits, self._obey_breakers), now)
 
     def tick_stops(self, now: int) -> None:
         """Carry emergency stops on and judge nothing, as long as not everything is known; raises as `tick`."""
-        self._take(self._stop_turns(now))
+        if self._ledger.failed is None:
+            self._take(self._stop_turns(now))
 
-    def _take(self, turns: Iterable[Callable[[], object]]) -> None:
-        if self._ledger.failed is not None:
-            return
+    def _take(self, turns: Iterable[Callable[..., object]], *now: int) -> None:
         failed: list[Exception] = []
         for turn in turns:
             try:
-                turn()
+                turn(*now)
             except JournalError:
                 raise
             except Exception as error:  # one that breaks must freeze no emergency stop, and spare nobody else's limits
@@ -254,8 +261,7 @@ class RiskDepartment:
         if self._inputs.markets is not None or self._state.locks:
             yield partial(self._keep_locks, now)
         yield partial(self._judge_limits, now)
-        if self._port is not None and self._state.breakers and WHOLE.key not in self._stops:
-            yield partial(self._obey_breakers, now)
+        yield partial(self._obey_breakers, now)
 
     def _carry_on(self, key: str, stop: EmergencyStop, now: int) -> None:
         if self._state.trading_state(key) is not TradingState.HALTED:
@@ -271,7 +277,7 @@ class RiskDepartment:
         self._book(found)
 
     def _keep_locks(self, now: int) -> None:
-        with decimal.localcontext(VIEW):
+        with within(VIEW):
             self._book(self.locks.tick(now))
 
     def _judge_limits(self, now: int) -> None:
@@ -280,6 +286,8 @@ class RiskDepartment:
         self._book(found)
 
     def _obey_breakers(self, now: int) -> None:
+        if self._port is None or not self._state.breakers or WHOLE.key in self._stops:
+            return
         demanded = self.breakers.emergency
         if demanded:
             self._begin(WHOLE, "breaker", demanded, now)

@@ -10,7 +10,7 @@ import msgspec
 from engine import events as ev
 from engine.model.ids import AccountId
 from engine.model.valuation import VIEW
-from engine.risk.periods import PERIODS, begin_facts, start_equity
+from engine.risk.periods import begin_facts, start_equity
 
 if TYPE_CHECKING:
     from engine.model.entries import EquityEntry
@@ -101,14 +101,15 @@ class Equities:
         entry = self._state.equity.get(account)
         # The first look of a period compares with the last equity of the one before.
         day, before = (equity, equity) if entry is None else self._starts(account, entry, now)
-        fresh = (account, "day") not in self._state.periods
-        starts = {
-            f"{period}_start": start_equity(
-                self._state, account, period, day if period == "day" and fresh else before, now
-            )
-            for period in PERIODS
-        }
-        return Measured(equity=equity, peak=equity if entry is None else max(entry.peak, equity), **starts)
+        state = self._state
+        fresh = (account, "day") not in state.periods
+        return Measured(
+            equity=equity,
+            peak=equity if entry is None else max(entry.peak, equity),
+            day_start=start_equity(state, account, "day", day if fresh else before, now),
+            week_start=start_equity(state, account, "week", before, now),
+            month_start=start_equity(state, account, "month", before, now),
+        )
 
     def _starts(self, account: AccountId, entry: EquityEntry, now: int) -> tuple[Decimal, Decimal]:
         """What the day began with as far as equity tells it, and the last equity that is known."""

@@ -7,12 +7,13 @@ and venues by fractions of equity times leverage.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.model.decimals import ZERO
 from engine.model.ids import MANUAL
 from engine.model.instrument import InstrumentKind
+from engine.model.lazy import lazy
+from engine.risk.ample import Ample
 from engine.state import EXTERNAL
 
 if TYPE_CHECKING:
@@ -39,11 +40,12 @@ class Grouping(NamedTuple):
     classes: AssetClasses
     clusters: Clusters
     sums: SumsBefore
+    ample: Ample
 
     @classmethod
     def by(cls, classes: AssetClasses, clusters: Clusters) -> Grouping:
         """By these classes and clusters."""
-        return cls(classes, clusters, SumsBefore())
+        return cls(classes, clusters, SumsBefore(), Ample())
 
 
 class SumsBefore:
@@ -110,7 +112,7 @@ class Exposure:
         self.equity: Valuation = picture.equity(account)
         self.whole, self.held, self._unpriced = picture.whole(account)
 
-    @cached_property
+    @lazy
     def missing(self) -> tuple[str, ...]:
         """What has no price; the sums are a part only unless this is empty."""
         return tuple(dict.fromkeys((*self.equity.missing, *self.whole.missing, *self._unpriced)))
@@ -129,7 +131,7 @@ class Exposure:
 
     # --- sums --------------------------------------------------------------------------------------------------------
 
-    @cached_property
+    @lazy
     def _sums(self) -> _Sums:
         return self.grouping.sums.of(self.account, self.held, self.grouping.classes)
 
@@ -179,7 +181,7 @@ class Exposure:
             down += (ZERO if spot else one.sides.net) - one.sides.sells
         return max(up, -down, ZERO)
 
-    @cached_property
+    @lazy
     def largest(self) -> Decimal:
         """The largest positions together, the same instrument in several accounts as one."""
         return sum(sorted(self._sums.instruments.values(), reverse=True)[:LARGEST], ZERO)

@@ -16,7 +16,7 @@ from engine.risk.exposure import Exposure, is_strategy
 from engine.risk.words import amount, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from decimal import Decimal
 
     from engine.model.ids import AccountId, InstrumentId
@@ -47,13 +47,13 @@ class _Bound(NamedTuple):
     """One limit that an order touches, before and after it."""
 
     code: RefusalCode
-    what: str
-    """Begins the sentence."""
     before: Decimal
     after: Decimal
     most: Decimal
-    allowed: Callable[[Decimal], str]
-    """Tells the limit in words."""
+    share: Decimal
+    """The limit itself, a fraction."""
+    own: bool = False
+    """Whether it is the owner's own, stricter one."""
 
 
 def exposure(case: Case) -> Iterator[Refusal]:
@@ -68,6 +68,12 @@ def exposure(case: Case) -> Iterator[Refusal]:
                 f"until then nothing new is opened.",
             )
         return
+    if case.own is case.limits:
+        ample = case.grouping.ample.used(
+            case.picture, case.request.account, after.held, before.equity, case.limits, case.care
+        )
+        if ample is not None:
+            return
     for bound in _bounds(case, before, after, case.limits):
         if bound.after > bound.most and bound.after > bound.before:
             yield _refusal(case, bound)
@@ -80,9 +86,10 @@ def _grows(case: Case, before: Exposure, after: Exposure) -> bool:
 
 
 def _refusal(case: Case, bound: _Bound) -> Refusal:
+    what, allowed = _words(case, bound)
     return Refusal(
         code=bound.code,
-        message=f"{bound.what} could come to {amount(bound.after, case.base)}, more than {bound.allowed(bound.most)}; "
+        message=f"{what} could come to {amount(bound.after, case.base)}, more than {allowed}; "
         f"{case.more(bound.most - bound.before)}.",
         limit=str(bound.most),
         value=str(bound.after),
@@ -90,85 +97,58 @@ def _refusal(case: Case, bound: _Bound) -> Refusal:
     )
 
 
+def _words(case: Case, bound: _Bound) -> tuple[str, str]:
+    """What is limited, as the beginning of a sentence, and how much of it is allowed."""
+    most, code, instrument = amount(bound.most, case.base), bound.code, case.instrument
+    care = ", while trading with care" if case.care < ONE else ""
+    of_equity = f"{percent(bound.share)} of equity ({most})"
+    if bound.own:
+        if code is RefusalCode.POSITION_SIZE:
+            return f"The position of {case.who} in {instrument.id}", f"its own {percent(bound.share)} ({most})"
+        return f"All positions of {case.who}", f"its own limit of {most}"
+    if code is RefusalCode.POSITION_SIZE:
+        return f"The position in {instrument.id}", f"{percent(bound.share)} of equity ({most}{care})"
+    if code is RefusalCode.EXPOSURE:
+        return "All positions together", f"the allowed exposure of {most}"
+    if code is RefusalCode.ACCOUNT_EXPOSURE:
+        return f"All positions in the account {case.request.account}", f"the {most} that this account allows"
+    if code is RefusalCode.VENUE_EXPOSURE:
+        return f"All positions at {instrument.venue}", f"the {most} that one venue may have"
+    subject = {
+        RefusalCode.CLASS_EXPOSURE: f"All positions in the asset class {case.grouping.classes.of(instrument)}",
+        RefusalCode.CURRENCY_EXPOSURE: f"What depends on {instrument.base}",
+        RefusalCode.CONCENTRATION: "The three largest positions together",
+        RefusalCode.STRATEGY_EXPOSURE: f"All positions of {case.who}",
+    }
+    return subject[code], of_equity
+
+
 def _bounds(case: Case, before: Exposure, after: Exposure, limits: RiskLimits) -> Iterator[_Bound]:
     """The limits that an order can touch, the narrowest first."""
-    account, base, equity = case.request.account, case.base, before.equity.value
-    stretched = before.whole.value * limits.max_leverage
+    account, instrument, equity, whole = case.request.account, case.instrument, before.equity.value, before.whole.value
+    stretched, key, codes = whole * limits.max_leverage, (account, instrument.id), RefusalCode
     share = limits.max_position_size_pct * case.care
-    most = share * equity
-    care = ", while trading with care" if case.care < ONE else ""
-    key = (account, case.instrument.id)
-    yield _Bound(
-        RefusalCode.POSITION_SIZE,
-        f"The position in {case.instrument.id}",
-        before.position(*key),
-        after.position(*key),
-        most,
-        lambda most: f"{percent(share)} of equity ({amount(most, base)}{care})",
-    )
-    most = limits.max_portfolio_exposure * stretched
-    yield _Bound(
-        RefusalCode.EXPOSURE,
-        "All positions together",
-        before.total,
-        after.total,
-        most,
-        lambda most: f"the allowed exposure of {amount(most, base)}",
-    )
-    most = limits.max_account_exposure * limits.max_leverage * equity
-    yield _Bound(
-        RefusalCode.ACCOUNT_EXPOSURE,
-        f"All positions in the account {account}",
-        before.of_account(account),
-        after.of_account(account),
-        most,
-        lambda most: f"the {amount(most, base)} that this account allows",
-    )
-    venue, most = case.instrument.venue, limits.max_venue_exposure * stretched
-    yield _Bound(
-        RefusalCode.VENUE_EXPOSURE,
-        f"All positions at {venue}",
-        before.at_venue(venue),
-        after.at_venue(venue),
-        most,
-        lambda most: f"the {amount(most, base)} that one venue may have",
-    )
-    yield from _bounds_of_kinds(case, before, after, limits)
-
-
-def _bounds_of_kinds(case: Case, before: Exposure, after: Exposure, limits: RiskLimits) -> Iterator[_Bound]:
-    """Class, currency, the largest positions, and those of one bot: fractions of all equity."""
-    whole = before.whole.value
-
-    def bound(code: RefusalCode, what: str, share: Decimal, then: Decimal, now: Decimal) -> _Bound:
-        return _Bound(
-            code, what, then, now, share * whole, lambda most: f"{percent(share)} of equity ({amount(most, case.base)})"
-        )
-
-    name = case.grouping.classes.of(case.instrument)
-    yield bound(
-        RefusalCode.CLASS_EXPOSURE,
-        f"All positions in the asset class {name}",
-        limits.max_class_exposure,
-        before.in_class(name),
-        after.in_class(name),
-    )
-    currency = case.instrument.base
+    yield _Bound(codes.POSITION_SIZE, before.position(*key), after.position(*key), share * equity, share)
+    share = limits.max_portfolio_exposure
+    yield _Bound(codes.EXPOSURE, before.total, after.total, share * stretched, share)
+    share = limits.max_account_exposure
+    most = share * limits.max_leverage * equity
+    yield _Bound(codes.ACCOUNT_EXPOSURE, before.of_account(account), after.of_account(account), most, share)
+    venue, share = instrument.venue, limits.max_venue_exposure
+    yield _Bound(codes.VENUE_EXPOSURE, before.at_venue(venue), after.at_venue(venue), share * stretched, share)
+    # Class, currency, the largest positions, and those of one bot: fractions of all equity.
+    name, share = case.grouping.classes.of(instrument), limits.max_class_exposure
+    yield _Bound(codes.CLASS_EXPOSURE, before.in_class(name), after.in_class(name), share * whole, share)
+    currency, share = instrument.base, limits.max_currency_exposure
     if currency != case.base:
-        yield bound(
-            RefusalCode.CURRENCY_EXPOSURE,
-            f"What depends on {currency}",
-            limits.max_currency_exposure,
-            before.in_currency(currency),
-            after.in_currency(currency),
-        )
-    what = "The three largest positions together"
-    yield bound(RefusalCode.CONCENTRATION, what, limits.max_concentration, before.largest, after.largest)
-    owner = case.request.owner
-    if is_strategy(owner):
+        then, now = before.in_currency(currency), after.in_currency(currency)
+        yield _Bound(codes.CURRENCY_EXPOSURE, then, now, share * whole, share)
+    share = limits.max_concentration
+    yield _Bound(codes.CONCENTRATION, before.largest, after.largest, share * whole, share)
+    if is_strategy(case.request.owner):
         then, now = (sum(values.values(), ZERO) for values in _of_owner(case))
-        what = f"All positions of {case.who}"
-        yield bound(RefusalCode.STRATEGY_EXPOSURE, what, case.own.max_strategy_exposure, then, now)
+        share = case.own.max_strategy_exposure
+        yield _Bound(codes.STRATEGY_EXPOSURE, then, now, share * whole, share)
 
 
 def _of_owner(case: Case) -> tuple[_ByLine, _ByLine]:
@@ -208,27 +188,13 @@ def own_limits(case: Case) -> Iterator[Refusal]:
 def _own_bounds(case: Case) -> Iterator[_Bound]:
     limits = case.own
     then, now = _of_owner(case)
-    key, base = (case.request.account, case.instrument.id), case.base
+    key = (case.request.account, case.instrument.id)
     share = limits.max_position_size_pct * case.care
     most = share * case.equity.value
-    what = f"The position of {case.who} in {key[1]}"
-    yield _Bound(
-        RefusalCode.POSITION_SIZE,
-        what,
-        then.get(key, ZERO),
-        now.get(key, ZERO),
-        most,
-        lambda most: f"its own {percent(share)} ({amount(most, base)})",
-    )
-    most = limits.max_portfolio_exposure * limits.max_leverage * case.exposure.whole.value
-    yield _Bound(
-        RefusalCode.EXPOSURE,
-        f"All positions of {case.who}",
-        sum(then.values(), ZERO),
-        sum(now.values(), ZERO),
-        most,
-        lambda most: f"its own limit of {amount(most, base)}",
-    )
+    yield _Bound(RefusalCode.POSITION_SIZE, then.get(key, ZERO), now.get(key, ZERO), most, share, own=True)
+    share = limits.max_portfolio_exposure
+    most = share * limits.max_leverage * case.exposure.whole.value
+    yield _Bound(RefusalCode.EXPOSURE, sum(then.values(), ZERO), sum(now.values(), ZERO), most, share, own=True)
 
 
 _LEFT = {

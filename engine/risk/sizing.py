@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import decimal
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
 from engine.errors import QuarterdeckError
-from engine.model.decimals import ONE, ZERO, parse_decimal
+from engine.model.decimals import ONE, ZERO, parse_decimal, within
 from engine.model.limits import SizeMethod
 from engine.model.order import OrderRequest, OrderSide, OrderType
 from engine.model.owner_limits import limits_of_owner
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from engine.model.budget import BotBudgets
     from engine.model.commitments import Commitments
+    from engine.model.entries import ExitEntry
     from engine.model.ids import AccountId, InstrumentId, Owner
     from engine.model.instrument import Instrument
     from engine.model.limits import RiskLimits
@@ -93,6 +94,9 @@ def fit(value: Decimal, room: Room, instrument: Instrument) -> tuple[Decimal, st
     return quantity, ""
 
 
+_METHODS = frozenset(get_args(SizeMethod))
+
+
 class PositionSizer:
     """Sizes entries of one account from the state, so that they pass the gate. Implements the bots' `Sizer`.
 
@@ -150,7 +154,7 @@ class PositionSizer:
             price: Present price in quote currency.
             now: UTC nanoseconds; None for the signal's own time.
         """
-        with self._times.step("size"), decimal.localcontext(VIEW):
+        with self._times.step("size"), within(VIEW):
             self._picture.look()
             base = self._state.accounts[self._account].base_currency
             equity = self._picture.equity(self._account)
@@ -204,8 +208,7 @@ class PositionSizer:
 
     def _wanted(self, signal: Signal, case: Case, equity: Decimal, price: Decimal) -> Decimal:
         method = signal.metadata.get("size_method", case.own.position_size_method)
-        chosen: SizeMethod = method if method in get_args(SizeMethod) else case.own.position_size_method  # type: ignore[assignment]
-        trades = [one for one in self._state.exits.values() if one.owner == case.request.owner]
+        chosen: SizeMethod = method if method in _METHODS else case.own.position_size_method  # type: ignore[assignment]
         value = wanted_value(
             chosen,
             equity,
@@ -213,10 +216,13 @@ class PositionSizer:
             confidence=Decimal(repr(float(signal.confidence))),
             atr=_number(signal, "atr") or self._range(case.instrument, price),
             price=price,
-            kelly=kelly_fraction(trades, case.now) if chosen == "kelly" else None,
+            kelly=kelly_fraction(self._trades(case), case.now) if chosen == "kelly" else None,
             parity=self._parity(case) if chosen == "risk_parity" else None,
         )
         return value if signal.size == 1.0 else value * Decimal(repr(float(signal.size)))
+
+    def _trades(self, case: Case) -> list[ExitEntry]:
+        return [one for one in self._state.exits.values() if one.owner == case.request.owner]
 
     def _volatility(self, instrument: Instrument) -> float | None:
         return None if self._volatilities is None else self._volatilities.volatility(instrument.id)
@@ -274,8 +280,11 @@ class PositionSizer:
 def _number(signal: Signal, name: str) -> Decimal | None:
     """A positive number of the signal's metadata; None where it is missing or not usable."""
     raw = signal.metadata.get(name)
-    if raw is None:
-        return None
+    return None if raw is None else _positive(raw, name)
+
+
+@lru_cache(maxsize=256)
+def _positive(raw: float | str, name: str) -> Decimal | None:
     try:
         value = parse_decimal(repr(raw) if isinstance(raw, float) else raw, name)
     except QuarterdeckError:

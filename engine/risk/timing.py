@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,7 +9,7 @@ import msgspec
 from engine.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 __all__ = ["SLOW_NS", "StepTime", "StepTimes"]
 
@@ -47,14 +46,9 @@ class StepTimes:
         self.steps: dict[str, StepTime] = {}
         """By name, in the order in which each was first taken."""
 
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Count what runs inside, also where it fails."""
-        began = self.monotonic()
-        try:
-            yield
-        finally:
-            self.note(name, self.monotonic() - began)
+    def step(self, name: str) -> _Step:
+        """Count what runs inside a `with`, also where it fails."""
+        return _Step(self, name)
 
     def note(self, name: str, took_ns: int) -> None:
         """Count one that was measured elsewhere."""
@@ -67,3 +61,18 @@ class StepTimes:
         known.longest_ns = max(known.longest_ns, took_ns)
         if took_ns > SLOW_NS:
             log.info("a slow step of risk", step=name, duration_ms=round(took_ns / 1e6, 2))
+
+
+class _Step:
+    """One step under way."""
+
+    __slots__ = ("_began", "_name", "_times")
+
+    def __init__(self, times: StepTimes, name: str) -> None:
+        self._times, self._name = times, name
+
+    def __enter__(self) -> None:
+        self._began = self._times.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._times.note(self._name, self._times.monotonic() - self._began)

@@ -16,6 +16,7 @@ from engine.logs import get_logger
 from engine.model.decimals import ZERO
 from engine.model.ids import AccountId, InstrumentId, symbol_of
 from engine.model.valuation import VIEW
+from engine.risk.ample import Ample
 from engine.risk.exposure import Exposure, Measure, account_measures, is_strategy, measures
 from engine.risk.words import amount, plain
 
@@ -76,6 +77,9 @@ class LimitWatch:
         self._looked = self._asked = -REFRESH_NS
         self._seen, self._pause = -1, 0
         self._watched: frozenset[InstrumentId] = frozenset()
+        self._ample = Ample()
+        self._share: tuple[int, float] | None = None
+        """What `Ample` told, with the fact it is of."""
         self._found: tuple[int, list[Measure]] | None = None
         """The sums of the last look with the fact they are of; None where some could not be told."""
 
@@ -87,9 +91,13 @@ class LimitWatch:
         """
         if self._state.seq == self._quiet:
             return 0.0
-        if self._found is None or self._found[0] != self._state.seq or self._turns_over():
+        if self._turns_over():
             return None
-        shares = (float(one.used / one.most) for one in self._found[1] if one.limit not in COUNTS and one.used)
+        if self._share is not None and self._share[0] == self._state.seq:
+            return self._share[1]
+        if self._found is None or self._found[0] != self._state.seq:
+            return None
+        shares = (float(one.used) / float(one.most) for one in self._found[1] if one.limit not in COUNTS and one.used)
         return max(shares, default=0.0)
 
     def _turns_over(self) -> bool:
@@ -125,12 +133,28 @@ class LimitWatch:
             if not self._in_play() and not self._state.breaches:
                 self._quiet = self._state.seq
                 return ()
+            if self._is_ample():
+                return ()
             return tuple(self._changes())
         except Exception:
             log.exception("limits could not be watched")
             return ()
         finally:
             decimal.setcontext(outer)
+
+    def _is_ample(self) -> bool:
+        """Whether nothing is exceeded, and nothing can be."""
+        self._share = None
+        if self._state.breaches:
+            return False
+        held, missing = self._picture.held(self._account)
+        if missing:
+            return False
+        equity = self._picture.equity(self._account)
+        share = self._ample.used(self._picture, self._account, held, equity, self._limits(), self._caution.factor)
+        if share is not None:
+            self._share = (self._state.seq, share)
+        return share is not None
 
     def _changes(self) -> Iterator[ev.Event]:
         found, unknown = all_measures(

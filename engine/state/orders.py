@@ -8,7 +8,7 @@ from engine import events as ev
 from engine.errors import IllegalTransitionError, StateConsistencyError
 from engine.model.decimals import ZERO
 from engine.model.entries import Forgotten
-from engine.model.order import Decision, Order, OrderStatus, TimeInForce, can_move
+from engine.model.order import OPEN_STATUSES, Decision, Order, OrderStatus, TimeInForce, can_move
 from engine.state import parents
 from engine.state.money import book_fill, money
 from engine.state.quality import await_marks
@@ -102,15 +102,19 @@ def _move(state: EngineState, order: Order, to: OrderStatus, ts: int, reason: st
     now = order.status
     if not can_move(now, to):
         raise IllegalTransitionError(f"The order {order.client_id} is {now} and cannot become {to}.")
+    works, was_open = to in OPEN_STATUSES, order.client_id in state.orders
+    if works and was_open:
+        # What it holds does not change while it works.
+        order.status, order.updated, order.reason = to, ts, reason or order.reason
+        return
     before = _held(state, order)
     order.status = to
     order.updated = ts
     if reason:
         order.reason = reason
-    if order.is_open:
-        if order.client_id not in state.orders:
-            _reopen(state, order)
-    elif order.client_id in state.orders:
+    if works:
+        _reopen(state, order)
+    elif was_open:
         _retire(state, order)
     _reserve(state, order, before)
 

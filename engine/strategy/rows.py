@@ -20,7 +20,7 @@ __all__ = ["BAR_FIELDS", "Rows", "check_columns"]
 
 BAR_FIELDS = ("ts", "open", "high", "low", "close", "volume")
 _BLOCK = 128
-"""Rows made at once: enough to make them fast, few enough that a host which asks here and there pays for no others."""
+"""Rows made at once for a host that asks for one after the other; one that jumps gets each by itself."""
 
 
 @lru_cache(maxsize=256)
@@ -40,7 +40,7 @@ class Rows:
         self._make = _row_type((*BAR_FIELDS, *columns))._make
         self._series = [bars.ts, bars.open, bars.high, bars.low, bars.close, bars.volume, *columns.values()]
         self._length = len(bars)
-        self._block = -1
+        self._block = self._last = -1
         self._made: list[Any] = []
 
     def __len__(self) -> int:
@@ -51,7 +51,10 @@ class Rows:
         if not 0 <= index < self._length:
             raise IndexError(f"There is no row {index}; there are {self._length}.")
         block, at = divmod(index, _BLOCK)
+        follows, self._last = index == self._last + 1, index
         if block != self._block:
+            if not follows:
+                return self._make([series.item(index) for series in self._series])
             part = slice(block * _BLOCK, (block + 1) * _BLOCK)
             self._made = list(map(self._make, zip(*(series[part].tolist() for series in self._series), strict=True)))
             self._block = block

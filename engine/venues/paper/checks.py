@@ -43,6 +43,9 @@ def check_fields(command: OrderCommand, instrument: Instrument) -> None:
             f"{instrument.id} is {instrument.kind.replace('_', ' ')}; paper trades spot and linear perpetuals.",
         )
     kind = command.type
+    bare = command.price is None and command.stop_price is None and not command.post_only
+    if kind is OrderType.MARKET and bare and command.quantity > 0:
+        return
     waits = kind in (OrderType.STOP_LOSS, OrderType.TAKE_PROFIT)
     wrong = (
         (command.quantity <= 0, "the quantity must be positive"),

@@ -151,3 +151,21 @@ class Core:
         self._new_fills.clear()
         self._new_payments.clear()
         return changes
+
+
+class Reporting:
+    """Collects the reports of one call, which are those of the calls that it makes itself and of no others."""
+
+    __slots__ = ("_core", "_outer")
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def __enter__(self) -> list[Report]:
+        core = self._core
+        self._outer = core.out
+        core.out = []
+        return core.out
+
+    def __exit__(self, *_: object) -> None:
+        self._core.out = self._outer

@@ -12,7 +12,6 @@ meets fills what is covered, the rest is canceled.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,7 +28,7 @@ from engine.venues.paper.accounts import PaperAccount
 from engine.venues.paper.admission import accept, change, reject
 from engine.venues.paper.changes import Changes, Counters, ExchangeImage
 from engine.venues.paper.checks import Refused
-from engine.venues.paper.core import ENDED_KEPT, Core
+from engine.venues.paper.core import ENDED_KEPT, Core, Reporting
 from engine.venues.paper.cursors import Cursors
 from engine.venues.paper.fill_model import FillKind
 from engine.venues.paper.listing import Listing
@@ -39,7 +38,7 @@ from engine.venues.paper.perpetual_desk import PerpetualDesk
 from engine.venues.paper.settings import PaperSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from decimal import Decimal
 
     from engine.events import VenueEvent
@@ -465,17 +464,9 @@ class PaperExchange(PerpetualDesk):
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _reporting(self) -> Iterator[list[Report]]:
+    def _reporting(self) -> Reporting:
         """Collect the reports of one call; calls from inside a reaction collect their own."""
-        core = self._core
-        outer = core.out
-        out: list[Report] = []
-        core.out = out
-        try:
-            yield out
-        finally:
-            core.out = outer
+        return Reporting(self._core)
 
     def _listing(self, instrument: InstrumentId) -> Listing:
         listing = self._listings.get(instrument)

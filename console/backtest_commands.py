@@ -12,6 +12,7 @@ from console.market_options import MARKET_OPTIONS, market_options, markets_reque
 from console.offline_call import Pair, Until, call, do_job, in_home, pairs, strategy_name, table, utc
 from console.plain import say, say_json
 from console.plots import NARROWEST, time_chart
+from console.quote_commands import quote_sweep
 from console.study_commands import study_commands
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def backtest() -> None:
     """Run backtests on stored candles and look at stored runs."""
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, quote_sweep):
     backtest.add_command(_command)
 
 

@@ -70,7 +70,7 @@ def markets_request(options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         "fee_tiers": [_tier(text) for text in options["fee_tier"]],
         "balances": _table(options["balance"], "--balance", str),
     }
-    for name in ("timeframe", "start", "end", "maker_fee", "taker_fee", "allow_short"):
+    for name in ("timeframe", "start", "end", "maker_fee", "taker_fee", "allow_short", "profile"):
         if options[name] is not None:
             request[name] = options[name]
     if options["limits"]:

@@ -20,7 +20,8 @@ endef
 
 # the types keep one core busy: meanwhile the other one compiles tests and kernels, once for all workers
 read_tests = $(BIN)/python -m pytest --collect-only -qq; \
-	$(BIN)/python -c "from engine.venues.native.books import loading; loading.load()"
+	$(BIN)/python -c "from engine.venues.native.books import loading; loading.load(); \
+	from engine.backtest.kernel import loop; loop.load()"
 
 .PHONY: run install dev test check format bench peers chaos soak pictures lock clean help
 .DELETE_ON_ERROR:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["borrowed", "part"]
+__all__ = ["borrowed", "part", "pointer"]
 
 part = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 """Decorates a function that only compiled code calls. A division by zero gives infinity or NaN, as in numpy."""
@@ -16,8 +16,9 @@ part = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_w
 
 @intrinsic
 def borrowed(_context: Any, array: Any) -> Any:
-    """The same array without a share in its ownership: handing it on counts no references, which atomic counters would
-    make the dearest part of a bar. Whoever calls must hold the array itself as long as it is used.
+    """The same array without a share in its ownership, so that handing it on counts no references.
+
+    Counting them would be the dearest part of a bar. Whoever calls must hold the array itself as long as it is used.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -27,3 +28,13 @@ def borrowed(_context: Any, array: Any) -> Any:
         return view._getvalue()
 
     return array(array), generate
+
+
+@intrinsic
+def pointer(_context: Any, array: Any) -> Any:
+    """Where the numbers of a contiguous array begin, for indexing with one whole number; see `borrowed`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
+
+    return types.CPointer(array.dtype)(array), generate

@@ -220,8 +220,7 @@ class RiskDepartment:
             Exception: What the first of those that failed raised, after all had their turn. What is not judged protects
                 nothing: whoever calls lets nothing be entered then.
         """
-        state = self._state
-        if self._stops or state.halts or state.locks or state.breakers or self._inputs.markets is not None:
+        if self._stops or self._state.halts or self._state.locks or self._inputs.markets is not None:
             self._take(self._turns(now))
         else:
             self._take((self._judge_breakers, self._judge_limits, self._obey_breakers), now)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from console.actions import bindings
 from screens import backtest_figures as figures
+from screens.backtest_analyses import AnalysesScreen
 from screens.backtest_forms import ImportDialog, RunDialog, data_key
-from screens.base import DeckScreen
 from screens.dialogs import ConfirmDialog, SheetDialog
 from screens.formats import at
 from screens.job_line import JobLine
 from screens.request import request
 from screens.run_result import RunResult
+from screens.studies import STUDIES, StudiesDialog, StudyActions
 from widgets.live_table import LiveTable
 from widgets.text import clean
 
@@ -45,7 +46,7 @@ class RunsTable(LiveTable):
     HELP = "Enter shows the chosen run as a whole, m marks it for comparison, D deletes it."
 
 
-class BacktestsScreen(DeckScreen):
+class BacktestsScreen(StudyActions, AnalysesScreen):
     """Stored runs, and how to make another."""
 
     SCOPE = "backtests"
@@ -114,7 +115,8 @@ class BacktestsScreen(DeckScreen):
         self._asked = True
         self._rows = {row.id: row for row in rows}
         self._marked = self._marked if self._marked in self._rows else ""
-        self._fill_runs()
+        self._picked = {key: None for key in self._picked if key in self._rows}
+        self.refill()
         self._look_at_chosen()
 
     def _take_data(self, rows: Sequence[DatasetRow]) -> None:
@@ -138,7 +140,7 @@ class BacktestsScreen(DeckScreen):
             self._second = second
             self._fill_jobs(self._jobs.data or ())
             if self._rows:
-                self._fill_runs()
+                self.refill()
 
     def _follow_jobs(self, jobs: Sequence[JobRow]) -> None:
         """Ask for the lists again when a job has ended, and choose the run it made."""
@@ -153,6 +155,10 @@ class BacktestsScreen(DeckScreen):
         for job in ended:
             if job.kind in ("backtest", "markets") and job.result:
                 self._wanted = job.result
+            elif job.kind == "analysis":
+                self.analysis_ended(job)
+            elif job.kind in STUDIES and job.result:
+                self.app.push_screen(StudiesDialog(job.result))
             self.notify(clean(job.message) or "Done.", title=clean(job.title), markup=False)
         if ended:
             self._ask_lists()
@@ -163,13 +169,19 @@ class BacktestsScreen(DeckScreen):
         line.show(parts)
         self.set_class(parts is not None, "-jobs")
 
-    def _fill_runs(self) -> None:
+    def refill(self) -> None:
+        """Draw the list of runs again."""
         table = self.query_one(RunsTable)
         now = self.deck.now() // NS * NS
         table.title = f"Backtests · {len(self._rows)}" if self._rows else "Backtests"
         table.set_rows(
             [
-                (key, figures.run_cells(row, table.glyphs, now, marked=key == self._marked, where=self.deck.where))
+                (
+                    key,
+                    figures.run_cells(
+                        row, table.glyphs, now, marked=key == self._marked or key in self._picked, where=self.deck.where
+                    ),
+                )
                 for key, row in self._rows.items()
             ]
         )
@@ -192,6 +204,7 @@ class BacktestsScreen(DeckScreen):
         if row is None:
             self._show_nothing()
             return
+        self.show_analyses()
         view = self._views.get(row.id)
         if view is not None:
             self.query_one(RunResult).show(view)
@@ -258,6 +271,7 @@ class BacktestsScreen(DeckScreen):
         wide = self.has_class("-wide") or self.has_class("-xwide")
         focused = self.focused
         self.query_one(RunResult).turn(pages, everything=everything, wide=wide)
+        self.show_analyses()
         if focused is None or not focused.display:
             self._focus_page()
 
@@ -354,7 +368,7 @@ class BacktestsScreen(DeckScreen):
             self._marked = "" if self._marked == row.id else row.id
             if self._marked:
                 self.notify(f"Marked. {self._key('backtests.mark')} on another run compares the two.", markup=False)
-            self._fill_runs()
+            self.refill()
         else:
             self._compare(self._marked, row.id)
 
@@ -373,7 +387,7 @@ class BacktestsScreen(DeckScreen):
         glyphs = self.query_one(RunsTable).glyphs
         self.app.push_screen(SheetDialog("Two runs side by side", figures.compare_lines(one, other, glyphs)))
         self._marked = ""
-        self._fill_runs()
+        self.refill()
 
     def action_cancel(self) -> None:
         """Ask whether the running job shall be ended."""
@@ -384,7 +398,7 @@ class BacktestsScreen(DeckScreen):
             self.notify("No job is running.", markup=False)
             return
         self._confirm(
-            "Cancel job", f"End {clean(job.title)}, which is {job.progress * 100:.0f} % done. Nothing of it is kept.",
+            "Cancel job", f"End {clean(job.title)}, which is {job.progress * 100:.0f} % done. {_kept(job)}",
             "jobs.cancel", {"id": job.id}, "End it",
         )  # fmt: skip
 
@@ -421,3 +435,7 @@ class BacktestsScreen(DeckScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Go back only from a run that has the whole screen."""
         return self.has_class("-open") if action == "back" else True
+
+
+def _kept(job: JobRow) -> str:
+    return "What is finished of it is kept." if job.kind in STUDIES else "Nothing of it is kept."

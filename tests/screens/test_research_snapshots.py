@@ -40,6 +40,8 @@ def test_a_screen(snap_compare: Compare, screen: str, kind: str, size: str) -> N
         ("risk", "x"),
         ("backtests", "n"),
         ("backtests", "enter v"),
+        ("backtests", "enter v v v"),
+        ("backtests", "enter v v v v"),
         ("backtests", "m j m"),
         ("backtests", "a"),
         ("settings", "a"),
@@ -51,6 +53,21 @@ def test_after_some_keys(snap_compare: Compare, screen: str, keys: str) -> None:
     link, time = FakeLink(), FakeTime()
     app = make_app(link, time, screen=screen)
     assert snap_compare(app, terminal_size=(80, 24), run_before=drawn(link, time, keys))
+
+
+@pytest.mark.parametrize("keys", ["v", "v v"])
+def test_pages_of_a_run_where_there_is_room(snap_compare: Compare, keys: str) -> None:
+    link, time = FakeLink(), FakeTime()
+    app = make_app(link, time, screen="backtests")
+    assert snap_compare(app, terminal_size=(120, 40), run_before=drawn(link, time, keys))
+
+
+@pytest.mark.parametrize("size", ["120x40", "80x24"])
+@pytest.mark.parametrize("keys", ["w", "w j", "w j j", "s"])
+def test_studies(snap_compare: Compare, keys: str, size: str) -> None:
+    link, time = FakeLink(), FakeTime()
+    app = make_app(link, time, screen="backtests")
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=drawn(link, time, keys))
 
 
 def test_risk_with_a_breaker_open(snap_compare: Compare) -> None:

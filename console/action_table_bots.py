@@ -19,6 +19,8 @@ BOTS = (
         Tier.CONFIRM, footer=4, danger=True,
     ),
     A("bots.edit", "e", "edit", "Edit", "Change capital and parameters of a stopped bot.", footer=5),
+    A("bots.swap", "w", "swap", "Swap", "Give the chosen bot another strategy, or a new version; its position stays."),
+    A("bots.versions", "V", "versions", "Versions", "Show the versions of the chosen bot, and bring one back."),
     A(
         "bots.delete", "D", "delete", "Delete", "Delete a stopped bot; its history stays.",
         Tier.CONFIRM, footer=7, danger=True,

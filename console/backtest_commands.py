@@ -12,6 +12,7 @@ from console.market_options import MARKET_OPTIONS, market_options, markets_reque
 from console.offline_call import Pair, Until, call, do_job, in_home, pairs, strategy_name, table, utc
 from console.plain import say, say_json
 from console.plots import NARROWEST, time_chart
+from console.quote_commands import quote_sweep
 from console.study_commands import study_commands
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def backtest() -> None:
     """Run backtests on stored candles and look at stored runs."""
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, quote_sweep):
     backtest.add_command(_command)
 
 
@@ -87,6 +88,11 @@ for _command in COMMANDS:
     "no_skip",
     is_flag=True,
     help="Visit every bar, also those at which nothing can happen; slower, with the same facts.",
+)
+@click.option(
+    "--road",
+    type=click.Choice(["event", "kernel"]),
+    help="The event path, or the compiled kernel, which runs signal strategies with the same trades. Default: event.",
 )
 @click.option("--trades", type=click.IntRange(min=0), default=10, show_default=True, help="Last trades to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

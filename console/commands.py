@@ -41,6 +41,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "universe": CommandEntry(
         "console.universe_commands:universe", "Which markets a rule means, now or then.", "universe"
     ),
+    "arbitrage": CommandEntry("", "What arbitrage there is between the markets that are followed.", "arbitrage"),
     "capital": CommandEntry("", "Pools, rebalancing, profit, money in and out, the ledger.", "capital"),
     "risk": CommandEntry("", "Halt and resume trading; limits, breakers, emergency stop.", "risk"),
     "margin": CommandEntry("", "Leverage and margin mode of perpetuals.", "margin"),

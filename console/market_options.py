@@ -16,7 +16,7 @@ __all__ = ["MARKET_OPTIONS", "market_options", "markets_request"]
 
 MARKET_OPTIONS = ("markets", "latency", "report_latency", "data_latency", "fee_tier", "balance", "funding")
 _TABLES = (".parquet", ".csv")
-_NOT_FOR_MARKETS = ("fills", "slippage", "gaps")
+_NOT_FOR_MARKETS = ("fills", "slippage", "gaps", "road")
 
 
 def market_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -70,7 +70,7 @@ def markets_request(options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         "fee_tiers": [_tier(text) for text in options["fee_tier"]],
         "balances": _table(options["balance"], "--balance", str),
     }
-    for name in ("timeframe", "start", "end", "maker_fee", "taker_fee", "allow_short"):
+    for name in ("timeframe", "start", "end", "maker_fee", "taker_fee", "allow_short", "profile"):
         if options[name] is not None:
             request[name] = options[name]
     if options["limits"]:

@@ -59,6 +59,20 @@ import_from.add_command(
         "be translated is listed with the reason.",
     )
 )
+import_from.add_command(
+    _command(
+        "hummingbot",
+        "Take over PATH: its folder, a strategy or controller file (.yml), or candles (.csv). Market making and "
+        "arbitrage become bots with our strategies; what has no like there is listed with the reason.",
+    )
+)
+import_from.add_command(
+    _command(
+        "jesse",
+        "Take over PATH: a project's folder, or exported candles. Routes become bots, balances and fees are taken; a "
+        "strategy's code is not translated: what each part becomes is listed.",
+    )
+)
 
 
 def _show(report: dict[str, Any]) -> None:
@@ -104,6 +118,7 @@ def create_command(bot: dict[str, Any]) -> str:
     """The command that makes a bot of a draft."""
     parts = ["quarterdeck", "bots", "create", bot["name"], bot["strategy"] or "STRATEGY"]
     parts.append(bot["instruments"][0] if bot["instruments"] else "INSTRUMENT")
+    parts += [part for other in bot["instruments"][1:] for part in ("--markets", other)]
     parts += ["--timeframe", bot["timeframe"]]
     parts += ["--capital", bot["capital"]] if bot["capital"] else []
     if bot["universe"]:

@@ -55,7 +55,7 @@ def _bounds(param: Any) -> str:
 @click.argument("name")
 @click.option(
     "--template",
-    type=click.Choice(["trend", "reversion", "breakout", "blank"]),
+    type=click.Choice(["trend", "reversion", "breakout", "quoting", "blank"]),
     default="trend",
     show_default=True,
     help="What it begins as.",
@@ -107,7 +107,7 @@ def _checked(invocation: Invocation, request: dict[str, Any]) -> dict[str, Any]:
 
 def _show_check(report: dict[str, Any], *, whole: bool) -> None:
     """Every check once; where one fails, on which history and why."""
-    ran = ", ".join(f"{name} ({count:,} bars)" for name, count in report["histories"].items())
+    ran = ", ".join(f"{name} ({count:,})" for name, count in report["histories"].items())
     say(f"{report['strategy']} {report['version']} {report['timeframe']} on {ran}")
     checks: dict[str, list[dict[str, Any]]] = {}
     for one in report["checks"]:

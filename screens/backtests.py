@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from console.actions import bindings
 from screens import backtest_figures as figures
+from screens.backtest_analyses import AnalysesScreen
 from screens.backtest_forms import ImportDialog, RunDialog, data_key
-from screens.base import DeckScreen
 from screens.dialogs import ConfirmDialog, SheetDialog
 from screens.formats import at
 from screens.job_line import JobLine
@@ -46,7 +46,7 @@ class RunsTable(LiveTable):
     HELP = "Enter shows the chosen run as a whole, m marks it for comparison, D deletes it."
 
 
-class BacktestsScreen(StudyActions, DeckScreen):
+class BacktestsScreen(StudyActions, AnalysesScreen):
     """Stored runs, and how to make another."""
 
     SCOPE = "backtests"
@@ -115,7 +115,8 @@ class BacktestsScreen(StudyActions, DeckScreen):
         self._asked = True
         self._rows = {row.id: row for row in rows}
         self._marked = self._marked if self._marked in self._rows else ""
-        self._fill_runs()
+        self._picked = {key: None for key in self._picked if key in self._rows}
+        self.refill()
         self._look_at_chosen()
 
     def _take_data(self, rows: Sequence[DatasetRow]) -> None:
@@ -139,7 +140,7 @@ class BacktestsScreen(StudyActions, DeckScreen):
             self._second = second
             self._fill_jobs(self._jobs.data or ())
             if self._rows:
-                self._fill_runs()
+                self.refill()
 
     def _follow_jobs(self, jobs: Sequence[JobRow]) -> None:
         """Ask for the lists again when a job has ended, and choose the run it made."""
@@ -154,7 +155,9 @@ class BacktestsScreen(StudyActions, DeckScreen):
         for job in ended:
             if job.kind in ("backtest", "markets") and job.result:
                 self._wanted = job.result
-            if job.kind in STUDIES and job.result:
+            elif job.kind == "analysis":
+                self.analysis_ended(job)
+            elif job.kind in STUDIES and job.result:
                 self.app.push_screen(StudiesDialog(job.result))
             self.notify(clean(job.message) or "Done.", title=clean(job.title), markup=False)
         if ended:
@@ -166,13 +169,19 @@ class BacktestsScreen(StudyActions, DeckScreen):
         line.show(parts)
         self.set_class(parts is not None, "-jobs")
 
-    def _fill_runs(self) -> None:
+    def refill(self) -> None:
+        """Draw the list of runs again."""
         table = self.query_one(RunsTable)
         now = self.deck.now() // NS * NS
         table.title = f"Backtests · {len(self._rows)}" if self._rows else "Backtests"
         table.set_rows(
             [
-                (key, figures.run_cells(row, table.glyphs, now, marked=key == self._marked, where=self.deck.where))
+                (
+                    key,
+                    figures.run_cells(
+                        row, table.glyphs, now, marked=key == self._marked or key in self._picked, where=self.deck.where
+                    ),
+                )
                 for key, row in self._rows.items()
             ]
         )
@@ -195,6 +204,7 @@ class BacktestsScreen(StudyActions, DeckScreen):
         if row is None:
             self._show_nothing()
             return
+        self.show_analyses()
         view = self._views.get(row.id)
         if view is not None:
             self.query_one(RunResult).show(view)
@@ -261,6 +271,7 @@ class BacktestsScreen(StudyActions, DeckScreen):
         wide = self.has_class("-wide") or self.has_class("-xwide")
         focused = self.focused
         self.query_one(RunResult).turn(pages, everything=everything, wide=wide)
+        self.show_analyses()
         if focused is None or not focused.display:
             self._focus_page()
 
@@ -357,7 +368,7 @@ class BacktestsScreen(StudyActions, DeckScreen):
             self._marked = "" if self._marked == row.id else row.id
             if self._marked:
                 self.notify(f"Marked. {self._key('backtests.mark')} on another run compares the two.", markup=False)
-            self._fill_runs()
+            self.refill()
         else:
             self._compare(self._marked, row.id)
 
@@ -376,7 +387,7 @@ class BacktestsScreen(StudyActions, DeckScreen):
         glyphs = self.query_one(RunsTable).glyphs
         self.app.push_screen(SheetDialog("Two runs side by side", figures.compare_lines(one, other, glyphs)))
         self._marked = ""
-        self._fill_runs()
+        self.refill()
 
     def action_cancel(self) -> None:
         """Ask whether the running job shall be ended."""

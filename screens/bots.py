@@ -15,6 +15,7 @@ from screens.bot_forms import EditBotDialog, NewBotDialog
 from screens.bot_health import health_lines
 from screens.bot_questions import start_or_pause
 from screens.bot_stops import all_dialog, delete_dialog, stop_dialog
+from screens.bot_swap import SwapBotDialog, rollback_dialog, versions_dialog
 from screens.bots_figures import ACTIVE, Look
 from screens.pane import Pane
 from widgets.live_table import LiveTable
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from console.store import Slice
     from engine.control.views import BotRow, FillHistoryView, FillRow, OrderRow, StrategyRow
-    from engine.control.views_bots import BotReport
+    from engine.control.views_bots import BotReport, BotVersion
     from screens.sheet import Line
 
 __all__ = ["BotsScreen"]
@@ -302,6 +303,45 @@ class BotsScreen(DeckScreen):
                 self.notify(f"{clean(row.name)} is changed.", markup=False)
 
         self.app.push_screen(EditBotDialog(self.deck, row, self._strategies.get(row.strategy)), changed)
+
+    def action_swap(self) -> None:
+        """Give the chosen bot another strategy; one that runs goes on with its position and its stop."""
+        row = self._chosen_to("swap")
+        if row is None:
+            return
+        if row.state in ACTIVE - CHANGEABLE:
+            self._say(f"{row.name} is {row.state}; wait until it runs or is stopped.")
+            return
+
+        def open_form(strategies: Sequence[StrategyRow]) -> None:
+            self._take_strategies(strategies)
+            self.app.push_screen(SwapBotDialog(self.deck, row, strategies), swapped)
+
+        def swapped(fresh: Any) -> None:
+            if fresh is not None:
+                self.notify(f"{clean(row.name)} goes on with {clean(fresh.strategy)}.", markup=False)
+
+        self.ask("strategies.list", then=open_form, group="swap bot")
+
+    def action_versions(self) -> None:
+        """Show the versions of the chosen bot, and bring one back."""
+        row = self._chosen_to("show versions of")
+        if row is None:
+            return
+
+        def show(versions: Sequence[BotVersion]) -> None:
+            known = {str(version.version): version for version in versions}
+            self.app.push_screen(versions_dialog(self.deck, row, versions), lambda key: confirm(known.get(key or "")))
+
+        def confirm(version: BotVersion | None) -> None:
+            if version is not None and not version.in_force:
+                self.app.push_screen(rollback_dialog(self.deck, row, version), lambda fresh: done(version, fresh))
+
+        def done(version: BotVersion, fresh: Any) -> None:
+            if fresh is not None:
+                self.notify(f"{clean(row.name)} is back at version {version.version}.", markup=False)
+
+        self.ask("bots.versions", {"bot": row.id}, then=show, group="versions")
 
     def _say(self, text: str) -> None:
         self.notify(clean(text), severity="warning", markup=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.control.analysis_store import StoredRun
-from engine.errors import NotFoundError
+from engine.errors import DataError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,11 @@ class Bench:
         return asyncio.run(read())
 
     def prepare(self, run: StoredRun) -> PreparedRun:
-        """Everything that a stored run read, read again."""
+        """Everything that a stored run read, read again.
+
+        Raises:
+            DataError: It traded several markets, which only the event path can, or its candles are gone.
+        """
         from importlib.metadata import version
 
         from engine.backtest.prepare import prepare_run
@@ -58,6 +62,11 @@ class Bench:
         from engine.strategy.loader import StrategyRegistry
         from storage.candles import CandleStore
 
+        if run.spec.get("markets"):
+            raise DataError(
+                f"The run {run.id[:8]} traded on the books of several markets and is not traded again here; "
+                "`backtest report` and `backtest compare` take it."
+            )
         return prepare_run(
             BacktestSpec.model_validate(run.spec),
             CandleStore(self.home / "candles"),

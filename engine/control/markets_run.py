@@ -11,6 +11,7 @@ from engine.backtest.markets.spec import MarketsSpec
 from engine.control.backtesting import FinishedRun, day
 from engine.control.recording import recordings_folder
 from engine.errors import DataError, ValidationError
+from engine.model.limit_profiles import RESEARCH
 from storage.candle_sets import CandleSet
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def make_markets_spec(asked: RunMarkets, found: LoadedStrategy, limits: RiskLimi
         "markets": [_source(market, timeframe, home) for market in asked.markets],
     }
     try:
-        changed = {**limits.model_dump(), **(asked.limits or {})}
+        base = RESEARCH if asked.profile == "research" else limits
+        changed = {**base.model_dump(), **(asked.limits or {})}
         return MarketsSpec(**values, limits=type(limits).model_validate(changed))
     except PydanticError as error:
         faults = [f"{'.'.join(str(part) for part in f['loc']) or 'request'}: {f['msg']}" for f in error.errors()]

@@ -71,6 +71,7 @@ REPLIES: dict[str, Any] = {
     "backtests.report": dict[str, Any],
     "backtests.run": views.JobRow,
     "backtests.run_markets": views.JobRow,
+    "backtests.sweep_quotes": views.JobRow,
     "backtests.significance": views.JobRow,
     "backtests.studies": list[views_search.StudyRow],
     "backtests.study": views_search.StudyView,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from engine.control.requests import Amount, exact_amount
+from engine.control.requests import Amount, Request, exact_amount
 from engine.control.requests_research import Ranged
+from engine.model.limit_profiles import LimitProfile  # noqa: TC001 - pydantic looks it up
 
-__all__ = ["FeeTierAsked", "MarketAsked", "RunMarkets"]
+__all__ = ["FeeTierAsked", "MarketAsked", "RunMarkets", "SweepQuotes"]
 
 
 class MarketAsked(BaseModel):
@@ -50,12 +51,37 @@ class RunMarkets(Ranged):
     taker_fee: Amount | None = Field(None, description="Fee of taking orders as a fraction.")
     fee_tiers: list[FeeTierAsked] = Field(default_factory=list, description="Fees by volume of 30 days.")
     allow_short: bool | None = Field(None, description="Let the accounts sell what they do not have.")
-    limits: dict[str, Any] | None = Field(None, description="Risk limits that differ from those of the settings.")
+    profile: LimitProfile = Field(
+        "settings", description="Risk limits to begin with: those of the settings, or research, which are all wide."
+    )
+    limits: dict[str, Any] | None = Field(None, description="Risk limits that differ from those of the profile.")
     request_ms: dict[str, float] = Field(default_factory=dict, description="Time of an order to a venue; * for all.")
     report_ms: dict[str, float] = Field(default_factory=dict, description="Time of a venue's answer; * for all.")
     data_ms: dict[str, float] = Field(default_factory=dict, description="Delay of a venue's market; * for all.")
 
     @field_validator("capital", "maker_fee", "taker_fee", mode="before")
+    @classmethod
+    def _exact(cls, value: Any) -> Any:
+        return exact_amount(value)
+
+
+class SweepQuotes(Request):
+    """Many sets of figures of the declared quoting rule, tried over a file of quotes."""
+
+    quotes: str = Field(description="Path of a file with ts, bid, ask, bid_size, ask_size.")
+    venue: str = Field("sim", description="Venue of the quotes, for its rules.")
+    symbol: str = Field(description="Symbol of the quotes, such as BTC/USDT.")
+    grid: dict[str, list[bool | int | float]] = Field(
+        description="Values of each parameter of the strategy rule_quoter; those left out keep their defaults."
+    )
+    capital: Amount = Field(Decimal(100_000), gt=0, description="Starting capital in quote currency.")
+    maker_fee: Amount = Field(Decimal("0.001"), description="Fee of resting orders as a fraction.")
+    sort: Literal["profit", "max_drawdown", "fills", "volume", "fees", "largest_position", "two_sided"] = Field(
+        "profit", description="What the rows are sorted by."
+    )
+    top: int = Field(20, ge=1, le=1000, description="How many of the best rows are given.")
+
+    @field_validator("capital", "maker_fee", mode="before")
     @classmethod
     def _exact(cls, value: Any) -> Any:
         return exact_amount(value)

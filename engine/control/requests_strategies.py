@@ -15,7 +15,9 @@ class NewStrategy(Request):
     """A strategy file to begin with."""
 
     name: str = Field(description="Its name: lower-case letters, digits and _, such as my_trend.")
-    template: Literal["trend", "reversion", "breakout", "blank"] = Field("trend", description="What it begins as.")
+    template: Literal["trend", "reversion", "breakout", "quoting", "blank"] = Field(
+        "trend", description="What it begins as."
+    )
 
 
 class CheckStrategy(Request):

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.model.candle import Bars
+    from engine.strategy.conformance import CheckResult
+    from engine.strategy.loader import LoadedStrategy
     from storage.candle_sets import StoredSet
     from storage.candles import CandleStore
 
@@ -65,19 +67,29 @@ def check_strategy(home: Path, task: dict[str, Any], tell: Callable[[float, str]
         StrategyLoadError, NotFoundError, ConfigurationError: The strategy or its parameters cannot be used.
         DataError: Named candles are not there.
     """
-    import msgspec
-
     from engine.strategy.conformance import run_checks
     from engine.strategy.loader import StrategyRegistry
     from storage.candles import CandleStore
 
     loaded = StrategyRegistry(home / "strategies").get(task["strategy"])
+    if loaded.on_events:
+        from engine.strategy.event_conformance import TICKS, run_event_checks
+
+        loaded.build_event(task["params"])
+        results = run_event_checks(loaded, task["params"], tell)
+        return _report(loaded, loaded.cls.timeframe, {"made-up books": TICKS}, results)
     strategy = loaded.build(task["params"])
     timeframe = task["timeframe"] or loaded.cls.timeframe
     least, store = strategy.warmup(timeframe) + 50, CandleStore(home / "candles")
     sets = stored_choice(store, timeframe, least, task["venue"], task["symbol"])
     found = histories(store, sets, timeframe, max(task["bars"], 2 * least))
     results = run_checks(loaded, found, task["params"], tell)
+    return _report(loaded, timeframe, {name: len(bars) for name, bars in found.items()}, results)
+
+
+def _report(loaded: LoadedStrategy, timeframe: str, ran: dict[str, int], results: list[CheckResult]) -> dict[str, Any]:
+    import msgspec
+
     failed = sum(result.state == "failed" for result in results)
     return {
         "strategy": loaded.name,
@@ -85,7 +97,7 @@ def check_strategy(home: Path, task: dict[str, Any], tell: Callable[[float, str]
         "file": loaded.path,
         "source_hash": loaded.source_hash,
         "timeframe": timeframe,
-        "histories": {name: len(bars) for name, bars in found.items()},
+        "histories": ran,
         "checks": msgspec.to_builtins(results),
         "failed": failed,
         "passed": not failed,

@@ -47,9 +47,10 @@ def object_of(context: Context, entry: Operation, request: BaseModel) -> str | N
     """What an operation changes, if it takes more than one turn of the loop to do so; None when it does not matter.
 
     An emergency operation waits for no other kind of work: a position that is being closed waits only for the same.
+    What needs no engine changes no bot: it may read what one has done.
     """
     bot = getattr(request, "bot", None)
-    if isinstance(bot, str) and not entry.emergency:
+    if isinstance(bot, str) and not entry.emergency and not entry.offline:
         try:
             return f"bot {context.need_engine().bots.find(bot).id}"
         except NotFoundError:

@@ -124,6 +124,16 @@ def _markets(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
     return run_id, run.words, {**run.figures, "seconds": round((finished - started) / 1e9, 3)}
 
 
+def _quotes(home: Path, task: dict[str, Any], channel: Channel) -> Outcome:
+    """Try many figures of the quoting rule over a file of quotes."""
+    from engine.control.quote_sweep import sweep
+    from engine.strategy.loader import StrategyRegistry
+
+    report = sweep(task, StrategyRegistry(home / "strategies"), channel.progress)
+    best = report["rows"][0]
+    return report["market"], f"{report['sets']:,} sets, best profit {best['profit']:,.2f}", report
+
+
 async def _with_database(settings: DatabaseSettings, home: Path, work: Callable[[Database], Any]) -> Any:
     from storage.database import Database
 
@@ -245,6 +255,7 @@ KINDS: dict[str, Callable[[Path, dict[str, Any], Channel], Outcome]] = {
     "analysis": _analysis,
     "backtest": _backtest,
     "markets": _markets,
+    "quotes": _quotes,
     "import": _import,
     "backup": _backup,
     "download": _download,

@@ -14,7 +14,9 @@ from engine.control.hot_reload import ACTOR, HotReload
 from engine.control.live.bot_changes import widened
 from engine.control.presets import FOLDER
 from engine.errors import ConfigurationError, NotFoundError, StrategyLoadError
+from engine.model.candle import Bars, Candle
 from engine.model.entries import BotState
+from engine.model.ids import InstrumentId
 from engine.model.order import OrderStatus, OrderType
 from engine.model.signal import Signal, SignalAction, SignalDirection
 from tests.control.house import BTC, Deck, deck
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from engine.bots.bot import Bot
 
+MINUTE = 60_000_000_000
 NEW: dict[str, Any] = {
     "name": "trend", "strategy": "trend_following", "instrument": BTC, "timeframe": "1m", "capital": "2000",
 }  # fmt: skip
@@ -343,3 +346,65 @@ async def test_defaults_of_the_settings_hold_unless_strategy_or_bot_say_another(
 def test_defaults_out_of_bounds_are_refused_with_the_settings(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="position_size_pct"):
         build_engine(tmp_path, {"strategies.defaults.position_size_pct": 0.5})
+
+
+# --- other markets ---------------------------------------------------------------------------------------------------
+
+WATCHER = '''"""Looks at another market."""
+from __future__ import annotations
+from typing import Any
+from engine.strategy.contract import Holding, Strategy, StrategyMemory, Wish
+
+class Memory(StrategyMemory):
+    seen: list[tuple[int, float]] = []
+
+class Watcher(Strategy):
+    """Notes what it sees of the other market."""
+    name = "watcher"
+    Memory = Memory
+
+    def watches(self) -> tuple[str, ...]:
+        return ("ETH/USDT", "BTC/USDT", "NOT/THERE")
+
+    def warmup(self, timeframe: str) -> int:
+        return 3
+
+    def columns(self, bars: Any, ta: Any) -> dict[str, Any]:
+        return {"eth": bars.other("ETH/USDT").close, "mean": ta.sma(bars.other("ETH/USDT").close, 3),
+                "own": bars.other("BTC/USDT").close}
+
+    def decide(self, row: Any, memory: Any, holding: Holding) -> Wish | None:
+        if row.mean == row.mean and row.own != row.own:
+            memory.seen.append((row.ts, row.eth))
+        return None
+'''
+
+
+@pytest.mark.parametrize("isolation", ["task", "process"])
+async def test_a_bot_sees_the_bar_before_of_the_markets_it_watches(on: Deck, tmp_path: Path, isolation: str) -> None:
+    file = tmp_path / "watcher.py"
+    file.write_text(WATCHER)
+    asked = {**NEW, "strategy": "watcher", "strategy_file": str(file), "isolation": isolation, "memory_mb": 1024}
+    row = await on.call("bots.create", **asked)
+    config = on.engine.bots.config(on.engine.state.bots[row.id])
+    assert config.watches == ("ETH/USDT", "BTC/USDT", "NOT/THERE")
+    await on.call("bots.start", bot="trend")
+    bot = on.engine.bots.running[row.id]
+    other = on.engine.hub.series(InstrumentId("SIM:ETH/USDT"), "1m")
+    assert len(other.closed) >= bot.runner.history
+    last = other.closed[-1]
+    opened = max(last.ts, bot.last_bar_ts) + MINUTE
+    for place in range(3):
+        # The other market's bar of the same minute is heard first, and is not seen yet all the same.
+        at = opened + place * MINUTE
+        other.closed.append(Candle(last.instrument, "1m", at, 5.0 + place, 9.0, 1.0, 5.0 + place, 1.0))
+        bot.on_bars(Bars.from_candles("1m", [Candle(bot.instrument.id, "1m", at, 10.0, 11.0, 9.0, 10.0, 1.0)]))
+    expected = [(opened, last.close), (opened + MINUTE, 5.0), (opened + 2 * MINUTE, 6.0)]
+
+    def seen() -> list[tuple[int, float]]:
+        saved = msgspec.msgpack.decode(bot.runner.save())
+        memory = msgspec.msgpack.decode(saved["memory"] if isinstance(saved, dict) else saved[8])
+        found = memory["seen"] if isinstance(memory, dict) else memory[0]
+        return [(ts, close) for ts, close in found]
+
+    await eventually(lambda: seen()[-3:] == expected)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal as D
 from typing import TYPE_CHECKING
 
-from engine.control.views_bots import BotMoment, BotReport
+from engine.control.views_bots import BotMoment, BotReport, BotVersion
 from tests.kit.fake_market import HOUR, MINUTE, NOW, NS
 
 if TYPE_CHECKING:
@@ -45,3 +45,23 @@ def bot_report(row: BotRow) -> BotReport:
         setup=row.setup,
         complete=True,
     )
+
+
+def bot_versions(row: BotRow) -> list[BotVersion]:
+    """Two versions, the first with other parameters."""
+    versions = [
+        BotVersion(
+            version=number,
+            ts=row.created + number * HOUR,
+            in_force=number == 2,
+            strategy=row.strategy,
+            source=f"{number}" * 16,
+            kept=True,
+            strategy_file=row.strategy_file,
+            timeframe=row.timeframe,
+            params={**row.params, **({"fast_ma": 12} if number == 1 else {})},
+            changed="" if number == 1 else "params.fast_ma: 12 -> none",
+        )
+        for number in (2, 1)
+    ]
+    return versions

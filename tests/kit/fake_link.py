@@ -26,8 +26,8 @@ from engine.errors import EngineNotRunningError, NotFoundError
 from engine.model.entries import BotState, TradingState
 from engine.model.ids import ClientOrderId, InstrumentId, Owner
 from engine.model.order import OrderSide, OrderStatus, OrderType
-from tests.kit import fake_data, fake_keys, fake_market, fake_studies
-from tests.kit.fake_bots import bot_report
+from tests.kit import fake_analyses, fake_data, fake_keys, fake_market, fake_studies
+from tests.kit.fake_bots import bot_report, bot_versions
 from tests.kit.fake_market import MINUTE, NOW
 from tests.kit.fake_ticket import preview_order, suggest_size
 
@@ -243,6 +243,7 @@ class FakeLink:
             "bots.create": self._create,
             "bots.report": lambda asked: bot_report(self._row("bots.list", asked["bot"])),
             "bots.suggest": lambda _: [],
+            "bots.versions": lambda asked: bot_versions(self._row("bots.list", asked["bot"])),
             "strategies.load": self._load,
             "orders.fill_history": lambda _: self.data.get(
                 "orders.fill_history", views.FillHistoryView(rows=(), page=1, pages=0, total=0)
@@ -252,6 +253,11 @@ class FakeLink:
             ),
             "backtests.get": lambda asked: fake_data.backtest(self._row("backtests.list", asked["id"])),
             "backtests.run": self._run,
+            "backtests.analyses": fake_analyses.analyses,
+            "backtests.analysis": lambda asked: fake_analyses.analysis(asked["id"]),
+            "backtests.tearsheet": lambda asked: self._queue("analysis", f"Tear sheet of {asked['id']}"),
+            "backtests.montecarlo": lambda asked: self._queue("analysis", f"Monte Carlo of {asked['id']}"),
+            "backtests.compare": lambda asked: self._queue("analysis", f"Comparison of {len(asked['ids'])} runs"),
             "backtests.study": lambda asked: fake_studies.study(self._row("backtests.studies", asked["id"])),
             "backtests.delete_study": lambda asked: self._forget("backtests.studies", asked["id"]),
             "backtests.sweep": lambda asked: self._queue("sweep", f"sweep of {asked['strategy']}"),
@@ -363,9 +369,11 @@ class FakeLink:
         if verb == "get":
             return bot
         state = {"start": BotState.RUNNING, "resume": BotState.RUNNING, "pause": BotState.PAUSED}.get(verb)
+        state = bot.state if verb in ("swap", "rollback") else state
         rows = [row for row in self.data["bots.list"] if row.id != bot.id]
         if verb != "delete":
             wanted = {"capital": D(asked["capital"]), "params": asked["params"]} if verb == "configure" else {}
+            wanted |= {name: asked[name] for name in ("strategy", "params", "timeframe")} if verb == "swap" else {}
             bot = msgspec.structs.replace(bot, state=state or BotState.STOPPED, since=NOW, **wanted)
             rows = [bot if row.id == bot.id else row for row in self.data["bots.list"]]
         self.publish("bots.state", tuple(rows))

@@ -271,6 +271,54 @@ async def test_two_runs_are_compared_figure_by_figure() -> None:
         assert "-12.66 %" in page
 
 
+async def test_months_and_odds_are_pages_of_a_run_that_has_them() -> None:
+    async with console(screen="backtests") as deck:
+        await deck.press("enter", "v", "v", "v")
+        await deck.until(lambda: "By side" in deck.text())
+        page = deck.text()
+        for what in ("Months and parts", "2021", "+31.0 %", "By side", "short"):
+            assert what in page
+        await deck.press("v")
+        await deck.until(lambda: "Normal" in deck.text())
+        page = deck.text()
+        for what in ("1,000 paths a scenario, prices, seed 42.", "Normal", "The run", "99 % from"):
+            assert what in page
+        await deck.press("G")
+        assert "80.0%" in deck.text()
+
+
+async def test_a_run_without_them_says_which_key_makes_them() -> None:
+    async with console(size=(120, 40), screen="backtests") as deck:
+        deck.time.seconds += 1
+        await deck.press("j", "v")
+        for _ in range(3):
+            await deck.settle()
+        assert "the key Sheet makes it" in deck.text()
+        await deck.press("r", "p")
+        await deck.settle()
+        assert [call.params for call in deck.link.called("backtests.tearsheet")] == [{"id": "bt-0002"}]
+        assert [call.params for call in deck.link.called("backtests.montecarlo")] == [{"id": "bt-0002"}]
+        assert "Tear sheet of bt-0002" in deck.text()
+
+
+async def test_picked_runs_are_weighed_and_the_result_is_shown_when_it_is_there() -> None:
+    async with console(screen="backtests") as deck:
+        await deck.press("W")
+        assert "Pick two runs or more" in deck.text()
+        await deck.press("space", "j", "space", "W")
+        await deck.settle()
+        (call,) = deck.link.called("backtests.compare")
+        assert call.params == {"ids": ["bt-0001", "bt-0002"]}
+        job = next(row for row in deck.link.data["jobs.list"] if row.title == "Comparison of 2 runs")
+        deck.link.finish(job.id, result="an-0009", message="Choose one.")
+        await deck.until(lambda: "Correlation" in deck.text())
+        page = deck.text()
+        for what in ("2 runs", "Choose trend_following bt-0001.", "Correlation", "equal: bt-0001 50%, bt-0002 50%"):
+            assert what in page
+        await deck.press("escape", "space")
+        assert deck.text().count("◆") == 1
+
+
 async def test_a_second_press_takes_the_mark_back() -> None:
     async with console(screen="backtests") as deck:
         await deck.press("m", "m")

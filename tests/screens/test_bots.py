@@ -288,6 +288,62 @@ async def test_a_running_bot_is_not_deleted_and_keeps_its_market_when_it_is_chan
         assert call.params["risk"] == {"max_position_size_pct": "0.05"}, "what the form does not ask for stays"
 
 
+async def test_a_running_bot_is_given_another_strategy_by_keyboard() -> None:
+    async with console(screen="bots") as deck:
+        await choose_bot(deck, "trend-btc")
+        form = await open_form(deck, "w")
+        assert form.texts["strategy"] == "trend_following"
+        await deck.press("right")
+        await deck.settle()
+        other = form.texts["strategy"]
+        assert other != "trend_following"
+        await deck.press("enter")
+        await deck.settle()
+        (call,) = deck.link.called("bots.swap")
+        assert call.params == {
+            "bot": "bot-trend", "timeframe": "1m", "strategy": other, "strategy_file": None, "params": {},
+        }  # fmt: skip
+        assert f"goes on with {other}" in deck.text()
+        assert state_of(deck, "trend-btc") is BotState.RUNNING
+
+
+async def test_the_present_strategy_swapped_again_says_what_went_back_to_its_default() -> None:
+    bots = [
+        msgspec.structs.replace(row, params={"fast_ma": 30}) if row.name == "trend-btc" else row
+        for row in fake_data.bots()
+    ]
+    link = FakeLink()
+    link.data["bots.list"] = tuple(bots)
+    async with console(link, screen="bots") as deck:
+        await choose_bot(deck, "trend-btc")
+        form = await open_form(deck, "w")
+        assert form.texts[f"{PARAM}fast_ma"] == "30"
+        await write(deck, form, f"{PARAM}fast_ma", "20")
+        await deck.press("enter")
+        await deck.settle()
+        (call,) = deck.link.called("bots.swap")
+        assert call.params["params"] == {"fast_ma": "20"}
+
+
+async def test_an_earlier_version_comes_back_after_one_question() -> None:
+    async with console(screen="bots") as deck:
+        await choose_bot(deck, "trend-btc")
+        await deck.press("V")
+        await deck.settle()
+        deck.pass_guard()
+        assert "in force" in deck.text()
+        await deck.press("2")
+        await deck.settle()
+        deck.pass_guard()
+        assert "fast_ma 12" in deck.text()
+        assert deck.link.called("bots.rollback") == []
+        await deck.press("enter")
+        await deck.settle()
+        (call,) = deck.link.called("bots.rollback")
+        assert call.params == {"bot": "bot-trend", "version": 1}
+        assert "is back at version 1" in deck.text()
+
+
 async def test_health_shows_what_a_bot_uses_its_restarts_and_its_report() -> None:
     async with console(size=(100, 40), screen="bots") as deck:
         await choose_bot(deck, "trend-btc")

@@ -34,10 +34,14 @@ def test_a_screen(snap_compare: Compare, screen: str, kind: str, size: str) -> N
         ("bots", "v v v"),
         ("bots", "n down down"),
         ("bots", "x"),
+        ("bots", "w"),
+        ("bots", "V"),
         ("risk", "e down ctrl+u 3"),
         ("risk", "x"),
         ("backtests", "n"),
         ("backtests", "enter v"),
+        ("backtests", "enter v v v"),
+        ("backtests", "enter v v v v"),
         ("backtests", "m j m"),
         ("backtests", "a"),
         ("settings", "a"),
@@ -49,6 +53,13 @@ def test_after_some_keys(snap_compare: Compare, screen: str, keys: str) -> None:
     link, time = FakeLink(), FakeTime()
     app = make_app(link, time, screen=screen)
     assert snap_compare(app, terminal_size=(80, 24), run_before=drawn(link, time, keys))
+
+
+@pytest.mark.parametrize("keys", ["v", "v v"])
+def test_pages_of_a_run_where_there_is_room(snap_compare: Compare, keys: str) -> None:
+    link, time = FakeLink(), FakeTime()
+    app = make_app(link, time, screen="backtests")
+    assert snap_compare(app, terminal_size=(120, 40), run_before=drawn(link, time, keys))
 
 
 @pytest.mark.parametrize("size", ["120x40", "80x24"])

@@ -8,6 +8,7 @@ import pytest
 
 from engine.errors import ConfigurationError, ValidationError
 from engine.strategy.conformance import CHECKS, TRADES, CheckResult, run_checks
+from engine.strategy.event_conformance import ASKS, EVENT_CHECKS, run_event_checks
 from engine.strategy.loader import StrategyRegistry
 from engine.strategy.templates import TEMPLATES, new_strategy
 from tests.kit.candles import walk_bars
@@ -15,6 +16,31 @@ from tests.kit.candles import walk_bars
 if TYPE_CHECKING:
     from pathlib import Path
 
+PLAIN = '''"""Planted."""
+from typing import Any
+from pydantic import Field
+from engine.strategy.contract import Strategy, StrategyParams, Wish
+
+class PlantedParams(StrategyParams):
+    period: int = Field(100, ge=2, le=1000, description="Bars of the average.")
+
+class Planted(Strategy):
+    """Holds while the price closes above its average."""
+    name = "planted"
+    Params = PlantedParams
+
+    def warmup(self, timeframe):
+        return self.params.period
+
+    def columns(self, bars, ta):
+        return {"average": ta.sma(bars.close, self.params.period)}
+
+    def decide(self, row, memory, holding):
+        if holding.side == 0:
+            return Wish.enter(1, 0.8, "above the average") if row.close > row.average else None
+        return Wish.exit("below the average") if row.close < row.average else None
+'''
+"""A good strategy, into which faults are planted."""
 BARS = walk_bars(7, 500, "1h", gaps=0.01)
 
 
@@ -23,6 +49,8 @@ def checked(folder: Path, source: str) -> dict[str, CheckResult]:
     path = folder / "own.py"
     path.write_text(source, encoding="utf-8")
     loaded = StrategyRegistry().load_file(path)
+    if loaded.on_events:
+        return {result.check: result for result in run_event_checks(loaded)}
     return {result.check: result for result in run_checks(loaded, {"made-up": BARS})}
 
 
@@ -30,13 +58,16 @@ def checked(folder: Path, source: str) -> dict[str, CheckResult]:
 def test_what_a_template_writes_passes_every_check(template: str, tmp_path: Path) -> None:
     results = checked(tmp_path, new_strategy("my_own", template))
     assert {words: result.said for words, result in results.items() if result.state == "failed"} == {}
-    assert set(results) == {check.words for check in CHECKS} | {TRADES}
+    expected = {check.words for check in CHECKS} | {TRADES}
+    if template == "quoting":
+        expected = {words for words, _ in EVENT_CHECKS} | {ASKS}
+    assert set(results) == expected
 
 
 def test_a_template_is_given_the_name_throughout() -> None:
     source = new_strategy("night_owl", "trend")
     assert 'name = "night_owl"' in source
-    assert "class NightOwl(Strategy):" in source
+    assert "class NightOwl(SignalStrategy):" in source
     assert "Params = NightOwlParams" in source
     assert "mine" not in source.lower().replace("determine", "")
 
@@ -61,7 +92,7 @@ PLANTED = {
         "when the bars come in pieces",
     ),
     "All columns are known once it has warmed up.": (
-        "return int(self.params.period)",
+        "return self.params.period",
         "return 3",
         "larger number from warmup",
     ),
@@ -77,7 +108,7 @@ PLANTED = {
 @pytest.mark.parametrize("check", PLANTED)
 def test_what_is_planted_is_found(check: str, tmp_path: Path) -> None:
     good, bad, words = PLANTED[check]
-    source = new_strategy("planted", "blank")
+    source = PLAIN
     assert good in source
     result = checked(tmp_path, source.replace(good, bad))[check]
     assert result.state == "failed"
@@ -88,16 +119,14 @@ def test_what_is_remembered_beside_the_memory_is_found_at_a_restart(tmp_path: Pa
     asked = (
         "self.asked = getattr(self, 'asked', 0) + 1\n        if self.asked % 9 == 7:\n            return None\n        "
     )
-    source = new_strategy("planted", "blank").replace("if holding.side == 0:", asked + "if holding.side == 0:")
+    source = PLAIN.replace("if holding.side == 0:", asked + "if holding.side == 0:")
     results = checked(tmp_path, source)
     assert results["A restart at any bar changes nothing."].state == "failed"
     assert "`Memory`" in results["A restart at any bar changes nothing."].said
 
 
 def test_a_strategy_that_fails_is_told_and_not_raised(tmp_path: Path) -> None:
-    source = new_strategy("planted", "blank").replace(
-        "if holding.side == 0:", "raise RuntimeError('boom')\n        if 1:"
-    )
+    source = PLAIN.replace("if holding.side == 0:", "raise RuntimeError('boom')\n        if 1:")
     results = checked(tmp_path, source)
     assert "boom" in results["Two runs are the same."].said
     assert results["Every parameter is explained."].state == "passed"

@@ -20,30 +20,29 @@ def _at(column: Any, row: int, otherwise: float) -> float:
 
 
 @part
-def _enter(i: int, close: float, side: int, cols: Any, k: Any, s: Any, p: Any, q: Any) -> None:
+def _enter(
+    i: int, close: float, side: int, stop_at: float, target_at: float, trail: float, factor: float, confidence: float,
+    k: Any, s: Any, p: Any, q: Any,
+) -> None:  # fmt: skip
     at, stop, target = side * close, -math.inf, math.inf
-    distance = _at(cols[STOP_AT], i, math.nan)
-    if distance > 0:
-        stop = at - distance
+    if stop_at > 0:
+        stop = at - stop_at
     elif q[x.HAS_STOP_PCT]:
         stop = at - p[x.STOP_PCT] * close
-    trail = _at(cols[TRAIL_AT], i, math.nan)
     if trail > 0:
         stop = max(stop, at - trail)
     if p[x.TRAIL_PCT] > 0 and p[x.TRAIL_FROM] == 0:
         stop = max(stop, at - p[x.TRAIL_PCT] * close)
-    distance = _at(cols[TARGET_AT], i, math.nan)
-    if distance > 0:
-        target = at + distance
+    if target_at > 0:
+        target = at + target_at
     elif q[x.HAS_TARGET_PCT]:
         target = at + p[x.TARGET_PCT] * close
-    factor = _at(cols[SIZE], i, 1.0)
     impossible = -math.inf < stop <= 0 if side > 0 else math.inf > target >= 0
     if impossible or not factor > 0:
         return
     _begin(side, k, s)
     s[x.STOP], s[x.FIXED], s[x.TARGET] = stop, target, target
-    s[x.MEMORY_CONFIDENCE] = _at(cols[CONFIDENCE], i, 1.0)
+    s[x.MEMORY_CONFIDENCE] = confidence
     if _passes(i, at, stop, target, factor, s[x.MEMORY_CONFIDENCE], k, p):
         _order(i, close, side, 1, stop, target, factor, k, s, p, q)
 
@@ -189,10 +188,9 @@ def _follow(high: float, low: float, k: Any, s: Any) -> None:
 
 
 @part
-def _stop(i: int, side: int, cols: Any, s: Any, p: Any) -> float:
+def _stop(side: int, trail: float, s: Any, p: Any) -> float:
     """The stop from this bar on, times the side."""
     entry, best, stop, moved = s[x.MEMORY_ENTRY], s[x.BEST], s[x.STOP], -math.inf
-    trail = _at(cols[TRAIL_AT], i, math.nan)
     if trail > 0:
         moved = best - trail
     if p[x.TRAIL_PCT] > 0 and best >= side * entry + p[x.TRAIL_FROM] * entry:
@@ -219,38 +217,37 @@ def _target(side: int, roi_bars: Any, roi_share: Any, k: Any, s: Any) -> float:
 
 
 @part
-def _why(i: int, at: float, side: int, stop: float, target: float, cols: Any, k: Any, s: Any, q: Any) -> int:
+def _why(at: float, stop: float, target: float, leave: float, k: Any, s: Any, q: Any) -> int:
     if at <= stop:
         return x.WHY_TRAIL if k[x.TRAILED] or stop > s[x.STOP] else x.WHY_STOP
     if at >= target:
         return x.WHY_TARGET if target == s[x.FIXED] else x.WHY_STEP
-    if _at(cols[EXIT_LONG] if side > 0 else cols[EXIT_SHORT], i, 0.0) > 0:
+    if leave > 0:
         return x.WHY_SIGNAL
     return x.WHY_TIME if 0 < q[x.MAX_BARS] <= k[x.MEMORY_BARS] else 0
 
 
 @part
-def _level_size(i: int, at: float, cols: Any, k: Any, s: Any, q: Any) -> float:
+def _level_size(at: float, distance: float, factor: float, k: Any, s: Any, q: Any) -> float:
     if k[x.MEMORY_LEVELS] >= q[x.MAX_LEVELS]:
         return 0.0
-    distance, gained = _at(cols[ADD_AT], i, math.nan), at - s[x.LEVEL]
+    gained = at - s[x.LEVEL]
     if gained >= distance >= 0 or gained <= distance < 0:
-        factor = _at(cols[SIZE], i, 1.0)
         return factor if factor > 0 else 0.0
     return 0.0
 
 
 @part
 def _carry_on(
-    i: int, high: float, low: float, close: float, cols: Any, roi_bars: Any, roi_share: Any, k: Any, s: Any, p: Any,
-    q: Any,
+    i: int, high: float, low: float, close: float, leave: float, trail: float, distance: float, size_factor: float,
+    roi_bars: Any, roi_share: Any, k: Any, s: Any, p: Any, q: Any,
 ) -> None:  # fmt: skip
     """Leave, add a level, or move the levels."""
     side = k[x.HELD_SIDE]
     _follow(high, low, k, s)
     at = side * close
-    stop, target = _stop(i, side, cols, s, p), _target(side, roi_bars, roi_share, k, s)
-    why = _why(i, at, side, stop, target, cols, k, s, q)
+    stop, target = _stop(side, trail, s, p), _target(side, roi_bars, roi_share, k, s)
+    why = _why(at, stop, target, leave, k, s, q)
     if why:
         close_all(i, why, k, s, p, q)
         return
@@ -259,7 +256,7 @@ def _carry_on(
         k[x.TRAILED] = 1
     s[x.STOP], s[x.TARGET] = stop, target
     new_stop, new_target = stop if moved else -math.inf, target if stepped else math.inf
-    factor = _level_size(i, at, cols, k, s, q)
+    factor = _level_size(at, distance, size_factor, k, s, q)
     if factor > 0.0:
         k[x.MEMORY_ASKED] = k[x.MEMORY_LEVELS] + 1
         if _passes(i, at, new_stop, new_target, factor, s[x.MEMORY_CONFIDENCE], k, p):
@@ -275,11 +272,14 @@ def decide(
     q: Any,
 ) -> None:  # fmt: skip
     """What the strategy wants at the close of a bar, and what the bot does about it."""
+    trail, factor = _at(cols[TRAIL_AT], i, math.nan), _at(cols[SIZE], i, 1.0)
     if k[x.HELD_SIDE]:
-        _carry_on(i, high, low, close, cols, roi_bars, roi_share, k, s, p, q)
+        leave = _at(cols[EXIT_LONG], i, 0.0) if k[x.HELD_SIDE] > 0 else _at(cols[EXIT_SHORT], i, 0.0)
+        distance = _at(cols[ADD_AT], i, math.nan)
+        _carry_on(i, high, low, close, leave, trail, distance, factor, roi_bars, roi_share, k, s, p, q)
         return
     entry = cols[ENTRY][i]
-    if entry > 0:
-        _enter(i, close, 1, cols, k, s, p, q)
-    elif entry < 0:
-        _enter(i, close, -1, cols, k, s, p, q)
+    if entry > 0 or entry < 0:
+        stop_at, target_at = _at(cols[STOP_AT], i, math.nan), _at(cols[TARGET_AT], i, math.nan)
+        confidence = _at(cols[CONFIDENCE], i, 1.0)
+        _enter(i, close, 1 if entry > 0 else -1, stop_at, target_at, trail, factor, confidence, k, s, p, q)

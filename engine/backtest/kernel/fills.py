@@ -162,15 +162,16 @@ def protect(k: Any, s: Any, p: Any, q: Any) -> None:
 
 @part
 def _lots_add(ticks: int, lots: int, k: Any, book: Any) -> None:
-    if k[x.LOT_TAIL] == len(book):
+    if k[x.LOT_TAIL] == x.LOTS_KEPT:
         kept = k[x.LOT_TAIL] - k[x.LOT_HEAD]
         for j in range(kept):
-            book[j, 0], book[j, 1] = book[k[x.LOT_HEAD] + j, 0], book[k[x.LOT_HEAD] + j, 1]
+            old = 2 * (k[x.LOT_HEAD] + j)
+            book[2 * j], book[2 * j + 1] = book[old], book[old + 1]
         k[x.LOT_HEAD], k[x.LOT_TAIL] = 0, kept
-        if kept == len(book):
+        if kept == x.LOTS_KEPT:
             k[x.STATUS] = x.MANY_LOTS
             return
-    book[k[x.LOT_TAIL], 0], book[k[x.LOT_TAIL], 1] = ticks, lots
+    book[2 * k[x.LOT_TAIL]], book[2 * k[x.LOT_TAIL] + 1] = ticks, lots
     k[x.LOT_TAIL] += 1
     k[x.COST] += ticks * lots
 
@@ -179,12 +180,12 @@ def _lots_add(ticks: int, lots: int, k: Any, book: Any) -> None:
 def _lots_take(lots: int, k: Any, book: Any) -> None:
     """Take off what was held longest."""
     while lots > 0:
-        row = k[x.LOT_HEAD]
-        part = min(lots, book[row, 1])
-        book[row, 1] -= part
-        k[x.COST] -= part * book[row, 0]
-        lots -= part
-        if book[row, 1] == 0:
+        row = 2 * k[x.LOT_HEAD]
+        taken = min(lots, book[row + 1])
+        book[row + 1] -= taken
+        k[x.COST] -= taken * book[row]
+        lots -= taken
+        if book[row + 1] == 0:
             k[x.LOT_HEAD] += 1
 
 
@@ -267,7 +268,7 @@ def _book(
     book: Any,
 ) -> None:  # fmt: skip
     if q[x.RECORD]:
-        _record(kind, side, ticks, lots, wanted, now, k, fills)
+        _record(kind, side, ticks, lots, wanted, now, k, q, fills)
     k[x.FILLS] += 1
     # An entry against a rest that was too small to be closed ends that first.
     against = min(lots, abs(k[x.POS])) if side * k[x.POS] < 0 else 0
@@ -296,18 +297,19 @@ def _part(grows: bool, side: int, ticks: int, lots: int, k: Any, s: Any, p: Any,
 
 
 @part
-def _record(kind: int, side: int, ticks: int, lots: int, wanted: int, now: int, k: Any, fills: Any) -> None:
-    row = k[x.FILLS]
-    if row >= len(fills):
+def _record(
+    kind: int, side: int, ticks: int, lots: int, wanted: int, now: int, k: Any, q: Any, fills: Any
+) -> None:  # fmt: skip
+    if k[x.FILLS] >= q[x.FILLS_ROOM]:
         k[x.STATUS] = x.FULL
         return
-    line = fills[row]
-    line[x.F_BAR], line[x.F_TS], line[x.F_SIDE], line[x.F_TICKS], line[x.F_LOTS] = k[x.INDEX], now, side, ticks, lots
-    line[x.F_KIND], line[x.F_WANTED] = kind, wanted
-    if kind == x.BY_ENTRY:
-        line[x.F_ROW], line[x.F_CODE] = k[x.ENTRY_ROW], k[x.ENTRY_LEVEL]
-    else:
-        line[x.F_ROW], line[x.F_CODE] = k[x.CLOSE_ROW], k[x.CLOSE_CODE]
+    line = k[x.FILLS] * x.F_SIZE
+    fills[line + x.F_BAR], fills[line + x.F_TS], fills[line + x.F_SIDE] = k[x.INDEX], now, side
+    fills[line + x.F_TICKS], fills[line + x.F_LOTS] = ticks, lots
+    fills[line + x.F_KIND], fills[line + x.F_WANTED] = kind, wanted
+    entry = kind == x.BY_ENTRY
+    fills[line + x.F_ROW] = k[x.ENTRY_ROW] if entry else k[x.CLOSE_ROW]
+    fills[line + x.F_CODE] = k[x.ENTRY_LEVEL] if entry else k[x.CLOSE_CODE]
 
 
 @part

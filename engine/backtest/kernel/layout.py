@@ -77,7 +77,8 @@ P_SIZE = 27
 LENGTH, FIRST, TICK_INT, LOT_INT, PATH, STOP_GAP, TARGET_GAP, SLIP_MODEL = 0, 1, 2, 3, 4, 5, 6, 7
 SHORTS, BY_CONFIDENCE, MAX_LEVELS, MAX_BARS, RECORD, HAS_STOP_PCT, HAS_TARGET_PCT = 8, 9, 10, 11, 12, 13, 14
 TRIAL_NS, TICK_NUM, PAUSE_NS = 15, 16, 17  # TICK_NUM / PRICE_DEN is the tick in lowest terms
-Q_SIZE = 18
+FILLS_ROOM = 18
+Q_SIZE = 19
 
 ADAPTIVE, FIXED_OHLC, PESSIMISTIC = 0, 1, 2
 GAP_OPEN, GAP_IN_RANGE, GAP_TRIGGER = 0, 1, 2
@@ -95,5 +96,7 @@ OK, FULL, BAD_STOP, BAD_TARGET, BAD_CONFIDENCE, BAD_SIZE, MANY_LOTS, NO_FUNDS = 
 """How a run ended: as it should, or what stood in the way at the row in STATUS_ROW."""
 
 HALTS_KEPT = 64
+LOTS_KEPT = 4096
+H_SIZE = 4
 H_TS, H_BREAKER, H_EQUITY, H_REFERENCE = 0, 1, 2, 3
 """A row of `halts`: when which breaker opened, and the two values that were compared."""

@@ -14,9 +14,10 @@ from typing import Any
 from numba import njit
 
 from engine.backtest.kernel import layout as x
+from engine.backtest.kernel.calm import pass_calm
 from engine.backtest.kernel.decide import decide
 from engine.backtest.kernel.fills import bounds, cash, reducing, walk, worse
-from engine.backtest.kernel.parts import borrowed, part
+from engine.backtest.kernel.parts import borrowed, part, pointer
 from engine.backtest.kernel.risk import DAY_NS, look, obey, track
 
 # ruff: noqa: E741 - o, h, l, c, v are the bar
@@ -24,14 +25,16 @@ from engine.backtest.kernel.risk import DAY_NS, look, obey, track
 
 @part
 def _busy(k: Any) -> bool:
-    breakers = k[x.DAILY] or k[x.WEEKLY] or k[x.MONTHLY] or k[x.DRAWDOWN] or k[x.HARD]
-    return bool(k[x.HELD_SIDE] or k[x.ENTRY_LEFT] or reducing(k) or breakers)
+    # Of the breakers only that of a day closes by a clock that begins at a bar; the others look the same at any later.
+    return bool(k[x.HELD_SIDE] or k[x.ENTRY_LEFT] or reducing(k) or k[x.DAILY])
 
 
 @part
 def _begin(ts: Any, k: Any, s: Any, p: Any, q: Any) -> None:
-    k[:] = 0
-    s[:] = 0.0
+    for j in range(x.K_SIZE):
+        k[j] = 0
+    for j in range(x.S_SIZE):
+        s[j] = 0.0
     k[x.DAY] = k[x.WEEK] = k[x.MONTH] = k[x.REC_DAY] = k[x.LOOKED] = -1
     k[x.DAY_FIRST] = (ts[0] + q[x.LENGTH] - 1) // DAY_NS
     s[x.TOP] = s[x.LOW] = s[x.EQUITY] = p[x.CAPITAL]
@@ -42,14 +45,14 @@ def _begin(ts: Any, k: Any, s: Any, p: Any, q: Any) -> None:
 
 
 @part
-def _record_end(ticks: int, ts: int, k: Any, fills: Any) -> None:
-    row = k[x.FILLS]
-    if row >= len(fills):
+def _record_end(ticks: int, ts: int, k: Any, q: Any, fills: Any) -> None:
+    if k[x.FILLS] >= q[x.FILLS_ROOM]:
         k[x.STATUS] = x.FULL
         return
-    line = fills[row]
-    line[x.F_BAR], line[x.F_TS], line[x.F_TICKS], line[x.F_LOTS] = k[x.INDEX], ts, ticks, abs(k[x.POS])
-    line[x.F_SIDE], line[x.F_KIND], line[x.F_ROW] = -1 if k[x.POS] > 0 else 1, x.BY_END, k[x.INDEX]
+    line = k[x.FILLS] * x.F_SIZE
+    fills[line + x.F_BAR], fills[line + x.F_TS], fills[line + x.F_TICKS] = k[x.INDEX], ts, ticks
+    fills[line + x.F_LOTS], fills[line + x.F_SIDE] = abs(k[x.POS]), -1 if k[x.POS] > 0 else 1
+    fills[line + x.F_KIND], fills[line + x.F_ROW] = x.BY_END, k[x.INDEX]
 
 
 @part
@@ -61,7 +64,7 @@ def _end(ts: Any, c: Any, k: Any, s: Any, p: Any, q: Any, fills: Any, daily: Any
         # A limit order at the last close, which the close meets: on the grid, against the trader, and no worse.
         ticks = worse(c[last], 0.0, buy, p, q)
         if q[x.RECORD]:
-            _record_end(ticks, ts[last] + q[x.LENGTH], k, fills)
+            _record_end(ticks, ts[last] + q[x.LENGTH], k, q, fills)
         k[x.FILLS] += 1
         k[x.ORDERS] += 1
         value = ticks * k[x.POS]
@@ -110,13 +113,16 @@ def _pass(bars: Any, cols: Any, roi_bars: Any, roi_share: Any, k: Any, s: Any, p
         k[x.HELD_BARS] += 1 if k[x.POS] else 0
         busy = _busy(k)
         i += 1
+        if k[x.HELD_SIDE] and i >= first:
+            leave = cols[1] if k[x.HELD_SIDE] > 0 else cols[2]
+            i = pass_calm(i, ts, h, l, c, leave, cols[6], cols[7], roi_bars, k, s, p, q)
     if k[x.STATUS] == x.OK:
         _end(ts, c, k, s, p, q, fills, daily)
 
 
 @part
 def _whole(bars: Any, cols: Any, roi_bars: Any, roi_share: Any, k: Any, s: Any, p: Any, q: Any, out: Any) -> None:
-    k, s, p, q = borrowed(k), borrowed(s), borrowed(p), borrowed(q)
+    kk, ss, pp, qq = pointer(k), pointer(s), pointer(p), pointer(q)
     roi_bars, roi_share = borrowed(roi_bars), borrowed(roi_share)
     ts, o, h, l, c, v = bars
     bars = borrowed(ts), borrowed(o), borrowed(h), borrowed(l), borrowed(c), borrowed(v)
@@ -126,9 +132,9 @@ def _whole(bars: Any, cols: Any, roi_bars: Any, roi_share: Any, k: Any, s: Any, 
         borrowed(c8),
     )  # fmt: skip
     fills, book, halts, daily = out
-    out = borrowed(fills), borrowed(book), borrowed(halts), borrowed(daily)
-    _begin(bars[0], k, s, p, q)
-    _pass(bars, cols, roi_bars, roi_share, k, s, p, q, out)
+    made = pointer(fills), pointer(book), pointer(halts), pointer(daily)
+    _begin(bars[0], kk, ss, pp, qq)
+    _pass(bars, cols, roi_bars, roi_share, kk, ss, pp, qq, made)
 
 
 def _stamp() -> int:
@@ -151,3 +157,14 @@ def _compiled(stamp: int) -> Any:
 
 simulate = _compiled(_stamp())
 """Run one set of columns over the bars; `k`, `s` and the arrays of `out` are filled."""
+
+
+def load() -> None:
+    """Compile, where nothing is kept on disk yet, by a pass over two bars."""
+    import numpy as np
+
+    column = np.ones(2)
+    bars = (np.arange(2, dtype=np.int64), column, column, column, column, column)
+    numbers = np.zeros(x.K_SIZE, dtype=np.int64), np.zeros(x.S_SIZE), np.ones(x.P_SIZE), np.ones(x.Q_SIZE, np.int64)
+    out = (np.zeros((1, x.F_SIZE), np.int64), np.zeros((x.LOTS_KEPT, 2), np.int64), np.zeros((x.HALTS_KEPT, x.H_SIZE)))
+    simulate(bars, (np.zeros(2),) * 9, np.zeros(0, np.int64), np.zeros(0), *numbers, (*out, np.zeros(3)))

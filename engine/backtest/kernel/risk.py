@@ -69,10 +69,10 @@ def _periods(day: int, equity: float, k: Any, s: Any) -> None:
 
 @part
 def _halt(breaker: int, now: int, equity: float, reference: float, k: Any, halts: Any) -> None:
-    row = k[x.HALTS]
-    if row < len(halts):
-        halts[row, x.H_TS], halts[row, x.H_BREAKER] = now, breaker
-        halts[row, x.H_EQUITY], halts[row, x.H_REFERENCE] = equity, reference
+    if k[x.HALTS] < x.HALTS_KEPT:
+        row = k[x.HALTS] * x.H_SIZE
+        halts[row + x.H_TS], halts[row + x.H_BREAKER] = float(now), float(breaker)
+        halts[row + x.H_EQUITY], halts[row + x.H_REFERENCE] = equity, reference
     k[x.HALTS] += 1
 
 

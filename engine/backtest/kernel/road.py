@@ -37,7 +37,6 @@ __all__ = ["run_kernel"]
 ACCOUNT = AccountId("backtest")
 END_OF_DATA = "end of data"
 NOT_SIZED = "not_sized"
-LOTS_KEPT = 4096
 _FILLS = 4096
 _WHY = {
     x.WHY_STOP: "stop",
@@ -93,11 +92,12 @@ class _Pass:
         p, q = given(spec, strategy, instrument, batch.first)
         q[x.RECORD] = 1
         self.k, self.s = np.zeros(x.K_SIZE, dtype=np.int64), np.zeros(x.S_SIZE)
-        self.halts = np.zeros((x.HALTS_KEPT, 4))
-        book, daily = np.zeros((LOTS_KEPT, 2), dtype=np.int64), np.zeros(days_of(bars, int(q[x.LENGTH])))
+        self.halts = np.zeros((x.HALTS_KEPT, x.H_SIZE))
+        book, daily = np.zeros((x.LOTS_KEPT, 2), dtype=np.int64), np.zeros(days_of(bars, int(q[x.LENGTH])))
         size = _FILLS
         while True:
             self.fills = np.zeros((size, x.F_SIZE), dtype=np.int64)
+            q[x.FILLS_ROOM] = size
             out = self.fills, book, self.halts, daily
             simulate(series_of(bars), columns_of(batch.columns), *roi_of(strategy), self.k, self.s, p, q, out)
             if self.k[x.STATUS] != x.FULL:

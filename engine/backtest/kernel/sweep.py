@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.backtest.kernel import layout as x
-from engine.backtest.kernel.road import LOTS_KEPT, days_of
+from engine.backtest.kernel.road import days_of
 from engine.backtest.kernel.rules import require
 from engine.backtest.kernel.setup import columns_of, fault, given, roi_of, series_of
 from engine.backtest.metrics import annual_return, returns_of, sharpe, sortino
@@ -216,8 +216,8 @@ class Field:
         p, q = given(spec, strategy, self._instrument, max(warmup - 1 - self._before - first, 0))
         k, s = np.zeros(x.K_SIZE, dtype=np.int64), np.zeros(x.S_SIZE)
         daily = np.full(days_of(bars, int(q[x.LENGTH])), math.nan)
-        book = np.zeros((LOTS_KEPT, 2), dtype=np.int64)
-        out = np.zeros((0, x.F_SIZE), dtype=np.int64), book, np.zeros((0, 4)), daily
+        book = np.zeros((x.LOTS_KEPT, 2), dtype=np.int64)
+        out = np.zeros((0, x.F_SIZE), dtype=np.int64), book, np.zeros((x.HALTS_KEPT, x.H_SIZE)), daily
         self._simulate(series_of(bars), columns_of(columns), *roi_of(strategy), k, s, p, q, out)
         if k[x.STATUS] != x.OK:
             raise fault(strategy, k, f" with {dict(params)}")
@@ -226,7 +226,9 @@ class Field:
 
 def _joined(first: Bars, second: Bars) -> Bars:
     pairs = ((getattr(first, name), getattr(second, name)) for name in ("ts", "open", "high", "low", "close", "volume"))
-    return Bars(second.timeframe, *(np.concatenate(pair) for pair in pairs))
+    whole = Bars(second.timeframe, *(np.concatenate(pair) for pair in pairs))
+    whole.others = {symbol: _joined(first.others[symbol], other) for symbol, other in second.others.items()}
+    return whole
 
 
 def _figures(spec: BacktestSpec, bars: Bars, k: Any, s: Any, daily: FloatArray, length: int) -> dict[str, Any]:

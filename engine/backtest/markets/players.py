@@ -112,9 +112,12 @@ class _EventPlayer:
 
     def happen(self, row: int) -> None:
         """It happens at the venue."""
-        reports = self._exchange.on_market(self._tape.events[row])
+        event = self._tape.events[row]
+        reports = self._exchange.on_market(event)
         if reports:
             self._run.report(self._venue, reports)
+        if isinstance(event, MarkPrice):
+            self._run.funding.collect(self._tape)
 
     def hear(self, row: int) -> None:
         """The engine hears of it."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine import events as ev
+from engine.backtest.markets.funding import Funding
 from engine.backtest.markets.players import players_of
 from engine.backtest.markets.tapes import merge
 from engine.backtest.markets.tiers import FeeTiers
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from engine.backtest.markets.tapes import Tape
     from engine.backtest.trades import ClosedTrade
     from engine.model.ids import InstrumentId
+    from engine.model.instrument import Instrument
     from engine.strategy.quoting import EventStrategy
     from engine.strategy.views import MarketView
 
@@ -126,7 +128,7 @@ class MarketsRun:
         self.wires.desk = self.desk
         self.risk.attach(self.desk)
         self.books = {tape.id: TradeBook(tape.instrument) for tape in tapes}
-        self.tiers = FeeTiers(spec.fee_tiers, self.exchanges, self.ledger) if spec.fee_tiers else None
+        self.tiers = FeeTiers(spec.fee_tiers, self.exchanges, self.ledger, self._on_fees) if spec.fee_tiers else None
         self.refusals: dict[str, int] = {}
         self.halts: list[tuple[int, str]] = []
         self.alerts: list[tuple[int, str]] = []
@@ -210,6 +212,10 @@ class MarketsRun:
         elif isinstance(event, ev.OrderFilled):
             self.bot.on_position(event.fill.instrument)
 
+    def _on_fees(self, instrument: Instrument) -> None:
+        view, rules = self.bot.views[instrument.id], instrument.current_rules
+        view.maker_fee, view.taker_fee = float(rules.maker_fee), float(rules.taker_fee)
+
     def _on_alert(self, text: str, critical: bool) -> None:
         self.alerts.append((self.clock.now(), ("critical: " if critical else "") + text))
 
@@ -221,7 +227,11 @@ class MarketsRun:
 
     def run(self, progress: Progress | None = None) -> BacktestResult:
         """Walk all tapes to their end."""
+        self.funding = Funding(self)
         columns, plays = players_of(self)
+        for column, play in zip(*self.funding.players(), strict=True):
+            columns.append(column)
+            plays.append(play)
         times, sources, rows = merge(columns)
         self._every = max(RISK_EVERY_NS, (self.end - self.begin) // MOST_POINTS)
         self._next_risk = self.begin + self._every
@@ -265,6 +275,8 @@ class MarketsRun:
                     changed, seq = False, state.seq
 
     def _look(self, now: int) -> None:
+        if self.funding:
+            self.funding.mark_all()
         self.risk.tick(now)
         self._note(now)
         halted = bool(self.state.halts) or any(not breaker.reduces for breaker in self.state.breakers.values())

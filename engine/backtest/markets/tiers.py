@@ -11,12 +11,13 @@ import msgspec
 from engine import events as ev
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from engine.backtest.markets.spec import FeeTier
     from engine.ledger import Ledger
     from engine.model.fill import Fill
     from engine.model.ids import VenueId
+    from engine.model.instrument import Instrument
     from engine.venues.paper.exchange import PaperExchange
 
 __all__ = ["FeeTiers"]
@@ -31,9 +32,17 @@ class FeeTiers:
         tiers: By volume.
         exchanges: Whose fees change.
         ledger: Where other rules are booked.
+        told: Hears of an instrument with other fees.
     """
 
-    def __init__(self, tiers: Sequence[FeeTier], exchanges: Mapping[VenueId, PaperExchange], ledger: Ledger) -> None:
+    def __init__(
+        self,
+        tiers: Sequence[FeeTier],
+        exchanges: Mapping[VenueId, PaperExchange],
+        ledger: Ledger,
+        told: Callable[[Instrument], None],
+    ) -> None:
+        self._told = told
         self._tiers = sorted(tiers, key=lambda tier: tier.volume)
         self._exchanges = exchanges
         self._ledger = ledger
@@ -77,3 +86,4 @@ class FeeTiers:
             changed = msgspec.structs.replace(instrument, rules=(msgspec.structs.replace(rules, valid_from=0),))
             exchange.take_rules(changed)
             self._ledger.record(ev.InstrumentDefined(instrument=changed))
+            self._told(changed)

@@ -29,6 +29,8 @@ __all__ = ["Place", "WorkingOrders"]
 
 REFUSED_NS = 1_000_000_000
 """A refused order of the same key is not tried again within this time: nothing is booked over and over."""
+LONGEST_REFUSED_NS = 60 * REFUSED_NS
+"""The time doubles with each refusal of the key that follows, up to this."""
 _EPSILON = 1e-9
 
 
@@ -84,7 +86,7 @@ class WorkingOrders:
         self._facts = (strategy, params_hash)
         self._by_client: dict[ClientOrderId, _Working] = {}
         self._by_key: dict[tuple[InstrumentId, str], _Working] = {}
-        self._refused: dict[tuple[InstrumentId, str], int] = {}
+        self._refused: dict[tuple[InstrumentId, str], tuple[int, int]] = {}
 
     def __len__(self) -> int:
         return len(self._by_client)
@@ -126,8 +128,14 @@ class WorkingOrders:
             for take, reason in zip(takes, reasons, strict=True):
                 self._refuse(take, take.price, reason or "another leg was refused")
             return
-        for take in takes:
-            self.take(take)
+        try:
+            for order in self._desk.submit_together([one for one in requests if not isinstance(one, str)]):
+                self._keep(order)
+        except OrderRejectionError as error:
+            # Those before the refused one were booked, and tell of their own end.
+            refused = int(str(error.details.get("leg", 0)))
+            for place, take in enumerate(takes[refused:]):
+                self._refuse(take, take.price, "another leg was refused" if place else error.message)
 
     def cancel(self, instrument: InstrumentId, key: str, reason: str) -> None:
         """End one order; what was to replace it is not sent either."""
@@ -243,8 +251,7 @@ class WorkingOrders:
 
     def _send(self, place: Place, want: Want, role: Role, ticks: int, lots: int) -> None:
         view, context = place.view, self._context
-        until = self._refused.get((view.id, want.key), 0)
-        if context.now < until:
+        if context.now < self._refused.get((view.id, want.key), (0, 0))[0]:
             return
         quantity, price = lots * place.lot, ticks * place.tick
         if not context.may_enter and not reduces(view.position, want.side, want.quantity):
@@ -266,6 +273,7 @@ class WorkingOrders:
         )
         try:
             self._keep(self._desk.submit(request))
+            self._refused.pop((view.id, want.key), None)
         except OrderRejectionError as error:
             self._refuse(want, want.price, error.message, view.id)
 
@@ -321,7 +329,10 @@ class WorkingOrders:
         if where is None:
             return
         if isinstance(asked, Want):
-            self._refused[where, asked.key] = at + REFUSED_NS
+            _, before = self._refused.get((where, asked.key), (0, 0))
+            wait = min(2 * before, LONGEST_REFUSED_NS) or REFUSED_NS
+            self._refused[where, asked.key] = (at + wait, wait)
+        self._context.note("refused", f"{asked.key}: {reason}")
         self._tell(
             OrderUpdate(
                 asked.key, where, asked.side, OrderStatus.REJECTED, price or 0.0, asked.quantity, 0.0, at, reason

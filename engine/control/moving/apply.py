@@ -37,6 +37,14 @@ def read_plan(program: str, path: Path, venue: str) -> MovePlan:
         from engine.control.moving.freqtrade import read_freqtrade
 
         return read_freqtrade(path, venue)
+    if program == "hummingbot":
+        from engine.control.moving.hummingbot import read_hummingbot
+
+        return read_hummingbot(path, venue)
+    if program == "jesse":
+        from engine.control.moving.jesse import read_jesse
+
+        return read_jesse(path, venue)
     raise ConfigurationError(f"There is no import from {program!r}; there are {', '.join(PROGRAMS)}.")
 
 

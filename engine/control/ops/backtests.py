@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from engine.control.backtesting import check_range, make_spec
 from engine.control.markets_run import make_markets_spec
 from engine.control.ops.data import dataset_row, local_path
+from engine.control.quote_sweep import RULE, grid_of
 from engine.control.registry import Role, Tier, operation
 from engine.control.requests import Empty
-from engine.control.requests_markets import RunMarkets
+from engine.control.requests_markets import RunMarkets, SweepQuotes
 from engine.control.requests_research import BacktestId, ExportBacktest, ListBacktests, RunBacktest
 from engine.control.worker import settings_for_worker
+from engine.errors import DataError
 from engine.strategy.beside import find_beside
 from storage.candle_sets import CandleSet
 
@@ -50,6 +52,22 @@ async def run_markets(context: Context, request: RunMarkets) -> JobRow:
     context.need_reports().warm_up()
     where = ", ".join(source.text for source in spec.markets[:3]) + (" …" if len(spec.markets) > 3 else "")
     return context.need_jobs().start("markets", f"{spec.strategy} {where}", task)
+
+
+@operation("backtests.sweep_quotes", SweepQuotes, Role.TRADER, mutates=True, offline=True)
+async def sweep_quotes(context: Context, request: SweepQuotes) -> JobRow:
+    """Try a grid of figures of the quoting rule over a file of quotes as a job; its report has the best rows."""
+    count = len(await asyncio.to_thread(grid_of, context.strategies.get(RULE), request.grid))
+    key = CandleSet.of(request.venue, request.symbol, "1m")
+    file = local_path(request.quotes)
+    if not file.is_file():
+        raise DataError(f"There is no file {file}; check the path.")
+    task = {
+        **request.model_dump(mode="json", exclude={"quotes", "venue", "symbol"}),
+        "source": {"venue": key.venue.lower(), "symbol": key.symbol, "timeframe": "1m", "quotes": str(file)},
+        **settings_for_worker(context.settings),
+    }
+    return context.need_jobs().start("quotes", f"{RULE} {key.symbol}, {count:,} sets", task)
 
 
 @operation("backtests.list", ListBacktests, offline=True)

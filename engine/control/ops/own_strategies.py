@@ -49,6 +49,9 @@ async def check(context: Context, request: CheckStrategy) -> JobRow:
     """Check what every strategy must keep to, on made-up and stored candles; a job, whose report has every check."""
     named = is_path(request.strategy)
     found = await find_beside(context.strategies, request.strategy, None)
-    found.build(request.params)
+    if found.on_events:
+        found.build_event(request.params)
+    else:
+        found.build(request.params)
     task = request.model_dump(mode="json") | {"strategy": found.path if named else found.name}
     return context.need_jobs().start("check", f"check {found.name}", task | settings_for_worker(context.settings))

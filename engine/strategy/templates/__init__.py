@@ -14,6 +14,7 @@ TEMPLATES = {
     "trend": "Two moving averages cross; a trailing stop follows.",
     "reversion": "The price is unusually far from its mean, and leaves when it is back.",
     "breakout": "A close above the highest high of the last bars; a trailing stop follows.",
+    "quoting": "Two quotes around the middle of the book, moved away from what is held.",
     "blank": "The least that trades: one indicator, one entry, one exit.",
 }
 """Name of a template -> what it does."""

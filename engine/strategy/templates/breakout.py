@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from engine.strategy.contract import Strategy, StrategyMemory, StrategyParams, Wish
+from engine.strategy.contract import StrategyParams
+from engine.strategy.signals import SignalStrategy
 
 if TYPE_CHECKING:
     from engine.model.candle import Bars, FloatArray
-    from engine.strategy.contract import Holding
     from engine.strategy.toolkit import Toolkit
 
 
@@ -22,40 +22,31 @@ class MineParams(StrategyParams):
     stop_atr: float = Field(2.5, gt=0, le=20, description="Distance of the trailing stop, in average true ranges.")
 
 
-class MineMemory(StrategyMemory):
-    """What is remembered from bar to bar; it survives a restart."""
-
-    stop: float = 0.0
-
-
-class Mine(Strategy):
+class Mine(SignalStrategy):
     """A close above the range, with volume, and a trailing stop."""
 
     name = "mine"
     timeframe = "1h"
     Params = MineParams
-    Memory = MineMemory
+    entry_tags = ("above the range",)
+    exit_tags = ("below the range",)
+    params: MineParams
 
     def warmup(self, timeframe: str) -> int:
         """Bars that must have been seen before the first decision."""
-        return int(max(self.params.period, 20)) + 1
+        return max(self.params.period, 20) + 1
 
     def columns(self, bars: Bars, ta: Toolkit) -> dict[str, FloatArray]:
         """One number a bar each; every look at earlier bars goes through `ta`."""
         top = ta.previous(ta.highest(bars.high, self.params.period))
+        bottom = ta.previous(ta.lowest(bars.low, self.params.period))
         busy = ta.volume_ratio(bars, 20) >= self.params.volume_factor
-        # While flat, decide() is asked only where `wake` is not 0.
-        return {"atr": ta.atr(bars, 14), "wake": ((bars.close > top) & busy).astype(float)}
-
-    def decide(self, row: Any, memory: MineMemory, holding: Holding) -> Wish | None:
-        """What to do at the close of one bar."""
-        stop = row.close - self.params.stop_atr * row.atr
-        if holding.side == 0:
-            memory.stop = max(stop, row.close * 0.01)
-            return Wish.enter(1, 0.8, "above the range", stop=memory.stop) if row.wake else None
-        if row.close <= memory.stop:
-            return Wish.exit("below the stop")
-        if stop > memory.stop:
-            memory.stop = stop
-            return Wish.protect("trailing stop", stop=stop)
-        return None
+        distance = self.params.stop_atr * ta.atr(bars, 14)
+        return {
+            # +1 opens a long at the next bar, -1 a short; it counts while nothing is held.
+            "entry": ((bars.close > top) & busy).astype(float),
+            "exit_long": (bars.close < bottom).astype(float),
+            # The stop lies so far below the close of the entry, then follows the best price.
+            "stop_distance": distance,
+            "trail_distance": distance,
+        }

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from engine.strategy.contract import Strategy, StrategyMemory, StrategyParams, Wish
+from engine.strategy.contract import StrategyParams
+from engine.strategy.signals import PositionRules, SignalStrategy
 
 if TYPE_CHECKING:
     from engine.model.candle import Bars, FloatArray
-    from engine.strategy.contract import Holding
     from engine.strategy.toolkit import Toolkit
 
 
@@ -24,37 +24,30 @@ class MineParams(StrategyParams):
     max_bars: int = Field(48, ge=0, le=100000, description="Bars after which it leaves in any case; 0 means never.")
 
 
-class MineMemory(StrategyMemory):
-    """What is remembered from bar to bar; it survives a restart."""
-
-    bars: int = 0
-
-
-class Mine(Strategy):
+class Mine(SignalStrategy):
     """Buys far below the mean and sells back at it."""
 
     name = "mine"
     timeframe = "1h"
     Params = MineParams
-    Memory = MineMemory
+    entry_tags = ("far below the mean",)
+    exit_tags = ("back at the mean",)
+    params: MineParams
 
     def warmup(self, timeframe: str) -> int:
         """Bars that must have been seen before the first decision."""
-        return int(max(self.params.period, 14)) + 1
+        return max(self.params.period, 14) + 1
 
     def columns(self, bars: Bars, ta: Toolkit) -> dict[str, FloatArray]:
         """One number a bar each; every look at earlier bars goes through `ta`."""
         distance = ta.zscore(bars.close, self.params.period)
-        # While flat, decide() is asked only where `wake` is not 0.
-        return {"distance": distance, "atr": ta.atr(bars, 14), "wake": (distance <= -self.params.entry).astype(float)}
+        return {
+            # +1 opens a long at the next bar, -1 a short; it counts while nothing is held.
+            "entry": (distance <= -self.params.entry).astype(float),
+            "exit_long": (distance >= -self.params.leave).astype(float),
+            "stop_distance": self.params.stop_atr * ta.atr(bars, 14),
+        }
 
-    def decide(self, row: Any, memory: MineMemory, holding: Holding) -> Wish | None:
-        """What to do at the close of one bar."""
-        if holding.side == 0:
-            memory.bars = 0
-            stop = max(row.close - self.params.stop_atr * row.atr, row.close * 0.01)
-            return Wish.enter(1, 0.8, "far below the mean", stop=stop) if row.wake else None
-        memory.bars += 1
-        if row.distance >= -self.params.leave:
-            return Wish.exit("back at the mean")
-        return Wish.exit("time is over") if memory.bars == self.params.max_bars else None
+    def rules(self) -> PositionRules:
+        """What holds for every position; `roi`, `trail_pct` and others may be named here too."""
+        return PositionRules(max_bars=self.params.max_bars)

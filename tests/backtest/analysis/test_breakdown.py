@@ -67,9 +67,16 @@ def test_groups_by_hand() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "tag"),
-    [("z-score -2.31", "z-score"), ("crossover up, RSI 64", "crossover up, RSI"), ("level 2", "level"), ("crossover up: RSI 64", "crossover up"),
-     ("protective stop", "protective stop"), ("", "not given"), ("+3.5 %", "not given")],
-)  # fmt: skip
+    [
+        ("z-score -2.31", "z-score"),
+        ("crossover up, RSI 64", "crossover up, RSI"),
+        ("level 2", "level"),
+        ("crossover up: RSI 64", "crossover up"),
+        ("protective stop", "protective stop"),
+        ("", "not given"),
+        ("+3.5 %", "not given"),
+    ],
+)
 def test_a_tag_is_what_reasons_have_in_common(reason: str, tag: str) -> None:
     assert tag_of(reason) == tag
 

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from tests.bench.peers import data, report
+from tests.bench.peers import cold, data, report
 from tests.bench.peers.cases import Checker, absent, cases_of
 from tests.bench.peers.catalog import WORKLOADS
 from tests.bench.peers.install import install
@@ -73,7 +73,7 @@ def kept(sections: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     path = results_file()
     known = {one["workload"]: one for one in json.loads(path.read_text(encoding="utf-8"))} if path.is_file() else {}
     known |= {one["workload"]: one for one in sections}
-    ordered = [known[name] for name in WORKLOADS if name in known]
+    ordered = [known[name] for name in (*WORKLOADS, "cold") if name in known]
     path.write_text(json.dumps(ordered, indent=1), encoding="utf-8")
     return ordered
 
@@ -82,6 +82,11 @@ def block(sections: Sequence[dict[str, Any]]) -> str:
     """What stands between the marks of the document."""
     text = []
     for one in sections:
+        if "table" in one:
+            text.append(
+                f"**Cold process**, {one['when']}, load {one['machine']['load']} at the start\n\n{one['table']}"
+            )
+            continue
         here = one["machine"]
         where = f"{here['processor']}, {here['cores']} cores, load {here['load']} at the start, Python {here['python']}"
         hashes = sorted(
@@ -117,11 +122,19 @@ def main(arguments: Sequence[str]) -> int:
     running.add_argument("--docs", action="store_true", help="write the tables into docs/performance.md")
     trading = commands.add_parser("trades", help="our trades beside those of backtesting.py and vectorbt")
     trading.add_argument("--bars", type=int, default=100_000)
+    cold_command = commands.add_parser("cold", help="the first result of a cold process, and what others import")
+    cold_command.add_argument("--rounds", type=int, default=3)
     reporting = commands.add_parser("report", help="print the tables of the last run")
     reporting.add_argument("--docs", action="store_true", help="write them into docs/performance.md")
     asked = parser.parse_args(arguments)
     if asked.command == "install":
         return int(install(asked.names) > 0)
+    if asked.command == "cold":
+        section = {"workload": "cold", "when": time.strftime("%Y-%m-%d"), "machine": report.machine()}
+        section["table"] = cold.table(cold.measure(asked.rounds))
+        kept([section])
+        print(section["table"])
+        return 0
     if asked.command == "trades":
         return trades(asked.bars)
     if asked.command == "run":
@@ -133,7 +146,7 @@ def main(arguments: Sequence[str]) -> int:
     print(block(sections))
     if asked.docs:
         DOCUMENT.write_text(report.rewritten(DOCUMENT.read_text(encoding="utf-8"), block(everything)), encoding="utf-8")
-    return int(any(row["trouble"] for one in sections for row in one["rows"]))
+    return int(any(row["trouble"] for one in sections for row in one.get("rows", [])))
 
 
 if __name__ == "__main__":

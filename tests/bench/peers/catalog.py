@@ -211,6 +211,15 @@ OURS: tuple[Peer, ...] = (
         ),
     ),
     Peer(
+        "ours_quotes",
+        "quarterdeck",
+        (),
+        (
+            Road("W4", "event", note="full order life, risk gate and ledger"),
+            Road("W4", "columns", "compiled", note="the road of quoting sweeps"),
+        ),
+    ),
+    Peer(
         "ours_event",
         "quarterdeck",
         (),

@@ -65,7 +65,16 @@ def _make(peer: Peer) -> str:
     shutil.rmtree(folder, ignore_errors=True)
     steps = (
         [uv, "venv", "--quiet", "--python", sys.executable, str(folder)],
-        [uv, "pip", "install", "--quiet", "--python", str(interpreter(peer.name)), *peer.requirements],
+        [
+            uv,
+            "pip",
+            "install",
+            "--quiet",
+            "--compile-bytecode",
+            "--python",
+            str(interpreter(peer.name)),
+            *peer.requirements,
+        ],
     )
     for step in steps:
         try:

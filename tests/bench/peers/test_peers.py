@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.bench.peers import data, install, report, runner
+from tests.bench.peers import cold, data, install, report, runner
 from tests.bench.peers.agree import compare, compare_fills, compare_sweep
 from tests.bench.peers.cases import Checker
 from tests.bench.peers.catalog import LOT, OURS, PEERS, Peer, Road
+from tests.bench.peers.cold import Cold
 from tests.bench.peers.places import CHILDREN
 from tests.bench.peers.plain import CAPITAL, plain_run
 from tests.bench.peers.quotes import plain_quotes
@@ -149,6 +150,21 @@ def test_the_bars_of_the_table() -> None:
     assert [bar["met"] for bar in report.bars_of("W1", rows[3:])] == [None, None, None, None]
     assert [bar["met"] for bar in report.bars_of("W3", rows[:4])] == [True, True]
     assert [bar["met"] for bar in report.bars_of("W3", [{**rows[0], "peak_mb": 1500.0}, rows[3]])] == [True, False]
+
+
+def test_minutes_become_hours_and_a_slow_first_result_is_said(columns: dict[str, Any]) -> None:
+    rows = cold.hours(columns)
+    assert len(rows) == 100
+    assert rows[1][0] - rows[0][0] == 3_600_000
+    assert rows[1][1:5] == (
+        columns["open"][60],
+        columns["high"][60:120].max(),
+        columns["low"][60:120].min(),
+        columns["close"][119],
+    )
+    text = cold.table([Cold("ours", [1.0, 2.0, 9.0], [0.5]), Cold("import x", [0.1], [0.1]), Cold("y", [], [], "gone")])
+    assert "| ours | 2.00 | 0.50 | ≤ 1.5 s: no |" in text
+    assert "| y | gone | | |" in text
 
 
 def test_only_the_marked_block_of_the_document_is_rewritten() -> None:

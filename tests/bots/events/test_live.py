@@ -142,7 +142,7 @@ async def test_after_a_restart_it_goes_on_with_its_orders_and_its_memory() -> No
     pen.manager.save()
     books = pen.live(entry).core.context.memory.books
     pen.manager.suspend()
-    pen.ledger._subscribers.remove(pen.manager._on_record)
+    pen.ledger.unsubscribe(pen.manager._on_record)
     pen.manager = pen.new_manager()
     await pen.manager.recover()
     assert entry.state is BotState.RUNNING
@@ -199,11 +199,35 @@ async def test_a_refused_quote_is_not_tried_at_every_book() -> None:
     for _ in range(3):
         pen.book(100, 101)
     refused = entry.refusals
-    assert refused == 3
+    assert refused == 2
+    assert "bid: " in str(pen.live(entry).core.context.notes["refused"])
     for listener in pen.hub.markets[MARKET].listeners:
         for _ in range(5):
             listener(pen.hub.markets[MARKET].book.to_snapshot(), pen.clock.now())
     assert entry.refusals == refused
+
+
+async def test_it_is_tried_ever_more_rarely_and_at_once_again_after_it_was_taken() -> None:
+    pen = Pen()
+    size = [5_000.0]
+
+    def much(market: MarketView, ctx: Context) -> None:
+        ctx.quote(market, [Want("bid", OrderSide.BUY, market.bid, size[0])])
+
+    entry = await pen.quoting(much)
+    for _ in range(300):
+        pen.book(100, 101)
+    # After 1, 2, 4 … 32 s and then every minute.
+    assert 8 <= entry.refusals <= 11
+    size[0] = 1.0
+    for _ in range(61):
+        pen.book(100, 101)
+    assert pen.live(entry).core.context.orders[MARKET]
+    size[0] = 5_000.0
+    before = entry.refusals
+    for _ in range(4):
+        pen.book(100, 101)
+    assert entry.refusals - before == 3
 
 
 async def test_a_strategy_that_fails_ends_its_bot_and_its_quotes() -> None:

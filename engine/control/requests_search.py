@@ -31,7 +31,7 @@ class _Searched(RunBacktest):
     road: Literal["auto", "kernel", "event"] = Field(  # type: ignore[assignment]
         "auto", description="Compiled kernel, event path, or the kernel where it can do what is asked."
     )
-    cluster: str | None = Field(None, description="dask://HOST:PORT or ray://HOST:PORT; none for this machine.")
+    cluster: str | None = Field(None, description="dask://HOST:PORT; none for this machine.")
     workers: int | None = Field(None, ge=1, le=1024, description="Processes on this machine; none for one a core.")
 
     @field_validator("objectives", mode="before")

@@ -30,7 +30,7 @@ def _run(asked: Asked, found: LoadedStrategy, settings: Settings, first: Mapping
     """The run that is varied; parameters that are varied have the values of the first possible set."""
     plain = asked.model_dump(include=set(RunBacktest.model_fields) - {"road"}, exclude_none=True)
     plain["params"] = {**asked.params, **first}
-    return make_spec(RunBacktest(**plain), found, settings.risk)
+    return make_spec(RunBacktest(**plain), found, settings.risk, settings.backtesting)
 
 
 def _common(asked: Asked, objectives: int) -> dict[str, Any]:

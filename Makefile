@@ -20,9 +20,10 @@ endef
 
 # the types keep one core busy: meanwhile the other one compiles tests and kernels, once for all workers
 read_tests = $(BIN)/python -m pytest --collect-only -qq; \
-	$(BIN)/python -c "from engine.venues.native.books import loading; loading.load()"
+	$(BIN)/python -c "from engine.venues.native.books import loading; loading.load(); \
+	from engine.backtest.kernel import loop; loop.load()"
 
-.PHONY: run install dev test check format bench peers chaos soak pictures lock clean help
+.PHONY: run install dev test check format bench peers parity chaos soak pictures lock clean help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -53,6 +54,9 @@ bench: dev ## run the benchmarks and print them as a table (ARGS="…" to choose
 peers: dev ## install other backtesters, each into an environment of its own, and run the workloads beside ours (ARGS="…" for run)
 	@$(BIN)/python -m tests.bench.peers install
 	@$(BIN)/python -m tests.bench.peers run $(ARGS)
+
+parity: dev ## hold the compiled kernel to the event path on whole files of recorded candles (ARGS="…" for some)
+	@$(BIN)/python -m tests.parity $(ARGS)
 
 chaos: dev ## kill engines at every point and at random, cut the power, storm on the wires, for two hours or three (ARGS="…" to choose)
 	@$(BIN)/python -m tests.chaos $(ARGS)

@@ -5,7 +5,7 @@ Letters that end or destroy something (c, C, d, x, X, D, H) do nothing harmless 
 
 from __future__ import annotations
 
-from console.action_table_backtests import BACKTESTS
+from console.action_table_backtests import BACKTESTS, STUDIES
 from console.action_table_bots import BOTS
 from console.action_table_dashboard import DASHBOARD
 from console.action_table_form import FORM
@@ -160,6 +160,6 @@ CHART = (
 LOG = (A("log.copy", "y", "copy", "Copy lines", "Copy the shown lines to the terminal's clipboard."),)
 
 TABLE: tuple[Action, ...] = (
-    *APP, *REPLAY, *FOCUS, *DASHBOARD, *BOTS, *PORTFOLIO, *CAPITAL, *MARKET, *RISK, *BACKTESTS, *SETTINGS, *QUALITY,
-    *DIALOG, *TICKET, *STOP, *FORM, *CHOICE, *PALETTE, *MOVE, *TABLE_WIDGET, *LADDER, *CHART, *LOG,
+    *APP, *REPLAY, *FOCUS, *DASHBOARD, *BOTS, *PORTFOLIO, *CAPITAL, *MARKET, *RISK, *BACKTESTS, *STUDIES, *SETTINGS,
+    *QUALITY, *DIALOG, *TICKET, *STOP, *FORM, *CHOICE, *PALETTE, *MOVE, *TABLE_WIDGET, *LADDER, *CHART, *LOG,
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from console.actions import Action, Tier
 
-__all__ = ["BACKTESTS"]
+__all__ = ["BACKTESTS", "STUDIES"]
 
 A = Action
 
@@ -19,7 +19,11 @@ BACKTESTS = (
     A("backtests.report", "r", "report", "Sheet", "Put the chosen run on one sheet: its months and parts."),
     A("backtests.odds", "p", "odds", "Monte Carlo", "Draw random paths of the chosen run: what might have been."),
     A("backtests.pick", "space", "pick", "Pick", "Pick a run for a comparison of several, or take it back."),
-    A("backtests.weigh", "w", "weigh", "Weigh", "Compare the picked runs, weigh them, and say which to choose."),
+    A("backtests.weigh", "W", "weigh", "Weigh", "Compare the picked runs, weigh them, and say which to choose."),
+    A("backtests.search", "s", "search", "Search", "Search parameters: a sweep, Optuna, or a walk-forward analysis."),
+    A("backtests.studies", "w", "studies", "Studies", "Show stored studies: best sets, heat map, windows, warnings."),
     A("backtests.import", "i", "import", "Import", "Import candles of a Parquet or CSV file."),
     A("backtests.back", "escape", "back", "Back", "Return to the list of runs."),
 )
+
+STUDIES = (A("studies.delete", "D", "delete", "Delete", "Delete the chosen study.", Tier.CONFIRM, danger=True),)

@@ -89,6 +89,11 @@ for _command in (*COMMANDS, quote_sweep):
     is_flag=True,
     help="Visit every bar, also those at which nothing can happen; slower, with the same facts.",
 )
+@click.option(
+    "--road",
+    type=click.Choice(["event", "kernel"]),
+    help="The event path, or the compiled kernel, which runs signal strategies with the same trades. Default: event.",
+)
 @click.option("--trades", type=click.IntRange(min=0), default=10, show_default=True, help="Last trades to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @market_options
@@ -356,6 +361,6 @@ def _money(value: float | None) -> str:
 
 # --- studies ---------------------------------------------------------------------------------------------------------
 
-_NOT_FOR_STUDIES = {"trades", "as_json", *MARKET_OPTIONS}
+_NOT_FOR_STUDIES = {"trades", "as_json", "road", *MARKET_OPTIONS}
 for command in study_commands([param for param in run.params if param.name not in _NOT_FOR_STUDIES], _request):
     backtest.add_command(command)

@@ -16,7 +16,7 @@ __all__ = ["MARKET_OPTIONS", "market_options", "markets_request"]
 
 MARKET_OPTIONS = ("markets", "latency", "report_latency", "data_latency", "fee_tier", "balance", "funding")
 _TABLES = (".parquet", ".csv")
-_NOT_FOR_MARKETS = ("fills", "slippage", "gaps")
+_NOT_FOR_MARKETS = ("fills", "slippage", "gaps", "road")
 
 
 def market_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -118,6 +118,7 @@ def create_command(bot: dict[str, Any]) -> str:
     """The command that makes a bot of a draft."""
     parts = ["quarterdeck", "bots", "create", bot["name"], bot["strategy"] or "STRATEGY"]
     parts.append(bot["instruments"][0] if bot["instruments"] else "INSTRUMENT")
+    parts += [part for other in bot["instruments"][1:] for part in ("--markets", other)]
     parts += ["--timeframe", bot["timeframe"]]
     parts += ["--capital", bot["capital"]] if bot["capital"] else []
     if bot["universe"]:

@@ -63,7 +63,8 @@ class Ledger:
         """Why nothing can be booked any more; None while all is well."""
         self.sealed = ""
         """Why nothing may be booked for the moment, as a sentence; empty while all is well."""
-        self._subscribers: tuple[Subscriber, ...] = ()
+        self._subscribers: list[Subscriber] = []
+        """Replaced as a whole: whoever is being told goes on with those that were there."""
         self.following = False
         """True while facts of another writer are told: what follows from them is in its journal too."""
         self._untold: deque[Record] = deque()
@@ -76,12 +77,13 @@ class Ledger:
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell a function about every fact booked from now on."""
-        self._subscribers = (*self._subscribers, subscriber)
+        self._subscribers = [*self._subscribers, subscriber]
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Stop telling a function."""
-        at = self._subscribers.index(subscriber)
-        self._subscribers = (*self._subscribers[:at], *self._subscribers[at + 1 :])
+        rest = list(self._subscribers)
+        rest.remove(subscriber)
+        self._subscribers = rest
 
     def record(self, event: Event, correlation: str = "") -> int:
         """Book one fact.

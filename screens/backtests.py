@@ -14,6 +14,7 @@ from screens.formats import at
 from screens.job_line import JobLine
 from screens.request import request
 from screens.run_result import RunResult
+from screens.studies import STUDIES, StudiesDialog, StudyActions
 from widgets.live_table import LiveTable
 from widgets.text import clean
 
@@ -45,7 +46,7 @@ class RunsTable(LiveTable):
     HELP = "Enter shows the chosen run as a whole, m marks it for comparison, D deletes it."
 
 
-class BacktestsScreen(AnalysesScreen):
+class BacktestsScreen(StudyActions, AnalysesScreen):
     """Stored runs, and how to make another."""
 
     SCOPE = "backtests"
@@ -156,6 +157,8 @@ class BacktestsScreen(AnalysesScreen):
                 self._wanted = job.result
             elif job.kind == "analysis":
                 self.analysis_ended(job)
+            elif job.kind in STUDIES and job.result:
+                self.app.push_screen(StudiesDialog(job.result))
             self.notify(clean(job.message) or "Done.", title=clean(job.title), markup=False)
         if ended:
             self._ask_lists()
@@ -395,7 +398,7 @@ class BacktestsScreen(AnalysesScreen):
             self.notify("No job is running.", markup=False)
             return
         self._confirm(
-            "Cancel job", f"End {clean(job.title)}, which is {job.progress * 100:.0f} % done. Nothing of it is kept.",
+            "Cancel job", f"End {clean(job.title)}, which is {job.progress * 100:.0f} % done. {_kept(job)}",
             "jobs.cancel", {"id": job.id}, "End it",
         )  # fmt: skip
 
@@ -432,3 +435,7 @@ class BacktestsScreen(AnalysesScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Go back only from a run that has the whole screen."""
         return self.has_class("-open") if action == "back" else True
+
+
+def _kept(job: JobRow) -> str:
+    return "What is finished of it is kept." if job.kind in STUDIES else "Nothing of it is kept."

@@ -59,8 +59,15 @@ class PreparedRun:
         return int(self.bars.ts[-1]) + self.key.length
 
     def execute(self, progress: Progress | None = None) -> BacktestResult:
-        """Run it; raises as `run_backtest`. The strategy is built anew, so that a second run begins like the first."""
+        """Run it; raises as `run_backtest` or `run_kernel`, by the specification's road.
+
+        The strategy is built anew, so that a second run begins like the first.
+        """
         strategy = self.loaded.build(self.spec.params)
+        if self.spec.road == "kernel":
+            from engine.backtest.kernel import run_kernel
+
+            return run_kernel(self.spec, strategy, self.instrument, self.bars, history=self.history)
         return run_backtest(self.spec, strategy, self.instrument, self.bars, progress, history=self.history)
 
     def assumptions(self, result: BacktestResult) -> dict[str, str]:

@@ -103,6 +103,11 @@ def _data(
     )
     return {
         "data": f"{_count(len(bars), 'bar')} of {spec.timeframe} of {instrument.id} from {first} to {last}.",
+        "road": (
+            "The compiled kernel: one pass over the bars, with the trades of the event path."
+            if spec.road == "kernel"
+            else "The event path: every order takes the way of a live one."
+        ),
         "gaps": gaps,
         "warm_up": f"{before}{waits}; what it sees of a bar ends with that bar's close.",
     }

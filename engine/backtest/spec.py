@@ -53,6 +53,9 @@ class BacktestSpec(BaseModel):
     profile: LimitProfile = Field("settings", description="Where the limits come from.")
     gaps: Literal["skip", "fail"] = Field("skip", description="What missing bars do: skip them, or refuse to run.")
     shortcuts: bool = Field(default=True, description="Skip work that cannot change the result.")
+    road: Literal["event", "kernel"] = Field(
+        "event", description="The event path, or the compiled kernel, which takes signal strategies alone."
+    )
     risk_free_rate: float = Field(0.02, ge=-1, le=10, description="A year, as a fraction.")
     required_sharpe: float = Field(1.0, description="A run below it is marked as failed.")
     max_drawdown_limit: float = Field(0.15, gt=0, le=1, description="A run beyond it is marked as failed.")
@@ -86,10 +89,10 @@ def data_hash(*parts: Bars) -> str:
 
 
 def run_hash(spec: BacktestSpec, strategy_source: str, data: str, release: str) -> str:
-    """Identity of a run: specification, strategy source, data and release. Shortcuts do not change it."""
+    """Identity of a run: specification, strategy source, data and release. Shortcuts and road do not change it."""
     digest = hashlib.blake2b(digest_size=12)
     # The file's place says nothing about what is in it, its source hash does; nor does the range, the data do.
-    text = spec.model_dump_json(exclude={"shortcuts", "strategy_file", "start", "end"})
+    text = spec.model_dump_json(exclude={"shortcuts", "road", "strategy_file", "start", "end"})
     for part in (text, strategy_source, data, release):
         digest.update(part.encode())
         digest.update(b"\0")

@@ -71,6 +71,8 @@ class Walk:
             self._calm, self._bounds, self._clear = calm, bounds, index
             # A tick comes one nanosecond before the end of its bar.
             self._end = int(self._bars.ts.searchsorted(calm.until - self._length + 1))
+        # A bar that was visited because of what it reached is not visited again when nothing came of it.
+        self._clear = max(self._clear, index)
         until = min(until, max(self._end, index))
         if bounds == _NOTHING:
             return until

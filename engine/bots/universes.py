@@ -288,6 +288,7 @@ class Universes:
                 "instrument": str(instrument),
                 "capital": share,
                 "universe": None,
+                "markets": (),
                 "member_of": str(parent.id),
                 "autostart": False,
                 "risk": own,

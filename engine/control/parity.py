@@ -19,7 +19,7 @@ from engine.model.order import OrderSide, OrderType
 from storage.journal.reader import Query, Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from engine.config import Settings
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BotPast", "parity_report"]
 
-_KINDS = (
+KINDS = (
     "BotCreated", "BotConfigured", "BotStateChanged", "BotDeleted", "SignalRaised", "OrderIntended", "OrderRefused",
     "OrderRejected", "OrderFilled", "TradingStateChanged", "BreakerTripped", "BreakerReset", "InstrumentDefined",
     "EquityRecorded", "EngineStarted", "EngineStopped", "AccountOpened",
@@ -44,17 +44,14 @@ class BotPast:
     """Everything the journal tells of one bot, collected in one pass.
 
     Args:
-        home: Home folder.
+        records: The facts, in order; those of KINDS are enough.
         bot: Name or id of the bot; of several of that name (one may have been deleted) the newest.
 
     Raises:
-        NotFoundError: There is no journal, or no such bot in it.
+        NotFoundError: There is no such bot in them.
     """
 
-    def __init__(self, home: Path, bot: str) -> None:
-        path = home / "journal.db"
-        if not path.exists():
-            raise NotFoundError(f"There is no journal in {home}; nothing was recorded there yet.")
+    def __init__(self, records: Iterable[ev.Record], bot: str) -> None:
         self.owner: Owner | None = None
         self.name = bot
         self.configs: list[tuple[int, BotConfig]] = []
@@ -71,17 +68,25 @@ class BotPast:
         """When an engine began (True) or ended in order (False)."""
         self.last = 0
         self._open: dict[str, tuple[int, str]] = {}
-        reader = Reader(path)
-        try:
-            self._read(reader, bot)
-        finally:
-            reader.close()
+        self._read(records, bot)
         if self.owner is None:
-            raise NotFoundError(f"The journal of {home} knows no bot {bot!r}; `quarterdeck bots list` names them.")
+            raise NotFoundError(f"The journal knows no bot {bot!r}; `quarterdeck bots list` names them.")
         self._end_halts()
 
-    def _read(self, reader: Reader, bot: str) -> None:
-        for record in reader.records(query=Query(kinds=_KINDS)):
+    @classmethod
+    def of_home(cls, home: Path, bot: str) -> BotPast:
+        """What the journal of a home folder tells. Raises NotFoundError where there is none, or no such bot in it."""
+        path = home / "journal.db"
+        if not path.exists():
+            raise NotFoundError(f"There is no journal in {home}; nothing was recorded there yet.")
+        reader = Reader(path)
+        try:
+            return cls(reader.records(query=Query(kinds=KINDS)), bot)
+        finally:
+            reader.close()
+
+    def _read(self, records: Iterable[ev.Record], bot: str) -> None:
+        for record in records:
             event, ts = record.event, record.ts
             self.last = ts
             if isinstance(event, ev.BotCreated) and bot in (event.bot, event.name):
@@ -276,7 +281,7 @@ def parity_report(
     from engine.strategy.loader import StrategyRegistry
 
     tell(0.0, "reading the journal")
-    past = BotPast(home, request["bot"])
+    past = BotPast.of_home(home, request["bot"])
     start, end = _window(home, past, request)
     config = past.config_at(start)
     instrument = past.instruments.get(InstrumentId(config.instrument))

@@ -153,7 +153,8 @@ BREAKERS: tuple[Breaker, ...] = (
 
 _ON_EQUITY = frozenset(breaker.measure for breaker in BREAKERS)
 """Measures of which the loss is the fall of equity below the reference."""
-_CLEARLY = 1e-6
+_CLEARLY = 1e-9
+"""Part of the comparison by which equity has to be clear of it."""
 _STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
 
 
@@ -305,9 +306,9 @@ class Breakers:
         trips: list[ev.Event] = []
         for breaker in self._breakers:
             entry = self._state.breakers.get((breaker.name, account))
-            if entry is None and self._is_far(breaker, measured, limits):
-                continue
             try:
+                if entry is None and self._is_far(breaker, measured, limits):
+                    continue
                 if entry is None or (entry.reduces and breaker.period is None):
                     trips += self._judge_one(breaker, account, measured, limits, now)
                 if entry is not None and not trips:
@@ -322,13 +323,15 @@ class Breakers:
 
     def _is_far(self, breaker: Breaker, measured: Measured, limits: RiskLimits) -> bool:
         """Whether equity is so far above what trips a breaker on it that rounding cannot matter."""
+        if breaker.measure not in _ON_EQUITY:
+            return False
         if limits is not self._kept_of:
             self._kept_of = limits
-            self._kept = {one.name: 1.0 - float(one.threshold(limits)) for one in self._breakers}
-        reference = float(getattr(measured, breaker.reference))
-        return (
-            breaker.measure in _ON_EQUITY and float(measured.equity) > reference * self._kept[breaker.name] + _CLEARLY
-        )
+            self._kept.clear()
+        kept = self._kept.get(breaker.name)
+        if kept is None:
+            kept = self._kept[breaker.name] = 1.0 - float(breaker.threshold(limits)) + _CLEARLY
+        return float(measured.equity) > float(getattr(measured, breaker.reference)) * kept
 
     def _judge_one(
         self, breaker: Breaker, account: AccountId, measured: Measured, limits: RiskLimits, now: int

@@ -37,6 +37,7 @@ def test_everything_that_was_assumed_is_said() -> None:
     said, _ = described([FLAT] * 5)
     assert said == {
         "data": "5 bars of 1h of SIM:BTC/USDT from 2023-11-15T00:00:00Z to 2023-11-15T05:00:00Z.",
+        "road": "The event path: every order takes the way of a live one.",
         "gaps": "No bar is missing.",
         "warm_up": "The strategy decides from the first bar; what it sees of a bar ends with that bar's close.",
         "fills": "Fill rules quarterdeck: a decision at a bar's close meets the next bar, a market order its open. A "

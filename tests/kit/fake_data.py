@@ -16,7 +16,7 @@ from engine.model.entries import BotState, TradingState
 from engine.model.ids import MANUAL, AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueId
 from engine.model.limits import RiskLimits
 from engine.model.order import Liquidity, OrderSide, OrderStatus, OrderType, TimeInForce
-from tests.kit import fake_algos, fake_dust, fake_keys, fake_risk
+from tests.kit import fake_algos, fake_dust, fake_keys, fake_risk, fake_studies
 from tests.kit.fake_exits import preview_exits
 from tests.kit.fake_market import DAY, HOUR, MINUTE, NOW, NS, SIM, SYMBOLS, instrument, instrument_rows, tickers
 from tests.kit.fake_venues import venues
@@ -558,6 +558,7 @@ def dataset(kind: str = "full") -> dict[str, Any]:
         "risk.regimes": fake_risk.regimes(),
         "risk.stress": fake_risk.stress(),
         "backtests.list": backtests(),
+        "backtests.studies": fake_studies.studies(),
         "data.list": datasets(),
         "jobs.list": jobs(),
         "activity": activity(),

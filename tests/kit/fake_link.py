@@ -26,7 +26,7 @@ from engine.errors import EngineNotRunningError, NotFoundError
 from engine.model.entries import BotState, TradingState
 from engine.model.ids import ClientOrderId, InstrumentId, Owner
 from engine.model.order import OrderSide, OrderStatus, OrderType
-from tests.kit import fake_analyses, fake_data, fake_keys, fake_market
+from tests.kit import fake_analyses, fake_data, fake_keys, fake_market, fake_studies
 from tests.kit.fake_bots import bot_report, bot_versions
 from tests.kit.fake_market import MINUTE, NOW
 from tests.kit.fake_ticket import preview_order, suggest_size
@@ -258,6 +258,11 @@ class FakeLink:
             "backtests.tearsheet": lambda asked: self._queue("analysis", f"Tear sheet of {asked['id']}"),
             "backtests.montecarlo": lambda asked: self._queue("analysis", f"Monte Carlo of {asked['id']}"),
             "backtests.compare": lambda asked: self._queue("analysis", f"Comparison of {len(asked['ids'])} runs"),
+            "backtests.study": lambda asked: fake_studies.study(self._row("backtests.studies", asked["id"])),
+            "backtests.delete_study": lambda asked: self._forget("backtests.studies", asked["id"]),
+            "backtests.sweep": lambda asked: self._queue("sweep", f"sweep of {asked['strategy']}"),
+            "backtests.optimise": lambda asked: self._queue("optimise", f"optimising {asked['strategy']}"),
+            "backtests.walk_forward": lambda asked: self._queue("walk_forward", f"walk-forward of {asked['strategy']}"),
             "data.import": lambda asked: self._queue("import", f"{asked['file']} {asked['symbol']}"),
             "jobs.cancel": self._cancel_job,
             "backtests.delete": lambda asked: self._forget("backtests.list", asked["id"]),

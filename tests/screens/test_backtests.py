@@ -303,9 +303,9 @@ async def test_a_run_without_them_says_which_key_makes_them() -> None:
 
 async def test_picked_runs_are_weighed_and_the_result_is_shown_when_it_is_there() -> None:
     async with console(screen="backtests") as deck:
-        await deck.press("w")
+        await deck.press("W")
         assert "Pick two runs or more" in deck.text()
-        await deck.press("space", "j", "space", "w")
+        await deck.press("space", "j", "space", "W")
         await deck.settle()
         (call,) = deck.link.called("backtests.compare")
         assert call.params == {"ids": ["bt-0001", "bt-0002"]}

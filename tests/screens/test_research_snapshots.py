@@ -62,6 +62,14 @@ def test_pages_of_a_run_where_there_is_room(snap_compare: Compare, keys: str) ->
     assert snap_compare(app, terminal_size=(120, 40), run_before=drawn(link, time, keys))
 
 
+@pytest.mark.parametrize("size", ["120x40", "80x24"])
+@pytest.mark.parametrize("keys", ["w", "w j", "w j j", "s"])
+def test_studies(snap_compare: Compare, keys: str, size: str) -> None:
+    link, time = FakeLink(), FakeTime()
+    app = make_app(link, time, screen="backtests")
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=drawn(link, time, keys))
+
+
 def test_risk_with_a_breaker_open(snap_compare: Compare) -> None:
     link, time = FakeLink(), FakeTime()
     link.data["risk.overview"] = tripped(emergency="2 orders and 1 position are left.")

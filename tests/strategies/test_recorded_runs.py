@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine.backtest.kernel.road import run_kernel
 from engine.backtest.run import run_backtest
 from engine.model.watched import beside
 from engine.strategy.loader import StrategyRegistry
@@ -60,17 +61,21 @@ def digest(result: BacktestResult) -> str:
 
 
 @pytest.mark.parametrize("name", sorted(GOLDEN))
-def test_the_trades_are_the_same_as_ever(shared_data: Path, name: str) -> None:
+def test_the_trades_are_the_same_as_ever_on_every_road(shared_data: Path, name: str) -> None:
     loaded = StrategyRegistry().get(name)
     timeframe = loaded.cls.timeframe if loaded.cls.timeframe in {"1h", "4h"} else "1h"
-    bars = market(shared_data, f"binance_BTCUSDT_{timeframe}")
-    results = [
-        run_backtest(
-            make_spec(timeframe, shortcuts=shortcuts), loaded.build(VALUES.get(name, {})), make_instrument(), bars
-        )
-        for shortcuts in (True, False)
-    ]
-    assert [(len(result.trades), digest(result)) for result in results] == [GOLDEN[name]] * 2
+    bars, values = market(shared_data, f"binance_BTCUSDT_{timeframe}"), VALUES.get(name, {})
+    roads = {
+        "events": lambda: run_backtest(make_spec(timeframe), loaded.build(values), make_instrument(), bars),
+        "every bar": lambda: run_backtest(
+            make_spec(timeframe, shortcuts=False), loaded.build(values), make_instrument(), bars
+        ),
+        "kernel": lambda: run_kernel(make_spec(timeframe), loaded.build(values), make_instrument(), bars),
+    }
+    results = {road: run() for road, run in roads.items()}
+    assert {road: (len(result.trades), digest(result)) for road, result in results.items()} == dict.fromkeys(
+        roads, GOLDEN[name]
+    )
 
 
 def test_every_strategy_of_bars_has_such_a_run() -> None:

@@ -38,6 +38,19 @@ def _floor(side: int, s: Any, p: Any) -> float:
 
 
 @part
+def _trails(best: float, distance: float, floor: float, pct: float, trail_from: float) -> bool:
+    """Whether the stop moves."""
+    by_distance = distance > 0 and best - distance > floor
+    return bool(by_distance or (pct > 0 and best >= trail_from and best - pct * abs(best) > floor))
+
+
+@part
+def _adds(gained: float, distance: float) -> bool:
+    """Whether a level more is due."""
+    return bool(gained >= distance >= 0 or gained <= distance < 0)
+
+
+@part
 def pass_calm(
     i: int, ts: Any, h: Any, l: Any, c: Any, leave: Any, trails: Any, adds: Any, roi_bars: Any, k: Any, s: Any, p: Any,
     q: Any,
@@ -55,6 +68,7 @@ def pass_calm(
     entry, floor = s[x.MEMORY_ENTRY], _floor(side, s, p)
     trail_pct, trail_from = p[x.TRAIL_PCT], side * entry + p[x.TRAIL_FROM] * entry
     leaves, trailing, adding = len(leave) > 0, len(trails) > 0, len(adds) > 0 and k[x.MEMORY_LEVELS] < q[x.MAX_LEVELS]
+    follows = trailing or trail_pct > 0
     start, most = i, i + _next_step(k[x.MEMORY_BARS], roi_bars, q) - k[x.MEMORY_BARS] - 1
     end = min(count, most)
     while i < end:
@@ -65,14 +79,10 @@ def pass_calm(
         if ts[i] + length - 1 >= soonest or not low < worth < high:
             break
         at, reach = side * close, side * (h[i] if side > 0 else l[i])
-        if at <= stop or at >= target:
-            break
         reach = max(best, reach)
-        if (trailing and trails[i] > 0 and reach - trails[i] > floor) or (
-            trail_pct > 0 and reach >= trail_from and reach - trail_pct * abs(reach) > floor
-        ):
-            break
-        if adding and (at - level >= adds[i] >= 0 or at - level <= adds[i] < 0):
+        wants = at <= stop or at >= target
+        wants |= follows and _trails(reach, trails[i] if trailing else math.nan, floor, trail_pct, trail_from)
+        if wants or (adding and _adds(at - level, adds[i])):
             break
         best = reach
         if equity > top:

@@ -157,3 +157,14 @@ def _compiled(stamp: int) -> Any:
 
 simulate = _compiled(_stamp())
 """Run one set of columns over the bars; `k`, `s` and the arrays of `out` are filled."""
+
+
+def load() -> None:
+    """Compile, where nothing is kept on disk yet, by a pass over two bars."""
+    import numpy as np
+
+    column = np.ones(2)
+    bars = (np.arange(2, dtype=np.int64), column, column, column, column, column)
+    numbers = np.zeros(x.K_SIZE, dtype=np.int64), np.zeros(x.S_SIZE), np.ones(x.P_SIZE), np.ones(x.Q_SIZE, np.int64)
+    out = (np.zeros((1, x.F_SIZE), np.int64), np.zeros((x.LOTS_KEPT, 2), np.int64), np.zeros((x.HALTS_KEPT, x.H_SIZE)))
+    simulate(bars, (np.zeros(2),) * 9, np.zeros(0, np.int64), np.zeros(0), *numbers, (*out, np.zeros(3)))

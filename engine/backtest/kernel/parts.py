@@ -10,7 +10,11 @@ from numba.extending import intrinsic
 
 __all__ = ["borrowed", "part", "pointer"]
 
-part = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_null: Any = cgutils.get_null_value
+_pointer_to: Any = types.CPointer
+
+part: Any = njit(nogil=True, error_model="numpy", **_INNER)
 """Decorates a function that only compiled code calls. A division by zero gives infinity or NaN, as in numpy."""
 
 
@@ -23,8 +27,8 @@ def borrowed(_context: Any, array: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         view = context.make_array(signature.args[0])(context, builder, arguments[0])
-        view.meminfo = cgutils.get_null_value(view.meminfo.type)
-        view.parent = cgutils.get_null_value(view.parent.type)
+        view.meminfo = _null(view.meminfo.type)
+        view.parent = _null(view.parent.type)
         return view._getvalue()
 
     return array(array), generate
@@ -37,4 +41,4 @@ def pointer(_context: Any, array: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return context.make_array(signature.args[0])(context, builder, arguments[0]).data
 
-    return types.CPointer(array.dtype)(array), generate
+    return _pointer_to(array.dtype)(array), generate

@@ -226,7 +226,9 @@ class Field:
 
 def _joined(first: Bars, second: Bars) -> Bars:
     pairs = ((getattr(first, name), getattr(second, name)) for name in ("ts", "open", "high", "low", "close", "volume"))
-    return Bars(second.timeframe, *(np.concatenate(pair) for pair in pairs))
+    whole = Bars(second.timeframe, *(np.concatenate(pair) for pair in pairs))
+    whole.others = {symbol: _joined(first.others[symbol], other) for symbol, other in second.others.items()}
+    return whole
 
 
 def _figures(spec: BacktestSpec, bars: Bars, k: Any, s: Any, daily: FloatArray, length: int) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Expressions over a pandas frame of candles, translated into columns of ours; what is not known is said, not guessed.
 
 Known: the frame's columns, numbers, comparisons, & | ~, + - * /, the parameters of the class, TA-Lib's SMA, EMA, DEMA,
-TEMA, RSI, MOM, ROC, ATR, STDDEV, MAX, MIN, TRANGE, BBANDS and MACD, `rolling(n).mean/std/max/min`, `shift(n)`, and
+TEMA, RSI, ADX, PLUS_DI, MINUS_DI, MFI, MOM, ROC, ATR, STDDEV, MAX, MIN, TRANGE,
+BBANDS and MACD, `rolling(n).mean/std/max/min`, `shift(n)`, and
 qtpylib's crossings, bollinger_bands and typical_price.
 """
 
@@ -25,6 +26,7 @@ _ONE_SERIES = {
     "MAX": ("highest", 30),
     "MIN": ("lowest", 30),
 }
+_DIRECTIONAL = {"ADX": 0, "PLUS_DI": 1, "MINUS_DI": 2}
 _ROLLING = {"mean": "sma", "max": "highest", "min": "lowest"}
 _COMPARED = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
 _BANDS = {
@@ -258,6 +260,12 @@ class Columns:
             if name == "TRANGE":
                 return _call("true_range", _code("bars"))
             return _call("atr", _code("bars"), self._period(node, 1, "timeperiod", 14))
+        if name in _DIRECTIONAL and self._is_frame(node):
+            period = self._period(node, 1, "timeperiod", 14)
+            self.periods.append(ast.unparse(period))
+            return ast.Subscript(_call("adx", _code("bars"), period), ast.Constant(_DIRECTIONAL[name]))
+        if name == "MFI" and self._is_frame(node):
+            return _call("mfi", _code("bars"), self._period(node, 1, "timeperiod", 14))
         if name in ("DEMA", "TEMA"):
             return self._again(name, self._first(node), self._period(node, 1, "timeperiod", 30))
         if name in ("MOM", "ROC"):

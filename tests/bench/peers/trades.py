@@ -16,7 +16,7 @@ from tests.bench.peers.plain import plain_run
 from tests.bench.peers.runner import ask, command_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tests.bench.peers.catalog import Road
     from tests.bench.peers.plain import Plain
@@ -69,9 +69,9 @@ def steps_between(ours: Road, theirs: Road, walk: Callable[[Road], Plain]) -> li
 
 
 def _step(rule: str, words: str, before: Plain, after: Plain) -> Step:
-    old = {trade[:4]: trade[4] for trade in before.trades}
-    new = [trade for trade in after.trades if trade[:4] not in old]
-    sized = sum(trade[:4] in old and abs(old[trade[:4]] - trade[4]) > 1e-12 for trade in after.trades)
+    old = {_key(trade): trade[4] for trade in before.trades}
+    new = [trade for trade in after.trades if _key(trade) not in old]
+    sized = sum(_key(trade) in old and abs(old[_key(trade)] - trade[4]) > 1e-12 for trade in after.trades)
     example = ""
     if new:
         entered, left, paid, got, _ = new[0]
@@ -79,6 +79,10 @@ def _step(rule: str, words: str, before: Plain, after: Plain) -> Step:
         example = f"bar {entered} to {left}, {paid:,.2f} to {got:,.2f}"
         example += f" instead of to {was[1]}, {was[3]:,.2f}" if was else " instead of nothing"
     return Step(rule, words, len(new), sized, example)
+
+
+def _key(trade: Sequence[float]) -> tuple[float, ...]:
+    return (int(trade[0]), int(trade[1]), round(trade[2], 6), round(trade[3], 6))
 
 
 def side_by_side(name: str, workload: str, bars: int) -> tuple[list[str], bool]:
@@ -128,5 +132,5 @@ def _explained(
 
 
 def _shared(answers: list[dict[str, Any]]) -> int:
-    both = [{(int(t[0]), int(t[1]), round(t[2], 6), round(t[3], 6)) for t in answer["trades"]} for answer in answers]
+    both = [{_key(trade) for trade in answer["trades"]} for answer in answers]
     return len(both[0] & both[1])

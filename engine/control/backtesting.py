@@ -61,6 +61,7 @@ def make_spec(asked: RunBacktest, found: LoadedStrategy, limits: RiskLimits) -> 
         "venue": key.venue.lower(),
         "symbol": key.symbol,
         "timeframe": key.timeframe,
+        "road": "kernel" if asked.road == "kernel" else "event",
     }
     try:
         base = RESEARCH if asked.profile == "research" else limits

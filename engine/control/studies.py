@@ -28,6 +28,7 @@ __all__ = ["make_optimise", "make_sweep", "make_walk_forward"]
 
 def _run(asked: Asked, found: LoadedStrategy, settings: Settings, first: Mapping[str, Any]) -> BacktestSpec:
     """The run that is varied; parameters that are varied have the values of the first possible set."""
+    # Which road the trials take is the study's own to say.
     plain = asked.model_dump(include=set(RunBacktest.model_fields) - {"road"}, exclude_none=True)
     plain["params"] = {**asked.params, **first}
     return make_spec(RunBacktest(**plain), found, settings.risk, settings.backtesting)

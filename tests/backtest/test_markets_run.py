@@ -229,7 +229,8 @@ def test_two_venues_are_seen_on_one_axis_and_both_legs_go_at_once() -> None:
     assert {str(account) for account in run.accounts.values()} == {"backtest-sim", "backtest-far"}
     assert run.bot.views[other.id].position == -0.5
     fees = 0.5 * 100.1 * 0.0005 + 0.5 * 101.0 * 0.0005
-    # What was there besides the capital is part of the value from the beginning on.
+    # What was there besides the capital is part of the value from the beginning on, and no profit.
+    assert run.curve[0][1] == pytest.approx(2000 + 100.05)
     assert run.valuer.equity() == pytest.approx(
         2000 + 101.05 - 0.5 * 100.1 + 0.5 * 101 - fees + (0.5 - 0.5) * 100, abs=1.0
     )

@@ -15,7 +15,7 @@ import numpy as np
 from engine import events as ev
 from engine.backtest.markets.funding import Funding
 from engine.backtest.markets.players import players_of
-from engine.backtest.markets.tapes import merge
+from engine.backtest.markets.tapes import first_prices, merge
 from engine.backtest.markets.tiers import FeeTiers
 from engine.backtest.markets.valuing import Valuer
 from engine.backtest.markets.wires import Delay, Wires
@@ -24,6 +24,7 @@ from engine.backtest.report import fill_settings
 from engine.backtest.run import INSTANCE, OWNER, BacktestResult, Progress
 from engine.backtest.trades import TradeBook
 from engine.bots.events.bot import EventBot
+from engine.bots.events.keys import shown_reason
 from engine.clock import SimulatedClock
 from engine.errors import DataError, OrderRejectionError
 from engine.execution.desk import Desk
@@ -196,7 +197,8 @@ class MarketsRun:
             fill = event.fill
             order = self.state.order(fill.client_id)
             mark = None if order is None or order.price is not None else order.decision.mark
-            self.books[fill.instrument].add(fill, "" if order is None else order.decision.reason, mark)
+            reason = "" if order is None else shown_reason(order.decision.reason)
+            self.books[fill.instrument].add(fill, reason, mark)
             self.fills += 1
             if self.tiers is not None:
                 self.tiers.on_fill(fill)
@@ -236,7 +238,7 @@ class MarketsRun:
         self._every = max(RISK_EVERY_NS, (self.end - self.begin) // MOST_POINTS)
         self._next_risk = self.begin + self._every
         self._next_timer = self.begin + self.bot.timer_ns if self.bot.timer_ns else _NEVER
-        self.curve.append((self.begin, float(self.spec.capital)))
+        self.curve.append((self.begin, self._worth_at_first()))
         self.bot.start(self.begin)
         wires, clock, gate = self.wires, self.clock, self.begin
         count, report_at = len(times), PROGRESS_EVERY
@@ -252,6 +254,18 @@ class MarketsRun:
         self._between(self.end)
         forced = self._close_at_end()
         return self._result(forced)
+
+    def _worth_at_first(self) -> float:
+        """What is there at the beginning, at each market's first prices; the strategy does not see them."""
+        if not self.spec.balances:
+            return float(self.spec.capital)
+        views = self.bot.views
+        for tape in self.tapes:
+            views[tape.id].bid, views[tape.id].ask = first_prices(tape)
+        worth = self.valuer.equity()
+        for view in views.values():
+            view.bid = view.ask = 0.0
+        return worth
 
     def _between(self, until: int) -> int:
         """Let pass what lies between two events: what is under way, timers, risk; gives when the next is due."""
@@ -313,7 +327,7 @@ class MarketsRun:
         marks = np.array([self.marks[0] if self.marks else 0.0, *self.marks])
         known = marks[marks > 0]
         start = float(known[0]) if len(known) else 1.0
-        benchmark = float(self.spec.capital) * np.where(marks > 0, marks, start) / start
+        benchmark = float(equity[0]) * np.where(marks > 0, marks, start) / start
         trades = sorted(
             (trade for book in self.books.values() for trade in book.closed), key=lambda trade: trade.exit_time
         )

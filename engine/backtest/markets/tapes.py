@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.model.market import BookUpdate
 from engine.venues.paper.fill_model import FillKind
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from engine.model.instrument import Instrument
     from engine.model.market import MarketDatum
 
-__all__ = ["EventTape", "QuoteTape", "Tape", "merge"]
+__all__ = ["EventTape", "QuoteTape", "Tape", "first_prices", "merge"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,6 +85,18 @@ class EventTape:
 
 
 Tape = QuoteTape | EventTape
+
+
+def first_prices(tape: Tape) -> tuple[float, float]:
+    """The first best bid and ask that are there together; 0 where there are none."""
+    if isinstance(tape, QuoteTape):
+        both = ((tape.bid_size > 0) & (tape.ask_size > 0)).nonzero()[0]
+        return (float(tape.bid[both[0]]), float(tape.ask[both[0]])) if len(both) else (0.0, 0.0)
+    unit = 10.0**-tape.instrument.price_scale
+    for event in tape.events:
+        if isinstance(event, BookUpdate) and event.snapshot and event.bids and event.asks:
+            return max(price for price, _ in event.bids) * unit, min(price for price, _ in event.asks) * unit
+    return 0.0, 0.0
 
 
 def merge(columns: Sequence[IntArray]) -> tuple[list[int], list[int], list[int]]:

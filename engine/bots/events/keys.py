@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import re
 
-__all__ = ["MOST_KEY", "Role", "key_text", "read_key", "valid_key"]
+__all__ = ["MOST_KEY", "Role", "key_text", "read_key", "shown_reason", "valid_key"]
 
 MOST_KEY = 24
 _KEY = re.compile(rf"[a-z0-9_-]{{1,{MOST_KEY}}}")
@@ -31,6 +31,12 @@ def valid_key(key: object) -> bool:
 def key_text(role: Role, key: str, reason: str) -> str:
     """The reason of an order with its key in front."""
     return f"[{role.value}:{key}] {reason}" if reason else f"[{role.value}:{key}]"
+
+
+def shown_reason(text: str) -> str:
+    """An order's reason for a person: what its strategy said, else its key; any other reason as it is."""
+    found = _TEXT.match(text)
+    return text if found is None else found[3] or found[2]
 
 
 def read_key(text: str) -> tuple[Role, str] | None:

@@ -361,6 +361,6 @@ def _money(value: float | None) -> str:
 
 # --- studies ---------------------------------------------------------------------------------------------------------
 
-_NOT_FOR_STUDIES = {"trades", "as_json", *MARKET_OPTIONS}
+_NOT_FOR_STUDIES = {"trades", "as_json", "road", *MARKET_OPTIONS}
 for command in study_commands([param for param in run.params if param.name not in _NOT_FOR_STUDIES], _request):
     backtest.add_command(command)

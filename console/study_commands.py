@@ -36,7 +36,7 @@ _SEARCH = (
     click.Option(["--seed"], type=click.IntRange(min=0), default=42, show_default=True, help="Seed of what is drawn."),
     click.Option(["--road"], type=click.Choice(["auto", "kernel", "event"]), default="auto", show_default=True,
                  help="Compiled kernel, event path, or the kernel where it can do what is asked."),
-    click.Option(["--cluster"], metavar="dask://HOST:PORT", help="Compute on an existing Dask or Ray cluster."),
+    click.Option(["--cluster"], metavar="dask://HOST:PORT", help="Compute on an existing Dask cluster."),
     click.Option(["--workers"], type=click.IntRange(1, 1024), help="Processes on this machine. Default: one a core."),
 )  # fmt: skip
 _RANGE = click.Option(

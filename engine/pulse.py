@@ -47,7 +47,7 @@ class Pulse:
             self._turn("risk", engine.risk.tick, now)
             self._turn("capital", engine.capital.tick, now)
             self._turn("algorithms", engine.algos.tick, now)
-            self._turn("bots", engine.bots.tick, now)
+            self._turn("bots", engine.bots.events.tick, now)
             self._turn("quality", engine.quality.tick, now)
         elif engine.emergency is not None:
             # What is to be stopped waits for no venue but its own.

@@ -9,7 +9,7 @@ from engine.bots.allowance import Admission, Machine
 from engine.bots.backlog import Backlog
 from engine.bots.builder import AccountOf, BotBuilder, Library, MemoryCopies
 from engine.bots.caretaker import Caretakers
-from engine.bots.events.live import LiveEventBot
+from engine.bots.events.keeper import EventBots
 from engine.bots.peers import Peers
 from engine.bots.resources import ResourceWatch
 from engine.bots.revival import Revival
@@ -27,7 +27,6 @@ from engine.errors import (
 from engine.logs import get_logger
 from engine.model.candle import Bars, timeframe_ns
 from engine.model.entries import BotEntry, BotState
-from engine.model.faults import Severity
 from engine.resilience.handler import ErrorHandler
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ class BotManager(Roster):
         """Bots that trade every market of a rule."""
         self._admission = Admission(machine or Machine.here(), self._allowances)
         builder.admit, builder.place = self._admission.admit, self._admission.place
-        builder.guarded, builder.alert, builder.halt = self.guarded, self._tell, self._halt
+        self.events = EventBots(self, builder)
         self.admit: Callable[[BotEntry], None] = lambda entry: None
         """Asked before a bot starts; raises what speaks against it."""
         ledger.subscribe(self._on_record)
@@ -227,27 +226,7 @@ class BotManager(Roster):
         self._listeners[entry.id] = listener
         self._hub.series(bot.instrument.id, bot.runner.timeframe).listeners.append(listener)
         self.heartbeats[entry.id] = self._clock.now()
-        if isinstance(bot, LiveEventBot):
-            bot.attach_feeds()
-
-    def tick(self, now: int) -> None:
-        """Give the bots that decide on events their timers, and take their quotes away where trading is halted."""
-        if self.backlog.held or self.asleep:
-            return
-        for owner, bot in tuple(self.running.items()):
-            if isinstance(bot, LiveEventBot) and self.running.get(owner) is bot:
-                self.guarded(owner, lambda: bot.tick(now))  # noqa: B023
-
-    def _tell(self, owner: Owner, text: str, critical: bool) -> None:
-        entry = self._ledger.state.bots.get(owner)
-        name = owner if entry is None else entry.name
-        self.errors.alert(Severity.CRITICAL if critical else Severity.HIGH, "bots", f"The bot {name}: {text}")
-
-    def _halt(self, owner: Owner, reason: str) -> None:
-        entry = self._ledger.state.bots.get(owner)
-        if entry is not None and entry.state is BotState.RUNNING:
-            self.pause(entry, reason)
-            self._tell(owner, f"it has paused itself: {reason}", True)
+        self.events.attach(bot)
 
     def detach(self, owner: Owner) -> None:
         """Let a bot hear nothing more, and end what runs for it."""

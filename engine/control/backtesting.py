@@ -13,6 +13,7 @@ from pydantic import ValidationError as PydanticError
 
 from engine.backtest.spec import BacktestSpec
 from engine.errors import ValidationError
+from engine.model.backtest_settings import BacktestingSettings, ExecutionSimulationSettings
 from engine.model.limit_profiles import RESEARCH
 from storage.candle_sets import CandleSet
 
@@ -39,13 +40,16 @@ def day(ts: int) -> str:
     return f"{_EPOCH + timedelta(microseconds=ts // 1000):%Y-%m-%d %H:%M}"
 
 
-def make_spec(asked: RunBacktest, found: LoadedStrategy, limits: RiskLimits) -> BacktestSpec:
+def make_spec(
+    asked: RunBacktest, found: LoadedStrategy, limits: RiskLimits, usual: BacktestingSettings | None = None
+) -> BacktestSpec:
     """The full specification of what was asked: every parameter by value, names as the store writes them.
 
     Args:
         asked: The request.
         found: Its strategy.
         limits: Those of the settings; the request may take a profile instead, and change some.
+        usual: What the settings say of costs and requirements where the request says nothing; None for the built-in.
 
     Raises:
         ConfigurationError: A parameter is unknown (the nearest is named), of the wrong type or out of bounds.
@@ -53,7 +57,8 @@ def make_spec(asked: RunBacktest, found: LoadedStrategy, limits: RiskLimits) -> 
     """
     strategy = found.build(asked.params)
     key = CandleSet.of(asked.venue, asked.symbol, asked.timeframe or found.cls.timeframe)
-    values = asked.model_dump(exclude={"strategy", "strategy_file", "params", "limits"}, exclude_none=True)
+    values = _usual(asked, usual or BacktestingSettings())
+    values |= asked.model_dump(exclude={"strategy", "strategy_file", "params", "limits"}, exclude_none=True)
     values |= {
         "strategy": found.name,
         "strategy_file": None if found.origin == "built-in" else found.path,
@@ -69,6 +74,21 @@ def make_spec(asked: RunBacktest, found: LoadedStrategy, limits: RiskLimits) -> 
     except PydanticError as error:
         faults = [f"{'.'.join(str(part) for part in f['loc']) or 'request'}: {f['msg']}" for f in error.errors()]
         raise ValidationError(f"The backtest cannot be run: {'; '.join(faults)}.", details={"faults": faults}) from None
+
+
+def _usual(asked: RunBacktest, usual: BacktestingSettings) -> dict[str, Any]:
+    """Costs and requirements of the settings; those of other backtesters' fill rules bring a slippage of their own."""
+    costs, metrics = usual.execution, usual.metrics
+    values: dict[str, Any] = {
+        "maker_fee": costs.commission_rate,
+        "taker_fee": costs.commission_rate,
+        "risk_free_rate": metrics.risk_free_rate,
+        "required_sharpe": metrics.required_sharpe,
+        "max_drawdown_limit": metrics.max_drawdown_limit,
+    }
+    if asked.fills in (None, "quarterdeck") and costs.slippage != ExecutionSimulationSettings().slippage:
+        values["slippage"] = costs.slippage
+    return values
 
 
 def check_range(spec: BacktestSpec, stored: StoredSet) -> None:

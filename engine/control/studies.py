@@ -28,9 +28,10 @@ __all__ = ["make_optimise", "make_sweep", "make_walk_forward"]
 
 def _run(asked: Asked, found: LoadedStrategy, settings: Settings, first: Mapping[str, Any]) -> BacktestSpec:
     """The run that is varied; parameters that are varied have the values of the first possible set."""
-    plain = asked.model_dump(include=set(RunBacktest.model_fields), exclude_none=True)
+    # Which road the trials take is the study's own to say.
+    plain = asked.model_dump(include=set(RunBacktest.model_fields) - {"road"}, exclude_none=True)
     plain["params"] = {**asked.params, **first}
-    return make_spec(RunBacktest(**plain), found, settings.risk)
+    return make_spec(RunBacktest(**plain), found, settings.risk, settings.backtesting)
 
 
 def _common(asked: Asked, objectives: int) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import msgspec
 
 from engine import events as ev
 from engine.crash_points import crash_point
-from engine.errors import ConflictError, IllegalTransitionError, NotFoundError, OrderRejectionError
-from engine.execution.effects import AmendEffect, CancelEffect, Effect, Outbox, PlaceEffect
+from engine.errors import ConflictError, IllegalTransitionError, NotFoundError
+from engine.execution.effects import AmendEffect, CancelEffect, Outbox, PlaceEffect
 from engine.logs import current_operation, get_logger
 from engine.model.decimals import ZERO
 from engine.model.fill import FillCause
@@ -25,7 +25,7 @@ from engine.model.venue import OrderCommand
 from engine.state import external_shares
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from decimal import Decimal
 
     from engine.execution.ids import ClientIds
@@ -156,37 +156,10 @@ class Desk:
         )
         return self._order(client_id)
 
-    def submit_together(self, requests: Sequence[OrderRequest], correlation: str = "") -> list[Order]:
-        """Submit orders that belong together: all of them leave, or none.
-
-        Each is checked with those before it booked already. Where one is refused, those before it end without having
-        left the house.
-
-        Raises:
-            OrderRejectionError: The gate refused one; details carry `leg`, its place among the requests.
-            JournalError: Nothing can be booked any more.
-        """
-        outbox, held, orders = self._outbox, _Held(), list[Order]()
-        self._outbox = held
-        try:
-            for request in requests:
-                orders.append(self.submit(request, correlation))
-        except OrderRejectionError as error:
-            for order in orders:
-                self._ledger.record(
-                    ev.OrderCanceled(
-                        client_id=order.client_id,
-                        reason="another order that belongs to it was refused",
-                        ts=self._ledger.clock.now(),
-                    )
-                )
-            error.details["leg"] = len(orders)
-            raise
-        finally:
-            self._outbox = outbox
-        for effect in held.effects:
-            outbox.put(effect)
-        return orders
+    def divert(self, outbox: Outbox) -> Outbox:
+        """Let another outbox take what is sent from now on; gives the one before."""
+        before, self._outbox = self._outbox, outbox
+        return before
 
     def cancel(self, client_id: ClientOrderId, reason: str, correlation: str = "") -> Order:
         """Ask for the end of an open order; repeats are harmless. Never refused by risk.
@@ -459,17 +432,6 @@ class Desk:
             decision=order.decision,
             parent=order.parent,
         )
-
-
-class _Held:
-    """An outbox that keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.effects: list[Effect] = []
-
-    def put(self, effect: Effect) -> None:
-        """Keep an effect."""
-        self.effects.append(effect)
 
 
 _CHANGES = frozenset({ev.OrderCanceled, ev.OrderExpired, ev.OrderRejected, ev.OrderAmended})

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "BacktestMetricsSettings",
     "BacktestingSettings",
     "ExecutionSimulationSettings",
-    "HistoricalDataSettings",
     "WalkForwardSettings",
 ]
 
@@ -21,37 +19,6 @@ class _Group(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_default=True, str_strip_whitespace=True, allow_inf_nan=False
     )
-
-
-class HistoricalDataSettings(_Group):
-    """Which candles are meant."""
-
-    start_date: date = Field(date(2020, 1, 1), description="First day that is collected.")
-    end_date: date = Field(date(2024, 1, 1), description="Day before which collecting ends.")
-    timeframe: Literal["1m", "5m", "1h", "1d"] = Field("1m", description="Length of the bars that are collected.")
-    exchanges: tuple[str, ...] = Field(
-        ("binance", "okx", "coinbase"), min_length=1, description="Venues whose candles are collected."
-    )
-
-    @model_validator(mode="after")
-    def _in_order(self) -> HistoricalDataSettings:
-        if self.start_date >= self.end_date:
-            raise ValueError(f"start_date ({self.start_date}) must be before end_date ({self.end_date})")
-        return self
-
-    @property
-    def start(self) -> int:
-        """UTC nanoseconds of the first day."""
-        return _ns(self.start_date)
-
-    @property
-    def end(self) -> int:
-        """UTC nanoseconds of the end, exclusive."""
-        return _ns(self.end_date)
-
-
-def _ns(day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 10**9
 
 
 class WalkForwardSettings(_Group):
@@ -73,16 +40,13 @@ class WalkForwardSettings(_Group):
 class BacktestMetricsSettings(_Group):
     """What a run is measured against."""
 
-    benchmark: Literal["buy_and_hold", "buy_and_hold_btc"] = Field(
-        "buy_and_hold_btc", description="What a run is compared with."
-    )
     risk_free_rate: float = Field(0.02, ge=-1, le=10, description="A year, as a fraction.")
     required_sharpe: float = Field(1.0, ge=-100, le=100, description="A run below it is marked as failed.")
     max_drawdown_limit: float = Field(0.15, gt=0, le=1, description="A run beyond it is marked as failed.")
 
 
 class ExecutionSimulationSettings(_Group):
-    """How orders are filled in a backtest."""
+    """What orders cost in a backtest with our own fill rules."""
 
     slippage_model: Literal["square_root", "linear", "fixed", "none"] = Field(
         "square_root", description="How orders move the price."
@@ -90,14 +54,20 @@ class ExecutionSimulationSettings(_Group):
     commission_rate: Decimal = Field(
         Decimal("0.001"), ge=Decimal("-0.01"), le=Decimal("0.1"), description="Fee as a fraction, both sides."
     )
-    market_impact: bool = Field(default=True, description="Whether large orders get worse prices.")
-    partial_fills: bool = Field(default=True, description="Whether the bar's volume limits what is filled.")
+    market_impact: bool = Field(
+        default=True, description="Whether an order moves the price the more the larger it is; else nothing slips."
+    )
+
+    @property
+    def slippage(self) -> str:
+        """The model in force."""
+        grows = self.slippage_model in ("square_root", "linear")
+        return "none" if grows and not self.market_impact else self.slippage_model
 
 
 class BacktestingSettings(_Group):
     """Backtests and studies."""
 
-    historical_data: HistoricalDataSettings = Field(default_factory=HistoricalDataSettings)
     walk_forward: WalkForwardSettings = Field(default_factory=WalkForwardSettings)
     metrics: BacktestMetricsSettings = Field(default_factory=BacktestMetricsSettings)
     execution: ExecutionSimulationSettings = Field(default_factory=ExecutionSimulationSettings)

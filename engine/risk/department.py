@@ -220,19 +220,18 @@ class RiskDepartment:
             Exception: What the first of those that failed raised, after all had their turn. What is not judged protects
                 nothing: whoever calls lets nothing be entered then.
         """
-        if self._ledger.failed is not None:
-            return
-        if self._stops or self._state.halts or self._state.locks or self._state.breakers or self._inputs.markets:
+        if self._stops or self._state.halts or self._state.locks or self._inputs.markets is not None:
             self._take(self._turns(now))
         else:
             self._take((self._judge_breakers, self._judge_limits, self._obey_breakers), now)
 
     def tick_stops(self, now: int) -> None:
         """Carry emergency stops on and judge nothing, as long as not everything is known; raises as `tick`."""
-        if self._ledger.failed is None:
-            self._take(self._stop_turns(now))
+        self._take(self._stop_turns(now))
 
     def _take(self, turns: Iterable[Callable[..., object]], *now: int) -> None:
+        if self._ledger.failed is not None:
+            return
         failed: list[Exception] = []
         for turn in turns:
             try:

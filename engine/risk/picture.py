@@ -395,6 +395,16 @@ class Picture:
                 held[owner] = held.get(owner, ZERO) + line.quantity - line.sells
         return held
 
+    def coins_of(self, owner: Owner, account: AccountId, base: Currency) -> Decimal:
+        """Units of a currency that an owner has over all spot instruments of an account, without what it offers."""
+        coins = ZERO
+        for (who, holder, instrument_id), line in self.commitments.owned.items():
+            if who == owner and holder == account and (line.quantity or line.sells):
+                instrument = self.state.instruments[instrument_id]
+                if instrument.base == base and self.is_spot(instrument):
+                    coins += line.quantity - line.sells
+        return coins
+
     def free_units(self, owner: Owner, account: AccountId, base: Currency, *, everything: bool = False) -> Decimal:
         """Units of a currency that an owner may offer: what is free, for manual orders without the bots' coins.
 

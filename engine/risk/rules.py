@@ -239,7 +239,11 @@ def short(case: Case) -> Iterator[Refusal]:
     if request.side is OrderSide.BUY or (not spot and case.own.allow_short) or (spot and request.owner == MANUAL):
         return
     line = case.picture.scope_line(request.owner, request.account, instrument.id)
-    if line.quantity - line.sells - case.added >= ZERO:
+    there = line.quantity - line.sells
+    if spot:
+        # What was bought with one currency may be sold for another one.
+        there = case.picture.coins_of(request.owner, request.account, instrument.base)
+    if there - case.added >= ZERO:
         return
     yield Refusal(
         code=RefusalCode.SHORT,
@@ -250,7 +254,7 @@ def short(case: Case) -> Iterator[Refusal]:
             if spot
             else ", which the limits do not allow; set allow_short = true on Risk (`quarterdeck risk set-limits`)."
         ),
-        limit=str(line.quantity - line.sells),
+        limit=str(there),
         value=str(request.quantity),
         name="" if spot else "allow_short",
     )

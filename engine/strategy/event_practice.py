@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from engine.strategy.quoting import EventStrategy
 
-__all__ = ["EventDriver", "Tick", "make_instrument", "walk_ticks"]
+__all__ = ["START_NS", "EventDriver", "Tick", "make_instrument", "walk_ticks"]
 
 START_NS = 1_700_000_000_000_000_000
 

@@ -235,6 +235,41 @@ def test_two_venues_are_seen_on_one_axis_and_both_legs_go_at_once() -> None:
     )
 
 
+def test_coins_bought_with_one_currency_are_sold_for_another() -> None:
+    def market(symbol: str, tick: str) -> Any:
+        made = quote_instrument(tick)
+        base, quote = (Currency(name) for name in symbol.split("/"))
+        return msgspec.structs.replace(
+            made, id=InstrumentId(f"SIM:{symbol}"), symbol=symbol, kind=InstrumentKind.SPOT, base=base, quote=quote,
+            settle=quote,
+        )  # fmt: skip
+
+    first, second, third = market("BTC/USDT", "0.1"), market("ETH/BTC", "0.00001"), market("ETH/USDT", "0.1")
+    tapes = [
+        quote_tape(quotes([(0, 999.9, 1000.0), (400, 999.9, 1000.0)], size=9.0), first),
+        quote_tape(quotes([(0, 0.0499, 0.05), (400, 0.0499, 0.05)], size=9.0), second),
+        quote_tape(quotes([(0, 51.0, 51.1), (400, 51.0, 51.1)], size=9.0), third),
+    ]
+
+    def act(m: MarketView, ctx: Context) -> None:
+        markets = ctx.markets
+        if all(view.ready for view in markets.values()) and not ctx.memory.log:
+            ctx.take(markets[first.id], "one", OrderSide.BUY, 0.1, 1000.0)
+            ctx.take(markets[second.id], "two", OrderSide.BUY, 1.9, 0.05)
+            ctx.take(markets[third.id], "three", OrderSide.SELL, 1.9, 51.0)
+            # It has no more of them, whatever pair is named.
+            ctx.take(markets[third.id], "four", OrderSide.SELL, 0.5, 51.0)
+
+    sources = tuple(MarketSource(venue="SIM", symbol=symbol) for symbol in ("BTC/USDT", "ETH/BTC", "ETH/USDT"))
+    spec = quote_spec(capital=Decimal(200), allow_short=False).model_copy(update={"markets": sources})
+    run, log = played(spec, scripted(act), tapes)
+    assert [text.split()[1] for _, text in log if text.startswith("fill")] == ["one", "two", "three"]
+    assert "four rejected" in [text for _, text in log]
+    assert run.refusals["short"] == 1
+    account = run.accounts[VenueId("SIM")]
+    assert run.state.balance(account, Currency("ETH")).total == 0
+
+
 def test_funding_is_paid_at_its_times(tmp_path: Path) -> None:
     rates = tmp_path / "funding.csv"
     ms = START // MS

@@ -162,7 +162,7 @@ class Yard(House):
 
     def restarted(self, most: int = 3) -> BotManager:
         """Another manager over the same state, as after a crash."""
-        self.ledger._subscribers = [s for s in self.ledger._subscribers if s != self.manager._on_record]
+        self.ledger.unsubscribe(self.manager._on_record)
         for series in self.hub.market(MARKET).series.values():
             series.listeners.clear()
         self.manager = self.new_manager(most)

@@ -7,12 +7,17 @@ import csv
 import json
 import uuid
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from engine.config import load_settings
 from engine.control.offline import offline
+from engine.control.requests_search import WalkForwardBacktest
+from engine.control.studies import make_walk_forward
 from engine.errors import ConfigurationError, ConflictError, NotFoundError, QuarterdeckError, ValidationError
+from engine.strategy.loader import StrategyRegistry
 from storage.candle_sets import CandleSet
 from storage.candles import CandleStore
 from storage.database import Database
@@ -150,6 +155,26 @@ async def test_what_cannot_be_searched_is_refused_before_a_job_begins(
         with pytest.raises(kind, match=words):
             await door.call(f"backtests.{operation}", {**ASKED, **wrong})
         assert await door.call("jobs.list", {}) == []
+
+
+def test_costs_requirements_and_windows_come_from_the_settings(home: Path) -> None:
+    found = StrategyRegistry().get("mean_reversion")
+    settings = load_settings(
+        home,
+        explicit={
+            "backtesting.execution.commission_rate": "0.0004",
+            "backtesting.execution.market_impact": False,
+            "backtesting.metrics.required_sharpe": 2.0,
+            "backtesting.walk_forward.step_size": 14,
+        },
+    )
+    asked = WalkForwardBacktest(**ASKED, ranges={"lookback_period": "10:40"}, training=100)
+    spec = make_walk_forward(asked, found, settings)
+    assert (spec.windows.training_period, spec.windows.step_size, spec.windows.test_period) == (100, 14, 30)
+    assert (spec.run.taker_fee, spec.run.slippage, spec.run.required_sharpe) == (Decimal("0.0004"), "none", 2.0)
+    other = asked.model_copy(update={"fills": "freqtrade", "taker_fee": Decimal("0.002")})
+    run = make_walk_forward(other, found, settings).run
+    assert (run.taker_fee, run.maker_fee, run.slippage) == (Decimal("0.002"), Decimal("0.0004"), None)
 
 
 async def test_an_unfinished_study_is_listed_as_such_and_finished_later(home: Path) -> None:

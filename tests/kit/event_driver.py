@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from engine.strategy.event_practice import EventDriver, Tick, make_instrument, walk_ticks
+from engine.strategy.event_practice import START_NS, EventDriver, Tick, make_instrument, walk_ticks
 
-__all__ = ["EventDriver", "Tick", "make_instrument", "walk_ticks"]
+__all__ = ["START_NS", "EventDriver", "Tick", "make_instrument", "walk_ticks"]

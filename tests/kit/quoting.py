@@ -100,7 +100,9 @@ def quote_instrument(tick: str = "0.1", lot: str = "0.001") -> Instrument:
 
 def quote_tape(columns: dict[str, Any], instrument: Instrument | None = None) -> QuoteTape:
     """The tape of columns `ts`, `bid`, `ask`, `bid_size`, `ask_size`."""
-    arrays = {name: np.asarray(columns[name], dtype=np.float64) for name in ("bid", "ask", "bid_size", "ask_size")}
+    arrays: dict[str, Any] = {
+        name: np.asarray(columns[name], dtype=np.float64) for name in ("bid", "ask", "bid_size", "ask_size")
+    }
     return QuoteTape(instrument=instrument or quote_instrument(), ts=np.asarray(columns["ts"]), **arrays)
 
 

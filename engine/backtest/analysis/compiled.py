@@ -15,7 +15,7 @@ from numba import njit
 from engine.backtest.analysis.rerun import padded
 from engine.backtest.kernel import layout as x
 from engine.backtest.kernel.loop import simulate
-from engine.backtest.kernel.road import LOTS_KEPT, days_of
+from engine.backtest.kernel.road import days_of
 from engine.backtest.kernel.rules import require
 from engine.backtest.kernel.setup import columns_of, fault, given, roi_of
 from engine.errors import StrategyError
@@ -127,7 +127,7 @@ class KernelTraded:
         while True:
             k, s = np.zeros(x.K_SIZE, dtype=np.int64), np.zeros(x.S_SIZE)
             fills = np.zeros((size, x.F_SIZE), dtype=np.int64)
-            book = np.zeros((LOTS_KEPT, 2), dtype=np.int64)
+            book = np.zeros((x.LOTS_KEPT, 2), dtype=np.int64)
             out = fills, book, np.zeros((x.HALTS_KEPT, 4)), np.zeros(self._days)
             simulate(series, columns, *self._roi, k, s, p, q, out)
             if k[x.STATUS] != x.FULL:

@@ -1,4 +1,4 @@
-"""Where trials are computed: in this process, in processes on all cores, or on an existing Dask or Ray cluster.
+"""Where trials are computed: in this process, in processes on all cores, or on an existing Dask cluster.
 
 Whatever the place, a study has the same outcomes: the same function computes each set of parameters from the same
 bench, and nothing depends on the order in which sets are finished.
@@ -241,12 +241,12 @@ def _release_here() -> str:
         return ""
 
 
-def check_cluster(address: str) -> tuple[str, str]:
-    """Kind and `HOST:PORT` of a cluster's address.
+def check_cluster(address: str) -> str:
+    """`HOST:PORT` of a Dask cluster's address.
 
     Raises:
         ValidationError: It is no such address.
-        ConfigurationError: It is a Ray cluster, and Ray is not installed.
+        ConfigurationError: It is a Ray cluster, which is not supported.
     """
     parts = urlsplit(address)
     try:
@@ -254,8 +254,13 @@ def check_cluster(address: str) -> tuple[str, str]:
     except ValueError:
         complete = False
     if parts.scheme not in ("dask", "ray") or not complete:
-        raise ValidationError(f"{address!r} is no cluster; write dask://HOST:PORT or ray://HOST:PORT.")
-    return parts.scheme, parts.netloc
+        raise ValidationError(f"{address!r} is no cluster; write dask://HOST:PORT.")
+    if parts.scheme == "ray":
+        raise ConfigurationError(
+            "A Ray cluster cannot be used by this release; start a Dask cluster (`dask scheduler`, `dask worker`; the "
+            "extra `quarterdeck[cluster]`) and write dask://HOST:PORT."
+        )
+    return parts.netloc
 
 
 def place_for(cluster: str | None, workers: int | None, release: str, road: str = "event") -> Place:
@@ -268,8 +273,7 @@ def place_for(cluster: str | None, workers: int | None, release: str, road: str 
         road: `kernel` or `event`.
     """
     if cluster is not None:
-        _, address = check_cluster(cluster)
-        return Cluster(address, release)
+        return Cluster(check_cluster(cluster), release)
     count = workers or cores()
     if road == "kernel":
         return Threads(count)

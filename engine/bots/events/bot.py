@@ -112,6 +112,7 @@ class EventBot:
             owner,
             places,
             desk,
+            ledger,
             self.context,
             self._tell,
             f"{strategy.name}@{strategy.version}",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from engine.bots.events.keys import Role, key_text, read_key, valid_key
 from engine.errors import OrderRejectionError, StrategyError
+from engine.execution.together import submit_together
 from engine.model.order import Decision, OrderRequest, OrderSide, OrderStatus, OrderType, TimeInForce
 from engine.strategy.intents import Quote, Take, Want
 from engine.strategy.views import OrderUpdate, OwnOrder
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from engine.execution.desk import Desk
+    from engine.ledger import Ledger
     from engine.model.ids import AccountId, ClientOrderId, InstrumentId, Owner
     from engine.model.instrument import Instrument
     from engine.model.order import Order
@@ -62,6 +64,7 @@ class WorkingOrders:
         owner: The bot.
         places: Its markets.
         desk: Takes the requests.
+        ledger: The desk's.
         context: Its `orders` are kept here.
         tell: Hears what became of an order; asks nothing back at once.
         strategy: `name@version`, kept with each order.
@@ -73,6 +76,7 @@ class WorkingOrders:
         owner: Owner,
         places: Iterable[Place],
         desk: Desk,
+        ledger: Ledger,
         context: Context,
         tell: Callable[[OrderUpdate], None],
         strategy: str,
@@ -81,6 +85,7 @@ class WorkingOrders:
         self._owner = owner
         self._places = {place.instrument.id: place for place in places}
         self._desk = desk
+        self._ledger = ledger
         self._context = context
         self._tell = tell
         self._facts = (strategy, params_hash)
@@ -128,13 +133,14 @@ class WorkingOrders:
             for take, reason in zip(takes, reasons, strict=True):
                 self._refuse(take, take.price, reason or "another leg was refused")
             return
+        refused: list[int] = []
+        sent = [request for request in requests if not isinstance(request, str)]
         try:
-            for order in self._desk.submit_together([one for one in requests if not isinstance(one, str)]):
+            for order in submit_together(self._desk, self._ledger, sent, refused.append):
                 self._keep(order)
         except OrderRejectionError as error:
             # Those before the refused one were booked, and tell of their own end.
-            refused = int(str(error.details.get("leg", 0)))
-            for place, take in enumerate(takes[refused:]):
+            for place, take in enumerate(takes[refused[0] :]):
                 self._refuse(take, take.price, "another leg was refused" if place else error.message)
 
     def cancel(self, instrument: InstrumentId, key: str, reason: str) -> None:

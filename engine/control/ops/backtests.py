@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 async def run(context: Context, request: RunBacktest) -> JobRow:
     """Check a backtest and queue it as a job, whose result is the id of the stored run."""
     found = await find_beside(context.strategies, request.strategy, request.strategy_file)
-    spec = make_spec(request, found, context.settings.risk)
+    spec = make_spec(request, found, context.settings.risk, context.settings.backtesting)
     key = CandleSet.of(spec.venue, spec.symbol, spec.timeframe)
     check_range(spec, await asyncio.to_thread(context.candles.get, key))
     task = {"spec": spec.model_dump(mode="json"), **settings_for_worker(context.settings)}

@@ -35,6 +35,7 @@ from engine.venues.paper.listing import Listing
 from engine.venues.paper.orders import PaperOrder, RejectCode, Report
 from engine.venues.paper.perpetual import PerpetualListing
 from engine.venues.paper.perpetual_desk import PerpetualDesk
+from engine.venues.paper.quote_desk import QuoteDesk
 from engine.venues.paper.settings import PaperSettings
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ __all__ = ["PaperExchange"]
 _NOTHING: tuple[Report, ...] = ()
 
 
-class PaperExchange(PerpetualDesk):
+class PaperExchange(PerpetualDesk, QuoteDesk):
     """A whole exchange as a plain object. Not thread-safe.
 
     Args:
@@ -94,14 +95,6 @@ class PaperExchange(PerpetualDesk):
             raise ValidationError(f"{instrument.id} has working orders; cancel them before it is listed anew.")
         perpetual = instrument.kind is InstrumentKind.LINEAR_PERPETUAL
         self._listings[instrument.id] = (PerpetualListing if perpetual else Listing)(instrument, self._core, kind)
-
-    def take_rules(self, instrument: Instrument) -> None:
-        """Let other rules of a listed instrument hold, such as the fees of another tier.
-
-        Raises:
-            NotFoundError: It is not listed.
-        """
-        self._listing(instrument.id).take_rules(instrument)
 
     def kind_of(self, instrument: InstrumentId) -> FillKind:
         """What an instrument's orders are matched against.
@@ -300,33 +293,6 @@ class PaperExchange(PerpetualDesk):
                 self.broken.discard(update.instrument)
             else:
                 self.broken.add(update.instrument)
-            return out
-
-    def on_quote(
-        self, instrument: InstrumentId, ts: int, bid: int, bid_size: int, ask: int, ask_size: int
-    ) -> Sequence[Report]:
-        """Take the best prices of an instrument that is matched against them.
-
-        Args:
-            instrument: Listed as `FillKind.TOP`.
-            ts: UTC nanoseconds at the venue.
-            bid: Scaled price, as `ask`.
-            bid_size: Scaled quantity, as `ask_size`; 0 for an empty side.
-            ask: See `bid`.
-            ask_size: See `bid_size`.
-        """
-        tops = self._listings[instrument].tops
-        if tops is None:
-            raise ValidationError(f"{instrument} is not matched against quotes.")
-        if tops.quiet(bid, ask) and bid_size and ask_size:
-            top = tops.top
-            top.bid, top.bid_size, top.ask, top.ask_size, top.ts = bid, bid_size, ask, ask_size, ts
-            taken = tops._taken
-            taken[0].clear()
-            taken[1].clear()
-            return _NOTHING
-        with self._reporting() as out:
-            tops.on_quote(ts, bid, bid_size, ask, ask_size)
             return out
 
     def on_trade(self, trade: MarketTrade) -> Sequence[Report]:

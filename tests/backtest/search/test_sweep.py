@@ -141,6 +141,11 @@ def test_what_is_no_cluster_is_refused(address: str) -> None:
         check_cluster(address)
 
 
+def test_a_ray_cluster_is_refused_with_the_way_out() -> None:
+    with pytest.raises(ConfigurationError, match=r"Ray.*quarterdeck\[cluster\]"):
+        check_cluster("ray://here:10001")
+
+
 def test_a_set_that_fails_is_named_and_does_not_stop_the_others(bench: Bench) -> None:
     result = swept(bench, Here(), grid={"lookback_period": "20,900"})
     assert (len(result["rows"]), result["failed"]) == (1, 1)

@@ -12,7 +12,7 @@ __all__ = ["CHILDREN", "GENERATOR", "data_folder", "environment", "interpreter",
 CHILDREN = Path(__file__).parent / "children"
 GENERATOR = Path(__file__).resolve().parents[4] / "shared" / "bench" / "gen_data.py"
 """Makes the data; not part of the checkout."""
-PLACE = "QUARTERDECK_PEERS"
+PLACE = "PEERS_FOLDER"
 
 
 def root() -> Path:

@@ -17,7 +17,7 @@ __all__ = ["BEGIN", "END", "bars_of", "machine", "rewritten", "row_of", "table"]
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 Row = dict[str, Any]
-HEAD = ("program", "version", "a second", "a CPU second", "peak MB", "of ours", "agreement with the plain loop", "note")
+HEAD = ("program", "version", "a second", "a CPU second", "peak MB", "of ours, by CPU", "agreement", "note")
 
 
 def machine() -> dict[str, Any]:
@@ -117,7 +117,7 @@ def _line(row: Row, rows: Sequence[Row]) -> tuple[str, ...]:
     if row["trouble"]:
         return (name, row["version"], "", "", "", "", row["trouble"], "")
     ours = _ours(rows, row["kind"])
-    ratio = f"{row['per_wall'] / ours['per_wall']:.3g}" if ours and not row["ours"] else ""
+    ratio = f"{row['per_cpu'] / ours['per_cpu']:.3g}" if ours and not row["ours"] else ""
     if row["quick"]:
         share = f"on {row['share']:,} " + (
             "pairs of 100" if row["work"] > 1_000_000 and row["share"] <= 100 else "rows"

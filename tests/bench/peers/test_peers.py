@@ -215,7 +215,7 @@ def test_the_catalogue_is_pinned_and_every_child_is_there(tmp_path: Path, monkey
         assert (CHILDREN / f"{peer.name}_child.py").is_file()
     for peer in OURS:
         assert runner.command_of(peer)[:2] == [sys.executable, "-m"]
-    monkeypatch.setenv("QUARTERDECK_PEERS", str(tmp_path))
+    monkeypatch.setenv("PEERS_FOLDER", str(tmp_path))
     peer = PEERS[0]
     assert not install.is_installed(peer)
     mark = tmp_path / peer.name / install.DONE

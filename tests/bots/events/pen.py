@@ -120,7 +120,7 @@ class Pen(Yard):
         """Beats of the engine without a market event."""
         for _ in range(seconds):
             self.clock.set(self.clock.now() + SECOND)
-            self.manager.tick(self.clock.now())
+            self.manager.events.tick(self.clock.now())
 
     def shows(self, entry: BotEntry) -> list[tuple[str, float]]:
         """Side and price of its working orders."""

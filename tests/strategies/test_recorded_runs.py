@@ -15,7 +15,6 @@ from tests.backtest.helpers import make_instrument, make_spec
 from tests.kit.candles import recorded_bars
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from engine.backtest.run import BacktestResult
@@ -66,17 +65,14 @@ def test_the_trades_are_the_same_as_ever_on_every_road(shared_data: Path, name: 
     loaded = StrategyRegistry().get(name)
     timeframe = loaded.cls.timeframe if loaded.cls.timeframe in {"1h", "4h"} else "1h"
     bars, values = market(shared_data, f"binance_BTCUSDT_{timeframe}"), VALUES.get(name, {})
-    roads: dict[str, Callable[[], BacktestResult]] = {
-        "events": lambda: run_backtest(make_spec(timeframe), loaded.build(values), make_instrument(), bars),
-        "every bar": lambda: run_backtest(
-            make_spec(timeframe, shortcuts=False), loaded.build(values), make_instrument(), bars
-        ),
-        "kernel": lambda: run_kernel(make_spec(timeframe), loaded.build(values), make_instrument(), bars),
+    plain, every = make_spec(timeframe), make_spec(timeframe, shortcuts=False)
+    results = {
+        "events": run_backtest(plain, loaded.build(values), make_instrument(), bars),
+        "every bar": run_backtest(every, loaded.build(values), make_instrument(), bars),
+        "kernel": run_kernel(plain, loaded.build(values), make_instrument(), bars),
     }
-    results = {road: run() for road, run in roads.items()}
-    assert {road: (len(result.trades), digest(result)) for road, result in results.items()} == dict.fromkeys(
-        roads, GOLDEN[name]
-    )
+    found = {road: (len(result.trades), digest(result)) for road, result in results.items()}
+    assert found == dict.fromkeys(results, GOLDEN[name])
 
 
 def test_every_strategy_of_bars_has_such_a_run() -> None:

@@ -60,7 +60,7 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
     "bots.rollback": ("bot", "version"),
     "bots.start": ("bot",),
     "bots.stop": ("bot",),
-    "bots.swap": ("bot", "strategy"),
+    "bots.swap": ("bot",),
     "bots.versions": ("bot",),
     "capital.confirm": ("transfer",),
     "capital.deposit": ("amount",),

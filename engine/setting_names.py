@@ -34,5 +34,5 @@ ENV_NAMES: dict[str, str] = {
 }
 """Names of single settings in the environment -> setting; also understood with the prefix QUARTERDECK_."""
 PREFIX = "QUARTERDECK_"
-FILE_ONLY = ("capital_management.", "error_handling.", "rules", "venues")
+FILE_ONLY = ("backtesting.", "capital_management.", "error_handling.", "rules", "venues")
 """Settings that the environment does not reach but under the names of `ENV_NAMES`."""

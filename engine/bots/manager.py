@@ -10,10 +10,11 @@ from engine.bots.backlog import Backlog
 from engine.bots.builder import AccountOf, BotBuilder, Library, MemoryCopies
 from engine.bots.caretaker import Caretakers
 from engine.bots.events.keeper import EventBots
+from engine.bots.households import Household
 from engine.bots.peers import Peers
 from engine.bots.resources import ResourceWatch
 from engine.bots.revival import Revival
-from engine.bots.roster import ACTIVE, RESERVED_NAMES, Roster, holds
+from engine.bots.roster import ACTIVE, RESERVED_NAMES, holds
 from engine.bots.stopping import CANCEL, Stopping, StopPolicy
 from engine.bots.supervisor import Supervision, Supervisor
 from engine.bots.universes import Universes
@@ -55,7 +56,7 @@ MAX_RUNNING = 10
 """Bots that may run at once, unless the settings say otherwise."""
 
 
-class BotManager(Roster):
+class BotManager(Household):
     """All bots of an engine. Methods that change something book it; failures of one bot never reach another."""
 
     def __init__(
@@ -176,17 +177,6 @@ class BotManager(Roster):
         if place is not None and entry.id not in self.running and holds(self._ledger.state, entry.id):
             self.caretakers.take(entry, *place)
 
-    def check_room(self, wanted: BotEntry | None = None) -> None:
-        """Raise ConflictError when as many bots run as may; a universe counts as one, with all its members."""
-        bots = (bot for bot in self._ledger.state.bots.values() if not self.universes.is_member(bot))
-        if wanted is not None and self.universes.is_member(wanted):
-            return
-        if sum(bot.state in ACTIVE for bot in bots) >= self.max_running:
-            raise ConflictError(
-                f"{self.max_running} bots are running, the most allowed; stop one first, or raise "
-                "strategies.max_concurrent_strategies."
-            )
-
     async def build(self, entry: BotEntry, config: BotConfig | None = None) -> Bot:
         """A bot that is warmed up and not attached. Raises as `start`, and books nothing.
 
@@ -288,12 +278,6 @@ class BotManager(Roster):
             self.universes.stop(entry, policy, reason)
             return
         self.stopping.stop(entry, policy, reason)
-
-    def delete(self, entry: BotEntry) -> None:
-        """Remove a stopped bot; its history stays. Raises as `Roster.delete`, and for a universe with members."""
-        if self.universes.is_parent(entry) and entry.state not in ACTIVE:
-            self.universes.check_delete(entry)
-        super().delete(entry)
 
     def close_position(self, entry: BotEntry, reason: str) -> None:
         """Let a running bot close its position and go on.

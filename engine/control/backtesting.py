@@ -66,6 +66,7 @@ def make_spec(
         "venue": key.venue.lower(),
         "symbol": key.symbol,
         "timeframe": key.timeframe,
+        "road": "kernel" if asked.road == "kernel" else "event",
     }
     try:
         base = RESEARCH if asked.profile == "research" else limits

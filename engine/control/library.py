@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.errors import NotFoundError, StrategyLoadError
+from engine.errors import ConfigurationError, NotFoundError, StrategyLoadError
 from engine.strategy.beside import beside, find_beside
 from engine.strategy.loader import is_path
 from engine.strategy.sources import FOLDER, SourceStore
@@ -128,7 +129,11 @@ class Library:
             )
         await asyncio.to_thread(self.sources.keep, found.source, found.source_hash)
         named = config.strategy_file or (file if is_path(config.strategy) else None)
-        watches = () if found.on_events else found.build(config.params).watches()
+        watches: tuple[str, ...] = ()
+        if not found.on_events:
+            # Parameters that do not fit are refused by whoever checks the whole configuration.
+            with suppress(ConfigurationError):
+                watches = found.build(config.params).watches()
         return config.model_copy(
             update={
                 "strategy": found.name,

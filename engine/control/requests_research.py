@@ -111,8 +111,8 @@ class RunBacktest(Ranged):
     )
     limits: dict[str, Any] | None = Field(None, description="Risk limits that differ from those of the profile.")
     shortcuts: bool = Field(default=True, description="Skip work that cannot change the result.")
-    road: Literal["event", "kernel"] = Field(
-        "event", description="The event path, or the compiled kernel, which takes signal strategies alone."
+    road: Literal["auto", "kernel", "event"] = Field(
+        "event", description="The compiled kernel, which takes signal strategies alone, or the event path, as auto."
     )
 
     @field_validator("capital", "maker_fee", "taker_fee", "price_tick", "lot", "min_notional", mode="before")

@@ -28,7 +28,7 @@ class _Searched(RunBacktest):
     objectives: tuple[str, ...] = Field(("sharpe",), description=f"Figures that are searched for, {_LIST}.")
     min_trades: int = Field(10, ge=0, description="A set of parameters with fewer trades ranks behind all others.")
     seed: int = Field(42, ge=0, description="Seed of everything that is drawn.")
-    road: Literal["auto", "kernel", "event"] = Field(  # type: ignore[assignment]
+    road: Literal["auto", "kernel", "event"] = Field(
         "auto", description="Compiled kernel, event path, or the kernel where it can do what is asked."
     )
     cluster: str | None = Field(None, description="dask://HOST:PORT; none for this machine.")

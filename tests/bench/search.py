@@ -106,7 +106,7 @@ def walk_rows() -> list[Row]:
     )
     bench = with_road(bench, loaded, "auto")
     ranges = {"fast_ma": "5:60", "slow_ma": "40:250", "rsi_long": "50:70", "trail_atr": "1:4"}
-    rows = []
+    rows: list[Row] = []
     for sampler in ("sobol", "tpe"):
         wanted = WalkForwardSpec(run=spec, ranges=ranges, trials=50, sampler=sampler)
 

@@ -162,10 +162,9 @@ def test_costs_requirements_and_windows_come_from_the_settings(home: Path) -> No
     settings = load_settings(
         home,
         explicit={
-            "backtesting.execution.commission_rate": "0.0004",
-            "backtesting.execution.market_impact": False,
-            "backtesting.metrics.required_sharpe": 2.0,
-            "backtesting.walk_forward.step_size": 14,
+            "backtesting.execution": {"commission_rate": "0.0004", "market_impact": False},
+            "backtesting.metrics": {"required_sharpe": 2.0},
+            "backtesting.walk_forward": {"step_size": 14},
         },
     )
     asked = WalkForwardBacktest(**ASKED, ranges={"lookback_period": "10:40"}, training=100)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from engine.model.candle import FloatArray
     from engine.model.instrument import Instrument
     from engine.model.limits import RiskLimits
+    from engine.strategy.contract import Strategy
     from engine.strategy.toolkit import Toolkit
 
 __all__ = ["LIMITS", "differences", "given_strategy", "random_bars", "random_columns", "random_rules", "random_spec"]
@@ -93,8 +94,8 @@ def random_bars(rng: np.random.Generator, count: int, timeframe: str, tick: floa
     volume = np.where(rng.random(count) < 0.05, 0.0, rng.lognormal(3.0, 1.5, count).round(3))
     there = np.sort(rng.choice(count * 11 // 10, size=count, replace=False))
     decimals = max(0, round(-np.log10(tick)))
-    prices = (np.round(values * tick, decimals) for values in (o, h, l, c))
-    return Bars(timeframe, START + there.astype(np.int64) * timeframe_ns(timeframe), *prices, volume)
+    o, h, l, c = (np.round(values * tick, decimals) for values in (o, h, l, c))  # noqa: E741
+    return Bars(timeframe, START + there.astype(np.int64) * timeframe_ns(timeframe), o, h, l, c, volume)
 
 
 def random_columns(rng: np.random.Generator, bars: Bars, *, short: bool) -> dict[str, FloatArray]:
@@ -143,13 +144,13 @@ def random_spec(rng: np.random.Generator, timeframe: str, **others: Any) -> Back
         venue="SIM",
         symbol="BTC/USDT",
         timeframe=timeframe,
-        **({"slippage": rng.choice([None, "square_root", "linear", "fixed", "none"])} | others),
+        **({"slippage": [None, "square_root", "linear", "fixed", "none"][rng.integers(5)]} | others),
     )
 
 
 def differences(
     spec: BacktestSpec,
-    strategy: SignalStrategy,
+    strategy: Strategy,
     instrument: Instrument,
     bars: Bars,
     history: Bars | None = None,

@@ -6,10 +6,11 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.backtest.instruments import instrument_for
 from engine.backtest.spec import BacktestSpec
+from engine.strategy.params import parse_params
 from storage.candle_sets import CandleSet
 from strategies.static.mean_reversion import MeanReversion
 from strategies.static.trend_following import TrendFollowing
@@ -19,10 +20,10 @@ from tests.kit.workloads import GENEROUS, Band, Crossing
 
 if TYPE_CHECKING:
     from engine.model.candle import Bars
-    from engine.strategy.contract import Strategy
+    from engine.strategy.signals import SignalStrategy
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-CASES: tuple[tuple[type[Strategy], dict[str, object], dict[str, object]], ...] = (
+CASES: tuple[tuple[type[SignalStrategy], dict[str, object], dict[str, Any]], ...] = (
     (TrendFollowing, {}, {}),
     (MeanReversion, {"confirm": False}, {"allow_short": True}),
     (Crossing, {}, {"limits": GENEROUS, "fills": "backtesting_py"}),
@@ -39,7 +40,7 @@ def compare(name: str, bars: Bars) -> bool:
         spec = BacktestSpec(strategy=cls.name, venue=venue, symbol="BASE/QUOTE", timeframe=bars.timeframe, **others)
         instrument = instrument_for(spec, CandleSet.of(venue, "BASE/QUOTE", bars.timeframe), bars)
         began = time.perf_counter()
-        found, event = differences(spec, cls.build(params), instrument, bars)
+        found, event = differences(spec, cls(parse_params(cls, params)), instrument, bars)
         took = time.perf_counter() - began
         equal = equal and not found
         says = "equal" if not found else "DIFFERENT"

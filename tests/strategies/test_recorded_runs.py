@@ -15,6 +15,7 @@ from tests.backtest.helpers import make_instrument, make_spec
 from tests.kit.candles import recorded_bars
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from engine.backtest.run import BacktestResult
@@ -65,7 +66,7 @@ def test_the_trades_are_the_same_as_ever_on_every_road(shared_data: Path, name: 
     loaded = StrategyRegistry().get(name)
     timeframe = loaded.cls.timeframe if loaded.cls.timeframe in {"1h", "4h"} else "1h"
     bars, values = market(shared_data, f"binance_BTCUSDT_{timeframe}"), VALUES.get(name, {})
-    roads = {
+    roads: dict[str, Callable[[], BacktestResult]] = {
         "events": lambda: run_backtest(make_spec(timeframe), loaded.build(values), make_instrument(), bars),
         "every bar": lambda: run_backtest(
             make_spec(timeframe, shortcuts=False), loaded.build(values), make_instrument(), bars

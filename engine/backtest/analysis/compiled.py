@@ -127,8 +127,9 @@ class KernelTraded:
         while True:
             k, s = np.zeros(x.K_SIZE, dtype=np.int64), np.zeros(x.S_SIZE)
             fills = np.zeros((size, x.F_SIZE), dtype=np.int64)
+            q[x.FILLS_ROOM] = size
             book = np.zeros((x.LOTS_KEPT, 2), dtype=np.int64)
-            out = fills, book, np.zeros((x.HALTS_KEPT, 4)), np.zeros(self._days)
+            out = fills, book, np.zeros((x.HALTS_KEPT, x.H_SIZE)), np.zeros(self._days)
             simulate(series, columns, *self._roi, k, s, p, q, out)
             if k[x.STATUS] != x.FULL:
                 break

@@ -16,10 +16,11 @@ from engine.backtest.kernel import layout as x
 from engine.backtest.kernel.road import days_of
 from engine.backtest.kernel.rules import require
 from engine.backtest.kernel.setup import columns_of, fault, given, roi_of, series_of
-from engine.backtest.metrics import annual_return, returns_of, sharpe, sortino
+from engine.backtest.metrics import annual_return, returns_of, sortino
 from engine.backtest.outcome import check_gaps, metric_settings
 from engine.errors import DataError, QuarterdeckError, StrategyError
 from engine.model.candle import Bars
+from engine.risk.measures import sharpe
 from engine.strategy.faults import THEIR_FAULTS, cause_text
 from engine.strategy.rows import check_columns
 from engine.strategy.runner import StrategyRunner

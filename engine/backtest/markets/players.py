@@ -52,6 +52,7 @@ class _QuotePlayer:
         self._run, self._tape = run, tape
         self._venue = tape.instrument.venue
         self._exchange = run.exchanges[self._venue]
+        self._passes = self._exchange.matching(tape.id).passes
         self._view = run.bot.views[tape.id]
         self._view.live = True
         self._bids, self._bid_sizes, self._asks, self._ask_sizes = tape.scaled()
@@ -79,11 +80,10 @@ class _QuotePlayer:
 
     def both(self, row: int) -> None:
         """It is heard the moment it is made; what rests is filled before the strategy sees it."""
-        reports = self._exchange.on_quote(
-            self._tape.id, self._ts[row], self._bids[row], self._bid_sizes[row], self._asks[row], self._ask_sizes[row]
-        )
         view, run = self._view, self._run
         now = view.ts = self._ts[row]
+        quote = (now, self._bids[row], self._bid_sizes[row], self._asks[row], self._ask_sizes[row])
+        reports = () if self._passes(*quote) else self._exchange.on_quote(self._tape.id, *quote)
         view.bid, view.ask, view.bid_size, view.ask_size = self._shown[row]
         if reports:
             run.report(self._venue, reports)

@@ -7,6 +7,7 @@ same things happen in the same order, so that two equal runs give equal journals
 
 from __future__ import annotations
 
+import gc
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ from engine.venues.paper.settings import PaperSettings
 from storage.journal import MemoryJournal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from engine.backtest.markets.spec import MarketsSpec
     from engine.backtest.markets.tapes import Tape
@@ -240,6 +241,24 @@ class MarketsRun:
         self._next_timer = self.begin + self.bot.timer_ns if self.bot.timer_ns else _NEVER
         self.curve.append((self.begin, self._worth_at_first()))
         self.bot.start(self.begin)
+        # What the tapes hold stays to the end: looking for garbage in it again and again finds none.
+        gc.freeze()
+        try:
+            self._walk(times, sources, rows, plays, progress)
+        finally:
+            gc.unfreeze()
+        self._between(self.end)
+        forced = self._close_at_end()
+        return self._result(forced)
+
+    def _walk(
+        self,
+        times: list[int],
+        sources: list[int],
+        rows: list[int],
+        plays: Sequence[Callable[[int], None]],
+        progress: Progress | None,
+    ) -> None:
         wires, clock, gate = self.wires, self.clock, self.begin
         count, report_at = len(times), PROGRESS_EVERY
         for done, (ts, source, row) in enumerate(zip(times, sources, rows, strict=True)):
@@ -251,9 +270,6 @@ class MarketsRun:
                 report_at = done + PROGRESS_EVERY
                 if progress is not None:
                     progress(done / count)
-        self._between(self.end)
-        forced = self._close_at_end()
-        return self._result(forced)
 
     def _worth_at_first(self) -> float:
         """What is there at the beginning, at each market's first prices; the strategy does not see them."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engine.model.instrument import Instrument
     from engine.venues.paper.listing import Listing
     from engine.venues.paper.orders import Report
+    from engine.venues.paper.top_matching import TopMatching
 
 __all__ = ["QuoteDesk"]
 
@@ -37,6 +38,18 @@ class QuoteDesk:
         """
         self._listing(instrument.id).take_rules(instrument)
 
+    def matching(self, instrument: InstrumentId) -> TopMatching:
+        """What matches an instrument's orders against its best prices.
+
+        Raises:
+            NotFoundError: It is not listed.
+            ValidationError: It is not matched against quotes.
+        """
+        tops = self._listing(instrument).tops
+        if tops is None:
+            raise ValidationError(f"{instrument} is not matched against quotes.")
+        return tops
+
     def on_quote(
         self, instrument: InstrumentId, ts: int, bid: int, bid_size: int, ask: int, ask_size: int
     ) -> Sequence[Report]:
@@ -50,15 +63,8 @@ class QuoteDesk:
             ask: See `bid`.
             ask_size: See `bid_size`.
         """
-        tops = self._listing(instrument).tops
-        if tops is None:
-            raise ValidationError(f"{instrument} is not matched against quotes.")
-        if tops.quiet(bid, ask) and bid_size and ask_size:
-            top = tops.top
-            top.bid, top.bid_size, top.ask, top.ask_size, top.ts = bid, bid_size, ask, ask_size, ts
-            taken = tops._taken
-            taken[0].clear()
-            taken[1].clear()
+        tops = self.matching(instrument)
+        if tops.passes(ts, bid, bid_size, ask, ask_size):
             return _NOTHING
         with self._reporting() as out:
             tops.on_quote(ts, bid, bid_size, ask, ask_size)

@@ -119,10 +119,19 @@ class TopMatching(BookMatching):
         self._unseen.discard(order.seq)
         self._bounds = None
 
-    def quiet(self, bid: int, ask: int) -> bool:
-        """Whether a quote can neither fill an own order nor move a queue."""
+    def passes(self, ts: int, bid: int, bid_size: int, ask: int, ask_size: int) -> bool:
+        """Take a quote that can neither fill an own order nor move a queue; False, and nothing is taken, if it can."""
         low, high = self._bounds or self.bounds()
-        return low < bid and ask < high
+        if not (low < bid and ask < high and bid_size and ask_size):
+            return False
+        top = self.top
+        top.bid, top.bid_size, top.ask, top.ask_size, top.ts = bid, bid_size, ask, ask_size, ts
+        bids_taken, asks_taken = self._taken
+        if bids_taken:
+            bids_taken.clear()
+        if asks_taken:
+            asks_taken.clear()
+        return True
 
     def on_quote(self, ts: int, bid: int, bid_size: int, ask: int, ask_size: int) -> None:
         """Take the best prices; scaled integers, a size of 0 for an empty side."""

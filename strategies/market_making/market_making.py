@@ -396,8 +396,8 @@ class MarketMaking(EventStrategy):
             own.missing_price = True
             if market.multiplier != 1.0:
                 ctx.alert(
-                    f"{market.symbol} is not quoted: one contract is {market.multiplier:g} {market.base}, and this strategy "
-                    "counts in whole units. Choose a market whose contract is one unit."
+                    f"{market.symbol} is not quoted: one contract is {market.multiplier:g} {market.base}, and this "
+                    "strategy counts in whole units. Choose a market whose contract is one unit."
                 )
                 return
             ctx.alert(

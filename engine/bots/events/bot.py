@@ -14,6 +14,7 @@ import msgspec
 from engine import events as ev
 from engine.bots.events.desk import Place, WorkingOrders
 from engine.bots.events.keys import read_key
+from engine.bots.events.missed import client_of
 from engine.errors import StrategyError
 from engine.model.candle import timeframe_ns
 from engine.model.order import Liquidity, OrderStatus
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from engine.ledger import Ledger
     from engine.model.candle import Candle
     from engine.model.fill import Fill
-    from engine.model.ids import AccountId, Currency, InstrumentId, Owner, VenueId
+    from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueId
     from engine.model.instrument import Instrument
     from engine.model.order import Order
     from engine.strategy.intents import Intent
@@ -57,6 +58,8 @@ class EventMemory(msgspec.Struct, frozen=True, kw_only=True):
     memory: bytes
     bars: dict[str, int] = {}
     """Open of the last bar that it was told, by instrument."""
+    told: int = -1
+    """Number of the last fact about its orders that it was told; -1 where that was not kept."""
 
 
 class EventBot:
@@ -76,6 +79,7 @@ class EventBot:
     Attributes:
         context: What the strategy sees.
         views: Its markets by instrument.
+        told: Number of the last fact about its orders that it was told; -1 where none counts.
     """
 
     def __init__(
@@ -122,7 +126,9 @@ class EventBot:
         self._file = source_file(type(strategy))
         self._failure: StrategyError | None = None
         self._draining = False
+        self._later: list[Intent] | None = None
         self._told: list[OrderUpdate] = []
+        self.told = -1
         cls = type(strategy)
         self.hears_books = cls.on_book is not EventStrategy.on_book
         self.hears_trades = cls.on_trade is not EventStrategy.on_trade
@@ -144,14 +150,56 @@ class EventBot:
 
     # --- being fed ---------------------------------------------------------------------------------------------------
 
-    def start(self, now: int) -> None:
-        """Begin, or go on after a restart: positions and open orders are taken as they are booked."""
+    def start(self, now: int, missed: Sequence[ev.Record] = ()) -> None:
+        """Begin, or go on after a restart: positions and open orders are taken as they are booked.
+
+        Args:
+            now: UTC nanoseconds.
+            missed: Facts about its orders that it was not told, oldest first. It hears them before anything else;
+                what it asks for in answer is carried out once it has heard them all.
+        """
         for instrument in self.views:
             self._look_at_position(instrument)
-        for order in self.orders():
-            self.work.adopt(order)
+        self._know_again(missed)
         self.context.warm = True
+        if missed:
+            later = self._later = []
+            try:
+                for record in missed:
+                    self.on_record(record)
+            finally:
+                self._later = None
+            self.context.take_back(later)
         self._call("on_start", now, lambda: self.strategy.on_start(self.context))
+
+    def _know_again(self, missed: Sequence[ev.Record]) -> None:
+        """Know the orders that were open when the first of these facts came, as they were then."""
+        state = self._ledger.state
+        since: set[ClientOrderId] = set()
+        filled: dict[ClientOrderId, float] = {}
+        for record in missed:
+            event, client_id = record.event, client_of(record.event)
+            if client_id is None:
+                continue
+            if isinstance(event, ev.OrderIntended):
+                since.add(client_id)
+                continue
+            more = float(event.fill.quantity) if isinstance(event, ev.OrderFilled) else 0.0
+            filled[client_id] = filled.get(client_id, 0.0) + more
+        known = {order.client_id: order for order in self.orders()}
+        for client_id in filled:
+            order = state.order(client_id)
+            if order is not None:
+                known.setdefault(client_id, order)
+        for order in known.values():
+            own = self.work.adopt(order) if order.client_id not in since else None
+            if own is not None:
+                own.filled -= filled.get(order.client_id, 0.0)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether everything that it was told has reached its strategy."""
+        return not self._draining
 
     def on_book(self, view: MarketView, now: int) -> None:
         """The view's book has changed."""
@@ -200,6 +248,7 @@ class EventBot:
             StrategyError: The strategy failed.
         """
         event = record.event
+        self.told = record.seq
         self.context.now = max(self.context.now, record.ts)
         if isinstance(event, ev.OrderIntended):
             self._adopt(event)
@@ -315,7 +364,9 @@ class EventBot:
                 intents = context.drain()
                 if not intents and not self._told:
                     return
-                if context.warm:
+                if self._later is not None:
+                    self._later += intents
+                elif context.warm:
                     for intent in intents:
                         self._carry_out(intent)
             raise StrategyError("it answers each of its own orders at once with another, without end")
@@ -383,6 +434,7 @@ class EventBot:
             schema=self.strategy.Memory.schema,
             memory=memory,
             bars={str(key): ts for key, ts in self.last_bars.items()},
+            told=self.told,
         )
         return msgspec.msgpack.encode(kept)
 
@@ -396,4 +448,5 @@ class EventBot:
         except msgspec.MsgspecError:
             return False
         self.last_bars = {key: kept.bars[key] for key in self.views if key in kept.bars}
+        self.told = kept.told if kept.told >= 0 else self.told
         return True

@@ -9,6 +9,8 @@ import msgspec
 from engine import events as ev
 from engine.bots.bot import Bot
 from engine.bots.events.bot import EventBot
+from engine.bots.events.keys import Role, read_key
+from engine.bots.events.missed import Missed
 from engine.bots.protection import BotMemory, Protection
 from engine.errors import ConflictError, OrderRejectionError, StrategyError
 from engine.logs import get_logger
@@ -114,6 +116,13 @@ class LiveEventBot(Bot):
             float(strategy.params.stop_loss_pct),
             self._decision,
         )
+        self.keep: Callable[[], bool] = lambda: True
+        """Books what it remembers; False where the bot has failed over it."""
+        self.missed = Missed(owner, ledger)
+        """What happens to its orders until it is up."""
+        self.core.told = ledger.seq
+        self._known: set[str] = set()
+        self._to_keep = False
         self._begun = False
         self._allowed = True
         self._unlisten: list[Callable[[], None]] = []
@@ -173,7 +182,13 @@ class LiveEventBot(Bot):
         """It has no signals."""
 
     def take_levels(self, other: Bot) -> None:
-        """Go on in the place of another instance; what it remembers was given back already."""
+        """Go on in the place of another instance, with all that it remembers at this moment."""
+        if isinstance(other, LiveEventBot):
+            try:
+                self.restore(other.save())
+            except StrategyError as error:
+                # Then it is told what has happened since the other one's memory was booked.
+                log.warning("a bot goes on with what was last booked", bot=self.owner, problem=error.message)
         self.last_signal, self.last_signal_ts = other.last_signal, other.last_signal_ts
 
     def enter_anew(self, request: OrderRequest) -> Order:
@@ -189,9 +204,16 @@ class LiveEventBot(Bot):
         if self._begun:
             return
         self._begun = True
+        self.missed.close()
+        # Booked before its first order, so that what comes after is always told to what it remembers.
+        if not self.keep():
+            return
         now = self._ledger.clock.now()
         self._look_at_markets(now)
-        self.core.start(now)
+        missed = self.missed.since(self.core.told)
+        self._to_keep = bool(missed)
+        self.core.start(now, missed)
+        self._keep_if_due()
         for order in self.orders():
             if self.core.work.own(order.client_id) is None and not order.cancel_requested:
                 self._desk.cancel(order.client_id, "its bot is up again")
@@ -240,15 +262,39 @@ class LiveEventBot(Bot):
             self._look_at_entries("")
 
     def on_record(self, record: ev.Record) -> None:
-        """Hear a fact about one of its orders."""
+        """Hear a fact about one of its orders; one told already, or to be told when it is up, is left out."""
+        if not self._begun or record.seq <= self.core.told:
+            return
         event = record.event
         if isinstance(event, ev.OrderFilled):
             fill = event.fill
             self.last_signal = f"{fill.side} {fill.quantity.normalize():f} at {fill.price.normalize():f}"
             self.last_signal_ts = record.ts
+        self._to_keep = self._to_keep or self._weighs(event)
         self.core.on_record(record)
+        self._keep_if_due()
         if self.memory.closing:
             self._go_on_closing()
+
+    def _weighs(self, event: ev.Event) -> bool:
+        """Whether what it remembers is booked with a fact: an execution, and an order that it never had before."""
+        if not isinstance(event, ev.OrderIntended):
+            return isinstance(event, ev.OrderFilled)
+        found = read_key(event.decision.reason)
+        if found is None or (found[0] is not Role.TAKE and found[1] in self._known):
+            return False
+        self._known.add(found[1])
+        return True
+
+    def _keep_if_due(self) -> None:
+        if self._to_keep and self.core.at_rest:
+            self._to_keep = False
+            self.keep()
+
+    def _run(self, call: Callable[[], None]) -> None:
+        """Run a hook; what it did is booked with what is remembered of it."""
+        self._guarded(call)
+        self._keep_if_due()
 
     def _decision(self, reason: str) -> Decision:
         return Decision(reason=reason, strategy=self._facts[0], params_hash=self._facts[1] or None)
@@ -270,6 +316,8 @@ class LiveEventBot(Bot):
             ) from error
         self._position.memory = memory
         if memory.runner and not self.core.restore(memory.runner):
+            # What another strategy's orders did means nothing to this one.
+            self.core.told = self._ledger.seq
             log.warning("a bot starts without its strategy's memory", bot=self.owner)
 
     # --- the market --------------------------------------------------------------------------------------------------
@@ -288,6 +336,7 @@ class LiveEventBot(Bot):
 
     def end(self) -> None:
         """Hear nothing more."""
+        self.missed.close()
         for unlisten in self._unlisten:
             unlisten()
         self._unlisten.clear()
@@ -298,12 +347,12 @@ class LiveEventBot(Bot):
         def hear(event: MarketEvent, now: int) -> None:
             if isinstance(event, BookMoved | BookUpdate):
                 if self._look_at_book(view, now) and self._hears(view, now):
-                    self._guarded(lambda: self.core.on_book(view, now))
+                    self._run(lambda: self.core.on_book(view, now))
             elif isinstance(event, MarketTrade):
                 view.last, view.last_ts = event.price * price, now
                 if self.core.hears_trades and self._begun:
                     trade = Print(now, view.last, event.quantity * size, event.aggressor)
-                    self._guarded(lambda: self.core.on_trade(view, trade, now))
+                    self._run(lambda: self.core.on_trade(view, trade, now))
             elif isinstance(event, MarkPrice):
                 view.funding_rate = float(event.funding_rate or 0)
 
@@ -320,7 +369,7 @@ class LiveEventBot(Bot):
         def hear(candle: Candle) -> None:
             if self.core.hears_bars and self._begun:
                 view.regime = self._sizer.regime(view.id)
-                self._guarded(lambda: self.core.on_bar(view, candle, self._ledger.clock.now()))
+                self._run(lambda: self.core.on_bar(view, candle, self._ledger.clock.now()))
 
         return hear
 
@@ -362,6 +411,7 @@ class LiveEventBot(Bot):
         if core.timer_ns and now - self._timer >= core.timer_ns:
             self._timer = now
             core.on_timer(now)
+        self._keep_if_due()
 
     def _look_at_entries(self, reason: str) -> None:
         allowed = self._allowed and not self.memory.closing and not self._halted()

@@ -15,7 +15,7 @@ from engine.bots.protection import BotMemory, Protection
 from engine.errors import ConflictError, OrderRejectionError, StrategyError
 from engine.logs import get_logger
 from engine.model.decimals import ZERO
-from engine.model.market import BookMoved, BookUpdate, MarketTrade, MarkPrice
+from engine.model.market import BookMoved, BookUpdate, FeedStatus, MarketTrade, MarkPrice
 from engine.model.order import Decision, OrderRequest, OrderSide, OrderType
 from engine.risk.scopes import Scope
 from engine.strategy.views import MarketView, Print
@@ -355,6 +355,8 @@ class LiveEventBot(Bot):
                     self._run(lambda: self.core.on_trade(view, trade, now))
             elif isinstance(event, MarkPrice):
                 view.funding_rate = float(event.funding_rate or 0)
+            elif isinstance(event, FeedStatus) and not event.live:
+                self._lose(view)
 
         return hear
 
@@ -374,10 +376,10 @@ class LiveEventBot(Bot):
         return hear
 
     def _look_at_book(self, view: MarketView, now: int) -> bool:
-        """Take over the best prices; False while the book is not to be trusted."""
+        """Take over the best prices; False while the book is not to be trusted, in which nothing is quoted then."""
         market = self._hub.markets.get(view.id)
         if market is None or market.broken or not market.live:
-            view.live = False
+            self._lose(view)
             return False
         book, instrument = market.book, view.instrument
         bids, asks = book.top_bids(1), book.top_asks(1)
@@ -386,6 +388,15 @@ class LiveEventBot(Bot):
         view.ask, view.ask_size = (asks[0][0] * price, asks[0][1] * size) if asks else (0.0, 0.0)
         view.book, view.ts, view.live = book, now, True
         return True
+
+    def _lose(self, view: MarketView) -> None:
+        """A market is not to be trusted: no prices of it, and no orders in it."""
+        if not view.live:
+            return
+        view.live, view.book = False, None
+        view.bid = view.ask = view.bid_size = view.ask_size = 0.0
+        if self._begun:
+            self._run(lambda: self.core.work.cancel_all("the market is not heard any more", view.id))
 
     def _look_at_markets(self, now: int) -> None:
         for view in self.core.views.values():
@@ -403,9 +414,8 @@ class LiveEventBot(Bot):
             view.latency_ns = self._hub.latency_ns(view.venue)
             market = self._hub.markets.get(view.id)
             stale = market is None or market.broken or now - market.heard > STALE_NS
-            if stale and view.live:
-                view.live = False
-                self.core.work.cancel_all("the market is not heard any more", view.id)
+            if stale:
+                self._lose(view)
         self._look_at_entries("trading is halted")
         core = self.core
         if core.timer_ns and now - self._timer >= core.timer_ns:

@@ -11,6 +11,7 @@ from engine.errors import ConfigurationError, ConflictError
 from engine.execution.effects import PlaceEffect
 from engine.model.candle import Candle
 from engine.model.entries import BotState, TradingState
+from engine.model.market import BookUpdate, FeedStatus
 from engine.model.order import OrderSide, OrderType, TimeInForce
 from engine.strategy.intents import Take, Want
 from tests.bots.events.pen import Pen, Puppet, both
@@ -103,6 +104,23 @@ async def test_a_market_that_falls_silent_is_not_quoted_in() -> None:
     assert not pen.live(entry).core.views[MARKET].live
     pen.book(100, 101)
     assert pen.shows(entry) == [("buy", 100.0)]
+
+
+@pytest.mark.parametrize("how", ["a gap", "the feed"])
+async def test_a_market_that_is_not_to_be_trusted_is_left_at_once(how: str) -> None:
+    pen = Pen()
+    entry = await pen.quoting()
+    pen.book(100, 101)
+    assert pen.shows(entry) == [("buy", 100.0)]
+    now = pen.clock.now()
+    gap = BookUpdate(MARKET, now, pen.books + 50, False, ((10, 10),), ())
+    pen.hub.on_market(gap if how == "a gap" else FeedStatus(MARKET, now, False, "closed"), now)
+    assert pen.shows(entry) == []
+    view = pen.live(entry).core.views[MARKET]
+    assert (view.live, view.ready, view.bids(1)) == (False, False, [])
+    pen.books += 60
+    pen.book(100, 101)
+    assert (view.live, pen.shows(entry)) == (True, [("buy", 100.0)])
 
 
 async def test_timers_and_bars_come() -> None:

@@ -286,6 +286,7 @@ class EventBot:
         else:
             own.filled += float(fill.quantity)
             key = own.key
+            self.work.filled(fill.client_id)
         told = OwnFill(
             key,
             fill.instrument,
@@ -298,12 +299,11 @@ class EventBot:
             fill.ts,
         )
         ended = own is not None and own.left <= self.views[fill.instrument].lot / 2
-        following = self.work.ended(fill.client_id) if ended else None
+        if ended:
+            self.work.ended(fill.client_id)
         self._hook("on_fill", lambda: self.strategy.on_fill(told, self.context))
         if own is not None:
             self.work.update(own, OrderStatus.FILLED if ended else OrderStatus.PARTIALLY_FILLED)
-            if following is not None:
-                self.work.follow(own.instrument, following, quoted=own.quoted)
 
     def _on_end(self, event: Any) -> None:
         own = self.work.own(event.client_id)

@@ -206,6 +206,12 @@ class WorkingOrders:
             self._context.orders[own.instrument].pop(own.key, None)
         return working.next
 
+    def filled(self, client_id: ClientOrderId) -> None:
+        """An order was executed: what was to replace it was wanted without knowing that, and is not sent."""
+        working = self._by_client.get(client_id)
+        if working is not None:
+            working.next = None
+
     def follow(self, instrument: InstrumentId, want: Want, *, quoted: bool) -> None:
         """Send what was to come after an order that has ended now."""
         self._have(self._places[instrument], want, Role.QUOTE if quoted else Role.PLACED, 0.0, 0.0)

@@ -63,6 +63,27 @@ async def test_a_key_never_works_twice_while_the_venue_is_slow() -> None:
     assert pen.shows(entry) == [("buy", 102.0)]
 
 
+async def test_what_was_to_replace_an_order_that_has_filled_meanwhile_is_not_sent() -> None:
+    pen = Pen(slow=True)
+
+    def once(market: MarketView, ctx: Context) -> None:
+        if ctx.memory.books in (1, 2):
+            ctx.quote(market, [Want("bid", OrderSide.BUY, market.bid, 2.0)])
+
+    entry = await pen.quoting(once)
+    pen.book(100, 101)
+    pen.deliver()
+    pen.book(99.5, 101)  # its cancel is under way
+    assert [order.cancel_requested for order in pen.orders(entry)] == [True]
+    pen.book(98, 99)
+    pen.deliver()
+    memory = pen.live(entry).core.context.memory
+    assert pen.owned(entry) == 2
+    assert memory.fills == 1
+    assert pen.shows(entry) == []
+    assert "bid filled" in memory.updates
+
+
 async def test_paused_it_takes_its_quotes_away_and_still_sells_what_it_holds() -> None:
     pen = Pen()
     entry = await pen.quoting()

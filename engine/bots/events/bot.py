@@ -213,6 +213,8 @@ class EventBot:
             raise self._failed("on_book", error) from error
         if context._intents:
             self._drain()
+        if self.work.owed:
+            self.ask_again(view, now)
 
     def on_trade(self, view: MarketView, trade: Print, now: int) -> None:
         """Somebody traded in the view's market."""
@@ -239,7 +241,13 @@ class EventBot:
         self.context.now = now
         self.context.may_enter = allowed
         if not allowed:
-            self.work.cancel_all(reason, entries_only=True)
+            self.work.withdraw(reason, entries_only=True)
+
+    def ask_again(self, view: MarketView, now: int) -> None:
+        """Ask anew for what was refused or taken away in a market, if its strategy has not changed its mind."""
+        self.context.now = now
+        self.work.ask_again(view.id)
+        self._drain()
 
     def on_record(self, record: ev.Record) -> None:
         """Hear a fact about one of this bot's orders.

@@ -228,7 +228,7 @@ class LiveEventBot(Bot):
 
     def cancel_entries(self, reason: str) -> None:
         """Cancel what could open or enlarge a position."""
-        self.core.work.cancel_all(reason, entries_only=True)
+        self.core.work.withdraw(reason, entries_only=True)
 
     def close(self, reason: str) -> None:
         """Cancel everything and close all positions at the market."""
@@ -396,7 +396,7 @@ class LiveEventBot(Bot):
         view.live, view.book = False, None
         view.bid = view.ask = view.bid_size = view.ask_size = 0.0
         if self._begun:
-            self._run(lambda: self.core.work.cancel_all("the market is not heard any more", view.id))
+            self._run(lambda: self.core.work.withdraw("the market is not heard any more", view.id))
 
     def _look_at_markets(self, now: int) -> None:
         for view in self.core.views.values():
@@ -416,6 +416,8 @@ class LiveEventBot(Bot):
             stale = market is None or market.broken or now - market.heard > STALE_NS
             if stale:
                 self._lose(view)
+            elif self.core.work.owed and view.live and not self.core.hears_books:
+                self.core.ask_again(view, now)
         self._look_at_entries("trading is halted")
         core = self.core
         if core.timer_ns and now - self._timer >= core.timer_ns:

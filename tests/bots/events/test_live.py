@@ -18,6 +18,8 @@ from tests.bots.events.pen import Pen, Puppet, both
 from tests.bots.house import MARKET, MINUTE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.strategy.views import Context, MarketView
 
 
@@ -142,6 +144,75 @@ async def test_a_market_that_is_not_to_be_trusted_is_left_at_once(how: str) -> N
     pen.books += 60
     pen.book(100, 101)
     assert (view.live, pen.shows(entry)) == (True, [("buy", 100.0)])
+
+
+def asks_once(size: float = 1.0) -> Callable[[MarketView, Context], None]:
+    """A strategy that remembers what it has asked for."""
+
+    def once(market: MarketView, ctx: Context) -> None:
+        if ctx.memory.books == 1:
+            ctx.quote(market, [Want("bid", OrderSide.BUY, 90.0, size)])
+            ctx.place(market, Want("deep", OrderSide.BUY, 80.0, 1.0))
+
+    return once
+
+
+async def test_what_a_pause_or_a_broken_book_took_away_comes_back_by_itself() -> None:
+    pen = Pen()
+    entry = await pen.quoting(asks_once())
+    pen.book(100, 101)
+    shown = [("buy", 80.0), ("buy", 90.0)]
+    assert pen.shows(entry) == shown
+    pen.manager.pause(entry)
+    pen.book(100, 101)
+    assert pen.shows(entry) == []
+    pen.manager.resume(entry)
+    pen.book(100, 101)
+    assert pen.shows(entry) == shown
+    pen.pass_time(12)
+    assert pen.shows(entry) == []
+    pen.book(100, 101)
+    assert pen.shows(entry) == shown
+    assert entry.refusals == 0
+
+
+async def test_what_was_refused_is_asked_for_again_once_it_is_possible() -> None:
+    pen = Pen()
+    pen.risk.hold("a person", "enough", TradingState.REDUCING)
+    entry = await pen.quoting(asks_once())
+    pen.book(100, 101)
+    assert pen.shows(entry) == []
+    pen.risk.release("a person", "go on")
+    pen.pass_time(1)
+    pen.book(100, 101)
+    assert pen.shows(entry) == [("buy", 80.0), ("buy", 90.0)]
+    pen = Pen()
+    entry = await pen.quoting(asks_once(5_000.0))
+    for _ in range(20):
+        pen.book(100, 101)
+    assert pen.shows(entry) == [("buy", 80.0)]
+    assert 4 <= entry.refusals <= 6  # after 1, 2, 4 and 8 s
+
+
+async def test_what_the_strategy_has_taken_back_or_what_has_filled_is_not_asked_for_again() -> None:
+    pen = Pen()
+    asked = asks_once()
+
+    def moves(market: MarketView, ctx: Context) -> None:
+        asked(market, ctx)
+        if ctx.memory.books == 2:
+            ctx.cancel(market, "deep")
+
+    entry = await pen.quoting(moves)
+    pen.book(100, 101)
+    pen.manager.pause(entry)
+    pen.book(100, 101)
+    pen.manager.resume(entry)
+    pen.book(100, 101)
+    assert pen.shows(entry) == [("buy", 90.0)]
+    pen.book(88, 89)
+    pen.book(100, 101)
+    assert (float(pen.owned(entry)), pen.shows(entry)) == (1.0, [])
 
 
 async def test_timers_and_bars_come() -> None:

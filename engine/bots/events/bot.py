@@ -256,7 +256,8 @@ class EventBot:
             StrategyError: The strategy failed.
         """
         event = record.event
-        self.told = record.seq
+        # What was kept back for it is told after what follows from it.
+        self.told = max(self.told, record.seq)
         self.context.now = max(self.context.now, record.ts)
         if isinstance(event, ev.OrderIntended):
             self._adopt(event)

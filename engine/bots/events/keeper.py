@@ -35,6 +35,7 @@ class EventBots:
         """Let a bot hear its markets, if it decides on them."""
         if isinstance(bot, LiveEventBot):
             bot.keep = lambda: self._keep(bot)
+            bot.backlog = self._manager.backlog
             bot.attach_feeds()
 
     def look_for_facts(self, facts: FactsAfter) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine import events as ev
+from engine.bots.backlog import Backlog
 from engine.bots.bot import Bot
 from engine.bots.events.bot import EventBot
 from engine.bots.events.keys import Role, read_key
@@ -118,11 +119,15 @@ class LiveEventBot(Bot):
         )
         self.keep: Callable[[], bool] = lambda: True
         """Books what it remembers; False where the bot has failed over it."""
+        self.backlog = Backlog()
+        """Whether bots stand still, and what they hear afterwards."""
         self.missed = Missed(owner, ledger)
         """What happens to its orders until it is up."""
         self.core.told = ledger.seq
         self._known: set[str] = set()
         self._to_keep = False
+        self._since = 0
+        self._replayed: set[int] = set()
         self._begun = False
         self._allowed = True
         self._unlisten: list[Callable[[], None]] = []
@@ -210,7 +215,9 @@ class LiveEventBot(Bot):
             return
         now = self._ledger.clock.now()
         self._look_at_markets(now)
-        missed = self.missed.since(self.core.told)
+        self._since = self.core.told
+        missed = self.missed.since(self._since)
+        self._replayed = {record.seq for record in missed}
         self._to_keep = bool(missed)
         self.core.start(now, missed)
         self._keep_if_due()
@@ -263,7 +270,7 @@ class LiveEventBot(Bot):
 
     def on_record(self, record: ev.Record) -> None:
         """Hear a fact about one of its orders; one told already, or to be told when it is up, is left out."""
-        if not self._begun or record.seq <= self.core.told:
+        if not self._begun or record.seq <= self._since or record.seq in self._replayed:
             return
         event = record.event
         if isinstance(event, ev.OrderFilled):
@@ -345,6 +352,8 @@ class LiveEventBot(Bot):
         price, size = 10.0**-view.instrument.price_scale, 10.0**-view.instrument.quantity_scale
 
         def hear(event: MarketEvent, now: int) -> None:
+            if self.backlog.held:
+                return
             if isinstance(event, BookMoved | BookUpdate):
                 if self._look_at_book(view, now) and self._hears(view, now):
                     self._run(lambda: self.core.on_book(view, now))
@@ -369,7 +378,7 @@ class LiveEventBot(Bot):
 
     def _bar_listener(self, view: MarketView) -> Callable[[Candle], None]:
         def hear(candle: Candle) -> None:
-            if self.core.hears_bars and self._begun:
+            if self.core.hears_bars and self._begun and not self.backlog.keeps(lambda: hear(candle)):
                 view.regime = self._sizer.regime(view.id)
                 self._run(lambda: self.core.on_bar(view, candle, self._ledger.clock.now()))
 

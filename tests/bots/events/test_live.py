@@ -215,6 +215,29 @@ async def test_what_the_strategy_has_taken_back_or_what_has_filled_is_not_asked_
     assert (float(pen.owned(entry)), pen.shows(entry)) == (1.0, [])
 
 
+async def test_held_it_asks_for_nothing_and_hears_afterwards_what_it_has_missed() -> None:
+    pen = Pen()
+    entry = await pen.quoting()
+    pen.book(100, 101)
+    sent, memory = len(pen.sent), pen.live(entry).core.context.memory
+    pen.manager.backlog.hold()
+    pen.book(101, 102)
+    pen.trade(101, 1.0, OrderSide.BUY)
+    opened = pen.clock.now()
+    pen.hub.on_market(Candle(MARKET, "1m", opened, 1.0, 1.0, 1.0, 1.0, 1.0), opened + MINUTE)
+    pen.book(99, 100)  # its bid at 100 is filled
+    pen.pass_time(30)
+    assert (memory.books, memory.bars, memory.fills, memory.timers) == (1, 0, 0, 0)
+    assert len(pen.sent) == sent
+    assert pen.owned(entry) == 1
+    pen.manager.backlog.go_on()
+    assert (memory.bars, memory.fills) == (1, 1)
+    assert memory.updates == ["bid accepted", "bid filled"]
+    pen.book(99, 100)
+    assert (entry.state, memory.books) == (BotState.RUNNING, 2)
+    assert pen.shows(entry) == [("buy", 99.0), ("sell", 100.0)]
+
+
 async def test_timers_and_bars_come() -> None:
     pen = Pen()
     entry = await pen.quoting(None)

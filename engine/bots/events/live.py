@@ -132,6 +132,7 @@ class LiveEventBot(Bot):
         self._allowed = True
         self._unlisten: list[Callable[[], None]] = []
         self._heard: dict[InstrumentId, int] = {}
+        self._waiting: set[InstrumentId] = set()
         self._timer = 0
 
     # --- as a bot ----------------------------------------------------------------------------------------------------
@@ -371,9 +372,14 @@ class LiveEventBot(Bot):
 
     def _hears(self, view: MarketView, now: int) -> bool:
         core = self.core
-        if not (self._begun and core.hears_books) or now - self._heard.get(view.id, 0) < core.book_ns:
+        if not (self._begun and core.hears_books):
+            return False
+        if now - self._heard.get(view.id, 0) < core.book_ns:
+            # The last of a burst is told in its time, though no other may follow.
+            self._waiting.add(view.id)
             return False
         self._heard[view.id] = now
+        self._waiting.discard(view.id)
         return True
 
     def _bar_listener(self, view: MarketView) -> Callable[[Candle], None]:
@@ -403,6 +409,7 @@ class LiveEventBot(Bot):
         if not view.live:
             return
         view.live, view.book = False, None
+        self._waiting.discard(view.id)
         view.bid = view.ask = view.bid_size = view.ask_size = 0.0
         if self._begun:
             self._run(lambda: self.core.work.withdraw("the market is not heard any more", view.id))
@@ -428,6 +435,9 @@ class LiveEventBot(Bot):
             elif self.core.work.owed and view.live and not self.core.hears_books:
                 self.core.ask_again(view, now)
         self._look_at_entries("trading is halted")
+        for view in [self.core.views[key] for key in self._waiting]:
+            if view.live and self._hears(view, now):
+                self.core.on_book(view, now)
         core = self.core
         if core.timer_ns and now - self._timer >= core.timer_ns:
             self._timer = now

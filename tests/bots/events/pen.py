@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from engine.model.ids import Owner
     from engine.strategy.views import Context, MarketView, OrderUpdate, OwnFill
 
-__all__ = ["Pen", "Puppet"]
+__all__ = ["SECOND", "Pen", "Puppet"]
 
 SECOND = 1_000_000_000
 

@@ -14,7 +14,7 @@ from engine.model.entries import BotState, TradingState
 from engine.model.market import BookUpdate, FeedStatus
 from engine.model.order import OrderSide, OrderType, TimeInForce
 from engine.strategy.intents import Take, Want
-from tests.bots.events.pen import Pen, Puppet, both
+from tests.bots.events.pen import SECOND, Pen, Puppet, both
 from tests.bots.house import MARKET, MINUTE
 
 if TYPE_CHECKING:
@@ -236,6 +236,21 @@ async def test_held_it_asks_for_nothing_and_hears_afterwards_what_it_has_missed(
     pen.book(99, 100)
     assert (entry.state, memory.books) == (BotState.RUNNING, 2)
     assert pen.shows(entry) == [("buy", 99.0), ("sell", 100.0)]
+
+
+async def test_the_last_book_of_a_burst_is_told_in_its_time() -> None:
+    pen = Pen()
+    entry = await pen.quoting()
+    core = pen.live(entry).core
+    core.book_ns = 3 * SECOND
+    pen.book(100, 101)
+    pen.book(101, 102)
+    pen.book(102, 103)
+    assert (core.context.memory.books, pen.shows(entry)) == (1, [("buy", 100.0)])
+    pen.pass_time(1)
+    assert (core.context.memory.books, pen.shows(entry)) == (2, [("buy", 102.0)])
+    pen.pass_time(5)
+    assert core.context.memory.books == 2
 
 
 async def test_timers_and_bars_come() -> None:

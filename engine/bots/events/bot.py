@@ -275,6 +275,8 @@ class EventBot:
                 own.canceling = False
         elif type(event) in _ENDS:
             self._on_end(event)
+        elif isinstance(event, ev.PositionLiquidated):
+            self._on_liquidated(event)
         self._drain()
 
     def _adopt(self, event: ev.OrderIntended) -> None:
@@ -313,6 +315,12 @@ class EventBot:
         self._hook("on_fill", lambda: self.strategy.on_fill(told, self.context))
         if own is not None:
             self.work.update(own, OrderStatus.FILLED if ended else OrderStatus.PARTIALLY_FILLED)
+
+    def _on_liquidated(self, event: ev.PositionLiquidated) -> None:
+        """What its strategy remembers of its position is wrong now, and no order of its own tells why."""
+        self._look_at_position(event.instrument)
+        self.work.cancel_all("its position was liquidated")
+        self._stop(f"its position in {event.instrument} was liquidated ({event.reason}); look at it before you resume")
 
     def _on_end(self, event: Any) -> None:
         own = self.work.own(event.client_id)

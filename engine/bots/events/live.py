@@ -428,6 +428,8 @@ class LiveEventBot(Bot):
             return
         for view in self.core.views.values():
             view.latency_ns = self._hub.latency_ns(view.venue)
+            # A venue may change a position without any order of the bot.
+            self.core.on_position(view.id)
             market = self._hub.markets.get(view.id)
             stale = market is None or market.broken or now - market.heard > STALE_NS
             if stale:

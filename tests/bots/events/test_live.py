@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine import events as ev
 from engine.errors import ConfigurationError, ConflictError
 from engine.execution.effects import PlaceEffect
 from engine.model.candle import Candle
@@ -15,7 +16,7 @@ from engine.model.market import BookUpdate, FeedStatus
 from engine.model.order import OrderSide, OrderType, TimeInForce
 from engine.strategy.intents import Take, Want
 from tests.bots.events.pen import SECOND, Pen, Puppet, both
-from tests.bots.house import MARKET, MINUTE
+from tests.bots.house import MARKET, MINUTE, PAPER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -251,6 +252,25 @@ async def test_the_last_book_of_a_burst_is_told_in_its_time() -> None:
     assert (core.context.memory.books, pen.shows(entry)) == (2, [("buy", 102.0)])
     pen.pass_time(5)
     assert core.context.memory.books == 2
+
+
+async def test_a_liquidation_takes_its_orders_away_and_asks_for_a_person() -> None:
+    pen = Pen()
+    entry = await pen.quoting()
+    pen.book(100, 101)
+    pen.book(99, 100)
+    view = pen.live(entry).core.views[MARKET]
+    assert (view.position, len(pen.shows(entry))) == (1.0, 2)
+    now = pen.clock.now()
+    pen.ledger.record(
+        ev.PositionLiquidated(account=PAPER, instrument=MARKET, owner=entry.id, reason="no margin", ts=now)
+    )
+    assert (entry.state, pen.shows(entry)) == (BotState.PAUSED, [])
+    assert "was liquidated (no margin)" in entry.reason
+    # What the venue has sold is seen at the next beat, by whatever fact it is booked.
+    view.position = 7.0
+    pen.pass_time(1)
+    assert view.position == 1.0
 
 
 async def test_timers_and_bars_come() -> None:

@@ -14,7 +14,7 @@ import msgspec
 from engine import events as ev
 from engine.bots.events.desk import Place, WorkingOrders
 from engine.bots.events.keys import read_key
-from engine.bots.events.missed import client_of
+from engine.bots.events.missed import open_before
 from engine.errors import StrategyError
 from engine.model.candle import timeframe_ns
 from engine.model.order import Liquidity, OrderStatus
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from engine.ledger import Ledger
     from engine.model.candle import Candle
     from engine.model.fill import Fill
-    from engine.model.ids import AccountId, ClientOrderId, Currency, InstrumentId, Owner, VenueId
+    from engine.model.ids import AccountId, Currency, InstrumentId, Owner, VenueId
     from engine.model.instrument import Instrument
     from engine.model.order import Order
     from engine.strategy.intents import Intent
@@ -160,7 +160,10 @@ class EventBot:
         """
         for instrument in self.views:
             self._look_at_position(instrument)
-        self._know_again(missed)
+        for order, filled in open_before(missed, self.orders(), self._ledger.state):
+            own = self.work.adopt(order)
+            if own is not None:
+                own.filled -= filled
         self.context.warm = True
         if missed:
             later = self._later = []
@@ -171,30 +174,6 @@ class EventBot:
                 self._later = None
             self.context.take_back(later)
         self._call("on_start", now, lambda: self.strategy.on_start(self.context))
-
-    def _know_again(self, missed: Sequence[ev.Record]) -> None:
-        """Know the orders that were open when the first of these facts came, as they were then."""
-        state = self._ledger.state
-        since: set[ClientOrderId] = set()
-        filled: dict[ClientOrderId, float] = {}
-        for record in missed:
-            event, client_id = record.event, client_of(record.event)
-            if client_id is None:
-                continue
-            if isinstance(event, ev.OrderIntended):
-                since.add(client_id)
-                continue
-            more = float(event.fill.quantity) if isinstance(event, ev.OrderFilled) else 0.0
-            filled[client_id] = filled.get(client_id, 0.0) + more
-        known = {order.client_id: order for order in self.orders()}
-        for client_id in filled:
-            order = state.order(client_id)
-            if order is not None:
-                known.setdefault(client_id, order)
-        for order in known.values():
-            own = self.work.adopt(order) if order.client_id not in since else None
-            if own is not None:
-                own.filled -= filled.get(order.client_id, 0.0)
 
     @property
     def at_rest(self) -> bool:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from engine.model.market import MarketEvent
     from engine.model.order import Order
     from engine.model.signal import Signal
+    from engine.state import EngineState
     from engine.strategy.quoting import EventStrategy
 
 __all__ = ["EventRunner", "LiveEventBot"]
@@ -447,19 +448,21 @@ class LiveEventBot(Bot):
         self._keep_if_due()
 
     def _look_at_entries(self, reason: str) -> None:
-        allowed = self._allowed and not self.memory.closing and not self._halted()
+        halted = _halted(self._ledger.state, self.owner, self._markets)
+        allowed = self._allowed and not self.memory.closing and not halted
         if allowed is not self.core.context.may_enter:
             self.core.allow_entries(allowed, reason, self._ledger.clock.now())
 
-    def _halted(self) -> bool:
-        state = self._ledger.state
-        if not state.halts and not state.breakers:
-            return False
-        for instrument, account in self._markets:
-            around = Scope.keys_of(state, self.owner, account, instrument.id)
-            if any(key in state.halts for key in around):
-                return True
-            inside = (account, *around)
-            if any(scope in inside and not breaker.reduces for (_, scope), breaker in state.breakers.items()):
-                return True
+
+def _halted(state: EngineState, owner: Owner, markets: Sequence[tuple[Instrument, AccountId]]) -> bool:
+    """Whether a halt or a breaker lets a bot open nothing in one of its markets."""
+    if not state.halts and not state.breakers:
         return False
+    for instrument, account in markets:
+        around = Scope.keys_of(state, owner, account, instrument.id)
+        if any(key in state.halts for key in around):
+            return True
+        inside = (account, *around)
+        if any(scope in inside and not breaker.reduces for (_, scope), breaker in state.breakers.items()):
+            return True
+    return False

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from engine import events as ev
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Sequence
+    from collections.abc import Awaitable, Iterable, Iterator, Sequence
 
     from engine.ledger import Ledger
     from engine.model.ids import ClientOrderId, Owner
     from engine.model.order import Order
+    from engine.state import EngineState
 
-__all__ = ["TOLD", "FactsAfter", "Missed", "client_of"]
+__all__ = ["TOLD", "FactsAfter", "Missed", "client_of", "open_before"]
 
 FactsAfter = Callable[["Owner", int], "Awaitable[Sequence[ev.Record]]"]
 """Gives the durable facts about a bot's orders after a number of the journal, oldest first."""
@@ -35,6 +36,37 @@ def client_of(event: ev.Event) -> ClientOrderId | None:
     if isinstance(event, ev.OrderFilled):
         return event.fill.client_id
     return getattr(event, "client_id", None)
+
+
+def open_before(
+    missed: Iterable[ev.Record], working: Iterable[Order], state: EngineState
+) -> Iterator[tuple[Order, float]]:
+    """The orders that were open when the first of some facts came, and how much of each these facts have filled.
+
+    Args:
+        missed: Facts about a bot's orders.
+        working: Its orders that are open after them.
+        state: As it is after them.
+    """
+    since: set[ClientOrderId] = set()
+    filled: dict[ClientOrderId, float] = {}
+    for record in missed:
+        event, client_id = record.event, client_of(record.event)
+        if client_id is None:
+            continue
+        if isinstance(event, ev.OrderIntended):
+            since.add(client_id)
+            continue
+        more = float(event.fill.quantity) if isinstance(event, ev.OrderFilled) else 0.0
+        filled[client_id] = filled.get(client_id, 0.0) + more
+    known = {order.client_id: order for order in working}
+    for client_id in filled:
+        order = state.order(client_id)
+        if order is not None:
+            known.setdefault(client_id, order)
+    for client_id, order in known.items():
+        if client_id not in since:
+            yield order, filled.get(client_id, 0.0)
 
 
 class Missed:

@@ -22,8 +22,10 @@ from engine.strategy.runner import STATE_MISMATCH, StrategyRunner
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
+    from engine.bots.events.missed import FactsAfter
     from engine.bots.execution import Execution
     from engine.clock import Clock
+    from engine.events import Record
     from engine.execution.algos.planner import Planner
     from engine.execution.algos.supervisor import Algos
     from engine.execution.desk import Desk
@@ -114,6 +116,8 @@ class BotBuilder:
         """Pauses a bot whose strategy cannot go on."""
         self.copies: MemoryCopies = _no_copies
         """Where older copies of a memory are looked for when the newest cannot be read."""
+        self.facts: FactsAfter = _no_facts
+        """Where facts are looked for that a strategy on events has not been told."""
         self._account_of = account_of
         self._ledger = ledger
         self._desk = desk
@@ -232,17 +236,25 @@ class BotBuilder:
             lambda text, critical: self.alert(entry.id, text, critical),
             lambda reason: self.halt(entry.id, reason),
         )
+        try:
+            await self._take_in(entry, bot, strategy.warmup(config.timeframe))
+            self.admit(entry.name, allowance)
+        except BaseException:
+            bot.end()
+            raise
+        return bot
+
+    async def _take_in(self, entry: BotEntry, bot: LiveEventBot, count: int) -> None:
+        """Give a bot on events its memory, the facts since then, and so many bars of history."""
         if entry.memory:
             bot.restore(entry.memory)
-        count = strategy.warmup(config.timeframe)
-        for instrument, _ in places:
-            series = self._hub.series(instrument.id, config.timeframe)
+            await bot.missed.look_back(bot.core.told, self.facts)
+        for view in bot.core.views.values():
+            series = self._hub.series(view.id, bot.core.timeframe)
             if count:
-                candles = list(await self._history(instrument.id, config.timeframe, count))
+                candles = list(await self._history(view.id, bot.core.timeframe, count))
                 series.seed(candles)
-                bot.core.warm_up(bot.core.views[instrument.id], candles)
-        self.admit(entry.name, allowance)
-        return bot
+                bot.core.warm_up(view, candles)
 
     async def _with_sound_memory(self, entry: BotEntry) -> BotEntry:
         """The bot as it is, or with the newest copy of its memory that can be read; without one where none can."""
@@ -331,6 +343,10 @@ class BotBuilder:
             if not memory_only:
                 # Other parameters or a new version may still understand what was remembered of the position.
                 self._restore(entry, bot, memory_only=True)
+
+
+async def _no_facts(_: Owner, after: int) -> Sequence[Record]:
+    return ()
 
 
 async def _no_copies(_: Owner) -> Sequence[bytes]:

@@ -27,7 +27,7 @@ from engine.control.journal_options import journal_options
 from engine.control.library import Library, strategy_defaults
 from engine.control.live.arming import Arming
 from engine.control.local import LocalLink
-from engine.control.memory_copies import older_memories
+from engine.control.memory_copies import facts_after, older_memories
 from engine.control.messenger import make_sender
 from engine.control.mirror import DatabaseMirror
 from engine.control.paper_venue import home_venue, make_venue, simulated_plan
@@ -282,6 +282,7 @@ class EngineHost:
             on_keys=lambda: _try_venues(engine),
         )
         engine.bots.look_for_copies(older_memories(context.reader))
+        engine.bots.events.look_for_facts(facts_after(context.reader))
         if context.projector is not None:
             context.quality_book = QualityBook.beside(context.projector)
             DatabaseMirror(reports, context.projector, self.journal_file).serve(engine)

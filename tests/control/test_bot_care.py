@@ -11,7 +11,7 @@ import pytest
 from engine import events as ev
 from engine.bots.bot import BotMemory
 from engine.control.bot_files import read_bot
-from engine.control.memory_copies import older_memories
+from engine.control.memory_copies import facts_after, older_memories
 from engine.control.presets import FOLDER, register_presets
 from engine.errors import (
     ConfigurationError,
@@ -22,6 +22,7 @@ from engine.errors import (
 )
 from engine.model.capital import NS_PER_DAY, PoolMeasure
 from engine.model.entries import BotState
+from engine.model.ids import MANUAL, Owner
 from engine.model.order import OrderStatus, OrderType
 from engine.model.signal import Signal, SignalAction, SignalDirection
 from tests.control.house import BTC, Deck, deck
@@ -254,6 +255,22 @@ async def test_older_memories_come_out_of_the_journal_the_newest_first(on: Deck)
     assert on.host.context is not None
     assert list(await older_memories(on.host.context.reader)(row.id)) == [b"3", b"2", b"1"]
     assert list(await older_memories(None)(row.id)) == []
+
+
+async def test_what_a_strategy_was_not_told_comes_out_of_the_journal(on: Deck) -> None:
+    before = on.engine.ledger.seq
+    row = await on.market()
+    await on.reaches(row, OrderStatus.FILLED)
+    await on.engine.journal.wait_durable(on.engine.ledger.seq)
+    assert on.host.context is not None
+    facts = facts_after(on.host.context.reader)
+    found = await facts(MANUAL, before)
+    kinds = [type(record.event).__name__ for record in found]
+    assert kinds[0] == "OrderIntended"
+    assert "OrderFilled" in kinds
+    assert all(record.seq > before for record in found)
+    assert list(await facts(MANUAL, found[-1].seq)) == []
+    assert list(await facts(Owner("another"), before)) == []
 
 
 # --- over a restart --------------------------------------------------------------------------------------------------

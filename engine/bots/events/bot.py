@@ -14,6 +14,7 @@ import msgspec
 from engine import events as ev
 from engine.bots.events.desk import Place, WorkingOrders
 from engine.bots.events.keys import read_key
+from engine.bots.events.missed import open_before
 from engine.errors import StrategyError
 from engine.model.candle import timeframe_ns
 from engine.model.order import Liquidity, OrderStatus
@@ -57,6 +58,8 @@ class EventMemory(msgspec.Struct, frozen=True, kw_only=True):
     memory: bytes
     bars: dict[str, int] = {}
     """Open of the last bar that it was told, by instrument."""
+    told: int = -1
+    """Number of the last fact about its orders that it was told; -1 where that was not kept."""
 
 
 class EventBot:
@@ -76,6 +79,7 @@ class EventBot:
     Attributes:
         context: What the strategy sees.
         views: Its markets by instrument.
+        told: Number of the last fact about its orders that it was told; -1 where none counts.
     """
 
     def __init__(
@@ -122,7 +126,9 @@ class EventBot:
         self._file = source_file(type(strategy))
         self._failure: StrategyError | None = None
         self._draining = False
+        self._later: list[Intent] | None = None
         self._told: list[OrderUpdate] = []
+        self.told = -1
         cls = type(strategy)
         self.hears_books = cls.on_book is not EventStrategy.on_book
         self.hears_trades = cls.on_trade is not EventStrategy.on_trade
@@ -144,14 +150,35 @@ class EventBot:
 
     # --- being fed ---------------------------------------------------------------------------------------------------
 
-    def start(self, now: int) -> None:
-        """Begin, or go on after a restart: positions and open orders are taken as they are booked."""
+    def start(self, now: int, missed: Sequence[ev.Record] = ()) -> None:
+        """Begin, or go on after a restart: positions and open orders are taken as they are booked.
+
+        Args:
+            now: UTC nanoseconds.
+            missed: Facts about its orders that it was not told, oldest first. It hears them before anything else;
+                what it asks for in answer is carried out once it has heard them all.
+        """
         for instrument in self.views:
             self._look_at_position(instrument)
-        for order in self.orders():
-            self.work.adopt(order)
+        for order, filled in open_before(missed, self.orders(), self._ledger.state):
+            own = self.work.adopt(order)
+            if own is not None:
+                own.filled -= filled
         self.context.warm = True
+        if missed:
+            later = self._later = []
+            try:
+                for record in missed:
+                    self.on_record(record)
+            finally:
+                self._later = None
+            self.context.take_back(later)
         self._call("on_start", now, lambda: self.strategy.on_start(self.context))
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether everything that it was told has reached its strategy."""
+        return not self._draining
 
     def on_book(self, view: MarketView, now: int) -> None:
         """The view's book has changed."""
@@ -165,6 +192,8 @@ class EventBot:
             raise self._failed("on_book", error) from error
         if context._intents:
             self._drain()
+        if self.work.owed:
+            self.ask_again(view, now)
 
     def on_trade(self, view: MarketView, trade: Print, now: int) -> None:
         """Somebody traded in the view's market."""
@@ -191,7 +220,13 @@ class EventBot:
         self.context.now = now
         self.context.may_enter = allowed
         if not allowed:
-            self.work.cancel_all(reason, entries_only=True)
+            self.work.withdraw(reason, entries_only=True)
+
+    def ask_again(self, view: MarketView, now: int) -> None:
+        """Ask anew for what was refused or taken away in a market, if its strategy has not changed its mind."""
+        self.context.now = now
+        self.work.ask_again(view.id)
+        self._drain()
 
     def on_record(self, record: ev.Record) -> None:
         """Hear a fact about one of this bot's orders.
@@ -200,6 +235,8 @@ class EventBot:
             StrategyError: The strategy failed.
         """
         event = record.event
+        # What was kept back for it is told after what follows from it.
+        self.told = max(self.told, record.seq)
         self.context.now = max(self.context.now, record.ts)
         if isinstance(event, ev.OrderIntended):
             self._adopt(event)
@@ -217,6 +254,8 @@ class EventBot:
                 own.canceling = False
         elif type(event) in _ENDS:
             self._on_end(event)
+        elif isinstance(event, ev.PositionLiquidated):
+            self._on_liquidated(event)
         self._drain()
 
     def _adopt(self, event: ev.OrderIntended) -> None:
@@ -237,6 +276,7 @@ class EventBot:
         else:
             own.filled += float(fill.quantity)
             key = own.key
+            self.work.filled(fill.client_id)
         told = OwnFill(
             key,
             fill.instrument,
@@ -249,12 +289,17 @@ class EventBot:
             fill.ts,
         )
         ended = own is not None and own.left <= self.views[fill.instrument].lot / 2
-        following = self.work.ended(fill.client_id) if ended else None
+        if ended:
+            self.work.ended(fill.client_id)
         self._hook("on_fill", lambda: self.strategy.on_fill(told, self.context))
         if own is not None:
             self.work.update(own, OrderStatus.FILLED if ended else OrderStatus.PARTIALLY_FILLED)
-            if following is not None:
-                self.work.follow(own.instrument, following, quoted=own.quoted)
+
+    def _on_liquidated(self, event: ev.PositionLiquidated) -> None:
+        """What its strategy remembers of its position is wrong now, and no order of its own tells why."""
+        self._look_at_position(event.instrument)
+        self.work.cancel_all("its position was liquidated")
+        self._stop(f"its position in {event.instrument} was liquidated ({event.reason}); look at it before you resume")
 
     def _on_end(self, event: Any) -> None:
         own = self.work.own(event.client_id)
@@ -315,7 +360,9 @@ class EventBot:
                 intents = context.drain()
                 if not intents and not self._told:
                     return
-                if context.warm:
+                if self._later is not None:
+                    self._later += intents
+                elif context.warm:
                     for intent in intents:
                         self._carry_out(intent)
             raise StrategyError("it answers each of its own orders at once with another, without end")
@@ -383,6 +430,7 @@ class EventBot:
             schema=self.strategy.Memory.schema,
             memory=memory,
             bars={str(key): ts for key, ts in self.last_bars.items()},
+            told=self.told,
         )
         return msgspec.msgpack.encode(kept)
 
@@ -396,4 +444,5 @@ class EventBot:
         except msgspec.MsgspecError:
             return False
         self.last_bars = {key: kept.bars[key] for key in self.views if key in kept.bars}
+        self.told = kept.told if kept.told >= 0 else self.told
         return True

@@ -9,6 +9,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from engine.bots.events.keys import Role, key_text, read_key, valid_key
 from engine.errors import OrderRejectionError, StrategyError
 from engine.execution.together import submit_together
@@ -55,6 +57,8 @@ class _Working:
     place: Place
     own: OwnOrder
     next: Want | None = None
+    want: Want | None = None
+    """What it was sent for; None of one that takes, or that was taken over."""
 
 
 class WorkingOrders:
@@ -92,6 +96,8 @@ class WorkingOrders:
         self._by_client: dict[ClientOrderId, _Working] = {}
         self._by_key: dict[tuple[InstrumentId, str], _Working] = {}
         self._refused: dict[tuple[InstrumentId, str], tuple[int, int]] = {}
+        self.owed: dict[tuple[InstrumentId, str], tuple[Want, Role]] = {}
+        """What the strategy wants and does not have, because it was refused or taken away without its doing."""
 
     def __len__(self) -> int:
         return len(self._by_client)
@@ -106,6 +112,9 @@ class WorkingOrders:
         for own in [own for own in self._context.orders[quote.instrument].values() if own.quoted]:
             if own.key not in wanted:
                 self.cancel(quote.instrument, own.key, "not quoted any more")
+        for owed, (_, role) in tuple(self.owed.items()):
+            if owed[0] == quote.instrument and role is Role.QUOTE:
+                del self.owed[owed]
         for want in quote.wants:
             self._have(place, want, Role.QUOTE, quote.tolerance, quote.size_tolerance)
 
@@ -144,23 +153,54 @@ class WorkingOrders:
                 self._refuse(take, take.price, "another leg was refused" if place else error.message)
 
     def cancel(self, instrument: InstrumentId, key: str, reason: str) -> None:
-        """End one order; what was to replace it is not sent either."""
+        """End one order; what was to replace it is not sent either, nor asked for again."""
+        self.owed.pop((instrument, key), None)
         working = self._by_key.get((instrument, key))
         if working is not None:
-            working.next = None
-            if not working.own.canceling:
-                working.own.canceling = True
-                self._desk.cancel(working.client_id, reason or "not wanted any more")
+            self._end(working, reason or "not wanted any more")
 
-    def cancel_all(self, reason: str, instrument: InstrumentId | None = None, *, entries_only: bool = False) -> None:
-        """End all orders, of one instrument or of all; with `entries_only` those that reduce a position stay."""
+    def _end(self, working: _Working, reason: str) -> None:
+        working.next = None
+        if not working.own.canceling:
+            working.own.canceling = True
+            self._desk.cancel(working.client_id, reason)
+
+    def cancel_all(self, reason: str, instrument: InstrumentId | None = None) -> None:
+        """End all orders, of one instrument or of all; nothing of it is asked for again."""
+        for owed in tuple(self.owed):
+            if instrument in (None, owed[0]):
+                del self.owed[owed]
         for working in list(self._by_client.values()):
             own = working.own
-            if instrument is not None and own.instrument != instrument:
+            if instrument in (None, own.instrument):
+                self.cancel(own.instrument, own.key, reason)
+
+    def withdraw(self, reason: str, instrument: InstrumentId | None = None, *, entries_only: bool = False) -> None:
+        """End orders for the time being, of one instrument or of all; they are owed to the strategy.
+
+        With `entries_only` those that reduce a position stay.
+        """
+        for working in list(self._by_client.values()):
+            own = working.own
+            if instrument not in (None, own.instrument):
                 continue
             if entries_only and reduces(working.place.view.position, own.side, own.left):
                 continue
-            self.cancel(own.instrument, own.key, reason)
+            want = working.next
+            if want is None and working.want is not None and not own.canceling:
+                want = msgspec.structs.replace(working.want, quantity=own.left)
+            if want is not None:
+                # Before it is cancelled: the answer may come at once, and its strategy may want something else then.
+                self.owed[own.instrument, own.key] = (want, Role.QUOTE if own.quoted else Role.PLACED)
+            self._end(working, reason)
+
+    def ask_again(self, instrument: InstrumentId) -> None:
+        """Ask for what is owed in a market, as far as its time has come; called when the strategy has had its say."""
+        for (where, key), (want, role) in tuple(self.owed.items()):
+            wait, _ = self._refused.get((where, key), (0, 0))
+            if where == instrument and self._context.now >= wait:
+                del self.owed[where, key]
+                self._have(self._places[where], want, role, 0.0, 0.0)
 
     # --- what is -----------------------------------------------------------------------------------------------------
 
@@ -206,6 +246,13 @@ class WorkingOrders:
             self._context.orders[own.instrument].pop(own.key, None)
         return working.next
 
+    def filled(self, client_id: ClientOrderId) -> None:
+        """An order was executed: what was to replace it was wanted without knowing that, and is not sent."""
+        working = self._by_client.get(client_id)
+        if working is not None:
+            working.next = None
+            self.owed.pop((working.own.instrument, working.own.key), None)
+
     def follow(self, instrument: InstrumentId, want: Want, *, quoted: bool) -> None:
         """Send what was to come after an order that has ended now."""
         self._have(self._places[instrument], want, Role.QUOTE if quoted else Role.PLACED, 0.0, 0.0)
@@ -229,6 +276,8 @@ class WorkingOrders:
         """Let an order be, place it, or replace what works under its key."""
         _check(want.key, want.quantity, want.price)
         view, buy = place.view, want.side is OrderSide.BUY
+        if self.owed:
+            self.owed.pop((view.id, want.key), None)
         ticks = want.price / view.tick
         ticks = math.floor(ticks + _EPSILON) if buy else math.ceil(ticks - _EPSILON)
         lots = math.floor(want.quantity / view.lot + _EPSILON)
@@ -258,11 +307,14 @@ class WorkingOrders:
     def _send(self, place: Place, want: Want, role: Role, ticks: int, lots: int) -> None:
         view, context = place.view, self._context
         if context.now < self._refused.get((view.id, want.key), (0, 0))[0]:
+            self.owed[view.id, want.key] = (want, role)
             return
         quantity, price = lots * place.lot, ticks * place.tick
         if not context.may_enter and not reduces(view.position, want.side, want.quantity):
+            self.owed[view.id, want.key] = (want, role)
             return
         if lots <= 0 or ticks <= 0 or not view.tradable(want.quantity, ticks * view.tick):
+            self.owed[view.id, want.key] = (want, role)
             self._refuse(want, want.price, "it is smaller than the venue takes", view.id)
             return
         request = OrderRequest(
@@ -278,15 +330,19 @@ class WorkingOrders:
             decision=self._decision(role, want.key, want.reason),
         )
         try:
-            self._keep(self._desk.submit(request))
+            self._keep(self._desk.submit(request), want)
             self._refused.pop((view.id, want.key), None)
         except OrderRejectionError as error:
+            self.owed[view.id, want.key] = (want, role)
             self._refuse(want, want.price, error.message, view.id)
 
-    def _keep(self, order: Order) -> None:
+    def _keep(self, order: Order, want: Want | None = None) -> None:
         """Know an order at once: while a fact is being told, its own intent is told only afterwards."""
         if order.is_open:
             self.adopt(order)
+            working = self._by_client.get(order.client_id)
+            if working is not None:
+                working.want = want
 
     def _taking(self, place: Place, take: Take) -> OrderRequest | str:
         """The request of an order that takes, or why there is none."""

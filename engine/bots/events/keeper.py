@@ -11,6 +11,7 @@ from engine.model.faults import Severity
 if TYPE_CHECKING:
     from engine.bots.bot import Bot
     from engine.bots.builder import BotBuilder
+    from engine.bots.events.missed import FactsAfter
     from engine.bots.manager import BotManager
     from engine.model.ids import Owner
 
@@ -27,12 +28,25 @@ class EventBots:
 
     def __init__(self, manager: BotManager, builder: BotBuilder) -> None:
         self._manager = manager
+        self._builder = builder
         builder.guarded, builder.alert, builder.halt = manager.guarded, self._tell, self._halt
 
     def attach(self, bot: Bot) -> None:
         """Let a bot hear its markets, if it decides on them."""
         if isinstance(bot, LiveEventBot):
+            bot.keep = lambda: self._keep(bot)
+            bot.backlog = self._manager.backlog
             bot.attach_feeds()
+
+    def look_for_facts(self, facts: FactsAfter) -> None:
+        """Name where facts are found that bots have not been told."""
+        self._builder.facts = facts
+
+    def _keep(self, bot: LiveEventBot) -> bool:
+        manager, entry = self._manager, self._manager.entry(bot.owner)
+        if entry is not None and manager.running.get(bot.owner) is bot:
+            manager.keep(entry, bot)
+        return manager.running.get(bot.owner) is bot
 
     def tick(self, now: int) -> None:
         """Give them their timers, and take their quotes away where trading is halted or a market is silent."""

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine import events as ev
+from engine.bots.backlog import Backlog
 from engine.bots.bot import Bot
 from engine.bots.events.bot import EventBot
+from engine.bots.events.keys import Role, read_key
+from engine.bots.events.missed import Missed
 from engine.bots.protection import BotMemory, Protection
 from engine.errors import ConflictError, OrderRejectionError, StrategyError
 from engine.logs import get_logger
 from engine.model.decimals import ZERO
-from engine.model.market import BookMoved, BookUpdate, MarketTrade, MarkPrice
+from engine.model.market import BookMoved, BookUpdate, FeedStatus, MarketTrade, MarkPrice
 from engine.model.order import Decision, OrderRequest, OrderSide, OrderType
 from engine.risk.scopes import Scope
 from engine.strategy.views import MarketView, Print
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from engine.model.market import MarketEvent
     from engine.model.order import Order
     from engine.model.signal import Signal
+    from engine.state import EngineState
     from engine.strategy.quoting import EventStrategy
 
 __all__ = ["EventRunner", "LiveEventBot"]
@@ -114,10 +118,22 @@ class LiveEventBot(Bot):
             float(strategy.params.stop_loss_pct),
             self._decision,
         )
+        self.keep: Callable[[], bool] = lambda: True
+        """Books what it remembers; False where the bot has failed over it."""
+        self.backlog = Backlog()
+        """Whether bots stand still, and what they hear afterwards."""
+        self.missed = Missed(owner, ledger)
+        """What happens to its orders until it is up."""
+        self.core.told = ledger.seq
+        self._known: set[str] = set()
+        self._to_keep = False
+        self._since = 0
+        self._replayed: set[int] = set()
         self._begun = False
         self._allowed = True
         self._unlisten: list[Callable[[], None]] = []
         self._heard: dict[InstrumentId, int] = {}
+        self._waiting: set[InstrumentId] = set()
         self._timer = 0
 
     # --- as a bot ----------------------------------------------------------------------------------------------------
@@ -173,7 +189,13 @@ class LiveEventBot(Bot):
         """It has no signals."""
 
     def take_levels(self, other: Bot) -> None:
-        """Go on in the place of another instance; what it remembers was given back already."""
+        """Go on in the place of another instance, with all that it remembers at this moment."""
+        if isinstance(other, LiveEventBot):
+            try:
+                self.restore(other.save())
+            except StrategyError as error:
+                # Then it is told what has happened since the other one's memory was booked.
+                log.warning("a bot goes on with what was last booked", bot=self.owner, problem=error.message)
         self.last_signal, self.last_signal_ts = other.last_signal, other.last_signal_ts
 
     def enter_anew(self, request: OrderRequest) -> Order:
@@ -189,9 +211,18 @@ class LiveEventBot(Bot):
         if self._begun:
             return
         self._begun = True
+        self.missed.close()
+        # Booked before its first order, so that what comes after is always told to what it remembers.
+        if not self.keep():
+            return
         now = self._ledger.clock.now()
         self._look_at_markets(now)
-        self.core.start(now)
+        self._since = self.core.told
+        missed = self.missed.since(self._since)
+        self._replayed = {record.seq for record in missed}
+        self._to_keep = bool(missed)
+        self.core.start(now, missed)
+        self._keep_if_due()
         for order in self.orders():
             if self.core.work.own(order.client_id) is None and not order.cancel_requested:
                 self._desk.cancel(order.client_id, "its bot is up again")
@@ -206,7 +237,7 @@ class LiveEventBot(Bot):
 
     def cancel_entries(self, reason: str) -> None:
         """Cancel what could open or enlarge a position."""
-        self.core.work.cancel_all(reason, entries_only=True)
+        self.core.work.withdraw(reason, entries_only=True)
 
     def close(self, reason: str) -> None:
         """Cancel everything and close all positions at the market."""
@@ -240,15 +271,39 @@ class LiveEventBot(Bot):
             self._look_at_entries("")
 
     def on_record(self, record: ev.Record) -> None:
-        """Hear a fact about one of its orders."""
+        """Hear a fact about one of its orders; one told already, or to be told when it is up, is left out."""
+        if not self._begun or record.seq <= self._since or record.seq in self._replayed:
+            return
         event = record.event
         if isinstance(event, ev.OrderFilled):
             fill = event.fill
             self.last_signal = f"{fill.side} {fill.quantity.normalize():f} at {fill.price.normalize():f}"
             self.last_signal_ts = record.ts
+        self._to_keep = self._to_keep or self._weighs(event)
         self.core.on_record(record)
+        self._keep_if_due()
         if self.memory.closing:
             self._go_on_closing()
+
+    def _weighs(self, event: ev.Event) -> bool:
+        """Whether what it remembers is booked with a fact: an execution, and an order that it never had before."""
+        if not isinstance(event, ev.OrderIntended):
+            return isinstance(event, ev.OrderFilled)
+        found = read_key(event.decision.reason)
+        if found is None or (found[0] is not Role.TAKE and found[1] in self._known):
+            return False
+        self._known.add(found[1])
+        return True
+
+    def _keep_if_due(self) -> None:
+        if self._to_keep and self.core.at_rest:
+            self._to_keep = False
+            self.keep()
+
+    def _run(self, call: Callable[[], None]) -> None:
+        """Run a hook; what it did is booked with what is remembered of it."""
+        self._guarded(call)
+        self._keep_if_due()
 
     def _decision(self, reason: str) -> Decision:
         return Decision(reason=reason, strategy=self._facts[0], params_hash=self._facts[1] or None)
@@ -270,6 +325,8 @@ class LiveEventBot(Bot):
             ) from error
         self._position.memory = memory
         if memory.runner and not self.core.restore(memory.runner):
+            # What another strategy's orders did means nothing to this one.
+            self.core.told = self._ledger.seq
             log.warning("a bot starts without its strategy's memory", bot=self.owner)
 
     # --- the market --------------------------------------------------------------------------------------------------
@@ -288,6 +345,7 @@ class LiveEventBot(Bot):
 
     def end(self) -> None:
         """Hear nothing more."""
+        self.missed.close()
         for unlisten in self._unlisten:
             unlisten()
         self._unlisten.clear()
@@ -296,39 +354,48 @@ class LiveEventBot(Bot):
         price, size = 10.0**-view.instrument.price_scale, 10.0**-view.instrument.quantity_scale
 
         def hear(event: MarketEvent, now: int) -> None:
+            if self.backlog.held:
+                return
             if isinstance(event, BookMoved | BookUpdate):
                 if self._look_at_book(view, now) and self._hears(view, now):
-                    self._guarded(lambda: self.core.on_book(view, now))
+                    self._run(lambda: self.core.on_book(view, now))
             elif isinstance(event, MarketTrade):
                 view.last, view.last_ts = event.price * price, now
                 if self.core.hears_trades and self._begun:
                     trade = Print(now, view.last, event.quantity * size, event.aggressor)
-                    self._guarded(lambda: self.core.on_trade(view, trade, now))
+                    self._run(lambda: self.core.on_trade(view, trade, now))
             elif isinstance(event, MarkPrice):
                 view.funding_rate = float(event.funding_rate or 0)
+            elif isinstance(event, FeedStatus) and not event.live:
+                self._lose(view)
 
         return hear
 
     def _hears(self, view: MarketView, now: int) -> bool:
         core = self.core
-        if not (self._begun and core.hears_books) or now - self._heard.get(view.id, 0) < core.book_ns:
+        if not (self._begun and core.hears_books):
+            return False
+        if now - self._heard.get(view.id, 0) < core.book_ns:
+            # The last of a burst is told in its time, though no other may follow.
+            self._waiting.add(view.id)
             return False
         self._heard[view.id] = now
+        self._waiting.discard(view.id)
         return True
 
     def _bar_listener(self, view: MarketView) -> Callable[[Candle], None]:
         def hear(candle: Candle) -> None:
-            if self.core.hears_bars and self._begun:
+            if self.core.hears_bars and self._begun and not self.backlog.keeps(lambda: hear(candle)):
                 view.regime = self._sizer.regime(view.id)
-                self._guarded(lambda: self.core.on_bar(view, candle, self._ledger.clock.now()))
+                self._run(lambda: self.core.on_bar(view, candle, self._ledger.clock.now()))
 
         return hear
 
     def _look_at_book(self, view: MarketView, now: int) -> bool:
-        """Take over the best prices; False while the book is not to be trusted."""
+        """Take over the best prices; False while the book is not to be trusted, in which nothing is quoted then."""
         market = self._hub.markets.get(view.id)
         if market is None or market.broken or not market.live:
-            view.live = False
+            self._lose(view)
             return False
         book, instrument = market.book, view.instrument
         bids, asks = book.top_bids(1), book.top_asks(1)
@@ -337,6 +404,16 @@ class LiveEventBot(Bot):
         view.ask, view.ask_size = (asks[0][0] * price, asks[0][1] * size) if asks else (0.0, 0.0)
         view.book, view.ts, view.live = book, now, True
         return True
+
+    def _lose(self, view: MarketView) -> None:
+        """A market is not to be trusted: no prices of it, and no orders in it."""
+        if not view.live:
+            return
+        view.live, view.book = False, None
+        self._waiting.discard(view.id)
+        view.bid = view.ask = view.bid_size = view.ask_size = 0.0
+        if self._begun:
+            self._run(lambda: self.core.work.withdraw("the market is not heard any more", view.id))
 
     def _look_at_markets(self, now: int) -> None:
         for view in self.core.views.values():
@@ -352,31 +429,40 @@ class LiveEventBot(Bot):
             return
         for view in self.core.views.values():
             view.latency_ns = self._hub.latency_ns(view.venue)
+            # A venue may change a position without any order of the bot.
+            self.core.on_position(view.id)
             market = self._hub.markets.get(view.id)
             stale = market is None or market.broken or now - market.heard > STALE_NS
-            if stale and view.live:
-                view.live = False
-                self.core.work.cancel_all("the market is not heard any more", view.id)
+            if stale:
+                self._lose(view)
+            elif self.core.work.owed and view.live and not self.core.hears_books:
+                self.core.ask_again(view, now)
         self._look_at_entries("trading is halted")
+        for view in [self.core.views[key] for key in self._waiting]:
+            if view.live and self._hears(view, now):
+                self.core.on_book(view, now)
         core = self.core
         if core.timer_ns and now - self._timer >= core.timer_ns:
             self._timer = now
             core.on_timer(now)
+        self._keep_if_due()
 
     def _look_at_entries(self, reason: str) -> None:
-        allowed = self._allowed and not self.memory.closing and not self._halted()
+        halted = _halted(self._ledger.state, self.owner, self._markets)
+        allowed = self._allowed and not self.memory.closing and not halted
         if allowed is not self.core.context.may_enter:
             self.core.allow_entries(allowed, reason, self._ledger.clock.now())
 
-    def _halted(self) -> bool:
-        state = self._ledger.state
-        if not state.halts and not state.breakers:
-            return False
-        for instrument, account in self._markets:
-            around = Scope.keys_of(state, self.owner, account, instrument.id)
-            if any(key in state.halts for key in around):
-                return True
-            inside = (account, *around)
-            if any(scope in inside and not breaker.reduces for (_, scope), breaker in state.breakers.items()):
-                return True
+
+def _halted(state: EngineState, owner: Owner, markets: Sequence[tuple[Instrument, AccountId]]) -> bool:
+    """Whether a halt or a breaker lets a bot open nothing in one of its markets."""
+    if not state.halts and not state.breakers:
         return False
+    for instrument, account in markets:
+        around = Scope.keys_of(state, owner, account, instrument.id)
+        if any(key in state.halts for key in around):
+            return True
+        inside = (account, *around)
+        if any(scope in inside and not breaker.reduces for (_, scope), breaker in state.breakers.items()):
+            return True
+    return False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import field
 
 from engine.bots.events.live import LiveEventBot
+from engine.bots.events.missed import TOLD, client_of
 from engine.model.ids import TradeId
 from engine.model.market import BookUpdate, MarketTrade
 from engine.model.order import OrderSide
@@ -21,10 +22,12 @@ from tests.bots.yard import Yard
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from engine.events import Record
     from engine.model.entries import BotEntry
+    from engine.model.ids import Owner
     from engine.strategy.views import Context, MarketView, OrderUpdate, OwnFill
 
-__all__ = ["Pen", "Puppet"]
+__all__ = ["SECOND", "Pen", "Puppet"]
 
 SECOND = 1_000_000_000
 
@@ -90,6 +93,21 @@ class Pen(Yard):
         await self.manager.start(entry)
         Puppet.moves = staticmethod(moves) if moves is not None else None
         return entry
+
+    async def untold(self, owner: Owner, after: int) -> list[Record]:
+        """What the journal has about a bot's orders."""
+        found = []
+        for record in self.journal.records:
+            event = record.event
+            order = self.state.order(client) if (client := client_of(event)) is not None else None
+            if record.seq > after and isinstance(event, TOLD) and order is not None and order.owner == owner:
+                found.append(record)
+        return found
+
+    def crash(self) -> None:
+        """The engine ends without a word; `manager.recover` is its next start."""
+        self.hub.market(MARKET).listeners.clear()
+        self.restarted().events.look_for_facts(self.untold)
 
     def live(self, entry: BotEntry) -> LiveEventBot:
         bot = self.manager.running[entry.id]

@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine import events as ev
 from engine.errors import ConfigurationError, ConflictError
 from engine.execution.effects import PlaceEffect
 from engine.model.candle import Candle
 from engine.model.entries import BotState, TradingState
+from engine.model.market import BookUpdate, FeedStatus
 from engine.model.order import OrderSide, OrderType, TimeInForce
 from engine.strategy.intents import Take, Want
-from tests.bots.events.pen import Pen, Puppet, both
-from tests.bots.house import MARKET, MINUTE
+from tests.bots.events.pen import SECOND, Pen, Puppet, both
+from tests.bots.house import MARKET, MINUTE, PAPER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.strategy.views import Context, MarketView
 
 
@@ -62,6 +66,27 @@ async def test_a_key_never_works_twice_while_the_venue_is_slow() -> None:
     assert pen.shows(entry) == [("buy", 102.0)]
 
 
+async def test_what_was_to_replace_an_order_that_has_filled_meanwhile_is_not_sent() -> None:
+    pen = Pen(slow=True)
+
+    def once(market: MarketView, ctx: Context) -> None:
+        if ctx.memory.books in (1, 2):
+            ctx.quote(market, [Want("bid", OrderSide.BUY, market.bid, 2.0)])
+
+    entry = await pen.quoting(once)
+    pen.book(100, 101)
+    pen.deliver()
+    pen.book(99.5, 101)  # its cancel is under way
+    assert [order.cancel_requested for order in pen.orders(entry)] == [True]
+    pen.book(98, 99)
+    pen.deliver()
+    memory = pen.live(entry).core.context.memory
+    assert pen.owned(entry) == 2
+    assert memory.fills == 1
+    assert pen.shows(entry) == []
+    assert "bid filled" in memory.updates
+
+
 async def test_paused_it_takes_its_quotes_away_and_still_sells_what_it_holds() -> None:
     pen = Pen()
     entry = await pen.quoting()
@@ -103,6 +128,149 @@ async def test_a_market_that_falls_silent_is_not_quoted_in() -> None:
     assert not pen.live(entry).core.views[MARKET].live
     pen.book(100, 101)
     assert pen.shows(entry) == [("buy", 100.0)]
+
+
+@pytest.mark.parametrize("how", ["a gap", "the feed"])
+async def test_a_market_that_is_not_to_be_trusted_is_left_at_once(how: str) -> None:
+    pen = Pen()
+    entry = await pen.quoting()
+    pen.book(100, 101)
+    assert pen.shows(entry) == [("buy", 100.0)]
+    now = pen.clock.now()
+    gap = BookUpdate(MARKET, now, pen.books + 50, False, ((10, 10),), ())
+    pen.hub.on_market(gap if how == "a gap" else FeedStatus(MARKET, now, False, "closed"), now)
+    assert pen.shows(entry) == []
+    view = pen.live(entry).core.views[MARKET]
+    assert (view.live, view.ready, view.bids(1)) == (False, False, [])
+    pen.books += 60
+    pen.book(100, 101)
+    assert (view.live, pen.shows(entry)) == (True, [("buy", 100.0)])
+
+
+def asks_once(size: float = 1.0) -> Callable[[MarketView, Context], None]:
+    """A strategy that remembers what it has asked for."""
+
+    def once(market: MarketView, ctx: Context) -> None:
+        if ctx.memory.books == 1:
+            ctx.quote(market, [Want("bid", OrderSide.BUY, 90.0, size)])
+            ctx.place(market, Want("deep", OrderSide.BUY, 80.0, 1.0))
+
+    return once
+
+
+async def test_what_a_pause_or_a_broken_book_took_away_comes_back_by_itself() -> None:
+    pen = Pen()
+    entry = await pen.quoting(asks_once())
+    pen.book(100, 101)
+    shown = [("buy", 80.0), ("buy", 90.0)]
+    assert pen.shows(entry) == shown
+    pen.manager.pause(entry)
+    pen.book(100, 101)
+    assert pen.shows(entry) == []
+    pen.manager.resume(entry)
+    pen.book(100, 101)
+    assert pen.shows(entry) == shown
+    pen.pass_time(12)
+    assert pen.shows(entry) == []
+    pen.book(100, 101)
+    assert pen.shows(entry) == shown
+    assert entry.refusals == 0
+
+
+async def test_what_was_refused_is_asked_for_again_once_it_is_possible() -> None:
+    pen = Pen()
+    pen.risk.hold("a person", "enough", TradingState.REDUCING)
+    entry = await pen.quoting(asks_once())
+    pen.book(100, 101)
+    assert pen.shows(entry) == []
+    pen.risk.release("a person", "go on")
+    pen.pass_time(1)
+    pen.book(100, 101)
+    assert pen.shows(entry) == [("buy", 80.0), ("buy", 90.0)]
+    pen = Pen()
+    entry = await pen.quoting(asks_once(5_000.0))
+    for _ in range(20):
+        pen.book(100, 101)
+    assert pen.shows(entry) == [("buy", 80.0)]
+    assert 4 <= entry.refusals <= 6  # after 1, 2, 4 and 8 s
+
+
+async def test_what_the_strategy_has_taken_back_or_what_has_filled_is_not_asked_for_again() -> None:
+    pen = Pen()
+    asked = asks_once()
+
+    def moves(market: MarketView, ctx: Context) -> None:
+        asked(market, ctx)
+        if ctx.memory.books == 2:
+            ctx.cancel(market, "deep")
+
+    entry = await pen.quoting(moves)
+    pen.book(100, 101)
+    pen.manager.pause(entry)
+    pen.book(100, 101)
+    pen.manager.resume(entry)
+    pen.book(100, 101)
+    assert pen.shows(entry) == [("buy", 90.0)]
+    pen.book(88, 89)
+    pen.book(100, 101)
+    assert (float(pen.owned(entry)), pen.shows(entry)) == (1.0, [])
+
+
+async def test_held_it_asks_for_nothing_and_hears_afterwards_what_it_has_missed() -> None:
+    pen = Pen()
+    entry = await pen.quoting()
+    pen.book(100, 101)
+    sent, memory = len(pen.sent), pen.live(entry).core.context.memory
+    pen.manager.backlog.hold()
+    pen.book(101, 102)
+    pen.trade(101, 1.0, OrderSide.BUY)
+    opened = pen.clock.now()
+    pen.hub.on_market(Candle(MARKET, "1m", opened, 1.0, 1.0, 1.0, 1.0, 1.0), opened + MINUTE)
+    pen.book(99, 100)  # its bid at 100 is filled
+    pen.pass_time(30)
+    assert (memory.books, memory.bars, memory.fills, memory.timers) == (1, 0, 0, 0)
+    assert len(pen.sent) == sent
+    assert pen.owned(entry) == 1
+    pen.manager.backlog.go_on()
+    assert (memory.bars, memory.fills) == (1, 1)
+    assert memory.updates == ["bid accepted", "bid filled"]
+    pen.book(99, 100)
+    assert (entry.state, memory.books) == (BotState.RUNNING, 2)
+    assert pen.shows(entry) == [("buy", 99.0), ("sell", 100.0)]
+
+
+async def test_the_last_book_of_a_burst_is_told_in_its_time() -> None:
+    pen = Pen()
+    entry = await pen.quoting()
+    core = pen.live(entry).core
+    core.book_ns = 3 * SECOND
+    pen.book(100, 101)
+    pen.book(101, 102)
+    pen.book(102, 103)
+    assert (core.context.memory.books, pen.shows(entry)) == (1, [("buy", 100.0)])
+    pen.pass_time(1)
+    assert (core.context.memory.books, pen.shows(entry)) == (2, [("buy", 102.0)])
+    pen.pass_time(5)
+    assert core.context.memory.books == 2
+
+
+async def test_a_liquidation_takes_its_orders_away_and_asks_for_a_person() -> None:
+    pen = Pen()
+    entry = await pen.quoting()
+    pen.book(100, 101)
+    pen.book(99, 100)
+    view = pen.live(entry).core.views[MARKET]
+    assert (view.position, len(pen.shows(entry))) == (1.0, 2)
+    now = pen.clock.now()
+    pen.ledger.record(
+        ev.PositionLiquidated(account=PAPER, instrument=MARKET, owner=entry.id, reason="no margin", ts=now)
+    )
+    assert (entry.state, pen.shows(entry)) == (BotState.PAUSED, [])
+    assert "was liquidated (no margin)" in entry.reason
+    # What the venue has sold is seen at the next beat, by whatever fact it is booked.
+    view.position = 7.0
+    pen.pass_time(1)
+    assert view.position == 1.0
 
 
 async def test_timers_and_bars_come() -> None:

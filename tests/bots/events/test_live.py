@@ -5,16 +5,19 @@ from __future__ import annotations
 from decimal import Decimal as D
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
+from engine.bots.changing import change
 from engine.errors import ConfigurationError, ConflictError
 from engine.execution.effects import PlaceEffect
+from engine.model.account import TradingMode
 from engine.model.candle import Candle
 from engine.model.entries import BotState, TradingState
 from engine.model.order import OrderSide, OrderType, TimeInForce
 from engine.strategy.intents import Take, Want
 from tests.bots.events.pen import Pen, Puppet, both
-from tests.bots.house import MARKET, MINUTE
+from tests.bots.house import MARKET, MINUTE, PAPER
 
 if TYPE_CHECKING:
     from engine.strategy.views import Context, MarketView
@@ -271,6 +274,38 @@ async def test_what_does_not_fit_is_refused_before_it_is_created() -> None:
         pen.create("x", "told", markets=("SIM:ETH/USDT",))
     with pytest.raises(ConfigurationError, match="ETH/USDT is not known"):
         pen.create("x", "puppet", markets=("SIM:ETH/USDT",))
+
+
+async def test_on_real_money_it_is_refused_when_created_changed_and_started() -> None:
+    pen = Pen()
+    with pytest.raises(ConfigurationError, match=r"trade on paper only in this release; set mode to paper"):
+        pen.create("x", "puppet", mode="live")
+
+    signals = await pen.started("signals", "quiet")
+    wanted = pen.manager.config(signals).model_copy(update={"strategy": "puppet", "mode": "live"})
+    with pytest.raises(ConfigurationError, match="on paper only"):
+        await change(pen.manager, signals, wanted)
+    assert (signals.state, pen.manager.config(signals).strategy) == (BotState.RUNNING, "quiet")
+
+    quoting = await pen.quoting()
+    with pytest.raises(ConfigurationError, match="on paper only"):
+        await change(pen.manager, quoting, pen.manager.config(quoting).model_copy(update={"mode": "live"}))
+    pen.manager.stop(quoting)
+    # As a journal may hold it that was written elsewhere.
+    pen.manager.book(quoting, pen.manager.config(quoting).model_copy(update={"mode": "live"}))
+    with pytest.raises(ConfigurationError, match="on paper only"):
+        await pen.manager.start(quoting)
+    assert quoting.state is BotState.ERROR
+    assert quoting.id not in pen.manager.running
+
+
+async def test_an_account_of_real_money_is_refused_whatever_the_mode() -> None:
+    pen = Pen()
+    pen.state.accounts[PAPER] = msgspec.structs.replace(pen.state.accounts[PAPER], mode=TradingMode.LIVE)
+    with pytest.raises(ConfigurationError, match="real money"):
+        pen.create("x", "puppet")
+    with pytest.raises(ConfigurationError, match="on paper only"):
+        pen.create("x", "puppet", mode="live")
 
 
 async def test_a_stopped_bot_hears_nothing_more() -> None:

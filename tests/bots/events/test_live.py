@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal as D
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -18,8 +18,11 @@ from engine.model.order import OrderSide, OrderType, TimeInForce
 from engine.strategy.intents import Take, Want
 from tests.bots.events.pen import Pen, Puppet, both
 from tests.bots.house import MARKET, MINUTE, PAPER
+from tests.bots.yard import Yard
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.strategy.views import Context, MarketView
 
 
@@ -306,6 +309,69 @@ async def test_an_account_of_real_money_is_refused_whatever_the_mode() -> None:
         pen.create("x", "puppet")
     with pytest.raises(ConfigurationError, match="on paper only"):
         pen.create("x", "puppet", mode="live")
+
+
+async def test_from_books_to_bars_only_flat_and_without_orders() -> None:
+    pen = Pen()
+    entry = await pen.quoting()
+    wanted = pen.manager.config(entry).model_copy(update={"strategy": "quiet"})
+    pen.book(100, 101)
+    with pytest.raises(ConflictError, match="a strategy on bars does not take over from one on books; close them"):
+        await change(pen.manager, entry, wanted)
+    pen.book(99, 100)
+    assert pen.owned(entry) == 1
+    with pytest.raises(ConflictError, match="has a position or orders"):
+        await change(pen.manager, entry, wanted)
+    assert pen.shows(entry) == [("buy", 99.0), ("sell", 100.0)], "the old one goes on"
+    assert pen.live(entry).core.strategy.name == "puppet"
+
+    pen.manager.stop(entry)
+    assert entry.state is BotState.STOPPED
+    assert (pen.owned(entry), pen.orders(entry)) == (D(1), [])
+    with pytest.raises(ConflictError, match="has a position or orders"):
+        await change(pen.manager, entry, wanted)
+    Puppet.moves = None
+    await pen.manager.start(entry)
+    pen.manager.close_position(entry, "enough")
+    pen.book(99, 100)
+    assert (pen.owned(entry), pen.orders(entry)) == (D(0), [])
+    await change(pen.manager, entry, wanted)
+    assert pen.manager.running[entry.id].runner.strategy.name == "quiet"
+
+
+async def test_from_bars_to_books_only_flat_and_without_orders() -> None:
+    yard = Yard()
+    yard.library.known["puppet"], Puppet.moves = Puppet, None
+    entry = await yard.holding()
+    wanted = yard.manager.config(entry).model_copy(update={"strategy": "puppet"})
+    stops = yard.orders(entry, OrderType.STOP_LOSS)
+    with pytest.raises(ConflictError, match="a strategy on books does not take over from one on bars"):
+        await change(yard.manager, entry, wanted)
+    assert yard.orders(entry) == stops, "the stop stays"
+    yard.manager.close_position(entry, "enough")
+    yard.minute(100)
+    assert (yard.owned(entry), yard.orders(entry)) == (D(0), [])
+    await change(yard.manager, entry, wanted)
+    assert yard.manager.running[entry.id].runner.strategy.name == "puppet"
+
+
+async def test_what_is_bought_while_the_other_kind_is_built_keeps_the_old_one() -> None:
+    pen = Pen()
+    entry = await pen.quoting(None)
+    pen.book(100, 101)
+    assert pen.orders(entry) == []
+    plain = pen.history
+
+    async def slow(*wanted: Any) -> Sequence[Candle]:
+        Puppet.moves = staticmethod(both)
+        pen.book(100, 101)
+        return await plain(*wanted)
+
+    pen.history = slow
+    with pytest.raises(ConflictError, match="has a position or orders"):
+        await change(pen.manager, entry, pen.manager.config(entry).model_copy(update={"strategy": "quiet"}))
+    assert pen.live(entry).core.strategy.name == "puppet"
+    assert pen.shows(entry) == [("buy", 100.0)]
 
 
 async def test_a_stopped_bot_hears_nothing_more() -> None:

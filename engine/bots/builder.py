@@ -201,15 +201,19 @@ class BotBuilder:
                 f"The strategy {config.strategy} needs {strategy.min_markets} markets; name the further ones."
             )
         accounts = self._ledger.state.accounts
-        for _, account in self._places(config):
+        for _, account in self.places(config):
             if account in accounts and accounts[account].mode is TradingMode.LIVE:
                 raise ConfigurationError(f"The account {account} trades real money. {_ON_PAPER}")
 
     def _make_event(self, config: BotConfig) -> EventStrategy:
         return self._library.make_event(config.strategy, config.strategy_file, dict(config.params), config.source)
 
-    def _places(self, config: BotConfig) -> list[tuple[Instrument, AccountId]]:
-        """The instruments of a configuration and in which account each is traded."""
+    def places(self, config: BotConfig) -> list[tuple[Instrument, AccountId]]:
+        """The instruments of a configuration and in which account each is traded.
+
+        Raises:
+            ConfigurationError, NotFoundError: An instrument or its account is not known.
+        """
         places = []
         for name in config.instruments:
             one = config if name == config.instrument else config.model_copy(update={"instrument": name, "account": ""})
@@ -221,7 +225,7 @@ class BotBuilder:
         """A bot of a strategy that decides on events, with its memory and warmed up."""
         self.check(config)
         strategy = self._make_event(config)
-        places = self._places(config)
+        places = self.places(config)
         for instrument, _ in places:
             self._hub.market(instrument.id)
         allowance = self.place(entry.name, Allowance.of(config, strategy.kind))

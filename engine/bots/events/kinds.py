@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.bots.protection import BotMemory
-from engine.errors import QuarterdeckError
 
 if TYPE_CHECKING:
     from engine.bots.builder import Library
     from engine.bots.config import BotConfig
 
-__all__ = ["on_books"]
+__all__ = ["on_books", "saved_memory"]
 
 
 def on_books(library: Library, config: BotConfig, memory: bytes = b"") -> bool:
@@ -26,13 +25,21 @@ def on_books(library: Library, config: BotConfig, memory: bytes = b"") -> bool:
     """
     try:
         return library.on_events(config.strategy, config.strategy_file, config.source)
-    except QuarterdeckError:
+    except Exception:  # a strategy's file is outside: whatever it raises, its position is judged all the same
         return bool(config.markets) or _saved_on_books(memory)
+
+
+def saved_memory(body: bytes) -> BotMemory:
+    """What a bot saved last; an empty one where nothing was saved or it cannot be read."""
+    try:
+        return msgspec.msgpack.decode(body, type=BotMemory)
+    except msgspec.MsgspecError:
+        return BotMemory()
 
 
 def _saved_on_books(memory: bytes) -> bool:
     try:
-        msgspec.msgpack.decode(msgspec.msgpack.decode(memory, type=BotMemory).runner, type=_Told)
+        msgspec.msgpack.decode(saved_memory(memory).runner, type=_Told)
     except msgspec.MsgspecError:
         return False
     return True

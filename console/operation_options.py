@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["faults_of", "options_of", "request_of"]
 
-TIMES = frozenset({"start", "end", "since", "until"})
+TIMES = frozenset({"at", "start", "end", "since", "until"})
 """Whole numbers of these names are UTC nanoseconds, which a person writes as a day or an ISO time."""
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,12 +44,21 @@ async def find_beside(
         StrategyLoadError: The file cannot be loaded, or takes too long.
     """
     if not file and not is_path(name):
+        if registry.known(name) is None:
+            await _look_again(registry, deadline_s)
         return registry.get(name)
     path = Path(file or name)
     known = registry.known_file(path)
     if known is not None:
         return known
     return registry.keep(await beside(lambda: read_strategy_file(path), f"file {path}", deadline_s))
+
+
+async def _look_again(registry: StrategyRegistry, deadline_s: float) -> None:
+    """Take in what a person has put into the folder since it was last looked at; what cannot be loaded stays out."""
+    for path in registry.new_files():
+        with suppress(StrategyLoadError):
+            registry.keep(await beside(partial(read_strategy_file, path), f"file {path}", deadline_s))
 
 
 async def beside(read: Callable[[], LoadedStrategy], what: str, deadline_s: float = DEADLINE_S) -> LoadedStrategy:

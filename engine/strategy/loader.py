@@ -196,6 +196,15 @@ class StrategyRegistry:
                 return loaded if loaded.origin == "built-in" or _is_still(loaded) else None
         return None
 
+    def new_files(self) -> list[Path]:
+        """Files of the person's folder that were not there at the last scan, to be read without holding anything up."""
+        self._ensure_scanned()
+        if self._folder is None or not self._folder.is_dir():
+            return []
+        known = {loaded.path for loaded in self._found.values()}
+        files = (file.absolute() for file in sorted(self._folder.glob("*.py")) if not file.name.startswith("_"))
+        return [file for file in files if str(file) not in known and file.stem not in self._broken]
+
     def known(self, name: str) -> LoadedStrategy | None:
         """What is loaded under a name; None where nothing is."""
         self._ensure_scanned()

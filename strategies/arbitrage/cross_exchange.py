@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 from msgspec import field
 from pydantic import Field, field_validator
 
-from engine.strategy.arbitrage.common import ArbitrageMemory, ArbitrageParams, note_refused, watch_latency
+from engine.model.instrument import CASH_KINDS
+from engine.model.order import OrderStatus
+from engine.strategy.arbitrage.common import KEPT_NS, ArbitrageMemory, ArbitrageParams, note_refused, watch_latency
 from engine.strategy.arbitrage.legs import Leg, PairTrade, Phase
 from engine.strategy.arbitrage.scanner import find_cross, rank
 from engine.strategy.contract import StrategyType
@@ -69,6 +71,8 @@ class CrossMemory(ArbitrageMemory):
     """Trades under way, and volatility by instrument."""
 
     trades: list[PairTrade] = field(default_factory=list)
+    past: list[PairTrade] = field(default_factory=list)
+    """Those that have ended of late, for executions that come after the end."""
     volatility: dict[str, Volatility] = field(default_factory=dict)
 
 
@@ -85,6 +89,11 @@ class CrossExchangeArbitrage(EventStrategy):
     params: CrossParams
 
     # --- hooks -------------------------------------------------------------------------------------------------------
+
+    def on_start(self, ctx: Context) -> None:
+        """Orders that work no more have ended while nobody was here."""
+        for trade in ctx.memory.trades:
+            trade.forget_open(lambda instrument, key: key in ctx.orders[instrument])
 
     def on_book(self, market: MarketView, ctx: Context) -> None:
         """Look for a spread between this market and the others of the same base."""
@@ -103,9 +112,15 @@ class CrossExchangeArbitrage(EventStrategy):
 
     def on_fill(self, fill: OwnFill, ctx: Context) -> None:
         """Follow the trade whose order it was."""
-        for trade in ctx.memory.trades:
+        memory = ctx.memory
+        for trade in [*memory.trades, *memory.past]:
             if trade.owns(fill.key):
                 trade.on_fill(fill, fee_in_quote(ctx.markets[fill.instrument], fill))
+                if trade in memory.past:
+                    memory.past.remove(trade)
+                    memory.trades.append(trade)
+                    trade.reopen()
+                    ctx.alert(f"Arbitrage {trade.number}: an execution came after its end; it is brought into balance.")
 
     def on_order(self, update: OrderUpdate, ctx: Context) -> None:
         """An order has ended: complete, pursue or unwind its trade."""
@@ -113,13 +128,16 @@ class CrossExchangeArbitrage(EventStrategy):
             return
         for trade in list(ctx.memory.trades):
             if trade.owns(update.key):
-                self._send(trade.on_end(update.key, ctx.now, ctx.markets, self.params.policy), ctx)
+                refused = update.status is OrderStatus.REJECTED
+                takes = trade.on_end(update.key, ctx.now, ctx.markets, self.params.policy, refused=refused)
+                self._send(takes, ctx)
                 self._settle(trade, ctx)
 
     def on_timer(self, ctx: Context) -> None:
         """Watch the venues and the trades that take too long."""
         memory, p = ctx.memory, self.params
         memory.fade(ctx.now)
+        memory.past = [trade for trade in memory.past if ctx.now - trade.ended <= KEPT_NS]
         watch_latency(memory, ctx.markets.values(), p.latency_threshold, ctx)
         for trade in list(memory.trades):
             self._send(trade.on_time(ctx.now, ctx.markets, p.policy), ctx)
@@ -178,13 +196,12 @@ class CrossExchangeArbitrage(EventStrategy):
 
     def _begin(self, one: Opportunity, ctx: Context) -> None:
         memory = ctx.memory
-        memory.count += 1
         buy, sell = (ctx.markets[market] for market in one.markets)
         legs = [
             Leg(instrument, side, one.quantity, limit)
             for instrument, side, limit in zip(one.markets, one.sides, one.limits, strict=True)
         ]
-        trade = PairTrade(memory.count, ctx.now, legs, one.profit, [self.rate(buy, sell, ctx), 1.0])
+        trade = PairTrade(memory.number(ctx.now), ctx.now, legs, one.profit, [self.rate(buy, sell, ctx), 1.0])
         memory.trades.append(trade)
         ctx.legs(trade.send(ctx.now))
         ctx.note("last", f"{buy.id} → {sell.id} {one.quantity:g} at {one.margin:.3%}")
@@ -200,7 +217,8 @@ class CrossExchangeArbitrage(EventStrategy):
         if not trade.phase.ended or trade not in memory.trades:
             return
         memory.trades.remove(trade)
-        put_in = sum(leg.quantity * leg.limit for leg in trade.legs[:1])
+        memory.past.append(trade)
+        put_in = trade.legs[0].quantity * trade.legs[0].limit * trade.worth[0]
         if any(leg.attempts > 1 or leg.filled for leg in trade.legs):
             memory.learn(trade.expected, trade.realised, put_in)
         ctx.note("expected", memory.expected)
@@ -216,5 +234,8 @@ class CrossExchangeArbitrage(EventStrategy):
 
 
 def _may_pair(buy: MarketView, sell: MarketView) -> bool:
-    """Whether two markets trade the same base at different venues."""
-    return buy.venue != sell.venue and buy.base == sell.base
+    """Whether two markets trade the same thing at different venues: base, kind, settlement and size of a unit."""
+    one, other = buy.instrument, sell.instrument
+    alike = (one.kind, one.settle, buy.multiplier) == (other.kind, other.settle, sell.multiplier)
+    cash = one.kind in CASH_KINDS and other.kind in CASH_KINDS
+    return buy.venue != sell.venue and buy.base == sell.base and (cash or alike)

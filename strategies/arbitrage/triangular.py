@@ -13,8 +13,9 @@ from msgspec import field
 from pydantic import Field, field_validator
 
 from engine.model.ids import Currency
+from engine.model.order import OrderStatus
 from engine.strategy.arbitrage.chain import ChainTrade, Step
-from engine.strategy.arbitrage.common import ArbitrageMemory, ArbitrageParams, note_refused, watch_latency
+from engine.strategy.arbitrage.common import KEPT_NS, ArbitrageMemory, ArbitrageParams, note_refused, watch_latency
 from engine.strategy.arbitrage.legs import LegPolicy, Phase
 from engine.strategy.arbitrage.scanner import conversions, find_loop, rank
 from engine.strategy.contract import StrategyType
@@ -74,6 +75,8 @@ class TriangularMemory(ArbitrageMemory):
     """Loops under way, and volatility by instrument."""
 
     trades: list[ChainTrade] = field(default_factory=list)
+    past: list[ChainTrade] = field(default_factory=list)
+    """Those that have ended of late, for executions that come after the end."""
     volatility: dict[str, Volatility] = field(default_factory=dict)
 
 
@@ -90,6 +93,11 @@ class TriangularArbitrage(EventStrategy):
     params: TriangularParams
 
     # --- hooks -------------------------------------------------------------------------------------------------------
+
+    def on_start(self, ctx: Context) -> None:
+        """Orders that work no more have ended while nobody was here."""
+        for trade in ctx.memory.trades:
+            trade.forget_open(lambda instrument, key: key in ctx.orders[instrument])
 
     def on_book(self, market: MarketView, ctx: Context) -> None:
         """Look at every loop that this market is part of, in both directions."""
@@ -110,6 +118,12 @@ class TriangularArbitrage(EventStrategy):
         for trade in ctx.memory.trades:
             if trade.owns(fill.key):
                 trade.on_fill(fill, ctx.markets[fill.instrument])
+        for trade in ctx.memory.past:
+            if trade.owns(fill.key):
+                ctx.stop(
+                    f"Loop {trade.number}: {fill.quantity:g} of {fill.instrument} were executed after its end. Look at "
+                    "what is held of the other currencies."
+                )
 
     def on_order(self, update: OrderUpdate, ctx: Context) -> None:
         """An order has ended: the next leg, or the way back."""
@@ -117,13 +131,16 @@ class TriangularArbitrage(EventStrategy):
             return
         for trade in list(ctx.memory.trades):
             if trade.owns(update.key):
-                self._send(trade.on_end(update.key, ctx.now, ctx.markets, self.params.chain_policy), ctx)
+                refused = update.status is OrderStatus.REJECTED
+                takes = trade.on_end(update.key, ctx.now, ctx.markets, self.params.chain_policy, refused=refused)
+                self._send(takes, ctx)
                 self._settle(trade, ctx)
 
     def on_timer(self, ctx: Context) -> None:
         """Watch the venue and the loops that take too long."""
         memory, p = ctx.memory, self.params
         memory.fade(ctx.now)
+        memory.past = [trade for trade in memory.past if ctx.now - trade.ended <= KEPT_NS]
         watch_latency(memory, ctx.markets.values(), p.latency_threshold, ctx)
         for trade in list(memory.trades):
             self._send(trade.on_time(ctx.now, ctx.markets, p.chain_policy), ctx)
@@ -173,12 +190,11 @@ class TriangularArbitrage(EventStrategy):
 
     def _begin(self, one: Opportunity, ctx: Context) -> None:
         memory = ctx.memory
-        memory.count += 1
         steps = [
             Step(market, side, limit, ctx.markets[market].taker_fee)
             for market, side, limit in zip(one.markets, one.sides, one.limits, strict=True)
         ]
-        trade = ChainTrade(memory.count, ctx.now, steps, one.quantity, one.profit)
+        trade = ChainTrade(memory.number(ctx.now), ctx.now, steps, one.quantity, one.profit)
         memory.trades.append(trade)
         self._send(trade.send(ctx.now, ctx.markets, self.params.chain_policy), ctx)
         ctx.note("last", f"{' → '.join(one.markets)} {one.quantity:.2f} at {one.margin:.3%}")
@@ -195,6 +211,7 @@ class TriangularArbitrage(EventStrategy):
         if not trade.phase.ended or trade not in memory.trades:
             return
         memory.trades.remove(trade)
+        memory.past.append(trade)
         if trade.steps[0].got:
             memory.learn(trade.expected, trade.realised, trade.put_in)
         ctx.note("expected", memory.expected)

@@ -81,7 +81,9 @@ class MakingParams(StrategyParams):
     inventory_band: float = Field(0.25, gt=0, le=1, description="Distance from the target that is rebalanced.")
     inventory_risk_aversion: float = Field(0.1, ge=0, le=1e4, description="How strongly the inventory moves them.")
     stop_loss_inventory: float = Field(2.0, gt=0, le=1e6, description="Inventory that is unwound at once, in BTC.")
-    max_position_value: float = Field(10_000.0, gt=0, description="Most that is held, in quote currency.")
+    max_position_value: float = Field(
+        10_000.0, gt=0, description="Most that is held, in quote currency; never more than the capital."
+    )
     daily_loss_limit: float = Field(100.0, gt=0, description="Loss of a day that ends it, in quote currency.")
     unwind_slice: float = Field(0.2, gt=0, le=1, description="Share of the excess that is sold in one slice.")
     unwind_interval: float = Field(5.0, gt=0, le=3600, description="Seconds between two slices.")
@@ -378,10 +380,10 @@ class MarketMaking(EventStrategy):
     def _inventory(self, market: MarketView, ctx: Context) -> InventoryRules | None:
         """The inventory's limits in base units; None while amounts in BTC cannot be converted."""
         p, unit = self.params, self._btc_in_base(market, ctx)
-        if unit is None or not market.mid:
+        if unit is None or not market.mid or market.multiplier != 1.0:
             return None
         return InventoryRules(
-            maximum=min(p.max_inventory * unit, p.max_position_value / market.mid),
+            maximum=min(p.max_inventory * unit, min(p.max_position_value, ctx.capital) / market.mid),
             target=p.target_inventory,
             band=p.inventory_band,
             stop=p.stop_loss_inventory * unit,
@@ -392,6 +394,12 @@ class MarketMaking(EventStrategy):
     def _tell_missing(market: MarketView, own: MarketMemory, ctx: Context) -> None:
         if not own.missing_price:
             own.missing_price = True
+            if market.multiplier != 1.0:
+                ctx.alert(
+                    f"{market.symbol} is not quoted: one contract is {market.multiplier:g} {market.base}, and this "
+                    "strategy counts in whole units. Choose a market whose contract is one unit."
+                )
+                return
             ctx.alert(
                 f"{market.symbol} is not quoted: its sizes are in BTC, whose price in {market.quote} is not known. Add "
                 f"BTC/{market.quote} to the bot's instruments, or set btc_price."

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import field
 from pydantic import Field
 
+from engine.model.instrument import CASH_KINDS
 from engine.model.order import OrderSide
 from engine.strategy.contract import StrategyMemory, StrategyParams, StrategyType
 from engine.strategy.intents import Want
@@ -234,7 +235,15 @@ class Dca(EventStrategy):
         if not p.trail_profit:
             quantity = market.floor_quantity(held)
             wants.append(
-                Want("profit", OrderSide.SELL, self.target(market), quantity, post_only=False, reason="profit")
+                Want(
+                    "profit",
+                    OrderSide.SELL,
+                    self.target(market),
+                    quantity,
+                    post_only=False,
+                    reduce_only=market.instrument.kind not in CASH_KINDS,
+                    reason="profit",
+                )
             )
         asked = tuple((want.key, want.price, want.quantity) for want in wants)
         if asked != memory.asked:

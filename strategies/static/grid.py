@@ -233,8 +233,9 @@ class Grid(EventStrategy):
             if market.tradable(want.quantity, want.price):
                 wants.append(want)
         wants.sort(key=lambda want: abs(want.price - market.mid))
-        wants = sorted(wants[: self.params.max_open], key=lambda want: want.price)
-        asked = tuple((want.key, want.quantity) for want in wants)
+        # The nearest first: where limits let only some through, those that trade soonest are the ones.
+        wants = wants[: self.params.max_open]
+        asked = tuple(sorted((want.key, want.quantity) for want in wants))
         if asked != memory.asked:
             memory.asked = asked
             ctx.quote(market, wants)

@@ -71,3 +71,21 @@ async def test_what_a_file_raises_is_told_and_other_names_are_looked_up(tmp_path
     assert (await find_beside(StrategyRegistry(), "trend_following")).origin == "built-in"
     with pytest.raises(NotFoundError):
         await find_beside(StrategyRegistry(), "trend_followin")
+
+
+async def test_a_file_that_came_after_the_last_look_is_found_by_its_name(tmp_path: Path) -> None:
+    registry = StrategyRegistry(tmp_path)
+    with pytest.raises(NotFoundError):
+        await find_beside(registry, "newcomer")
+    source = (
+        "from engine.strategy.contract import Strategy\n\n\n"
+        "class Newcomer(Strategy):\n"
+        '    """New."""\n\n'
+        '    name = "newcomer"\n\n'
+        "    def warmup(self, timeframe):\n        return 1\n\n"
+        "    def columns(self, bars, ta):\n        return {}\n\n"
+        "    def decide(self, row, memory, holding):\n        return None\n"
+    )
+    (tmp_path / "newcomer.py").write_text(source, encoding="utf-8")
+    (tmp_path / "broken.py").write_text("import nothing_of_that_name\n", encoding="utf-8")
+    assert (await find_beside(registry, "newcomer")).name == "newcomer"

@@ -24,13 +24,14 @@ MANY = 200
 CONFIDENT = 0.95
 
 
-def luck_of(outcomes: Sequence[Outcome], best: int, risk_free_rate: float) -> dict[str, Any]:
+def luck_of(outcomes: Sequence[Outcome], best: int, risk_free_rate: float, trials: int = 0) -> dict[str, Any]:
     """What speaks against the best of many sets.
 
     Args:
-        outcomes: All sets that ran, of the same days.
+        outcomes: The sets that ran and traded enough, of the same days.
         best: Index of the one that is called the best.
         risk_free_rate: A year, as a fraction.
+        trials: Sets that were tried, those without enough trades included; 0 for as many as there are outcomes.
 
     Returns:
         `sets`; `deflated_sharpe`, the probability that its true Sharpe ratio is above 0 although it is the best of so
@@ -40,7 +41,7 @@ def luck_of(outcomes: Sequence[Outcome], best: int, risk_free_rate: float) -> di
     """
     tried = [outcome.daily for outcome in outcomes if outcome.daily is not None]
     found: dict[str, Any] = {
-        "sets": len(tried), "deflated_sharpe": None, "luckiest": None, "overfitting": None, "blocks": None,
+        "sets": max(len(tried), trials), "deflated_sharpe": None, "luckiest": None, "overfitting": None, "blocks": None,
         "warnings": {},
     }  # fmt: skip
     series = outcomes[best].daily if outcomes else None
@@ -50,8 +51,8 @@ def luck_of(outcomes: Sequence[Outcome], best: int, risk_free_rate: float) -> di
     ratios = np.array([facts.ratio for facts in all_facts if facts is not None])
     facts, variance = sharpe_facts(series, risk_free_rate), ratio_variance(ratios)
     if facts is not None and variance is not None:
-        found["deflated_sharpe"] = deflated_sharpe(facts, len(tried), variance)
-        found["luckiest"] = expected_best(len(tried), variance) * DAYS_PER_YEAR**0.5
+        found["deflated_sharpe"] = deflated_sharpe(facts, found["sets"], variance)
+        found["luckiest"] = expected_best(found["sets"], variance) * DAYS_PER_YEAR**0.5
     _overfitting(found, tried)
     _warn(found)
     return found

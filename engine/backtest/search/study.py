@@ -102,8 +102,10 @@ def with_luck(result: dict[str, Any], outcomes: Sequence[Outcome], spec: StudySp
     ran = [outcome for outcome in outcomes if not outcome.failed]
     if not ran:
         return result
-    best = best_first(ran, spec.objectives[0], spec.min_trades)[0]
-    luck = luck_of(ran, best, spec.run.risk_free_rate)
+    # A figure of next to no trades says nothing of how far such figures spread; the set was tried all the same.
+    told = [outcome for outcome in ran if outcome.trades >= spec.min_trades]
+    best = best_first(told, spec.objectives[0], spec.min_trades)[0] if told else 0
+    luck = luck_of(told, best, spec.run.risk_free_rate, len(ran))
     warnings = {f"warning_{name}": text for name, text in luck.pop("warnings").items()}
     return {
         **result,

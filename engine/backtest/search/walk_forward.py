@@ -175,11 +175,12 @@ class _Walk:
         if not self.sets:
             return {"warnings": {}}
         whole = self.tries.outcomes([Job(params) for params in self.sets])
-        outcomes = [outcome for outcome in whole if not outcome.failed]
+        ran = [outcome for outcome in whole if not outcome.failed]
+        outcomes = [outcome for outcome in ran if outcome.trades >= self.least]
         if not outcomes:
             return {"warnings": {}}
         best = best_first(outcomes, self.objective, self.least)[0]
-        return luck_of(outcomes, best, self.spec.run.risk_free_rate)
+        return luck_of(outcomes, best, self.spec.run.risk_free_rate, len(ran))
 
     def result(self, steps: Sequence[_Step], luck: dict[str, Any] | None = None) -> dict[str, Any]:
         """Everything as plain values, as far as it has come."""

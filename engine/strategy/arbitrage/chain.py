@@ -14,11 +14,11 @@ import msgspec
 
 from engine.model.ids import InstrumentId
 from engine.model.order import OrderSide
-from engine.strategy.arbitrage.legs import LegPolicy, Phase
+from engine.strategy.arbitrage.legs import REFUSED_NS, LegPolicy, Phase
 from engine.strategy.intents import Take
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from engine.strategy.views import MarketView, OwnFill
 
@@ -70,6 +70,10 @@ class ChainTrade(msgspec.Struct):
     timed_out: bool = False
     late: bool = False
     why: str = ""
+    not_before: int = 0
+    """UTC nanoseconds before which nothing more is sent: a refusal is not answered in the same moment."""
+    ended: int = 0
+    """When it ended, UTC nanoseconds."""
     recovered: float = 0.0
     """Start currency that was brought back by undoing the first step."""
 
@@ -101,16 +105,40 @@ class ChainTrade(msgspec.Struct):
             self.steps[abs(self.back)].amount -= spent
             self.recovered += brought
 
-    def on_end(self, key: str, now: int, markets: Mapping[InstrumentId, MarketView], policy: LegPolicy) -> list[Take]:
-        """The order has ended; what is to be sent next."""
+    def on_end(
+        self,
+        key: str,
+        now: int,
+        markets: Mapping[InstrumentId, MarketView],
+        policy: LegPolicy,
+        *,
+        refused: bool = False,
+    ) -> list[Take]:
+        """The order has ended; what is to be sent next.
+
+        After a refusal nothing is sent at once: what is refused now is refused in the same moment again.
+        """
         if key != self.open:
             return []
         self.open = ""
-        return [] if self.phase.ended else self._next(now, markets, policy)
+        if refused:
+            self.not_before = now + REFUSED_NS * 2 ** min(self.tried, 6)
+        return self.on_time(now, markets, policy)
 
     def on_time(self, now: int, markets: Mapping[InstrumentId, MarketView], policy: LegPolicy) -> list[Take]:
-        """Time has passed: go on where a market was missing."""
-        return [] if self.phase.ended or self.open else self._next(now, markets, policy)
+        """Time has passed: go on where a market was missing or an order was refused."""
+        if self.phase.ended or self.open or now < self.not_before:
+            return []
+        found = self._next(now, markets, policy)
+        if self.phase.ended:
+            self.ended = now
+        return found
+
+    def forget_open(self, working: Callable[[InstrumentId, str], bool]) -> None:
+        """After a restart: an order that works no more has ended."""
+        step = self.steps[abs(self.back) - 1] if self.back else None
+        if self.open and step is not None and not working(step.instrument, self.open):
+            self.open = ""
 
     @property
     def realised(self) -> float:

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from engine.strategy.arbitrage.scanner import Opportunity
     from engine.strategy.views import Context, MarketView
 
-__all__ = ["ArbitrageMemory", "ArbitrageParams", "note_refused", "watch_latency"]
+__all__ = ["KEPT_NS", "ArbitrageMemory", "ArbitrageParams", "note_refused", "watch_latency"]
 
 NS_PER_MS = 1_000_000
+KEPT_NS = 30_000_000_000
+"""How long a trade that has ended is remembered, for executions that come late."""
 NS_PER_HOUR = 3_600_000_000_000
 LEARN = 0.1
 """Weight of the newest trade in the mean shortfall."""
@@ -45,9 +47,9 @@ class ArbitrageParams(StrategyParams):
     )
     slippage_limit: float = Field(0.0005, ge=0, le=0.1, description="Most that depth may cost, as a fraction.")
     depth: int = Field(20, ge=1, le=200, description="Levels of a book that are used.")
-    retries: int = Field(1, ge=0, le=10, description="Further attempts of a lagging leg at its limit.")
-    crosses: int = Field(1, ge=0, le=10, description="Then attempts across the spread.")
-    unwinds: int = Field(3, ge=1, le=20, description="Attempts to undo what cannot be completed.")
+    retries: int = Field(1, ge=0, le=3, description="Further attempts of a lagging leg at its limit.")
+    crosses: int = Field(1, ge=0, le=3, description="Then attempts across the spread.")
+    unwinds: int = Field(3, ge=1, le=8, description="Attempts to undo what cannot be completed.")
     cross_slippage: float = Field(0.001, ge=0, le=0.1, description="Worst price of crossing, as a fraction.")
     unwind_slippage: float = Field(0.005, ge=0, le=0.2, description="Worst price of unwinding, as a fraction.")
     learn_shortfall: bool = Field(True, description="Whether what trades fell short of is added to the threshold.")
@@ -93,12 +95,20 @@ class ArbitrageMemory(StrategyMemory):
     """Venues whose latency is above the threshold."""
 
     faded: int = 0
+    last: int = 0
+    """Number of the newest trade."""
 
     def fade(self, now: int) -> None:
         """Forget half of the shortfall in an hour, so that a threshold which lets nothing through comes down again."""
         if self.faded and now > self.faded:
             self.shortfall *= math.exp2((self.faded - now) / NS_PER_HOUR)
         self.faded = max(now, self.faded)
+
+    def number(self, now: int) -> int:
+        """Number of a new trade: by time, so that none comes twice even where the memory is older than the orders."""
+        self.count += 1
+        self.last = max(now // NS_PER_MS, self.last + 1)
+        return self.last
 
     def learn(self, expected: float, realised: float, put_in: float) -> None:
         """Take in how a trade has ended; all in one currency."""

@@ -17,11 +17,15 @@ from engine.model.order import OrderSide
 from engine.strategy.intents import Take
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from engine.strategy.views import MarketView, OwnFill
 
-__all__ = ["Leg", "LegPolicy", "PairTrade", "Phase"]
+__all__ = ["REFUSED_NS", "Leg", "LegPolicy", "PairTrade", "Phase"]
+
+
+REFUSED_NS = 1_000_000_000
+"""Pause after a refusal; it doubles with each attempt of a phase."""
 
 
 class Phase(enum.StrEnum):
@@ -98,6 +102,10 @@ class PairTrade(msgspec.Struct):
     why: str = ""
     late: bool = False
     """Whether the person has been told that the end of an order is not known."""
+    not_before: int = 0
+    """UTC nanoseconds before which nothing more is sent: a refusal is not answered in the same moment."""
+    ended: int = 0
+    """When it ended, UTC nanoseconds."""
 
     # --- orders ------------------------------------------------------------------------------------------------------
 
@@ -119,16 +127,44 @@ class PairTrade(msgspec.Struct):
         leg.paid += sign * fill.quantity * fill.price
         leg.fees += fee
 
-    def on_end(self, key: str, now: int, markets: Mapping[InstrumentId, MarketView], policy: LegPolicy) -> list[Take]:
-        """An order has ended; what is to be sent next, when no other is still under way."""
+    def on_end(
+        self,
+        key: str,
+        now: int,
+        markets: Mapping[InstrumentId, MarketView],
+        policy: LegPolicy,
+        *,
+        refused: bool = False,
+    ) -> list[Take]:
+        """An order has ended; what is to be sent next, when no other is still under way.
+
+        After a refusal nothing is sent at once: what is refused now is refused in the same moment again.
+        """
         leg = self.legs[int(key.split("-")[1])]
         if leg.open == key:
             leg.open = ""
-        return [] if self.phase.ended or self.is_open else self._next(now, markets, policy)
+        if refused:
+            self.not_before = now + REFUSED_NS * 2 ** min(self.tried, 6)
+        return self.on_time(now, markets, policy)
 
     def on_time(self, now: int, markets: Mapping[InstrumentId, MarketView], policy: LegPolicy) -> list[Take]:
-        """Time has passed: go on where a market was missing."""
-        return [] if self.phase.ended or self.is_open else self._next(now, markets, policy)
+        """Time has passed: go on where a market was missing or an order was refused."""
+        if self.phase.ended or self.is_open or now < self.not_before:
+            return []
+        found = self._next(now, markets, policy)
+        if self.phase.ended:
+            self.ended = now
+        return found
+
+    def forget_open(self, working: Callable[[InstrumentId, str], bool]) -> None:
+        """After a restart: an order that works no more has ended."""
+        for leg in self.legs:
+            if leg.open and not working(leg.instrument, leg.open):
+                leg.open = ""
+
+    def reopen(self) -> None:
+        """An execution came after the end: what it has put out of balance is to be undone."""
+        self.phase, self.tried, self.not_before = Phase.UNWIND, 0, 0
 
     @property
     def is_open(self) -> bool:

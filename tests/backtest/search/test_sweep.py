@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+import numpy as np
 import pytest
 
 from engine.backtest.run import run_backtest
@@ -16,7 +19,7 @@ from engine.backtest.search.places import Cores, Here, check_cluster, chunk_size
 from engine.backtest.search.regions import grid_regions, near_regions
 from engine.backtest.search.space import Axis
 from engine.backtest.search.spec import SweepSpec
-from engine.backtest.search.study import pareto_front
+from engine.backtest.search.study import pareto_front, with_luck
 from engine.backtest.search.sweep import run_sweep
 from engine.errors import ConfigurationError, DataSourceError, ValidationError
 from engine.strategy.runner import StrategyRunner
@@ -256,3 +259,23 @@ def test_a_curve_has_the_figures_of_its_outcome(bench: Bench) -> None:
         curve, outcome = trials.curve(params, (200, 400)), trials.outcome(params, (200, 400))
         assert len(curve.ts) == 201
         assert {name: curve.metrics.get(name) for name in KEPT} == pytest.approx(outcome.metrics, rel=1e-9)
+
+
+def test_sets_of_next_to_no_trades_do_not_tell_how_far_figures_spread() -> None:
+    rng = np.random.default_rng(4)
+
+    def outcome(trades: int, spread: float) -> Outcome:
+        daily = rng.normal(0.0002, spread, 120)
+        sharpe = float(daily.mean() / daily.std() * 365**0.5)
+        return Outcome(params={"x": trades}, metrics={"sharpe": sharpe, "trades": float(trades)}, daily=daily)
+
+    usual = [outcome(50, 0.01) for _ in range(8)]
+    lonely = msgspec.structs.replace(
+        outcome(1, 0.0), params={"x": 1}, daily=np.where(np.arange(120) == 60, -1e-6, -1e-7)
+    )
+    spec = SimpleNamespace(objectives=("sharpe",), min_trades=10, run=SimpleNamespace(risk_free_rate=0.0))
+    with_it = with_luck({}, [*usual, lonely], spec)["details"]["luck"]  # type: ignore[arg-type]
+    without = with_luck({}, usual, spec)["details"]["luck"]  # type: ignore[arg-type]
+    assert with_it["sets"] == 9
+    assert without["luckiest"] < with_it["luckiest"] < 1.2 * without["luckiest"]
+    assert with_luck({}, [lonely], spec)["details"]["luck"]["deflated_sharpe"] is None  # type: ignore[arg-type]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, ClassVar
 
+import msgspec
 import pytest
 
+from engine.model.instrument import InstrumentKind
 from engine.model.order import OrderSide
 from engine.strategy.arbitrage.legs import Phase
 from engine.strategy.intents import Legs, Take
@@ -197,7 +200,9 @@ def test_what_can_neither_be_completed_nor_unwound_stops_the_bot() -> None:
 
     driver.refuse = refuse
     partly_gone(driver, later_bid=20_099.0)
-    for ms in range(20, 1000, 100):
+    # A refusal is not answered in the same moment: the next attempt waits, ever longer.
+    assert len(refused) == 1
+    for ms in range(500, 20_000, 500):
         driver.tick(at(ms, 0, 20_000.0))
     assert len(refused) == 2
     assert "could neither be completed nor unwound" in driver.stopped
@@ -216,6 +221,47 @@ def test_an_order_whose_end_is_not_known_is_waited_for() -> None:
     assert len(taken(driver)) == 2
     assert len(driver.alerts) == 1
     assert "is not known" in driver.alerts[0]
+
+
+def test_after_a_restart_an_order_that_works_no_more_has_ended() -> None:
+    driver = made()
+    driver.tick(at(0, 0, 20_000.0))
+    silent = driver._take
+    driver._take = lambda take: None if take.instrument.startswith("BBB") else silent(take)  # type: ignore[method-assign]
+    driver.tick(at(10, 1, 20_100.0))
+    driver._take = silent  # type: ignore[method-assign]
+    driver.restart()
+    driver.strategy.on_start(driver.context)
+    for ms in range(200, 9_000, 200):
+        driver.tick(at(ms, ms // 200 % 2, 20_000.0))
+    assert not driver.context.memory.trades
+    assert driver.markets[0].position + driver.markets[1].position == pytest.approx(0.0)
+
+
+def test_an_execution_after_the_end_is_brought_into_balance() -> None:
+    driver = made()
+    driver.tick(at(0, 0, 20_000.0))
+    driver.tick(at(10, 1, 20_100.0))
+    first = driver.fills[0]
+    driver.markets[0].position += 0.01
+    late = msgspec.structs.replace(first, quantity=0.01, ts=driver.context.now)
+    driver._call(lambda: driver.strategy.on_fill(late, driver.context))
+    assert "after its end" in driver.alerts[0]
+    for ms in range(200, 3_000, 200):
+        driver.tick(at(ms, ms // 200 % 2, 20_000.0))
+    assert driver.markets[0].position + driver.markets[1].position == pytest.approx(0.0, abs=1e-9)
+    assert not driver.context.memory.trades
+
+
+def test_only_the_same_thing_is_paired() -> None:
+    spot = make_instrument("AAA", "BTC/USDT")
+    contract = msgspec.structs.replace(
+        make_instrument("BBB", "BTC/USDT"), kind=InstrumentKind.LINEAR_PERPETUAL, multiplier=Decimal("0.01")
+    )
+    driver = EventDriver(lambda: CrossExchangeArbitrage.build({"rebalance_cost": 0.0}), [spot, contract])
+    driver.tick(at(0, 0, 20_000.0))
+    driver.tick(at(10, 1, 20_400.0))
+    assert not taken(driver)
 
 
 def test_not_more_than_one_trade_in_a_market_and_so_many_in_all() -> None:

@@ -112,7 +112,7 @@ def test_a_partial_leg_is_brought_back_to_the_start_currency_and_told() -> None:
 
     def take(order: Take) -> None:
         market = driver.context.markets[order.instrument]
-        if order.key == "t1-2":
+        if order.key.endswith("-2"):
             market.ask_size = 0.1
         sent(order)
 
@@ -132,6 +132,8 @@ def test_a_first_leg_that_finds_nothing_ends_it_quietly() -> None:
     driver.refuse = lambda order: "no" if isinstance(order, Take) and "BTC/USDT" in order.instrument else ""
     prices(driver, 0, 20_000.0, 0.1, 2020.0)
     assert orders(driver) == FORWARD[:1]
+    prices(driver, 5000, 20_000.0, 0.1, 2000.0)
+    assert orders(driver) == FORWARD[:1]
     assert not driver.context.memory.trades
     assert not driver.alerts
 
@@ -141,7 +143,7 @@ def test_no_further_leg_is_sent_when_the_time_is_over() -> None:
     sent, held = driver._take, []
 
     def late(order: Take) -> None:
-        if order.key == "t1-1":
+        if order.key.endswith("-1"):
             held.append(order)
         else:
             sent(order)
@@ -157,21 +159,40 @@ def test_no_further_leg_is_sent_when_the_time_is_over() -> None:
 
 def test_what_cannot_be_brought_back_stops_the_bot() -> None:
     driver = made(retries=0, crosses=0, unwinds=1)
-    driver.refuse = lambda order: "no" if isinstance(order, Take) and order.key != "t1-1" else ""
-    prices(driver, 0, 20_000.0, 0.1, 2020.0)
+    driver.refuse = lambda order: "no" if isinstance(order, Take) and not order.key.endswith("-1") else ""
+    for second in range(0, 40, 2):
+        prices(driver, second * 1000, 20_000.0, 0.1, 2020.0 if not second else 2000.0)
     assert "could not be brought back" in driver.stopped
 
 
 def test_an_order_whose_end_is_not_known_is_waited_for() -> None:
     driver = made()
     sent = driver._take
-    driver._take = lambda order: None if order.key == "t1-2" else sent(order)  # type: ignore[method-assign, assignment]
+    driver._take = lambda order: None if order.key.endswith("-2") else sent(order)  # type: ignore[method-assign, assignment]
     prices(driver, 0, 20_000.0, 0.1, 2020.0)
     for ms in range(100, 3000, 100):
         prices(driver, ms, 20_000.0, 0.1, 2000.0)
     assert orders(driver) == FORWARD[:2]
     assert len(driver.alerts) == 1
     assert "is not known" in driver.alerts[0]
+
+
+def test_after_a_restart_an_order_that_works_no_more_has_ended() -> None:
+    driver = made()
+    sent = driver._take
+    driver._take = lambda order: None if order.key.endswith("-2") else sent(order)  # type: ignore[method-assign, assignment]
+    prices(driver, 0, 20_000.0, 0.1, 2020.0)
+    driver._take = sent  # type: ignore[method-assign]
+    driver.restart()
+    driver.strategy.on_start(driver.context)
+    for ms in range(1000, 9000, 500):
+        prices(driver, ms, 20_000.0, 0.1, 2000.0)
+    memory = driver.context.memory
+    assert not memory.trades
+    assert memory.past[0].why == "the loop took too long"
+    assert memory.past[0].steps[1].amount == 0.0
+    assert memory.past[0].recovered == pytest.approx(997, abs=2)
+    assert "took too long" in driver.alerts[0]
 
 
 def test_a_chain_that_leads_nowhere_is_none() -> None:

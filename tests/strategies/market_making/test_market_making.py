@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -203,6 +204,16 @@ def test_sizes_in_btc_need_its_price() -> None:
     given = made(QUIET | {"btc_price": 30_000.0}, "ETH/USDT", position=0.0)
     given.tick(at(0, 1500.0, 0.5))
     assert quotes(given)[0].wants[0].quantity == pytest.approx(0.2)
+
+
+def test_contracts_that_are_not_one_unit_are_not_quoted() -> None:
+    contract = msgspec.structs.replace(make_instrument("SIM", "BTC/USDT"), multiplier=Decimal("0.01"))
+    driver = EventDriver(lambda: MarketMaking.build({}), [contract])
+    driver.tick(at(0))
+    driver.tick(at(31))
+    assert quotes(driver) == []
+    assert len(driver.alerts) == 1
+    assert "one contract is 0.01 BTC" in driver.alerts[0]
 
 
 def test_a_perpetual_of_the_same_base_hedges() -> None:

@@ -111,6 +111,14 @@ def test_rows_are_ranked_and_sets_with_too_few_trades_come_last(bench: Bench, al
     assert ranked == sorted(ranked, reverse=True)
 
 
+def test_the_order_in_which_sets_are_finished_changes_no_digit(
+    bench: Bench, alone: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forwards = sweep.compute_sets
+    monkeypatch.setattr(sweep, "compute_sets", lambda *args: reversed(list(forwards(*args))))
+    assert without_place(swept(bench, Here())) == without_place(alone)
+
+
 def test_processes_give_the_same_result(bench: Bench, alone: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "worth_spreading", lambda *_: True)
     place = Cores(2)

@@ -153,9 +153,9 @@ async def test_resuming_leaves_those_paused_that_it_did_not_pause(yard: Yard, ma
     assert member.reason == "the loss of the day is reached"
     yard.manager.resume(member)
     yard.manager.pause(entry, why)
-    assert member.state is BotState.PAUSED
+    assert (entry.state, member.state) == (BotState.PAUSED, BotState.PAUSED)
     yard.manager.resume(entry)
-    assert member.state is BotState.RUNNING
+    assert (entry.state, member.state) == (BotState.RUNNING, BotState.RUNNING)
 
 
 async def test_a_universe_with_a_position_is_not_deleted(yard: Yard, markets: Markets) -> None:

@@ -35,7 +35,8 @@ async def test_stored_studies_are_listed_and_the_chosen_one_is_shown() -> None:
             assert what in page
         await opened(deck, "j", "j")
         assert "Test over training" in deck.text()
-        assert [call.params["id"] for call in deck.link.called("backtests.study")] == ["st-0001", "st-0002", "st-0003"]
+        asked = list(dict.fromkeys(call.params["id"] for call in deck.link.called("backtests.study")))
+        assert asked == ["st-0001", "st-0002", "st-0003"]
 
 
 async def test_a_study_is_deleted_after_a_question() -> None:

@@ -15,6 +15,7 @@ from engine.bots.isolation.runner import IsolatedRunner, WorkerLimits
 from engine.bots.watching import Watching
 from engine.errors import ConfigurationError, StrategyError
 from engine.logs import get_logger
+from engine.model.account import TradingMode
 from engine.model.candle import Bars, timeframe_ns
 from engine.model.ids import AccountId, InstrumentId, Owner, venue_of
 from engine.strategy.runner import STATE_MISMATCH, StrategyRunner
@@ -42,6 +43,8 @@ __all__ = ["AccountOf", "BotBuilder", "Library", "MemoryCopies"]
 
 log = get_logger(__name__)
 
+
+_ON_PAPER = "Strategies on books trade on paper only in this release; set mode to paper and choose accounts on paper."
 
 MemoryCopies = Callable[[Owner], "Awaitable[Sequence[bytes]]"]
 """Gives what was saved of a bot's memory before, the newest first."""
@@ -190,6 +193,8 @@ class BotBuilder:
                 )
             self._library.make(config.strategy, config.strategy_file, dict(config.params), config.source)
             return
+        if config.mode == "live":
+            raise ConfigurationError(_ON_PAPER)
         strategy = self._make_event(config)
         if config.isolation == "process":
             raise ConfigurationError("A strategy on books runs in the engine's process; set its isolation to task.")
@@ -199,13 +204,20 @@ class BotBuilder:
             raise ConfigurationError(
                 f"The strategy {config.strategy} needs {strategy.min_markets} markets; name the further ones."
             )
-        self._places(config)
+        accounts = self._ledger.state.accounts
+        for _, account in self.places(config):
+            if account in accounts and accounts[account].mode is TradingMode.LIVE:
+                raise ConfigurationError(f"The account {account} trades real money. {_ON_PAPER}")
 
     def _make_event(self, config: BotConfig) -> EventStrategy:
         return self._library.make_event(config.strategy, config.strategy_file, dict(config.params), config.source)
 
-    def _places(self, config: BotConfig) -> list[tuple[Instrument, AccountId]]:
-        """The instruments of a configuration and in which account each is traded."""
+    def places(self, config: BotConfig) -> list[tuple[Instrument, AccountId]]:
+        """The instruments of a configuration and in which account each is traded.
+
+        Raises:
+            ConfigurationError, NotFoundError: An instrument or its account is not known.
+        """
         places = []
         for name in config.instruments:
             one = config if name == config.instrument else config.model_copy(update={"instrument": name, "account": ""})
@@ -217,7 +229,7 @@ class BotBuilder:
         """A bot of a strategy that decides on events, with its memory and warmed up."""
         self.check(config)
         strategy = self._make_event(config)
-        places = self._places(config)
+        places = self.places(config)
         for instrument, _ in places:
             self._hub.market(instrument.id)
         allowance = self.place(entry.name, Allowance.of(config, strategy.kind))

@@ -7,18 +7,19 @@ closing that had begun is brought to its end.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from engine import events as ev
+from engine.bots.events.unattended import Unattended
 from engine.bots.protection import BotMemory, Protection
 from engine.errors import JournalError, QuarterdeckError
 from engine.logs import get_logger
 from engine.model.order import Decision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from engine.execution.desk import Desk
     from engine.ledger import Ledger
@@ -36,6 +37,24 @@ HEAL_NS = 60_000_000_000
 """Time between two attempts at what was refused, in nanoseconds."""
 
 
+class Care(Protocol):
+    """What goes on for the positions of a bot that is not up."""
+
+    memory: BotMemory
+
+    def protect(self) -> None:
+        """Bring orders in line with what is held."""
+
+    def heal(self) -> None:
+        """As `protect`, and try again what was refused."""
+
+    def on_fact(self, event: ev.Event) -> None:
+        """Hear a fact about one of its orders or positions."""
+
+    def close(self, reason: str) -> None:
+        """Close what is held."""
+
+
 class Caretakers:
     """One protection for every bot that is not up and has something to be protected. Plain and synchronous.
 
@@ -51,7 +70,7 @@ class Caretakers:
         self._desk = desk
         self._quotes = quotes
         self._errors = errors
-        self._kept: dict[Owner, Protection] = {}
+        self._kept: dict[Owner, Care] = {}
         self._healed = 0
 
     @property
@@ -59,7 +78,15 @@ class Caretakers:
         """Whose positions are looked after here."""
         return frozenset(self._kept)
 
-    def take_over(self, owner: Owner, protection: Protection) -> None:
+    def protects(self, owner: Owner) -> bool:
+        """Whether the position of an owner is protected here, rather than left as it is."""
+        return isinstance(self._kept.get(owner), Protection)
+
+    def leave(self, entry: BotEntry, places: Sequence[tuple[Instrument, AccountId]], memory: BotMemory) -> None:
+        """Leave the positions of a bot on books as they are, in all its markets; see `Unattended`."""
+        self.take_over(entry.id, Unattended(entry.id, places, self._desk, self._ledger, self._quotes, memory))
+
+    def take_over(self, owner: Owner, protection: Care) -> None:
         """Go on with the protection of a bot that has just failed."""
         self._kept[owner] = protection
         self._guarded(owner, protection.protect)

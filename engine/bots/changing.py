@@ -41,7 +41,8 @@ async def change(manager: BotManager, entry: BotEntry, config: BotConfig) -> Non
         config: The new configuration, whole.
 
     Raises:
-        ConflictError: The bot is on its way up or down, or what is to change needs a stopped bot.
+        ConflictError: The bot is on its way up or down, what is to change needs a stopped bot, or a strategy on books
+            would follow one on bars, or the other way round, while there is a position or an order.
         ConfigurationError, StrategyError, NotFoundError, CapitalManagementError: The new one is not acceptable.
         ExchangeError: The history for the new instance cannot be had.
     """
@@ -58,7 +59,14 @@ async def change(manager: BotManager, entry: BotEntry, config: BotConfig) -> Non
             f"The bot {entry.name} is {entry.state}; stop it before changing its {', '.join(fixed).replace('_', ' ')}."
         )
     manager.check(config, entry)
+    manager.check_kind(entry, config)
     fresh = await _fresh(manager, entry, bot, config)
+    try:
+        # The old instance has traded while the new one was built.
+        manager.check_kind(entry, config)
+    except ConflictError:
+        fresh.end()
+        raise
     # From here on without a pause: a kill between any two of these leaves either configuration whole, the position's
     # levels being part of what is booked of both.
     manager.book(entry, config)

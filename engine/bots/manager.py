@@ -10,6 +10,7 @@ from engine.bots.backlog import Backlog
 from engine.bots.builder import AccountOf, BotBuilder, Library, MemoryCopies
 from engine.bots.caretaker import Caretakers
 from engine.bots.events.keeper import EventBots
+from engine.bots.events.live import LiveEventBot
 from engine.bots.households import Household
 from engine.bots.peers import Peers
 from engine.bots.resources import ResourceWatch
@@ -107,7 +108,7 @@ class BotManager(Household):
         """Bots that trade every market of a rule."""
         self._admission = Admission(machine or Machine.here(), self._allowances)
         builder.admit, builder.place = self._admission.admit, self._admission.place
-        self.events = EventBots(self, builder)
+        self.events = EventBots(self, builder, ledger, library)
         self.admit: Callable[[BotEntry], None] = lambda entry: None
         """Asked before a bot starts; raises what speaks against it."""
         ledger.subscribe(self._on_record)
@@ -173,8 +174,13 @@ class BotManager(Household):
 
     def look_after(self, entry: BotEntry) -> None:
         """Keep the protection of a bot that is not up in step with its position."""
+        if entry.id in self.running or not holds(self._ledger.state, entry.id):
+            return
+        if self.events.is_one(entry):
+            self.events.leave(entry)
+            return
         place = self.place_of(entry)
-        if place is not None and entry.id not in self.running and holds(self._ledger.state, entry.id):
+        if place is not None:
             self.caretakers.take(entry, *place)
 
     async def build(self, entry: BotEntry, config: BotConfig | None = None) -> Bot:
@@ -384,7 +390,10 @@ class BotManager(Household):
             return
         if bot is not None:
             bot.cancel_entries("the bot failed")
-            self.caretakers.take_over(owner, bot.protection)
+            if not isinstance(bot, LiveEventBot):
+                self.caretakers.take_over(owner, bot.protection)
+            elif entry is not None:
+                self.events.leave(entry, bot.memory)
         if entry is not None:
             was = entry.state
             self.move(entry, BotState.ERROR, reason)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine import events as ev
 from engine.bots.config import BotConfig
+from engine.bots.events.kinds import on_books
 from engine.capital.allocation import check_allocation
 from engine.errors import ConfigurationError, ConflictError, NotFoundError
 from engine.logs import get_logger
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from engine.model.instrument import Instrument
     from engine.state import EngineState
 
-__all__ = ["ACTIVE", "RESERVED_NAMES", "Roster", "holds"]
+__all__ = ["ACTIVE", "RESERVED_NAMES", "Roster", "has_any", "holds"]
 
 log = get_logger(__name__)
 
@@ -207,11 +208,31 @@ class Roster:
                 "would look after any more; close them first."
             )
         self.check(config, entry)
+        self.check_kind(entry, config)
         self.book(entry, config)
+
+    def check_kind(self, entry: BotEntry, config: BotConfig) -> None:
+        """Raise ConflictError when a bot with a position or orders would change between bars and books.
+
+        Either kind looks after its position in a way of its own, and takes up nothing from the other.
+        """
+        before = on_books(self._library, self.config(entry), entry.memory)
+        if before is on_books(self._library, config) or not has_any(self._ledger.state, entry.id):
+            return
+        old, new = ("books", "bars") if before else ("bars", "books")
+        raise ConflictError(
+            f"The bot {entry.name} has a position or orders, which a strategy on {new} does not take over from one on "
+            f"{old}; close them first, then change its strategy."
+        )
 
     def book(self, entry: BotEntry, config: BotConfig) -> None:
         """Book a configuration that has been checked."""
         self._ledger.record(ev.BotConfigured(bot=entry.id, config=config.encode(), capital=config.capital))
+
+
+def has_any(state: EngineState, owner: Owner) -> bool:
+    """Whether a bot has orders, parent orders, or any position worth an order."""
+    return holds(state, owner) or any(parent.owner == owner for parent in state.parents.values())
 
 
 def holds(state: EngineState, owner: Owner) -> bool:

@@ -151,9 +151,13 @@ class Supervisor:
         most = self.rules.max_restarts_per_hour
         if len(tries) >= most:
             self._note(entry.id, RestartEntry(tries=tries, entries=entries, gave_up=True))
+            if self._manager.events.is_one(entry):
+                what = "nobody looks after its positions"
+            else:
+                what = "its position stays protected"
             text = (
                 f"The bot {entry.name} has failed again after {most} restarts within an hour and is not restarted any "
-                f"more; its position stays protected. Last reason: {entry.reason}"
+                f"more; {what}. Last reason: {entry.reason}"
             )
             self._manager.errors.alert(Severity.CRITICAL, "bots", text)
             return

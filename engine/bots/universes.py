@@ -43,6 +43,8 @@ RETRY_S = 60.0
 """Pause after a refresh that failed."""
 MOST_WORDS = 400
 _CENT = Decimal("0.01")
+WITH_UNIVERSE = "its universe is paused"
+"""Reason of a member that is paused with its universe; what follows a colon is why."""
 WINDING_DOWN = "its market left the universe; nothing is entered, what it holds is looked after"
 
 
@@ -136,13 +138,16 @@ class Universes:
         """No new entries and no new members; positions stay protected."""
         for member in self.members(parent):
             if member.state is BotState.RUNNING:
-                self._manager.pause(member, reason or "its universe is paused")
+                self._manager.pause(member, f"{WITH_UNIVERSE}: {reason}" if reason else WITH_UNIVERSE)
         self._manager.move(parent, BotState.PAUSED, reason)
 
     def resume(self, parent: BotEntry) -> None:
-        """Go on; members that wind down go on winding down."""
+        """Go on with the members that were paused together with the universe.
+
+        Those that a person, a rule or their own strategy has paused stay so, and those that wind down go on with it.
+        """
         for member in self.members(parent):
-            if member.state is BotState.PAUSED and member.reason != WINDING_DOWN:
+            if member.state is BotState.PAUSED and member.reason.partition(":")[0] == WITH_UNIVERSE:
                 self._manager.resume(member)
         self._manager.move(parent, BotState.RUNNING)
         self._due.pop(parent.id, None)

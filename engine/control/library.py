@@ -161,6 +161,8 @@ class Library:
             now = None
         if now is not None and now.source == config.source:
             return now
+        # Also where it is loaded already: after a restart the bot would be left with what is kept on disk.
+        await asyncio.to_thread(self.sources.read, config.source)
         copy = str(self.sources.path(config.source))
         await self.find(config.strategy, copy)
         return config.model_copy(update={"strategy_file": copy})

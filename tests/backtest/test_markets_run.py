@@ -11,12 +11,13 @@ import pytest
 from msgspec import field
 
 from engine import events as ev
+from engine.backtest.markets.prepare import markets_hash
 from engine.backtest.markets.reading import read_quotes, read_tape
 from engine.backtest.markets.run import MarketsRun, run_markets
 from engine.backtest.markets.spec import FeeTier, MarketSource, MarketsSpec
 from engine.backtest.markets.synthetic import LEVELS, ROWS, SyntheticBook
 from engine.backtest.markets.tapes import EventTape, QuoteTape, merge
-from engine.errors import DataError
+from engine.errors import ConfigurationError, DataError
 from engine.model.candle import Bars
 from engine.model.ids import Currency, InstrumentId, TradeId, VenueId
 from engine.model.instrument import InstrumentKind
@@ -271,10 +272,14 @@ def test_coins_bought_with_one_currency_are_sold_for_another() -> None:
     assert run.state.balance(account, Currency("ETH")).total == 0
 
 
-def test_funding_is_paid_at_its_times(tmp_path: Path) -> None:
-    rates = tmp_path / "funding.csv"
-    ms = START // MS
-    rates.write_text(f"timestamp,funding_rate\n{ms + 1000},0.001\n{ms + 2000},-0.002\n{ms + 9000},0.5\n")
+PERPETUAL = MarketSource(venue="SIM", symbol="BTC/USDT:USDT")
+
+
+def funded(tmp_path: Path, strategy: EventStrategy, *rates: tuple[int, float]) -> MarketsRun:
+    """A run over 3 s of a perpetual with rates at these ms."""
+    file = tmp_path / f"{rates}.csv"
+    lines = "".join(f"{START // MS + ms},{rate}\n" for ms, rate in rates)
+    file.write_text(f"timestamp,funding_rate\n{lines}")
     made = msgspec.structs.replace(
         quote_instrument(),
         id=InstrumentId("SIM:BTC/USDT:USDT"),
@@ -282,11 +287,15 @@ def test_funding_is_paid_at_its_times(tmp_path: Path) -> None:
         kind=InstrumentKind.LINEAR_PERPETUAL,
         settle=Currency("USDT"),
     )
-    rows = [(n * 500, 99.9, 100.1) for n in range(7)]
-    tape = quote_tape(quotes(rows), made)
+    tape = quote_tape(quotes([(n * 500, 99.9, 100.1) for n in range(7)]), made)
+    source = PERPETUAL.model_copy(update={"funding": str(file)})
+    spec = quote_spec(capital=Decimal(1000)).model_copy(update={"markets": (source,)})
+    return MarketsRun(spec, strategy, [tape])
+
+
+def test_funding_is_paid_at_its_times(tmp_path: Path) -> None:
     strategy = scripted(once(0, lambda m, ctx: ctx.take(m, "t", OrderSide.BUY, 1.0)))
-    source = MarketSource(venue="SIM", symbol="BTC/USDT:USDT", funding=str(rates))
-    run = MarketsRun(quote_spec(capital=Decimal(1000)).model_copy(update={"markets": (source,)}), strategy, [tape])
+    run = funded(tmp_path, strategy, (1000, 0.001), (2000, -0.002), (9000, 0.5))
     paid: list[tuple[int, Decimal]] = []
 
     def hear(record: ev.Record) -> None:
@@ -299,6 +308,41 @@ def test_funding_is_paid_at_its_times(tmp_path: Path) -> None:
     assert float(run.state.balance(run.accounts[VenueId("SIM")], Currency("USDT")).total) == pytest.approx(
         1000 - 100.1 * 0.0005 - 0.1 + 0.2
     )
+
+
+def test_a_funding_rate_is_seen_when_it_has_been_paid(tmp_path: Path) -> None:
+    seen: list[tuple[int, float]] = []
+    look = scripted(lambda m, ctx: seen.append(((ctx.now - START) // MS, m.funding_rate)))
+    funded(tmp_path, look, (-1000, 0.007), (1000, 0.001), (2000, -0.002), (9000, 0.5)).run()
+    before = [rate for at, rate in seen if at < 1000]
+    assert before == [0.007] * len(before) != []
+    between = [rate for at, rate in seen if 1000 < at < 2000]
+    assert between == [0.001] * len(between) != []
+    after = [rate for at, rate in seen if at > 2000]
+    assert after == [-0.002] * len(after) != []
+
+    seen.clear()
+    funded(tmp_path, look, (1000, 0.001)).run()
+    assert {rate for at, rate in seen if at < 1000} == {0.0}
+
+
+def test_funding_of_what_is_no_perpetual_is_refused() -> None:
+    source = MarketSource(venue="SIM", symbol="BTC/USDT", funding="rates.csv")
+    spec = quote_spec().model_copy(update={"markets": (source,)})
+    tape = quote_tape(quotes([(0, 99.9, 100.1), (500, 99.9, 100.1)]))
+    with pytest.raises(ConfigurationError, match="funding is paid in linear perpetuals alone"):
+        played(spec, scripted(lambda m, ctx: None), [tape])
+
+
+def test_times_and_rates_of_funding_are_part_of_a_run(tmp_path: Path) -> None:
+    look = scripted(lambda m, ctx: None)
+    given = ((1000, 0.001), (1000, 0.001), (1000, 0.002), (2000, 0.001))
+    runs = [funded(tmp_path, look, rate) for rate in given]
+    first, same, *others = [markets_hash(run.spec, run.tapes) for run in runs]
+    assert first == same
+    assert len({first, *others}) == 3
+    bare = runs[0].spec.model_copy(update={"markets": (PERPETUAL,)})
+    assert markets_hash(bare, runs[0].tapes) not in {first, *others}
 
 
 def test_equal_runs_have_equal_journals() -> None:

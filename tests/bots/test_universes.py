@@ -140,6 +140,24 @@ async def test_pausing_resuming_and_stopping_reaches_every_member(yard: Yard, ma
     assert entry.id not in yard.state.bots
 
 
+@pytest.mark.parametrize("why", ["", "a person"])
+async def test_resuming_leaves_those_paused_that_it_did_not_pause(yard: Yard, markets: Markets, why: str) -> None:
+    entry = make(yard)
+    await yard.manager.start(entry)
+    await refresh(yard, entry)
+    (member,) = yard.manager.universes.members(entry)
+    yard.manager.pause(member, "the loss of the day is reached")
+    yard.manager.pause(entry, why)
+    yard.manager.resume(entry)
+    assert (entry.state, member.state) == (BotState.RUNNING, BotState.PAUSED)
+    assert member.reason == "the loss of the day is reached"
+    yard.manager.resume(member)
+    yard.manager.pause(entry, why)
+    assert (entry.state, member.state) == (BotState.PAUSED, BotState.PAUSED)
+    yard.manager.resume(entry)
+    assert (entry.state, member.state) == (BotState.RUNNING, BotState.RUNNING)
+
+
 async def test_a_universe_with_a_position_is_not_deleted(yard: Yard, markets: Markets) -> None:
     entry = make(yard)
     await yard.manager.start(entry)

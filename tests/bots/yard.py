@@ -70,6 +70,10 @@ class Library:
 
     def on_events(self, name: str, file: str | None, source: str = "") -> bool:
         found = read_strategy_file(Path(file)).cls if file is not None else self.known.get(name)
+        if found is None:
+            raise NotFoundError(f"There is no strategy named {name!r}.")
+        if isinstance(found, Exception):
+            raise found
         return isinstance(found, type) and issubclass(found, EventStrategy)
 
     def make_event(

@@ -9,22 +9,34 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.backtest.markets.reading import read_funding
+from engine.errors import ConfigurationError
 from engine.execution.funding import funding_fact
 from engine.model.instrument import InstrumentKind
 from engine.model.market import MarkPrice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from engine.backtest.markets.run import MarketsRun
+    from engine.backtest.markets.spec import MarketsSpec
     from engine.backtest.markets.tapes import Tape
     from engine.model.candle import FloatArray, IntArray
     from engine.model.ids import InstrumentId
 
-__all__ = ["Funding"]
+__all__ = ["Funding", "check_funding"]
 
 _NEVER = 1 << 62
 """Where no rates are known nothing is ever due."""
+
+
+def check_funding(spec: MarketsSpec, tapes: Sequence[Tape]) -> None:
+    """Raise ConfigurationError where rates are given for what is no linear perpetual: they would never be paid."""
+    for tape, source in zip(tapes, spec.markets, strict=True):
+        if source.funding is not None and tape.instrument.kind is not InstrumentKind.LINEAR_PERPETUAL:
+            raise ConfigurationError(
+                f"{tape.id} is {tape.instrument.kind.replace('_', ' ')}, and funding is paid in linear perpetuals "
+                "alone; leave out its funding rates, or name the perpetual, such as BTC/USDT:USDT."
+            )
 
 
 class Funding:
@@ -32,6 +44,9 @@ class Funding:
 
     Args:
         run: The run, with its exchanges and views.
+
+    Raises:
+        ConfigurationError: Rates are given for what is no linear perpetual.
     """
 
     def __init__(self, run: MarketsRun) -> None:
@@ -39,6 +54,7 @@ class Funding:
         self._due: dict[InstrumentId, int] = {}
         self._cursors: dict[InstrumentId, str] = {}
         self._perpetuals = [tape for tape in run.tapes if tape.instrument.kind is InstrumentKind.LINEAR_PERPETUAL]
+        check_funding(run.spec, run.tapes)
 
     def __bool__(self) -> bool:
         return bool(self._perpetuals)
@@ -54,19 +70,22 @@ class Funding:
             if source.funding is None:
                 continue
             ts, rates = read_funding(Path(source.funding))
-            part = slice(*ts.searchsorted([self._run.begin, self._run.end], side="right").tolist())
-            ts, rates = ts[part], rates[part]
-            # At the beginning the first rate is told; at each payment the next one.
+            first, end = ts.searchsorted([self._run.begin, self._run.end], side="right").tolist()
+            before = float(rates[first - 1]) if first else 0.0
+            self._run.bot.views[tape.id].funding_rate = before
+            ts, rates = ts[first:end], rates[first:end]
+            # At the beginning the exchange is told the first rate, at each payment the next one.
             columns.append(np.concatenate((np.array([self._run.begin], dtype=np.int64), ts)))
-            plays.append(self._player(tape, ts, rates))
+            plays.append(self._player(tape, ts, rates, before))
         return columns, plays
 
-    def _player(self, tape: Tape, ts: IntArray, rates: FloatArray) -> Callable[[int], None]:
+    def _player(self, tape: Tape, ts: IntArray, rates: FloatArray, before: float) -> Callable[[int], None]:
         def play(row: int) -> None:
             known = row < len(ts)
             self._due[tape.id] = int(ts[row]) if known else _NEVER
             rate = float(rates[row]) if known else 0.0
-            self._run.bot.views[tape.id].funding_rate = rate
+            # What will have been paid at the next time is known to nobody before it: the strategy sees the last one.
+            self._run.bot.views[tape.id].funding_rate = float(rates[row - 1]) if row else before
             self.mark(tape, Decimal(repr(rate)))
 
         return play

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.backtest.markets.reading import read_tape
+from engine.backtest.markets.funding import check_funding
+from engine.backtest.markets.reading import read_funding, read_tape
 from engine.backtest.markets.report import describe_markets
 from engine.backtest.markets.run import run_markets
 from engine.backtest.markets.tapes import QuoteTape
@@ -64,7 +65,8 @@ def prepare_markets(spec: MarketsSpec, store: CandleStore, registry: StrategyReg
 
     Raises:
         NotFoundError: There is no such strategy, or no candles of a market.
-        StrategyLoadError, ConfigurationError: The strategy or its parameters cannot be used, or it needs more markets.
+        StrategyLoadError, ConfigurationError: The strategy or its parameters cannot be used, it needs more markets,
+            or funding rates are given for what is no linear perpetual.
         DataError: A file cannot be read, or has nothing in the range.
     """
     loaded = registry.load_file(Path(spec.strategy_file)) if spec.strategy_file else registry.get(spec.strategy)
@@ -77,6 +79,7 @@ def prepare_markets(spec: MarketsSpec, store: CandleStore, registry: StrategyReg
     names = [str(tape.id) for tape in tapes]
     if len(set(names)) < len(names):
         raise ConfigurationError(f"Each market is named once; named were {', '.join(names)}.")
+    check_funding(spec, tapes)
     whole = spec.model_copy(
         update={
             "strategy": loaded.name,
@@ -88,7 +91,7 @@ def prepare_markets(spec: MarketsSpec, store: CandleStore, registry: StrategyReg
         spec=whole,
         loaded=loaded,
         tapes=tapes,
-        run_hash=run_hash(_placeless(whole), loaded.source_hash, tapes_hash(tapes), release),
+        run_hash=run_hash(_placeless(whole), loaded.source_hash, markets_hash(whole, tapes), release),
         release=release,
     )
 
@@ -99,8 +102,12 @@ def _placeless(spec: MarketsSpec) -> MarketsSpec:
     return spec.model_copy(update={"markets": bare})
 
 
-def tapes_hash(tapes: list[Tape]) -> str:
-    """Digest of the very data a run reads."""
+def markets_hash(spec: MarketsSpec, tapes: list[Tape]) -> str:
+    """Digest of the very data a run reads: what happened in each market, and the times and rates of its funding.
+
+    Raises:
+        DataError: A file of funding rates cannot be read.
+    """
     digest = hashlib.blake2b(digest_size=16)
     for tape in tapes:
         digest.update(f"{tape.id} {len(tape)}".encode())
@@ -110,4 +117,10 @@ def tapes_hash(tapes: list[Tape]) -> str:
                 digest.update(column.tobytes())
         else:
             digest.update(tape.digest.encode())
+    for tape, source in zip(tapes, spec.markets, strict=True):
+        if source.funding is not None:
+            times, rates = read_funding(Path(source.funding))
+            digest.update(f"funding {tape.id} {len(times)}".encode())
+            digest.update(times.tobytes())
+            digest.update(rates.tobytes())
     return digest.hexdigest()

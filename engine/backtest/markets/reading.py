@@ -99,15 +99,18 @@ def read_funding(path: Path) -> tuple[IntArray, FloatArray]:
     """Funding rates: `timestamp` (ms) or `ts` (ns) of each payment, and `funding_rate` as a fraction, ascending.
 
     Raises:
-        DataError: It cannot be read, or a column is missing.
+        DataError: It cannot be read, a column is missing, or a rate is no number.
     """
     table = _read(path)
     name = next((name for name in _TIMES if name in table), None)
     if name is None or "funding_rate" not in table:
         raise DataError(f"The file {path} needs the columns timestamp (ms) and funding_rate.")
     ts = np.asarray(table[name]).astype(np.int64) * _TIMES[name]
+    rates = np.asarray(table["funding_rate"], dtype=np.float64)
+    if not np.isfinite(rates).all():
+        raise DataError(f"The column funding_rate of {path} holds values that are none.")
     order = np.argsort(ts, kind="stable")
-    return ts[order], np.asarray(table["funding_rate"], dtype=np.float64)[order]
+    return ts[order], rates[order]
 
 
 def _recorded(source: MarketSource, spec: MarketsSpec) -> EventTape:

@@ -52,22 +52,22 @@ class ChunkOf(NamedTuple):
 Done = tuple[int, "list[Outcome]"]
 
 
-class _Kept(NamedTuple):
-    key: str
-    evaluator: Evaluator
-
-
-_kept: _Kept | None = None
-"""The evaluator of the last study in this worker process, so that a chunk does not load the strategy again."""
+_KEPT = 2
+"""Evaluators that a worker process keeps: threads of one that work on different studies do not take turns to load."""
+_kept: dict[str, Evaluator] = {}
+"""The evaluators of the last studies in this process by key, so that a chunk does not load the strategy again."""
 
 
 def compute(key: str, bench: Bench, chunk: ChunkOf) -> Done:
-    """Compute one chunk; runs in the workers."""
-    global _kept
-    if _kept is None or _kept.key != key:
+    """Compute one chunk; runs in the workers, of which several may be threads of one process."""
+    evaluator = _kept.get(key)
+    if evaluator is None:
         # There is a worker for each core already.
-        _kept = _Kept(key, evaluator_for(bench, threads=1))
-    return chunk.number, _kept.evaluator.outcomes(chunk.jobs)
+        evaluator = evaluator_for(bench, threads=1)
+        _kept[key] = evaluator
+        for old in list(_kept)[:-_KEPT]:
+            _kept.pop(old, None)
+    return chunk.number, evaluator.outcomes(chunk.jobs)
 
 
 class Place:

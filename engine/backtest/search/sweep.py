@@ -112,7 +112,9 @@ def run_sweep(
         if len(outcomes) - kept >= SAVE_EVERY * count and len(outcomes) < count:
             kept = len(outcomes)
             save(_result(spec, axes, found, outcomes, bench, place))
-    return with_luck(_result(spec, axes, found, outcomes, bench, place), list(outcomes.values()), spec)
+    return with_luck(
+        _result(spec, axes, found, outcomes, bench, place), [outcomes[number] for number in sorted(outcomes)], spec
+    )
 
 
 def _words(done: int, count: int, objective: str, best: float) -> str:

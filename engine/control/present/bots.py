@@ -110,7 +110,7 @@ def bot_health(engine: Engine, entry: BotEntry) -> BotHealth:
     return BotHealth(
         notes=dict(running.core.context.notes) if isinstance(running, LiveEventBot) else {},
         alive=(running is not None and running.alive) or (bots.universes.is_parent(entry) and entry.state == "running"),
-        looked_after=owner in bots.caretakers.owners,
+        looked_after=bots.caretakers.protects(owner),
         tries=bots.supervisor.tries(owner, engine.clock.now()),
         next_try=bots.supervisor.next_try(owner),
         gave_up=bots.supervisor.gave_up(owner),

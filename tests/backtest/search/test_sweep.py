@@ -73,6 +73,34 @@ def test_every_set_has_the_figures_of_a_single_run(road: str, bench: Bench, alon
     assert alone["rows"][0]["figures"][KEPT.index("trades")] > 3
 
 
+def test_studies_that_take_turns_in_a_worker_keep_their_own_evaluators(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[int] = []
+
+    class Counting:
+        def __init__(self) -> None:
+            built.append(len(built))
+            self.number = built[-1]
+
+        def outcomes(self, jobs: object) -> list[Outcome]:
+            return [Outcome(params={"number": self.number}, metrics={})]
+
+    kept: dict[str, Any] = {}
+    monkeypatch.setattr(places, "_kept", kept)
+    monkeypatch.setattr(places, "evaluator_for", lambda bench, threads: Counting())
+    chunk = places.ChunkOf(7, ())
+
+    def number(key: str) -> Any:
+        done, (outcome,) = places.compute(key, bench, chunk)
+        assert done == 7
+        return outcome.params["number"]
+
+    assert [number(key) for key in "abab"] == [0, 1, 0, 1], "built once each"
+    assert [number(key) for key in "cb"] == [2, 1]
+    assert list(kept) == ["b", "c"], "the oldest is let go of"
+
+
 def test_rows_are_ranked_and_sets_with_too_few_trades_come_last(bench: Bench, alone: dict[str, Any]) -> None:
     counts = sorted(row["figures"][KEPT.index("trades")] for row in alone["rows"])
     result = swept(bench, Here(), min_trades=int(counts[4]))
@@ -81,6 +109,14 @@ def test_rows_are_ranked_and_sets_with_too_few_trades_come_last(bench: Bench, al
     assert {False, True} == set(few)
     ranked = [row["figures"][0] for row in result["rows"] if not row["few"]]
     assert ranked == sorted(ranked, reverse=True)
+
+
+def test_the_order_in_which_sets_are_finished_changes_no_digit(
+    bench: Bench, alone: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forwards = sweep.compute_sets
+    monkeypatch.setattr(sweep, "compute_sets", lambda *args: reversed(list(forwards(*args))))
+    assert without_place(swept(bench, Here())) == without_place(alone)
 
 
 def test_processes_give_the_same_result(bench: Bench, alone: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

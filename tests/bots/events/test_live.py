@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal as D
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from engine import events as ev
+from engine.bots.changing import change
 from engine.errors import ConfigurationError, ConflictError
 from engine.execution.effects import PlaceEffect
+from engine.model.account import TradingMode
 from engine.model.candle import Candle
 from engine.model.entries import BotState, TradingState
 from engine.model.market import BookUpdate, FeedStatus
@@ -17,9 +20,10 @@ from engine.model.order import OrderSide, OrderType, TimeInForce
 from engine.strategy.intents import Take, Want
 from tests.bots.events.pen import SECOND, Pen, Puppet, both
 from tests.bots.house import MARKET, MINUTE, PAPER
+from tests.bots.yard import Yard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from engine.strategy.views import Context, MarketView
 
@@ -439,6 +443,101 @@ async def test_what_does_not_fit_is_refused_before_it_is_created() -> None:
         pen.create("x", "told", markets=("SIM:ETH/USDT",))
     with pytest.raises(ConfigurationError, match="ETH/USDT is not known"):
         pen.create("x", "puppet", markets=("SIM:ETH/USDT",))
+
+
+async def test_on_real_money_it_is_refused_when_created_changed_and_started() -> None:
+    pen = Pen()
+    with pytest.raises(ConfigurationError, match=r"trade on paper only in this release; set mode to paper"):
+        pen.create("x", "puppet", mode="live")
+
+    signals = await pen.started("signals", "quiet")
+    wanted = pen.manager.config(signals).model_copy(update={"strategy": "puppet", "mode": "live"})
+    with pytest.raises(ConfigurationError, match="on paper only"):
+        await change(pen.manager, signals, wanted)
+    assert (signals.state, pen.manager.config(signals).strategy) == (BotState.RUNNING, "quiet")
+
+    quoting = await pen.quoting()
+    with pytest.raises(ConfigurationError, match="on paper only"):
+        await change(pen.manager, quoting, pen.manager.config(quoting).model_copy(update={"mode": "live"}))
+    pen.manager.stop(quoting)
+    # As a journal may hold it that was written elsewhere.
+    pen.manager.book(quoting, pen.manager.config(quoting).model_copy(update={"mode": "live"}))
+    with pytest.raises(ConfigurationError, match="on paper only"):
+        await pen.manager.start(quoting)
+    assert quoting.state is BotState.ERROR
+    assert quoting.id not in pen.manager.running
+
+
+async def test_an_account_of_real_money_is_refused_whatever_the_mode() -> None:
+    pen = Pen()
+    pen.state.accounts[PAPER] = msgspec.structs.replace(pen.state.accounts[PAPER], mode=TradingMode.LIVE)
+    with pytest.raises(ConfigurationError, match="real money"):
+        pen.create("x", "puppet")
+    with pytest.raises(ConfigurationError, match="on paper only"):
+        pen.create("x", "puppet", mode="live")
+
+
+async def test_from_books_to_bars_only_flat_and_without_orders() -> None:
+    pen = Pen()
+    entry = await pen.quoting()
+    wanted = pen.manager.config(entry).model_copy(update={"strategy": "quiet"})
+    pen.book(100, 101)
+    with pytest.raises(ConflictError, match="a strategy on bars does not take over from one on books; close them"):
+        await change(pen.manager, entry, wanted)
+    pen.book(99, 100)
+    assert pen.owned(entry) == 1
+    with pytest.raises(ConflictError, match="has a position or orders"):
+        await change(pen.manager, entry, wanted)
+    assert pen.shows(entry) == [("buy", 99.0), ("sell", 100.0)], "the old one goes on"
+    assert pen.live(entry).core.strategy.name == "puppet"
+
+    pen.manager.stop(entry)
+    assert entry.state is BotState.STOPPED
+    assert (pen.owned(entry), pen.orders(entry)) == (D(1), [])
+    with pytest.raises(ConflictError, match="has a position or orders"):
+        await change(pen.manager, entry, wanted)
+    Puppet.moves = None
+    await pen.manager.start(entry)
+    pen.manager.close_position(entry, "enough")
+    pen.book(99, 100)
+    assert (pen.owned(entry), pen.orders(entry)) == (D(0), [])
+    await change(pen.manager, entry, wanted)
+    assert pen.manager.running[entry.id].runner.strategy.name == "quiet"
+
+
+async def test_from_bars_to_books_only_flat_and_without_orders() -> None:
+    yard = Yard()
+    yard.library.known["puppet"], Puppet.moves = Puppet, None
+    entry = await yard.holding()
+    wanted = yard.manager.config(entry).model_copy(update={"strategy": "puppet"})
+    stops = yard.orders(entry, OrderType.STOP_LOSS)
+    with pytest.raises(ConflictError, match="a strategy on books does not take over from one on bars"):
+        await change(yard.manager, entry, wanted)
+    assert yard.orders(entry) == stops, "the stop stays"
+    yard.manager.close_position(entry, "enough")
+    yard.minute(100)
+    assert (yard.owned(entry), yard.orders(entry)) == (D(0), [])
+    await change(yard.manager, entry, wanted)
+    assert yard.manager.running[entry.id].runner.strategy.name == "puppet"
+
+
+async def test_what_is_bought_while_the_other_kind_is_built_keeps_the_old_one() -> None:
+    pen = Pen()
+    entry = await pen.quoting(None)
+    pen.book(100, 101)
+    assert pen.orders(entry) == []
+    plain = pen.history
+
+    async def slow(*wanted: Any) -> Sequence[Candle]:
+        Puppet.moves = staticmethod(both)
+        pen.book(100, 101)
+        return await plain(*wanted)
+
+    pen.history = slow
+    with pytest.raises(ConflictError, match="has a position or orders"):
+        await change(pen.manager, entry, pen.manager.config(entry).model_copy(update={"strategy": "quiet"}))
+    assert pen.live(entry).core.strategy.name == "puppet"
+    assert pen.shows(entry) == [("buy", 100.0)]
 
 
 async def test_a_stopped_bot_hears_nothing_more() -> None:

@@ -353,13 +353,3 @@ class Context:
         """What was asked for since the last call, in order."""
         intents, self._intents = self._intents, []
         return intents
-
-    def take_back(self, intents: list[Intent]) -> None:
-        """Put what was drained in front of what is asked for since; of several sets of quotes the last counts."""
-        last = {intent.instrument: place for place, intent in enumerate(intents) if isinstance(intent, Quote)}
-        wanted = [
-            intent
-            for place, intent in enumerate(intents)
-            if not isinstance(intent, Quote) or last[intent.instrument] == place
-        ]
-        self._intents = wanted + self._intents

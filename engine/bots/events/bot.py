@@ -172,7 +172,7 @@ class EventBot:
                     self.on_record(record)
             finally:
                 self._later = None
-            self.context.take_back(later)
+            self.context._intents[:0] = _still_wanted(later)
         self._call("on_start", now, lambda: self.strategy.on_start(self.context))
 
     @property
@@ -446,3 +446,13 @@ class EventBot:
         self.last_bars = {key: kept.bars[key] for key in self.views if key in kept.bars}
         self.told = kept.told if kept.told >= 0 else self.told
         return True
+
+
+def _still_wanted(intents: list[Intent]) -> list[Intent]:
+    """What was asked for in answer to several facts: of the sets of quotes of a market the last counts."""
+    last = {intent.instrument: place for place, intent in enumerate(intents) if isinstance(intent, Quote)}
+    return [
+        intent
+        for place, intent in enumerate(intents)
+        if not isinstance(intent, Quote) or last[intent.instrument] == place
+    ]

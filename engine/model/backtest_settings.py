@@ -68,6 +68,13 @@ class ExecutionSimulationSettings(_Group):
 class BacktestingSettings(_Group):
     """Backtests and studies."""
 
-    walk_forward: WalkForwardSettings = Field(default_factory=WalkForwardSettings)
-    metrics: BacktestMetricsSettings = Field(default_factory=BacktestMetricsSettings)
-    execution: ExecutionSimulationSettings = Field(default_factory=ExecutionSimulationSettings)
+    walk_forward: WalkForwardSettings = Field(
+        default_factory=WalkForwardSettings,
+        description="How long the parts of a walk-forward analysis are, and how it judges.",
+    )
+    metrics: BacktestMetricsSettings = Field(
+        default_factory=BacktestMetricsSettings, description="What a run is measured by and must reach."
+    )
+    execution: ExecutionSimulationSettings = Field(
+        default_factory=ExecutionSimulationSettings, description="How orders of a run are executed."
+    )

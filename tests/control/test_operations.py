@@ -366,7 +366,7 @@ async def test_a_bot_lives_its_life_through_the_table(on: Deck) -> None:
     assert (await on.call("bots.pause", bot=row.id)).state is BotState.PAUSED
     assert (await on.call("bots.resume", bot="trend")).state is BotState.RUNNING
     with pytest.raises(ConflictError):
-        await on.call("bots.configure", bot="trend", **{**NEW, "timeframe": "5m"})
+        await on.call("bots.configure", bot="trend", **{**NEW, "instrument": "SIM:ETH/USDT"})
     assert (await on.call("bots.stop", bot="trend")).state is BotState.STOPPED
     changed = await on.call("bots.configure", bot="trend", **{**NEW, "params": {"fast_ma": 5}, "capital": "500"})
     assert (changed.capital, changed.params["fast_ma"]) == (D(500), 5)

@@ -131,6 +131,7 @@ async def test_a_database_of_a_newer_program_is_refused_untouched(settings: Data
     database = Database(settings, tmp_path)
     await database.open(migrate=False)
     async with database:
+        before = (await runner.schema_version(database)).current
         async with database.session() as session:
             await session.execute(sa.text("UPDATE alembic_version SET version_num = '999'"))
         try:
@@ -138,7 +139,7 @@ async def test_a_database_of_a_newer_program_is_refused_untouched(settings: Data
                 await runner.migrate(database)
         finally:
             async with database.session() as session:
-                await session.execute(sa.text("UPDATE alembic_version SET version_num = '003'"))
+                await session.execute(sa.text("UPDATE alembic_version SET version_num = :before"), {"before": before})
 
 
 @pytest.fixture
